@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Numbers about mprpc and MPIM that anyone can measure again, beside the programs they compete with.
+//!
+//! Two kinds of measurement live here. *Load programs* (`src/bin`) put a real process under a closed
+//! loop and print one JSON line; `scripts/bench` runs them all and prints a table. *Criterion
+//! benches* (`benches/`) time the codecs alone, in process.
+//!
+//! A ratio between two rows of one run means something on any machine; an absolute figure only
+//! means something beside the other rows of its run. That is why every peer is built into the same
+//! binary, with the same allocator, runtime, payload and clock:
+//!
+//! ```text
+//! mpim-rpc-load server --listen 127.0.0.1:9700 --protocol tonic
+//! mpim-rpc-load client --addr 127.0.0.1:9700 --protocol tonic \
+//!     --connections 8 --in-flight 64 --payload 64 --seconds 5
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `load` | the closed loop: slots, warm-up, window, latencies |
+//! | `peers` | one module per echo server and client: mprpc (both wires), tarpc, tonic, raw TCP |
+//! | `chat` | pairs of users through the text gateway, and idle connections |
+//! | `report` | the JSON lines that the programs print |
+
+pub mod chat;
+pub mod load;
+pub mod peers;
+pub mod report;

@@ -1,0 +1,131 @@
+//! Echo servers and closed-loop clients: mprpc beside tarpc, tonic and raw TCP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use benches::peers::{self, Load, Protocol, Wire};
+use benches::report::{self, RpcReport, per_second, quantile_us};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures unary echo calls. Start a server, then run clients against it.
+#[derive(Parser)]
+#[command(name = "mpim-rpc-load", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Threads of the runtime: one per core, or a single one for the whole process
+    #[arg(long, value_enum, default_value_t = Threads::Multi, global = true)]
+    runtime: Threads,
+    /// What speaks between client and server
+    #[arg(long, value_enum, default_value_t = Protocol::Mprpc, global = true)]
+    protocol: Protocol,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Threads {
+    Multi,
+    Single,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGINT or SIGTERM; prints `listening on ADDR`
+    Server {
+        /// Address to listen on; port 0 takes a free one
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// Run a closed loop and print one JSON line
+    Client(ClientArgs),
+}
+
+#[derive(Args)]
+struct ClientArgs {
+    /// Address of the server
+    #[arg(long)]
+    addr: SocketAddr,
+    /// Connections to open; never more than the calls in flight
+    #[arg(long, default_value_t = 8)]
+    connections: usize,
+    /// Calls in flight, over all connections
+    #[arg(long, default_value_t = 64)]
+    in_flight: usize,
+    /// Bytes in each request
+    #[arg(long, default_value_t = 64)]
+    payload: usize,
+    /// Measured time; a warm-up of a fifth of it, at most 1 s, comes before
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Wire of mprpc
+    #[arg(long, value_enum, default_value_t = Wire::V2)]
+    wire: Wire,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let runtime = runtime(cli.runtime)?;
+    match cli.command {
+        Command::Server { listen } => runtime.block_on(serve(cli.protocol, listen)),
+        Command::Client(args) => runtime.block_on(measure(cli.protocol, &args)),
+    }
+}
+
+fn runtime(threads: Threads) -> anyhow::Result<Runtime> {
+    let mut builder = match threads {
+        Threads::Multi => Builder::new_multi_thread(),
+        Threads::Single => Builder::new_current_thread(),
+    };
+    builder.enable_all().build().context("starting the runtime")
+}
+
+async fn serve(protocol: Protocol, listen: SocketAddr) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        served = peers::serve(protocol, listen) => served.with_context(|| format!("serving on {listen}")),
+        _ = terminated.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+async fn measure(protocol: Protocol, args: &ClientArgs) -> anyhow::Result<()> {
+    let load = Load {
+        addr: args.addr,
+        connections: args.connections,
+        in_flight: args.in_flight,
+        payload: args.payload,
+        measured: Duration::try_from_secs_f64(args.seconds).context("--seconds")?,
+        wire: args.wire,
+    };
+    let (tally, window) = peers::run(protocol, &load).await?;
+    report::print_json(&RpcReport {
+        protocol: name_of(protocol),
+        wire: (protocol == Protocol::Mprpc).then(|| name_of(args.wire)),
+        connections: load.connections.min(load.in_flight),
+        in_flight: load.in_flight,
+        payload: load.payload,
+        seconds: args.seconds,
+        calls: tally.latency_ns.len(),
+        errors: tally.errors,
+        qps: per_second(&tally, window),
+        p50_us: quantile_us(&tally.latency_ns, 0.5),
+        p99_us: quantile_us(&tally.latency_ns, 0.99),
+        p999_us: quantile_us(&tally.latency_ns, 0.999),
+    })?;
+    match tally.first_error {
+        None => Ok(()),
+        Some(first) => anyhow::bail!("{} calls failed, the first: {first}", tally.errors),
+    }
+}
+
+fn name_of(value: impl ValueEnum) -> String {
+    value
+        .to_possible_value()
+        .map(|known| known.get_name().to_owned())
+        .unwrap_or_default()
+}

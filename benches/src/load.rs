@@ -1,0 +1,194 @@
+//! The closed loop: a fixed number of slots, each with one call in flight at all times.
+//!
+//! A slot owns its histogram, so nothing is shared between tasks while the clock runs; they are
+//! merged at the end. Calls that finish during the warm-up or after the end are not counted.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Longest latency the histograms tell apart; longer ones count as this.
+const LATENCY_MAX: Duration = Duration::from_secs(60);
+/// How long a slot waits after a failed call, so that a dead server is not hammered.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+/// Share of the measured time that is spent warming up before it.
+const WARM_UP_DIVISOR: u32 = 5;
+/// The warm-up never takes longer than this.
+const WARM_UP_MAX: Duration = Duration::from_secs(1);
+
+/// The span of time in which finished calls count.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// End of the warm-up.
+    pub begin: Instant,
+    /// When the slots stop.
+    pub end: Instant,
+}
+
+impl Window {
+    /// A window of `measured`, starting after a warm-up of a fifth of it, at most one second.
+    pub fn starting_now(measured: Duration) -> Self {
+        let begin = Instant::now() + (measured / WARM_UP_DIVISOR).min(WARM_UP_MAX);
+        Self {
+            begin,
+            end: begin + measured,
+        }
+    }
+
+    /// Whether something that finished at `at` counts.
+    pub fn counts(&self, at: Instant) -> bool {
+        self.begin <= at && at < self.end
+    }
+
+    /// The measured time.
+    pub fn length(&self) -> Duration {
+        self.end - self.begin
+    }
+}
+
+/// What was seen during a window.
+#[derive(Debug)]
+pub struct Tally {
+    /// Latencies in nanoseconds, one per counted call.
+    pub latency_ns: Histogram<u64>,
+    /// Calls that failed, at any time.
+    pub errors: u64,
+    /// What the first of them said.
+    pub first_error: Option<String>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let mut latency_ns =
+            Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are legal"));
+        latency_ns.auto(true);
+        Self {
+            latency_ns,
+            errors: 0,
+            first_error: None,
+        }
+    }
+}
+
+impl Tally {
+    /// Counts one success.
+    pub fn record(&mut self, latency: Duration) {
+        let ns = u64::try_from(latency.min(LATENCY_MAX).as_nanos()).unwrap_or(u64::MAX);
+        self.latency_ns.saturating_record(ns);
+    }
+
+    /// Counts one failure.
+    pub fn fail(&mut self, error: impl ToString) {
+        self.errors += 1;
+        self.first_error.get_or_insert_with(|| error.to_string());
+    }
+
+    /// Adds another slot's tally to this one.
+    pub fn merge(&mut self, other: &Self) {
+        self.errors += other.errors;
+        if self.first_error.is_none() {
+            self.first_error.clone_from(&other.first_error);
+        }
+        // Cannot fail: the histogram resizes itself.
+        let _ = self.latency_ns.add(&other.latency_ns);
+    }
+}
+
+/// A handle that can make echo calls on one connection; each slot has its own clone.
+pub trait Caller: Clone + Send + 'static {
+    /// Sends `payload` and returns what came back.
+    fn call(&mut self, payload: Bytes) -> impl Future<Output = anyhow::Result<Bytes>> + Send;
+}
+
+/// Keeps `slots` calls in flight through clones of `caller` until the window ends.
+pub async fn closed_loop<C: Caller>(
+    caller: C,
+    slots: usize,
+    payload: Bytes,
+    window: Window,
+) -> Tally {
+    let mut running = JoinSet::new();
+    for _ in 0..slots {
+        running.spawn(one_slot(caller.clone(), payload.clone(), window));
+    }
+    merge_all(running).await
+}
+
+/// Waits for all tasks and adds up what they saw. A task that panicked counts as one error.
+pub async fn merge_all(mut running: JoinSet<Tally>) -> Tally {
+    let mut total = Tally::default();
+    while let Some(finished) = running.join_next().await {
+        match finished {
+            Ok(tally) => total.merge(&tally),
+            Err(panicked) => total.fail(panicked),
+        }
+    }
+    total
+}
+
+async fn one_slot<C: Caller>(mut caller: C, payload: Bytes, window: Window) -> Tally {
+    let mut tally = Tally::default();
+    let mut started = Instant::now();
+    while started < window.end {
+        let outcome = caller.call(payload.clone()).await;
+        let finished = Instant::now();
+        match outcome {
+            Ok(echo) if echo.len() == payload.len() => {
+                if window.counts(finished) {
+                    tally.record(finished - started);
+                }
+                started = finished;
+            }
+            Ok(echo) => tally.fail(format!("sent {} bytes, got {}", payload.len(), echo.len())),
+            Err(error) => tally.fail(format!("{error:#}")),
+        }
+        if started != finished {
+            tokio::time::sleep(ERROR_PAUSE).await;
+            started = Instant::now();
+        }
+    }
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Sleepy {
+        fails: bool,
+    }
+
+    impl Caller for Sleepy {
+        async fn call(&mut self, payload: Bytes) -> anyhow::Result<Bytes> {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            anyhow::ensure!(!self.fails, "no");
+            Ok(payload)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_calls_that_finish_in_the_window_are_counted() {
+        let window = Window::starting_now(Duration::from_secs(1));
+        let tally = closed_loop(Sleepy { fails: false }, 4, Bytes::from_static(b"x"), window).await;
+        // 4 slots, 100 calls of 10 ms each in the second after the warm-up of 0.2 s.
+        assert_eq!((tally.latency_ns.len(), tally.errors), (400, 0));
+        let p50 = Duration::from_nanos(tally.latency_ns.value_at_quantile(0.5));
+        assert!(
+            p50.abs_diff(Duration::from_millis(10)) < Duration::from_millis(1),
+            "{p50:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_calls_are_errors_and_never_latencies() {
+        let window = Window::starting_now(Duration::from_secs(1));
+        let tally = closed_loop(Sleepy { fails: true }, 1, Bytes::from_static(b"x"), window).await;
+        assert_eq!(tally.latency_ns.len(), 0);
+        assert!(tally.errors > 10);
+        assert_eq!(tally.first_error.as_deref(), Some("no"));
+    }
+}

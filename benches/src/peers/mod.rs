@@ -1,0 +1,152 @@
+//! The echo servers and clients that are compared, behind one shape.
+//!
+//! Each peer is set up the way its own documentation shows, except that all of them get
+//! `TCP_NODELAY`: without it a lone call would measure the kernel's delayed acknowledgement.
+
+mod mprpc;
+mod tarpc;
+mod tcp;
+mod tonic;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::ValueEnum;
+use tokio::task::JoinSet;
+
+use crate::load::{Tally, Window, merge_all};
+
+/// What speaks between client and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Our own framework.
+    Mprpc,
+    /// Google's `tarpc`, bincode over TCP.
+    Tarpc,
+    /// gRPC over HTTP/2.
+    Tonic,
+    /// Bytes sent back as they come: no frames, no calls, the ceiling of the machine.
+    Tcp,
+}
+
+/// Which wire mprpc uses as a client. Its server tells them apart by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Wire {
+    /// Multiplexed: many calls in flight on a connection.
+    V2,
+    /// The original's: one call at a time on a connection, connections from a pool.
+    Classic,
+}
+
+/// One closed-loop run against an echo server.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Where the server listens.
+    pub addr: SocketAddr,
+    /// Connections to open; never more than `in_flight`.
+    pub connections: usize,
+    /// Calls in flight, over all connections.
+    pub in_flight: usize,
+    /// Bytes in each request.
+    pub payload: usize,
+    /// Measured time, without the warm-up.
+    pub measured: Duration,
+    /// Used by mprpc only.
+    pub wire: Wire,
+}
+
+/// One echo server and the client for it.
+trait Peer: Send + Sync + 'static {
+    /// An open connection.
+    type Connection: Send + 'static;
+
+    /// Serves until dropped; calls [`crate::report::announce`] once it listens.
+    fn serve(listen: SocketAddr) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Opens one connection.
+    fn connect(load: &Load) -> impl Future<Output = anyhow::Result<Self::Connection>> + Send;
+
+    /// Keeps `in_flight` calls in flight on that connection until the window ends.
+    fn drive(
+        connection: Self::Connection,
+        in_flight: usize,
+        payload: Bytes,
+        window: Window,
+    ) -> impl Future<Output = Tally> + Send + 'static;
+}
+
+/// Runs the echo server of `protocol` until the future is dropped.
+///
+/// # Errors
+/// When the address cannot be bound or accepting fails.
+pub async fn serve(protocol: Protocol, listen: SocketAddr) -> anyhow::Result<()> {
+    match protocol {
+        Protocol::Mprpc => mprpc::Mprpc::serve(listen).await,
+        Protocol::Tarpc => tarpc::Tarpc::serve(listen).await,
+        Protocol::Tonic => tonic::Tonic::serve(listen).await,
+        Protocol::Tcp => tcp::Tcp::serve(listen).await,
+    }
+}
+
+/// Runs one load and returns what was seen, with the window it was seen in.
+///
+/// # Errors
+/// When a connection cannot be opened. Failed calls are counted, not returned.
+pub async fn run(protocol: Protocol, load: &Load) -> anyhow::Result<(Tally, Window)> {
+    match protocol {
+        Protocol::Mprpc => run_peer::<mprpc::Mprpc>(load).await,
+        Protocol::Tarpc => run_peer::<tarpc::Tarpc>(load).await,
+        Protocol::Tonic => run_peer::<tonic::Tonic>(load).await,
+        Protocol::Tcp => run_peer::<tcp::Tcp>(load).await,
+    }
+}
+
+async fn run_peer<P: Peer>(load: &Load) -> anyhow::Result<(Tally, Window)> {
+    anyhow::ensure!(
+        load.connections > 0 && load.in_flight > 0 && load.payload > 0,
+        "nothing to do"
+    );
+    // Leaked, so that a clone is two words and no shared reference count: the peers are measured,
+    // not the contention on our payload.
+    let payload = Bytes::from_static(vec![b'x'; load.payload].leak());
+    let connections = load.connections.min(load.in_flight);
+    let mut open = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        open.push(
+            P::connect(load)
+                .await
+                .with_context(|| format!("connecting to {}", load.addr))?,
+        );
+    }
+    let window = Window::starting_now(load.measured);
+    let mut running = JoinSet::new();
+    for (index, connection) in open.into_iter().enumerate() {
+        let slots = share(load.in_flight, connections, index);
+        running.spawn(P::drive(connection, slots, payload.clone(), window));
+    }
+    Ok((merge_all(running).await, window))
+}
+
+/// The part of `total` that falls to number `index` of `parts`, as even as it gets.
+fn share(total: usize, parts: usize, index: usize) -> usize {
+    total / parts + usize::from(index < total % parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn the_shares_add_up_to_the_calls_in_flight() {
+        for (total, parts) in [(1, 1), (64, 8), (65, 8), (512, 7)] {
+            assert_eq!(
+                (0..parts)
+                    .map(|index| share(total, parts, index))
+                    .sum::<usize>(),
+                total
+            );
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Bytes sent back as they come, over one TCP connection per client connection.
+//!
+//! This is no RPC: there are no frames and no calls, and the payloads that are in flight on a
+//! connection travel together. It shows what the kernel allows, not what a framework could reach.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Load, Peer};
+use crate::load::{Tally, Window};
+use crate::report::announce;
+
+/// Room for one read; a multiple of any payload that is measured.
+const READ_BYTES: usize = 64 * 1024;
+
+pub(super) struct Tcp;
+
+impl Peer for Tcp {
+    type Connection = TcpStream;
+
+    async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
+        let listener = TcpListener::bind(listen).await?;
+        announce(listener.local_addr()?)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            // A connection that ends or breaks concerns its client only.
+            tokio::spawn(async move { echo(stream).await });
+        }
+    }
+
+    async fn connect(load: &Load) -> anyhow::Result<TcpStream> {
+        let stream = TcpStream::connect(load.addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn drive(
+        mut stream: TcpStream,
+        in_flight: usize,
+        payload: Bytes,
+        window: Window,
+    ) -> Tally {
+        let mut tally = Tally::default();
+        if let Err(error) = exchange(&mut stream, in_flight, &payload, window, &mut tally).await {
+            tally.fail(error);
+        }
+        tally
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    while stream.read_buf(&mut buffer).await? > 0 {
+        stream.write_all(&buffer).await?;
+        buffer.clear();
+    }
+    Ok(())
+}
+
+/// Writes as many payloads as came back, until the window ends.
+async fn exchange(
+    stream: &mut TcpStream,
+    in_flight: usize,
+    payload: &[u8],
+    window: Window,
+    tally: &mut Tally,
+) -> std::io::Result<()> {
+    let mut sent_at = VecDeque::with_capacity(in_flight);
+    let batch = payload.repeat(in_flight);
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    let mut to_send = in_flight;
+    let mut partial = 0;
+    loop {
+        let now = Instant::now();
+        sent_at.extend(std::iter::repeat_n(now, to_send));
+        stream.write_all(&batch[..to_send * payload.len()]).await?;
+        let Ok(read) = timeout_at(window.end, stream.read_buf(&mut buffer)).await else {
+            return Ok(());
+        };
+        if read? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let received = partial + buffer.len();
+        buffer.clear();
+        partial = received % payload.len();
+        to_send = received / payload.len();
+        let finished = Instant::now();
+        for started in sent_at.drain(..to_send) {
+            if window.counts(finished) {
+                tally.record(finished - started);
+            }
+        }
+    }
+}
