@@ -1,1 +1,9 @@
-//! Placeholder.
+//! What the MPIM services share: configuration, telemetry, clock, lifecycle, the SQLite writer.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod lifecycle;
+pub mod sqlite;
+
+pub use clock::Clock;
+pub use lifecycle::{DRAIN, Deps, Running, ServiceError, Shutdown, Tasks, run_until_shutdown};

@@ -1,0 +1,40 @@
+//! From start to end: what a service is given, what it gives back, and how it is told to finish.
+
+mod running;
+mod shutdown;
+mod tasks;
+
+pub use self::running::{DRAIN, Running, run_until_shutdown};
+pub use self::shutdown::Shutdown;
+pub use self::tasks::{ServiceError, Tasks};
+use crate::Clock;
+
+/// What every service's `start` takes besides its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Deps {
+    /// When this service is to finish. Each service of a process has its own, so that they can be
+    /// stopped in order.
+    pub shutdown: Shutdown,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+impl Deps {
+    /// The system's clock and a shutdown of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            shutdown: Shutdown::new(),
+            clock: Clock::system(),
+        }
+    }
+
+    /// The same dependencies with a shutdown of its own, for the next service of the process.
+    #[must_use]
+    pub fn for_service(&self) -> Self {
+        Self {
+            shutdown: Shutdown::new(),
+            ..self.clone()
+        }
+    }
+}

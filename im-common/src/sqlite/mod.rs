@@ -1,0 +1,197 @@
+//! The embedded store's engine: one SQLite file with one writer and a few readers.
+//!
+//! [`Database`] has two operations. [`write`](Database::write) sends a closure to the writer thread,
+//! which runs everything that gathered while it was committing in **one** transaction, each closure
+//! in a savepoint of its own, and answers after `COMMIT` returned. So a lone write pays for one
+//! `fdatasync` and no timer, many writes share one, and a closure that fails or panics takes nothing
+//! but its own changes with it. [`read`](Database::read) runs a closure on one of a few read-only
+//! connections; it sees everything that was committed before it began.
+//!
+//! ```
+//! # use im_common::sqlite::Database;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let db = Database::open(dir.path().join("notes.db"), &["CREATE TABLE note (text TEXT)"])?;
+//! let id = db
+//!     .write(|tx| {
+//!         tx.prepare_cached("INSERT INTO note (text) VALUES (?)")?.execute(["hello"])?;
+//!         Ok::<_, rusqlite::Error>(tx.last_insert_rowid())
+//!     })
+//!     .await?; // durable from here on
+//! let text: String = db
+//!     .read(move |conn| {
+//!         conn.prepare_cached("SELECT text FROM note WHERE rowid = ?")?
+//!             .query_row([id], |row| row.get(0))
+//!     })
+//!     .await?;
+//! assert_eq!(text, "hello");
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod migrate;
+mod readers;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::error::{DatabaseError, ReadError, WriteError};
+use self::migrate::migrate;
+use self::readers::Readers;
+use self::writer::{Job, Write};
+
+/// Writes that may wait for the writer; the next caller waits for room.
+const QUEUE_MAX: usize = 4096;
+/// Writes in one transaction. Beyond a few hundred the shared `fdatasync` is already cheap and the
+/// first caller of a batch would wait for the last.
+const BATCH_MAX: usize = 256;
+/// Queries at once. Reads are served from memory for the most part: more than the cores gain nothing.
+const READERS: usize = 4;
+/// Prepared statements that each connection keeps.
+const STATEMENTS_CACHED_MAX: usize = 128;
+/// For how long a statement waits for a lock. Only a checkpoint or a person with `sqlite3` on the
+/// same file can hold one against us.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An open SQLite file; clones share it. Dropping the last clone ends the writer thread and waits for it.
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    readers: Readers,
+    writer: Writer,
+}
+
+/// The queue and the thread behind it.
+struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Database {
+    /// Opens or creates the file and brings its schema up to date.
+    ///
+    /// Migration `n` of the list makes version `n + 1` of the schema; a published one is never
+    /// changed, only followed by others. Blocks while it works: call it at start.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, a migration fails, or the file is newer than the program.
+    pub fn open(path: impl AsRef<Path>, migrations: &[&str]) -> Result<Self, DatabaseError> {
+        let path = path.as_ref();
+        let failed = |source| DatabaseError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let mut connection = open_writer(path).map_err(failed)?;
+        migrate(&mut connection, path, migrations)?;
+        let readers = Readers::open(path, READERS).map_err(failed)?;
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let name = path
+            .file_stem()
+            .map_or("db".into(), |stem| stem.to_string_lossy());
+        let thread = std::thread::Builder::new()
+            .name(format!("sqlite-{name}"))
+            .spawn(move || writer::run(connection, jobs, BATCH_MAX))
+            .map_err(|source| DatabaseError::Thread {
+                path: path.to_owned(),
+                source,
+            })?;
+        let writer = Writer {
+            queue: Some(queue),
+            thread: Some(thread),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                readers,
+                writer,
+            }),
+        })
+    }
+
+    /// Runs `job` inside a transaction on the writer thread and answers once it is on disk.
+    ///
+    /// The job must be quick and must not begin or end transactions itself: others share the one it
+    /// runs in. `Err` undoes the job's own changes and nothing else. Use `prepare_cached`.
+    ///
+    /// Cancel safety: when the future is dropped, a job that has not begun is skipped; one that has
+    /// begun completes, so a caller that gives up does not know which.
+    ///
+    /// # Errors
+    /// [`WriteError::Job`] with the job's own error; other variants when it could not run or commit.
+    pub async fn write<R, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<R, E> + Send + 'static,
+    ) -> Result<R, WriteError<E>>
+    where
+        R: Send + 'static,
+        E: Send + 'static,
+    {
+        let queue = self.inner.writer.queue.as_ref().ok_or(WriteError::Closed)?;
+        let (caller, answer) = oneshot::channel();
+        let job = Box::new(Write::new(job, caller));
+        queue.send(job).await.map_err(|_| WriteError::Closed)?;
+        answer.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// Runs `query` on a read-only connection, on a blocking thread, in one snapshot that holds
+    /// everything committed before the call.
+    ///
+    /// Cancel safety: dropping the future loses the answer only; a query that has begun completes.
+    ///
+    /// # Errors
+    /// [`ReadError::Job`] with the query's own error; other variants when it could not run.
+    pub async fn read<R, E>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<R, E> + Send + 'static,
+    ) -> Result<R, ReadError<E>>
+    where
+        R: Send + 'static,
+        E: Send + 'static,
+    {
+        self.inner.readers.read(query).await
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread ends when the queue is closed and empty, so the order matters: a join first
+        // would wait for ever.
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the database's writer thread panicked");
+        }
+    }
+}
+
+fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // WAL: readers and the writer do not wait for each other. FULL: COMMIT returns after fdatasync,
+    // which is what an acknowledgement promises; WAL's usual NORMAL may forget it on power loss.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+    Ok(connection)
+}

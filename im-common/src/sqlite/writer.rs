@@ -1,0 +1,173 @@
+//! The one thread that writes: it commits in batches of whatever gathered during the last commit.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::WriteError;
+
+/// One caller's write, on its way to the writer thread and back.
+pub(super) trait Job: Send {
+    /// Whether somebody still waits for the answer.
+    fn is_wanted(&self) -> bool;
+    /// Runs the caller's closure and keeps its result; whether its changes are to stay.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// The changes were undone for a reason outside the closure.
+    fn fail(&mut self, reason: &Arc<rusqlite::Error>);
+    /// Hands the kept result to the caller.
+    fn reply(self: Box<Self>);
+}
+
+/// A [`Job`] with its types.
+pub(super) struct Write<F, R, E> {
+    work: Option<F>,
+    result: Result<R, WriteError<E>>,
+    caller: oneshot::Sender<Result<R, WriteError<E>>>,
+}
+
+impl<F, R, E> Write<F, R, E>
+where
+    F: FnOnce(&Connection) -> Result<R, E> + Send + 'static,
+    R: Send + 'static,
+    E: Send + 'static,
+{
+    pub(super) fn new(work: F, caller: oneshot::Sender<Result<R, WriteError<E>>>) -> Self {
+        Self {
+            work: Some(work),
+            result: Err(WriteError::Closed),
+            caller,
+        }
+    }
+}
+
+impl<F, R, E> Job for Write<F, R, E>
+where
+    F: FnOnce(&Connection) -> Result<R, E> + Send + 'static,
+    R: Send + 'static,
+    E: Send + 'static,
+{
+    fn is_wanted(&self) -> bool {
+        !self.caller.is_closed()
+    }
+
+    fn run(&mut self, connection: &Connection) -> bool {
+        let Some(work) = self.work.take() else {
+            return false;
+        };
+        // The closure's captures die with it and the savepoint is rolled back, so nothing that a
+        // panic left half done can be seen afterwards.
+        self.result = match catch_unwind(AssertUnwindSafe(|| work(connection))) {
+            Ok(result) => result.map_err(WriteError::Job),
+            Err(_panic) => Err(WriteError::Panicked),
+        };
+        self.result.is_ok()
+    }
+
+    fn fail(&mut self, reason: &Arc<rusqlite::Error>) {
+        self.result = Err(WriteError::Transaction(reason.clone()));
+    }
+
+    fn reply(self: Box<Self>) {
+        // An error means that the caller stopped waiting, which is its right.
+        let _ = self.caller.send(self.result);
+    }
+}
+
+/// The thread's body: ends when the last sender is gone and the queue is empty.
+pub(super) fn run(
+    mut connection: Connection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    batch_max: usize,
+) {
+    let mut batch = Vec::with_capacity(batch_max);
+    while queue.blocking_recv_many(&mut batch, batch_max) > 0 {
+        // Work whose caller gave up before it began is not done at all.
+        batch.retain(|job| job.is_wanted());
+        commit(&mut connection, &mut batch);
+        // Only now: nothing is answered before COMMIT returned.
+        batch.drain(..).for_each(Job::reply);
+    }
+}
+
+/// Runs a batch in as few transactions as possible: one, unless SQLite itself ends it early.
+fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) {
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let done = commit_once(connection, rest);
+        rest = &mut rest[done..];
+    }
+}
+
+/// One transaction over the front of `jobs`; how many of them now have their final result (at least one).
+fn commit_once(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> usize {
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        fail(jobs, error);
+        return jobs.len();
+    }
+    // Those whose changes the transaction holds and that share its fate.
+    let mut held = Vec::with_capacity(jobs.len());
+    for index in 0..jobs.len() {
+        let outcome = in_savepoint(connection, &mut jobs[index]);
+        // A full disk or an I/O error makes SQLite roll the whole transaction back by itself: what
+        // earlier jobs did is gone with it, and they must not be told otherwise.
+        let ended = connection.is_autocommit();
+        match outcome {
+            Ok(true) if !ended => held.push(index),
+            Ok(false) if !ended => {}
+            outcome => {
+                let error = outcome.err().unwrap_or_else(ended_early);
+                rollback(connection);
+                let reason = Arc::new(error);
+                held.into_iter().for_each(|held| jobs[held].fail(&reason));
+                jobs[index].fail(&reason);
+                return index + 1;
+            }
+        }
+    }
+    if let Err(error) = execute(connection, "COMMIT") {
+        rollback(connection);
+        let reason = Arc::new(error);
+        held.into_iter().for_each(|held| jobs[held].fail(&reason));
+    }
+    jobs.len()
+}
+
+/// Whether the job's changes stay; an error when the savepoint itself failed.
+fn in_savepoint(connection: &Connection, job: &mut Box<dyn Job>) -> rusqlite::Result<bool> {
+    execute(connection, "SAVEPOINT job")?;
+    let stays = job.run(connection);
+    if !stays && !connection.is_autocommit() {
+        execute(connection, "ROLLBACK TO job")?;
+    }
+    if !connection.is_autocommit() {
+        execute(connection, "RELEASE job")?;
+    }
+    Ok(stays)
+}
+
+fn fail(jobs: &mut [Box<dyn Job>], error: rusqlite::Error) {
+    let reason = Arc::new(error);
+    jobs.iter_mut().for_each(|job| job.fail(&reason));
+}
+
+fn rollback(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = execute(connection, "ROLLBACK")
+    {
+        tracing::error!(%error, "a failed transaction could not be rolled back");
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+fn ended_early() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
+        Some("the transaction ended before its commit".to_owned()),
+    )
+}
