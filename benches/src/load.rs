@@ -53,7 +53,7 @@ impl Window {
 #[derive(Debug)]
 pub struct Tally {
     /// Latencies in nanoseconds, one per counted call.
-    pub latency_ns: Histogram<u64>,
+    pub latency_ns: Histogram<u32>,
     /// Calls that failed, at any time.
     pub errors: u64,
     /// What the first of them said.
@@ -62,9 +62,10 @@ pub struct Tally {
 
 impl Default for Tally {
     fn default() -> Self {
-        let mut latency_ns =
-            Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are legal"));
-        latency_ns.auto(true);
+        // Two digits (1 %) keep a slot's histogram so small that hundreds of them stay in the cache.
+        let max_ns = u64::try_from(LATENCY_MAX.as_nanos()).unwrap_or(u64::MAX);
+        let latency_ns = Histogram::new_with_bounds(1, max_ns, 2)
+            .unwrap_or_else(|_| unreachable!("legal bounds"));
         Self {
             latency_ns,
             errors: 0,
@@ -76,7 +77,7 @@ impl Default for Tally {
 impl Tally {
     /// Counts one success.
     pub fn record(&mut self, latency: Duration) {
-        let ns = u64::try_from(latency.min(LATENCY_MAX).as_nanos()).unwrap_or(u64::MAX);
+        let ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.latency_ns.saturating_record(ns);
     }
 
@@ -92,7 +93,7 @@ impl Tally {
         if self.first_error.is_none() {
             self.first_error.clone_from(&other.first_error);
         }
-        // Cannot fail: the histogram resizes itself.
+        // Cannot fail: all have the same bounds.
         let _ = self.latency_ns.add(&other.latency_ns);
     }
 }

@@ -45,7 +45,7 @@ pub fn per_second(tally: &Tally, window: Window) -> f64 {
 }
 
 /// The latency at `quantile` (0 to 1) in microseconds, rounded to one decimal.
-pub fn quantile_us(latency_ns: &Histogram<u64>, quantile: f64) -> f64 {
+pub fn quantile_us(latency_ns: &Histogram<u32>, quantile: f64) -> f64 {
     #[expect(
         clippy::cast_precision_loss,
         reason = "latencies stay far below 2^52 ns"
