@@ -1,0 +1,62 @@
+//! Configuration: a TOML file over the built-in defaults, and the environment over both.
+//!
+//! The defaults are a value (`T::default()`), and its keys are all the keys there are. So a typo is
+//! an error that names the file, the line, the key and the key that was probably meant; a value of
+//! the wrong kind is one that shows what would be right; and a key that a file leaves out keeps the
+//! value of the whole default, also inside a section that the file only gives in part.
+//!
+//! A configuration struct derives `Serialize` and `Deserialize`, implements `Default` and
+//! [`Validate`], and has no `Option`s: a `None` vanishes from the defaults, and its key with it.
+
+mod env;
+mod error;
+mod file;
+mod key;
+mod load;
+mod types;
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::error::{ConfigError, Origin, Problem};
+use self::load::{Layers, defaults_of};
+pub use self::types::{LogConfig, LogFormat, RpcConfig, ShutdownConfig, Target, TargetError};
+
+/// Rules that types cannot express.
+pub trait Validate {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// Every broken rule as `key: what would be right`, for example
+    /// `limits.members_max: must be 1..=100000, is 0`. The text before the colon is the key in full.
+    fn validate(&self) -> Result<(), Vec<String>> {
+        Ok(())
+    }
+}
+
+/// Loads a configuration: `file` over `T::default()`, then each environment variable
+/// `<env_prefix>_A__B=value` over the key `a.b`.
+///
+/// # Errors
+/// A file that cannot be read or parsed, or all the unknown keys and bad values at once.
+pub fn load<T>(file: Option<&Path>, env_prefix: &str) -> Result<T, ConfigError>
+where
+    T: Default + Serialize + DeserializeOwned + Validate,
+{
+    let env = std::env::vars_os().collect();
+    let layers = Layers {
+        file,
+        env_prefix,
+        env,
+        arguments: Vec::new(),
+    };
+    let mut effective = layers.over(defaults_of::<T>()?)?;
+    let config = effective.extract::<T>()?;
+    effective.finish()?;
+    config.ok_or_else(|| ConfigError::Invalid(Vec::new()))
+}
+
+#[cfg(test)]
+mod tests;
