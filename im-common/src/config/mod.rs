@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod key;
 mod load;
+mod process;
 mod types;
 
 use std::path::Path;
@@ -21,7 +22,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::error::{ConfigError, Origin, Problem};
-use self::load::{Layers, defaults_of};
+pub(crate) use self::load::Layers;
+use self::load::defaults_of;
+pub(crate) use self::process::{Loaded, defaults as process_defaults, load as load_process};
 pub use self::types::{LogConfig, LogFormat, RpcConfig, ShutdownConfig, Target, TargetError};
 
 /// Rules that types cannot express.

@@ -1,0 +1,184 @@
+//! The body of every binary: arguments, configuration, log, runtime, start, wait, exit code.
+//!
+//! ```no_run
+//! # use im_common::{Deps, Running, ServiceError, Validate};
+//! # #[derive(Default, serde::Serialize, serde::Deserialize)] struct Config {}
+//! # impl Validate for Config {}
+//! # async fn start(_: Config, _: Deps) -> Result<Running, ServiceError> { unimplemented!() }
+//! fn main() -> std::process::ExitCode {
+//!     im_common::service_main::run("im-user", "MPIM: accounts, log-in, tokens, friends", start)
+//! }
+//! ```
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::{Layers, Loaded, load_process, process_defaults};
+use crate::{Deps, Running, Shutdown, Validate, open_files, run_until_shutdown, telemetry};
+
+/// What the environment variables of every binary begin with.
+const ENV_PREFIX: &str = "MPIM";
+/// Tasks that ignore the end of the runtime (a hash being computed) get this long to finish.
+const RUNTIME_END: Duration = Duration::from_secs(1);
+
+const EXIT_FAILED: u8 = 1;
+const EXIT_CONFIG: u8 = 2;
+const AFTER_HELP: &str = "\
+Every key of the file can be set in the environment: MPIM_LOG__FILTER=debug sets `filter` in [log].
+
+SIGINT or SIGTERM ends the process within `shutdown.drain_ms`; a second one ends it at once.
+
+Exit codes:
+  0    ended as asked, or --check found nothing wrong
+  1    could not start, or a part of it failed while it ran
+  2    the arguments or the configuration are wrong
+  130  ended at once by a second signal";
+
+/// The started services of a process, each after those that it calls.
+#[derive(Debug)]
+pub struct Services(Vec<Running>);
+
+impl From<Running> for Services {
+    fn from(service: Running) -> Self {
+        Self(vec![service])
+    }
+}
+
+impl From<Vec<Running>> for Services {
+    fn from(services: Vec<Running>) -> Self {
+        Self(services)
+    }
+}
+
+/// Runs a program that is configured by `C` and started by `start`, from its arguments to its exit code.
+pub fn run<C, S, R, E>(
+    name: &'static str,
+    about: &'static str,
+    start: impl FnOnce(C, Deps) -> S,
+) -> ExitCode
+where
+    C: Default + Serialize + DeserializeOwned + Validate,
+    S: Future<Output = Result<R, E>>,
+    R: Into<Services>,
+    E: Into<anyhow::Error>,
+{
+    let defaults = match process_defaults::<C>() {
+        Ok(defaults) => defaults,
+        Err(error) => return fail(name, EXIT_CONFIG, &error.into()),
+    };
+    let matches = command(name, about, defaults.contains_key("data_dir")).get_matches();
+    let loaded = match load_process::<C>(layers(&matches)) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(name, EXIT_CONFIG, &error.into()),
+    };
+    if matches.get_flag("check") {
+        check(name, &loaded);
+        return ExitCode::SUCCESS;
+    }
+    match serve(loaded, start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(name, EXIT_FAILED, &error),
+    }
+}
+
+fn command(name: &'static str, about: &'static str, has_data_dir: bool) -> Command {
+    let config = Arg::new("config")
+        .short('i')
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("The configuration file; without it the built-in defaults hold");
+    let check = Arg::new("check")
+        .long("check")
+        .action(ArgAction::SetTrue)
+        .help("Load the configuration, show what it would do, and exit");
+    let data_dir = Arg::new("data_dir")
+        .long("data-dir")
+        .value_name("DIR")
+        .help("Where the data lives [key: data_dir]");
+    let command = Command::new(name)
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(AFTER_HELP)
+        .args([config, check]);
+    if has_data_dir {
+        command.arg(data_dir)
+    } else {
+        command
+    }
+}
+
+fn layers(matches: &ArgMatches) -> Layers<'_> {
+    let data_dir = matches.try_get_one::<String>("data_dir").ok().flatten();
+    Layers {
+        file: matches.get_one::<PathBuf>("config").map(PathBuf::as_path),
+        env_prefix: ENV_PREFIX,
+        env: std::env::vars_os().collect(),
+        arguments: data_dir
+            .map(|dir| ("--data-dir", "data_dir", dir.clone()))
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn serve<C, S, R, E>(loaded: Loaded<C>, start: impl FnOnce(C, Deps) -> S) -> anyhow::Result<()>
+where
+    S: Future<Output = Result<R, E>>,
+    R: Into<Services>,
+    E: Into<anyhow::Error>,
+{
+    telemetry::init(&loaded.process.log)?;
+    let open_files_max = open_files::raise_limit();
+    tracing::debug!(open_files_max, "raised the limit of open files");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let drain = Duration::from_millis(loaded.process.shutdown.drain_ms);
+    let outcome = runtime.block_on(async {
+        let shutdown = Shutdown::new().on_signals()?;
+        let deps = Deps::new();
+        let services = tokio::select! {
+            started = start(loaded.service, deps) => started.map_err(Into::into)?.into().0,
+            // A signal while it still waits for something.
+            () = shutdown.triggered() => return Ok(()),
+        };
+        services.iter().for_each(warn_if_exposed);
+        run_until_shutdown(services, &shutdown, drain)
+            .await
+            .map_err(Into::into)
+    });
+    runtime.shutdown_timeout(RUNTIME_END);
+    outcome
+}
+
+fn warn_if_exposed(service: &Running) {
+    tracing::info!(service = service.name, addr = %service.addr, "serving");
+    if !service.addr.ip().is_loopback() {
+        tracing::warn!(
+            service = service.name,
+            addr = %service.addr,
+            "listens beyond this machine, and whoever reaches it can call it: keep it in a trusted network"
+        );
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to --check")]
+fn check<C>(name: &str, loaded: &Loaded<C>) {
+    println!("{name}: the configuration is valid; it would run with");
+    print!("{}", loaded.explain());
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "why the process ends, also when there is no log yet"
+)]
+fn fail(name: &str, code: u8, error: &anyhow::Error) -> ExitCode {
+    // With its causes, in one line.
+    eprintln!("{name}: {error:#}");
+    ExitCode::from(code)
+}
