@@ -1,1 +1,95 @@
-//! Placeholder.
+//! RPC for services inside a datacentre: protobuf messages over TCP, many calls on a connection,
+//! deadlines that travel, and the wire of the C++ framework that it grew out of, on the same port.
+//!
+//! A service is described in a `.proto` file. `mprpc-build` makes a trait, a server and a client
+//! of it in the build script; no `protoc` is needed:
+//!
+//! ```ignore
+//! // build.rs
+//! fn main() -> Result<(), mprpc_build::Error> {
+//!     mprpc_build::compile(&["proto/echo.proto"], &["proto"])
+//! }
+//! // lib.rs
+//! mprpc::include_proto!("echo");
+//! ```
+//!
+//! Implement the trait, serve it, call it:
+//!
+//! ```
+//! use std::time::Duration;
+//! use mprpc::{Channel, Context, Server};
+//! use mprpc_examples::{Echo, EchoReq, echo_service};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder()
+//!     .add_service(echo_service::serve(Echo))
+//!     .bind("127.0.0.1:0".parse()?)
+//!     .await?;
+//! let address = server.local_addr();
+//! tokio::spawn(server.serve(std::future::pending()));
+//!
+//! let channel = Channel::builder(format!("static://{address}")).build()?;
+//! let echo = echo_service::Client::new(&channel);
+//! let cx = Context::with_timeout(Duration::from_millis(300));
+//! let answer = echo.echo(&cx, EchoReq { payload: "hello".into() }).await?;
+//! assert_eq!(answer.payload, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds
+//!
+//! * **Every call has a deadline**: its [`Context`] is a required argument. A handler passes the
+//!   context it got on to the calls it makes, and they share what is left of the time.
+//! * **Work stops when the caller is gone**: dropping a call's future cancels it, on the v2 wire
+//!   also at the server, whose handler is dropped, and with it the calls that it waits for.
+//! * **A reply never reaches the wrong caller**, whatever is cancelled when.
+//! * **An error says** what ([`Code`]), where ([`Status::peer`]) and whether the call may have
+//!   been executed ([`Status::executed`]).
+//! * **Everything is bounded**: frames, calls and connections, and what waits for a slow reader.
+//!
+//! # Map
+//!
+//! | module | holds |
+//! |---|---|
+//! | `channel` | [`Channel`]: target, instances, connections |
+//! | [`balance`] | which instance gets the next call |
+//! | [`discovery`] | where instances are: [`discovery::Static`], [`discovery::Memory`] |
+//! | `server` | [`Server`]: services, one port for both wires, drain |
+//! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them |
+//! | `transport` | the wires on sockets |
+//! | [`codegen`] | what generated code uses |
+
+pub mod balance;
+mod channel;
+#[doc(hidden)]
+pub mod codegen;
+mod context;
+pub mod discovery;
+mod metadata;
+mod server;
+mod service;
+mod status;
+mod transport;
+mod wire;
+
+pub use balance::Balance;
+pub use channel::{Channel, ChannelBuilder, ChannelError};
+pub use context::Context;
+pub use metadata::Metadata;
+pub use server::{BoundServer, Server, ServerBuilder, ServerError};
+pub use service::{Service, ServiceDescriptor};
+pub use status::{Code, Executed, Status};
+
+/// Includes the code that `mprpc-build` generated for a package.
+///
+/// ```ignore
+/// mprpc::include_proto!("echo");
+/// ```
+#[macro_export]
+macro_rules! include_proto {
+    ($package:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The contracts between the services of MPIM: the messages of package `mpim` and, for each
+//! service, a module with its trait, its server and its client (see `mprpc-build`).
+//!
+//! A domain failure (a wrong password, no such group) is an answer with a [`Result`], never a
+//! status: callers on the classic wire have no other way to learn of it.
+//!
+//! * [`user_service`], [`group_service`], [`message_service`], [`presence_service`],
+//!   [`gateway_service`]: one module for each service;
+//! * [`health`]: the service that every binary answers on its own port;
+//! * `result`: makers for [`Result`], in the original's words.
+
+#![expect(
+    missing_docs,
+    reason = "generated from .proto files, which carry the documentation"
+)]
+
+mod health;
+mod result;
+
+pub use health::health;
+
+mprpc::include_proto!("mpim");

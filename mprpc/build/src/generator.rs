@@ -1,0 +1,218 @@
+//! Writes the module of one service: descriptor, trait, `serve` and client.
+
+use std::fmt::Write as _;
+
+use prost_build::{Method, Service, ServiceGenerator};
+
+/// Plugged into prost-build, which calls it once for each service.
+pub(crate) struct Generator;
+
+impl ServiceGenerator for Generator {
+    fn generate(&mut self, service: Service, buf: &mut String) {
+        // Writing to a String cannot fail.
+        let _ = write_service(&service, buf);
+    }
+
+    fn finalize_package(&mut self, _package: &str, buf: &mut String) {
+        buf.push_str(
+            "/// The compiled descriptors of every file of this build.\n\
+             pub const FILE_DESCRIPTOR_SET: &[u8] =\n    \
+             include_bytes!(concat!(env!(\"OUT_DIR\"), \"/file_descriptor_set.bin\"));\n",
+        );
+    }
+}
+
+fn write_service(service: &Service, buf: &mut String) -> std::fmt::Result {
+    let full_name = if service.package.is_empty() {
+        service.proto_name.clone()
+    } else {
+        format!("{}.{}", service.package, service.proto_name)
+    };
+    writeln!(
+        buf,
+        "/// The service `{full_name}`: its trait, its server and its client."
+    )?;
+    writeln!(buf, "pub mod {} {{", module_name(&service.proto_name))?;
+    write_descriptor(service, &full_name, buf)?;
+    write_trait(service, &full_name, buf)?;
+    write_serve(service, &full_name, buf)?;
+    write_client(service, &full_name, buf)?;
+    writeln!(buf, "}}")
+}
+
+fn write_descriptor(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
+    let methods: Vec<String> = service
+        .methods
+        .iter()
+        .map(|m| format!("\"{}\"", m.proto_name))
+        .collect();
+    writeln!(
+        buf,
+        "    /// What a call to `{full_name}` is addressed with.\n    \
+         pub static DESCRIPTOR: ::mprpc::ServiceDescriptor = ::mprpc::ServiceDescriptor {{\n        \
+             full_name: \"{full_name}\",\n        \
+             short_name: \"{}\",\n        \
+             methods: &[{}],\n    }};\n",
+        service.proto_name,
+        methods.join(", "),
+    )
+}
+
+fn write_trait(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
+    doc_comments(buf, &service.comments.leading, "    ")?;
+    writeln!(
+        buf,
+        "    /// What an implementation of `{full_name}` provides."
+    )?;
+    writeln!(buf, "    pub trait Server: Send + Sync + 'static {{")?;
+    for method in &service.methods {
+        doc_comments(buf, &method.comments.leading, "        ")?;
+        writeln!(
+            buf,
+            "        /// Serves `{full_name}/{}`.",
+            method.proto_name
+        )?;
+        writeln!(
+            buf,
+            "        fn {}(&self, cx: &::mprpc::Context, request: {}) -> \
+             impl ::core::future::Future<Output = {}> + Send;",
+            method.name,
+            in_module(&method.input_type),
+            outcome(method),
+        )?;
+    }
+    writeln!(buf, "    }}\n")
+}
+
+fn write_serve(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
+    writeln!(
+        buf,
+        "    /// Makes `service` something that an `mprpc::Server` can serve as `{full_name}`.\n    \
+         pub fn serve<S: Server>(service: impl Into<::std::sync::Arc<S>>) -> ::mprpc::Service {{\n        \
+             ::mprpc::Service::new(&DESCRIPTOR, Dispatcher(service.into()))\n    }}\n\n    \
+         struct Dispatcher<S>(::std::sync::Arc<S>);\n\n    \
+         impl<S: Server> ::mprpc::codegen::Dispatch for Dispatcher<S> {{\n        \
+             fn dispatch(&self, method: usize, cx: ::mprpc::Context, request: ::mprpc::codegen::Bytes)\n            \
+                 -> ::core::result::Result<::mprpc::codegen::Call, ::mprpc::Status> {{\n            \
+                 let service = ::std::sync::Arc::clone(&self.0);\n            \
+                 match method {{",
+    )?;
+    for (index, method) in service.methods.iter().enumerate() {
+        writeln!(
+            buf,
+            "                {index} => {{\n                    \
+             let request: {} = ::mprpc::codegen::decode_request(&DESCRIPTOR, {index}, request)?;\n                    \
+             ::core::result::Result::Ok(::mprpc::codegen::call(async move {{ \
+             Server::{}(&*service, &cx, request).await }}))\n                }}",
+            in_module(&method.input_type),
+            method.name,
+        )?;
+    }
+    writeln!(
+        buf,
+        "                _ => ::core::result::Result::Err(::mprpc::codegen::no_such_method(&DESCRIPTOR, method)),\n            \
+         }}\n        }}\n    }}\n",
+    )
+}
+
+fn write_client(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
+    writeln!(
+        buf,
+        "    /// Calls `{full_name}`. Cheap to clone. Dropping a call's future cancels the call.\n    \
+         #[derive(Clone, Debug)]\n    \
+         pub struct Client {{\n        channel: ::mprpc::codegen::ServiceChannel,\n    }}\n\n    \
+         impl Client {{\n        \
+             /// Calls go through `channel`, which resolves this service's instances.\n        \
+             pub fn new(channel: &::mprpc::Channel) -> Self {{\n            \
+                 Self {{ channel: channel.service(&DESCRIPTOR) }}\n        }}\n",
+    )?;
+    for (index, method) in service.methods.iter().enumerate() {
+        doc_comments(buf, &method.comments.leading, "        ")?;
+        writeln!(
+            buf,
+            "        /// Calls `{full_name}/{}`.\n        \
+             pub async fn {}(&self, cx: &::mprpc::Context, request: {}) -> {} {{\n            \
+             self.channel.unary(cx, {index}, &request).await\n        }}\n",
+            method.proto_name,
+            method.name,
+            in_module(&method.input_type),
+            outcome(method),
+        )?;
+    }
+    writeln!(buf, "    }}\n\n    impl Server for Client {{")?;
+    for method in &service.methods {
+        writeln!(
+            buf,
+            "        async fn {name}(&self, cx: &::mprpc::Context, request: {}) -> {} {{\n            \
+             Client::{name}(self, cx, request).await\n        }}",
+            in_module(&method.input_type),
+            outcome(method),
+            name = method.name,
+        )?;
+    }
+    writeln!(buf, "    }}")
+}
+
+fn outcome(method: &Method) -> String {
+    format!(
+        "::core::result::Result<{}, ::mprpc::Status>",
+        in_module(&method.output_type)
+    )
+}
+
+/// A type's path as seen from the service's module, which is one level below the messages.
+fn in_module(path: &str) -> String {
+    if path.starts_with("::") || path == "()" {
+        path.to_owned()
+    } else {
+        format!("super::{path}")
+    }
+}
+
+fn doc_comments(buf: &mut String, lines: &[String], indent: &str) -> std::fmt::Result {
+    for line in lines {
+        writeln!(buf, "{indent}///{}", line.trim_end())?;
+    }
+    if lines.is_empty() {
+        Ok(())
+    } else {
+        writeln!(buf, "{indent}///")
+    }
+}
+
+/// `UserService` -> `user_service`; runs of capitals stay together (`C2CService` -> `c2c_service`).
+fn module_name(proto_name: &str) -> String {
+    let chars: Vec<char> = proto_name.chars().collect();
+    let mut name = String::with_capacity(proto_name.len() + 4);
+    for (i, c) in chars.iter().enumerate() {
+        let starts_word = i > 0
+            && c.is_uppercase()
+            && (chars[i - 1].is_lowercase()
+                || chars.get(i + 1).is_some_and(|next| next.is_lowercase()));
+        if starts_word && !name.ends_with('_') {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{in_module, module_name};
+
+    #[test]
+    fn module_names_follow_the_words_of_the_service() {
+        assert_eq!(module_name("UserService"), "user_service");
+        assert_eq!(module_name("HTTPGateway"), "http_gateway");
+        assert_eq!(module_name("Echo"), "echo");
+    }
+
+    #[test]
+    fn paths_are_seen_from_one_level_below_except_absolute_ones() {
+        assert_eq!(in_module("LoginReq"), "super::LoginReq");
+        assert_eq!(in_module("super::other::Req"), "super::super::other::Req");
+        assert_eq!(in_module("::prost_types::Any"), "::prost_types::Any");
+        assert_eq!(in_module("()"), "()");
+    }
+}

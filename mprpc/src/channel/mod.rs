@@ -1,0 +1,129 @@
+//! The client's side: from a target to an answer.
+//!
+//! ```text
+//! stub -> ServiceChannel -> balancer -> Instance -> Connection (v2) or ClassicPool -> socket
+//!              ^ listings of the target's registry
+//! ```
+
+mod builder;
+mod instance;
+mod service;
+mod target;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+pub use builder::{ChannelBuilder, ChannelError};
+pub use service::ServiceChannel;
+
+use crate::ServiceDescriptor;
+use crate::balance::Balance;
+use crate::discovery::{Discover, Endpoint};
+use crate::transport::classic_client::Bounds;
+use instance::Instance;
+
+/// A way to the services behind a target. Cheap to clone; clones share their connections.
+///
+/// Nothing is connected before the first call. Connections are shared by all services of the
+/// channel and close when its last clone and stub are gone.
+#[derive(Clone)]
+pub struct Channel {
+    shared: Arc<Shared>,
+}
+
+/// What the stubs of a channel share.
+pub(crate) struct Shared {
+    target: String,
+    registry: Box<dyn Discover>,
+    balance: Balance,
+    connect_timeout: Duration,
+    classic: Bounds,
+    /// The instances in use, by where and how they are reached. Two services of one process are
+    /// called over one connection.
+    instances: Mutex<HashMap<Endpoint, Weak<Instance>>>,
+    /// The services that stubs were made for, with the number of each one's first method: a method
+    /// has one number on all connections of a channel.
+    services: Mutex<Services>,
+}
+
+#[derive(Default)]
+struct Services {
+    channels: HashMap<&'static str, Weak<service::Shared>>,
+    first_methods: HashMap<&'static str, u16>,
+    next_method: u16,
+}
+
+impl Channel {
+    /// Builds a channel to a target: `static://host:port,host:port` (with `?wire=classic` for
+    /// services that speak only the original wire) or `memory://`.
+    pub fn builder(target: impl Into<String>) -> ChannelBuilder {
+        ChannelBuilder::new(target.into())
+    }
+
+    /// The part of the channel that calls one service. Used by generated stubs.
+    ///
+    /// Must be called within a tokio runtime: a task follows the service's listings.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn service(&self, descriptor: &'static ServiceDescriptor) -> ServiceChannel {
+        let mut services = self
+            .shared
+            .services
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = services
+            .channels
+            .get(descriptor.full_name)
+            .and_then(Weak::upgrade)
+        {
+            return ServiceChannel::of(shared);
+        }
+        let first_method = services.first_method(descriptor);
+        let channel = ServiceChannel::new(Arc::clone(&self.shared), descriptor, first_method);
+        services
+            .channels
+            .insert(descriptor.full_name, channel.downgrade());
+        channel
+    }
+}
+
+impl Services {
+    fn first_method(&mut self, descriptor: &'static ServiceDescriptor) -> u16 {
+        let next = &mut self.next_method;
+        *self
+            .first_methods
+            .entry(descriptor.full_name)
+            .or_insert_with(|| {
+                let first = *next;
+                // A program's services together have far fewer than 65,536 methods.
+                *next = first
+                    .saturating_add(u16::try_from(descriptor.methods.len()).unwrap_or(u16::MAX));
+                first
+            })
+    }
+}
+
+impl Shared {
+    /// The instance at `endpoint`, shared with other services that are there.
+    fn instance(&self, endpoint: &Endpoint) -> Arc<Instance> {
+        let mut instances = self
+            .instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(instance) = instances.get(endpoint).and_then(Weak::upgrade) {
+            return instance;
+        }
+        instances.retain(|_, instance| instance.strong_count() > 0);
+        let instance = Arc::new(Instance::new(endpoint, self.connect_timeout, self.classic));
+        instances.insert(endpoint.clone(), Arc::downgrade(&instance));
+        instance
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Channel").field(&self.shared.target).finish()
+    }
+}

@@ -1,0 +1,137 @@
+//! What travels with a call besides its message: the deadline, metadata, the peer.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::Metadata;
+
+/// The context of a call; every call takes one, so that none is without a deadline.
+///
+/// A handler passes the context it was given on to the calls that it makes: they then share its
+/// deadline. Cancellation needs no token: a handler whose caller has gone is dropped, and with it
+/// the calls that it waits for, each of which is cancelled at its server in turn.
+///
+/// Metadata that came with a request ([`metadata`](Self::metadata)) is not sent on by itself,
+/// since it may hold credentials; what is sent is what [`sending`](Self::sending) added.
+#[derive(Clone, Debug)]
+pub struct Context {
+    deadline: Instant,
+    peer: Option<SocketAddr>,
+    received: Option<Arc<Metadata>>,
+    sent: Option<Arc<Metadata>>,
+}
+
+impl Context {
+    /// The longest time that a call can be given, about 30 years; longer ones are cut to it.
+    const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+    /// A context whose calls must end within `timeout` from now.
+    #[must_use]
+    pub fn with_timeout(timeout: Duration) -> Self {
+        Self::with_deadline(Instant::now() + timeout.min(Self::TIMEOUT_MAX))
+    }
+
+    /// A context whose calls must end at `deadline`.
+    #[must_use]
+    pub fn with_deadline(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            peer: None,
+            received: None,
+            sent: None,
+        }
+    }
+
+    /// What a server hands to a handler.
+    pub(crate) fn received(deadline: Instant, peer: SocketAddr, metadata: Metadata) -> Self {
+        let received = (!metadata.is_empty()).then(|| Arc::new(metadata));
+        Self {
+            deadline,
+            peer: Some(peer),
+            received,
+            sent: None,
+        }
+    }
+
+    /// The same with less time: it ends `timeout` from now, or earlier if this one does.
+    #[must_use]
+    pub fn capped(&self, timeout: Duration) -> Self {
+        let capped = Instant::now() + timeout.min(Self::TIMEOUT_MAX);
+        Self {
+            deadline: self.deadline.min(capped),
+            ..self.clone()
+        }
+    }
+
+    /// The same, whose calls carry `value` as `name` beside what they carry already.
+    #[must_use]
+    pub fn sending(&self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        let mut sent = self.sent.as_deref().cloned().unwrap_or_default();
+        sent.push(name, value);
+        Self {
+            sent: Some(Arc::new(sent)),
+            ..self.clone()
+        }
+    }
+
+    /// When the call must have ended.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The time left; zero once the deadline has passed.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// In a handler: the metadata that came with the request.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        static NONE: LazyLock<Metadata> = LazyLock::new(Metadata::default);
+        self.received.as_deref().unwrap_or(&NONE)
+    }
+
+    /// In a handler: the address that the request came from.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// What calls with this context carry.
+    pub(crate) fn to_send(&self) -> Option<&Metadata> {
+        self.sent.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn capping_never_gives_more_time() {
+        let cx = Context::with_timeout(Duration::from_secs(1));
+        assert_eq!(cx.capped(Duration::from_secs(5)).deadline(), cx.deadline());
+        assert_eq!(
+            cx.capped(Duration::from_millis(10)).remaining(),
+            Duration::from_millis(10)
+        );
+    }
+
+    #[test]
+    fn received_metadata_is_not_sent_on() {
+        let mut received = Metadata::default();
+        received.push("authorization", "secret");
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let cx = Context::received(Instant::now(), peer, received);
+        assert_eq!(cx.metadata().get("authorization").unwrap(), "secret");
+        assert!(cx.to_send().is_none());
+        let cx = cx.sending("a", "1");
+        assert_eq!(cx.to_send().unwrap().iter().count(), 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! A service as a server sees it: a descriptor, and something that takes calls.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::{Bytes, BytesMut};
+use prost::Message;
+
+use crate::{Context, Status};
+
+/// What calls to a service are addressed with. Generated.
+#[derive(Debug)]
+pub struct ServiceDescriptor {
+    /// With the package, as the v2 wire names it: `mpim.UserService`.
+    pub full_name: &'static str,
+    /// Without it, as the classic wire does: `UserService`.
+    pub short_name: &'static str,
+    /// The methods, in the order of the `.proto` file; a method's number is its index.
+    pub methods: &'static [&'static str],
+}
+
+impl ServiceDescriptor {
+    /// `mpim.UserService/Login`, for messages and for the wire.
+    #[must_use]
+    pub fn path(&self, method: usize) -> String {
+        format!(
+            "{}/{}",
+            self.full_name,
+            self.methods.get(method).copied().unwrap_or("?")
+        )
+    }
+}
+
+/// Something that a server can serve. Made by the generated `serve` functions.
+#[derive(Clone)]
+pub struct Service {
+    descriptor: &'static ServiceDescriptor,
+    dispatch: Arc<dyn Dispatch>,
+}
+
+impl Service {
+    /// Used by generated code.
+    #[doc(hidden)]
+    pub fn new(descriptor: &'static ServiceDescriptor, dispatch: impl Dispatch) -> Self {
+        Self {
+            descriptor,
+            dispatch: Arc::new(dispatch),
+        }
+    }
+
+    /// Its names and methods.
+    #[must_use]
+    pub fn descriptor(&self) -> &'static ServiceDescriptor {
+        self.descriptor
+    }
+
+    /// Starts a call: the request is decoded, the handler made but not yet polled.
+    pub(crate) fn call(&self, method: usize, cx: Context, request: Bytes) -> Result<Call, Status> {
+        self.dispatch.dispatch(method, cx, request)
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Service")
+            .field(&self.descriptor.full_name)
+            .finish()
+    }
+}
+
+/// Takes the calls of one service. Implemented by generated code.
+#[doc(hidden)]
+pub trait Dispatch: Send + Sync + 'static {
+    /// Decodes `request` and makes the handler's future.
+    fn dispatch(&self, method: usize, cx: Context, request: Bytes) -> Result<Call, Status>;
+}
+
+/// A handler at work. When it is ready it writes its answer straight into the buffer that goes to
+/// the socket, so that nothing is copied or boxed on the way.
+#[doc(hidden)]
+pub struct Call(Pin<Box<dyn Handler>>);
+
+impl Call {
+    /// Polls the handler; once ready, its encoded answer stands at the end of `out`. On an error
+    /// nothing was written. A handler that panics is an [`Code::Internal`](crate::Code::Internal)
+    /// error of its own call and harms no other.
+    pub(crate) fn poll_reply(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        out: &mut BytesMut,
+    ) -> Poll<Result<(), Status>> {
+        let start = out.len();
+        let polled =
+            std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll_reply(cx, out)));
+        polled.unwrap_or_else(|_| {
+            out.truncate(start);
+            Poll::Ready(Err(Status::internal("the handler panicked")))
+        })
+    }
+}
+
+trait Handler: Send {
+    fn poll_reply(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        out: &mut BytesMut,
+    ) -> Poll<Result<(), Status>>;
+}
+
+/// Every handler's future is one: only the type of its answer is erased, so that a call costs one
+/// allocation.
+impl<F, M> Handler for F
+where
+    F: Future<Output = Result<M, Status>> + Send,
+    M: Message,
+{
+    fn poll_reply(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        out: &mut BytesMut,
+    ) -> Poll<Result<(), Status>> {
+        self.poll(cx).map(|answer| {
+            let message = answer?;
+            out.reserve(message.encoded_len());
+            message
+                .encode(out)
+                .map_err(|_| Status::internal("the answer is too large to be encoded"))
+        })
+    }
+}
+
+/// Makes a [`Call`] of a handler's future. Used by generated code.
+#[doc(hidden)]
+pub fn call<F, M>(future: F) -> Call
+where
+    F: Future<Output = Result<M, Status>> + Send + 'static,
+    M: Message + 'static,
+{
+    Call(Box::pin(future))
+}

@@ -1,0 +1,248 @@
+//! How a call failed: a canonical code, a text, and whether the call may have been executed.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+/// The canonical status codes, with the numbers and meanings that gRPC gave them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Code {
+    /// Not an error. A [`Status`] never has it.
+    Ok = 0,
+    /// The caller gave the call up.
+    Cancelled = 1,
+    /// An error that no other code describes.
+    Unknown = 2,
+    /// The request can never be right, whatever state the system is in.
+    InvalidArgument = 3,
+    /// The time for the call ran out.
+    DeadlineExceeded = 4,
+    /// Something named in the request does not exist.
+    NotFound = 5,
+    /// What was to be made exists.
+    AlreadyExists = 6,
+    /// The caller is known and may not do this.
+    PermissionDenied = 7,
+    /// A bound was reached; a later try may go through.
+    ResourceExhausted = 8,
+    /// The system is not in the state that the call needs.
+    FailedPrecondition = 9,
+    /// A conflict with something concurrent; try again from the start.
+    Aborted = 10,
+    /// Past the valid range.
+    OutOfRange = 11,
+    /// No such service or method here.
+    Unimplemented = 12,
+    /// A bug, or a broken invariant.
+    Internal = 13,
+    /// The other side cannot be reached or does not serve now.
+    Unavailable = 14,
+    /// Data is lost or corrupted for good.
+    DataLoss = 15,
+    /// The caller is not known.
+    Unauthenticated = 16,
+}
+
+impl Code {
+    const ALL: [Self; 17] = [
+        Self::Ok,
+        Self::Cancelled,
+        Self::Unknown,
+        Self::InvalidArgument,
+        Self::DeadlineExceeded,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::FailedPrecondition,
+        Self::Aborted,
+        Self::OutOfRange,
+        Self::Unimplemented,
+        Self::Internal,
+        Self::Unavailable,
+        Self::DataLoss,
+        Self::Unauthenticated,
+    ];
+
+    /// The code with this number; [`Code::Unknown`] for a number that no code has.
+    #[must_use]
+    pub fn from_u32(number: u32) -> Self {
+        usize::try_from(number)
+            .ok()
+            .and_then(|index| Self::ALL.get(index))
+            .copied()
+            .unwrap_or(Self::Unknown)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Whether the handler may have run although the caller got an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Executed {
+    /// Certainly not: trying again elsewhere is safe.
+    No,
+    /// Perhaps: only what is idempotent may be tried again.
+    Maybe,
+}
+
+/// An error of a call.
+///
+/// One pointer wide, so that the good path stays small.
+#[derive(Clone)]
+pub struct Status(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    code: Code,
+    message: String,
+    details: Bytes,
+    executed: Executed,
+    peer: Option<SocketAddr>,
+}
+
+impl Status {
+    /// A status as a handler returns it. Its call may have been executed.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            details: Bytes::new(),
+            executed: Executed::Maybe,
+            peer: None,
+        }))
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The text, for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What else the service says of the error, in a form that it documents; empty if nothing.
+    #[must_use]
+    pub fn details(&self) -> &Bytes {
+        &self.0.details
+    }
+
+    /// Whether the call may have been executed.
+    #[must_use]
+    pub fn executed(&self) -> Executed {
+        self.0.executed
+    }
+
+    /// The instance that the call went to, if one had been chosen.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.0.peer
+    }
+
+    /// The same with `details`.
+    #[must_use]
+    pub fn with_details(mut self, details: impl Into<Bytes>) -> Self {
+        self.0.details = details.into();
+        self
+    }
+
+    /// The same for a call that certainly was not executed.
+    pub(crate) fn not_executed(mut self) -> Self {
+        self.0.executed = Executed::No;
+        self
+    }
+
+    /// The same, naming the instance concerned.
+    pub(crate) fn with_peer(mut self, peer: SocketAddr) -> Self {
+        self.0.peer = Some(peer);
+        self
+    }
+}
+
+macro_rules! makers {
+    ($($name:ident => $code:ident),* $(,)?) => {
+        impl Status {
+            $(
+                #[doc = concat!("A status with [`Code::", stringify!($code), "`].")]
+                #[must_use]
+                pub fn $name(message: impl Into<String>) -> Self {
+                    Self::new(Code::$code, message)
+                }
+            )*
+        }
+    };
+}
+
+makers! {
+    cancelled => Cancelled,
+    invalid_argument => InvalidArgument,
+    deadline_exceeded => DeadlineExceeded,
+    not_found => NotFound,
+    already_exists => AlreadyExists,
+    permission_denied => PermissionDenied,
+    resource_exhausted => ResourceExhausted,
+    failed_precondition => FailedPrecondition,
+    aborted => Aborted,
+    unimplemented => Unimplemented,
+    internal => Internal,
+    unavailable => Unavailable,
+    unauthenticated => Unauthenticated,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)?;
+        if let Some(peer) = self.0.peer {
+            write!(f, " (at {peer})")?;
+        }
+        if self.0.executed == Executed::No {
+            f.write_str(" (not executed)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Status({self})")
+    }
+}
+
+impl std::error::Error for Status {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Status};
+
+    #[test]
+    fn every_code_has_the_number_that_grpc_gave_it() {
+        for (number, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, number);
+            assert_eq!(Code::from_u32(u32::try_from(number).unwrap()), code);
+        }
+        assert_eq!(Code::from_u32(17), Code::Unknown);
+    }
+
+    #[test]
+    fn the_text_says_where_and_whether_a_retry_is_safe() {
+        let status = Status::unavailable("connection refused")
+            .with_peer("127.0.0.1:8010".parse().unwrap())
+            .not_executed();
+        assert_eq!(
+            status.to_string(),
+            "Unavailable: connection refused (at 127.0.0.1:8010) (not executed)"
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! A multiplexed connection: callers put frames into a buffer, one task moves the bytes.
+//!
+//! A caller takes the lock, opens its call (its frame is encoded straight into the output) and
+//! wakes the driver. The driver, before it writes, lets every task that is ready run once: those
+//! that are about to call add their frames, and all go out in one system call. A lone call pays
+//! one pass through an empty run queue for that.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
+use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
+use tokio_util::io::poll_read_buf;
+
+use super::READ_BYTES;
+use crate::Status;
+use crate::wire::v2::client::{CallId, Calls, Opened, Request};
+use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
+
+/// How often a connection looks whether its peer is alive. A peer that sends nothing is asked
+/// after one such time and given up after another, so a dead one is found within three.
+const KEEPALIVE: Duration = Duration::from_secs(1);
+
+/// A connection to one instance. Dropping it closes the connection once its calls have ended.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    calls: Mutex<Calls>,
+    driver: AtomicWaker,
+    peer: SocketAddr,
+}
+
+impl Shared {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        // A panic under this lock would be a bug in `Calls`; the others' calls still end by their
+        // deadlines.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// A connection over `io`; its driver runs on the current runtime.
+    pub(crate) fn new(
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            calls: Mutex::new(Calls::new()),
+            driver: AtomicWaker::new(),
+            peer,
+        });
+        tokio::spawn(Driver::new(io, Arc::clone(&shared)));
+        Self { shared }
+    }
+
+    /// Whether calls can be opened on it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.calls().is_open()
+    }
+
+    /// Makes a call and waits for its answer.
+    ///
+    /// Cancel safe: dropping the future gives the call up, and the server is told.
+    pub(crate) async fn call(
+        &self,
+        request: Request<'_>,
+        message: &impl Message,
+    ) -> Result<Bytes, Status> {
+        let id = self
+            .open(&request, message)
+            .await
+            .map_err(|s| s.with_peer(self.shared.peer))?;
+        let mut call = InFlight {
+            shared: &self.shared,
+            id: Some(id),
+        };
+        self.shared.driver.wake();
+        std::future::poll_fn(|cx| {
+            let outcome = ready!(self.shared.calls().poll_outcome(id, cx.waker()));
+            call.id = None;
+            Poll::Ready(outcome.map_err(|status| status.with_peer(self.shared.peer)))
+        })
+        .await
+    }
+
+    async fn open(&self, request: &Request<'_>, message: &impl Message) -> Result<CallId, Status> {
+        let open = std::future::poll_fn(|cx| {
+            let now = Instant::now();
+            if request.deadline <= now {
+                return Poll::Ready(Err(too_late()));
+            }
+            match self.shared.calls().open(request, message, now, cx.waker()) {
+                Ok(Opened::Call(id)) => Poll::Ready(Ok(id)),
+                Ok(Opened::Full) => Poll::Pending,
+                Err(status) => Poll::Ready(Err(status)),
+            }
+        });
+        let mut open = std::pin::pin!(open);
+        // Nearly always there is room, and no timer is needed.
+        if let Poll::Ready(outcome) = futures_util::poll!(open.as_mut()) {
+            return outcome;
+        }
+        tokio::time::timeout_at(request.deadline, open)
+            .await
+            .map_err(|_| too_late())?
+    }
+}
+
+fn too_late() -> Status {
+    Status::deadline_exceeded("the time for the call was over before it could be sent")
+        .not_executed()
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared
+            .calls()
+            .refuse(Status::unavailable("the channel was closed").not_executed());
+        self.shared.driver.wake();
+    }
+}
+
+/// A call that waits for its answer; dropped before that, it is given up.
+struct InFlight<'a> {
+    shared: &'a Shared,
+    id: Option<CallId>,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.shared.calls().abandon(id);
+            self.shared.driver.wake();
+        }
+    }
+}
+
+/// The task of a connection. It ends when the connection does.
+struct Driver<T> {
+    io: T,
+    shared: Arc<Shared>,
+    decoder: Decoder,
+    input: BytesMut,
+    writing: BytesMut,
+    /// Whether the ready tasks had their turn since there is something to write.
+    gathered: bool,
+    /// Callers to wake once the lock is released; kept for its capacity.
+    woken: Vec<Waker>,
+    deadline: Pin<Box<Sleep>>,
+    deadline_at: Option<Instant>,
+    keepalive: Interval,
+    heard: Heard,
+}
+
+/// What was heard of the peer since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Something,
+    Nothing,
+    /// Nothing, although it was asked.
+    NoReply,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
+    fn new(io: T, shared: Arc<Shared>) -> Self {
+        let mut keepalive = tokio::time::interval(KEEPALIVE);
+        keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            io,
+            shared,
+            decoder: Decoder::new(FRAME_BYTES_MAX),
+            input: BytesMut::new(),
+            writing: BytesMut::new(),
+            gathered: false,
+            woken: Vec::new(),
+            deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            deadline_at: None,
+            keepalive,
+            heard: Heard::Something,
+        }
+    }
+
+    /// Moves bytes both ways; ready when the connection is over, with the reason.
+    fn drive(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Status>> {
+        self.read(cx)?;
+        self.expire(cx);
+        self.look(cx)?;
+        self.write(cx)?;
+        let calls = self.shared.calls();
+        let over = !calls.is_open() && calls.in_flight() == 0 && !calls.has_output();
+        if over && self.writing.is_empty() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
+        loop {
+            self.input.reserve(READ_BYTES);
+            match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => {
+                    return Err(Status::unavailable("the server closed the connection"));
+                }
+                Poll::Ready(Ok(_)) => self.heard = Heard::Something,
+                Poll::Ready(Err(error)) => return Err(broken(&error)),
+            }
+            let mut calls = self.shared.calls();
+            while let Some(incoming) = self.decoder.decode(&mut self.input) {
+                calls.receive(incoming, &mut self.woken).map_err(|error| {
+                    Status::internal(format!("the server broke the protocol: {error}"))
+                })?;
+            }
+            drop(calls);
+            self.wake_callers();
+        }
+    }
+
+    /// Ends the calls whose time is over, and arms the timer for the next.
+    fn expire(&mut self, cx: &mut TaskContext<'_>) {
+        loop {
+            let next = self.shared.calls().next_deadline();
+            if next != self.deadline_at {
+                self.deadline_at = next;
+                if let Some(at) = next {
+                    self.deadline.as_mut().reset(at);
+                }
+            }
+            if self.deadline_at.is_none() || self.deadline.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.deadline_at = None;
+            self.shared.calls().expire(Instant::now(), &mut self.woken);
+            self.wake_callers();
+        }
+    }
+
+    /// Looks whether the peer is alive.
+    fn look(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
+        while self.keepalive.poll_tick(cx).is_ready() {
+            match self.heard {
+                Heard::Something => self.heard = Heard::Nothing,
+                Heard::Nothing => {
+                    self.shared.calls().ping();
+                    self.heard = Heard::NoReply;
+                }
+                Heard::NoReply => {
+                    return Err(Status::unavailable("the server does not answer pings"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
+        loop {
+            if self.writing.is_empty() {
+                if !self.shared.calls().has_output() {
+                    return Ok(());
+                }
+                if !std::mem::replace(&mut self.gathered, true) {
+                    // Comes back behind the tasks that are ready now.
+                    cx.waker().wake_by_ref();
+                    return Ok(());
+                }
+                self.gathered = false;
+                self.shared
+                    .calls()
+                    .take_output(&mut self.writing, &mut self.woken);
+                self.wake_callers();
+            }
+            match Pin::new(&mut self.io).poll_write(cx, &self.writing) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(broken(&io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(bytes)) => {
+                    self.writing.advance(bytes);
+                    self.shared.calls().written(bytes);
+                }
+                Poll::Ready(Err(error)) => return Err(broken(&error)),
+            }
+        }
+    }
+
+    fn wake_callers(&mut self) {
+        self.woken.drain(..).for_each(Waker::wake);
+    }
+}
+
+fn broken(error: &io::Error) -> Status {
+    Status::unavailable(format!("the connection broke: {error}"))
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        // Before the output is looked at: a caller that adds to it afterwards wakes this task.
+        this.shared.driver.register(cx.waker());
+        let ended = ready!(this.drive(cx));
+        if let Err(status) = &ended {
+            tracing::debug!(peer = %this.shared.peer, %status, "connection ended");
+            this.shared.calls().fail(status, &mut this.woken);
+            this.wake_callers();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T> Drop for Driver<T> {
+    fn drop(&mut self) {
+        // Also when the runtime shuts down: nobody may wait for ever.
+        let status = Status::unavailable("the connection's task was stopped");
+        self.shared.calls().fail(&status, &mut self.woken);
+        self.woken.drain(..).for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,342 @@
+//! The server's end of a multiplexed connection: one task reads, runs handlers and writes.
+//!
+//! A handler is polled once, in place, when its request is read: one that answers at once costs
+//! no task and no wake-up, and the answers to all requests of a read go out in one write. One that
+//! is not ready joins the connection's own set, so that it holds up no other.
+//!
+//! Bounds: calls at once ([`CALLS_MAX`]); answers that wait for a slow reader
+//! ([`OUTPUT_BYTES_MAX`]), past which nothing is read and no handler is polled.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use futures_util::future::{AbortHandle, Abortable};
+use futures_util::stream::{FuturesUnordered, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
+
+use super::READ_BYTES;
+use crate::server::{Connections, Method, Services};
+use crate::service::Call;
+use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX, Incoming};
+use crate::wire::v2::server::{Event, Frames};
+use crate::{Context, Status};
+
+/// How many calls a connection may have at work.
+const CALLS_MAX: u32 = 16_384;
+
+/// How much may wait for the socket before reading stops, in bytes.
+const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many handlers of the set that have become ready are taken in a row, so that reading and
+/// writing have their turns.
+const READY_IN_A_ROW_MAX: usize = 256;
+
+/// One connection, as a future that ends when it does.
+pub(crate) struct Connection<T> {
+    io: T,
+    peer: SocketAddr,
+    services: Arc<Services>,
+    /// The time for a call whose caller gave none.
+    default_timeout: Duration,
+    decoder: Decoder,
+    frames: Frames<Method>,
+    input: BytesMut,
+    output: BytesMut,
+    /// Handlers that were not ready at once.
+    running: FuturesUnordered<Abortable<Running>>,
+    /// What is known of them by call id. A call that is not here any more gets no answer.
+    pending: HashMap<u32, Pending>,
+    deadline: Pin<Box<Sleep>>,
+    deadline_at: Option<Instant>,
+    leaving: Leaving,
+}
+
+#[derive(Debug)]
+struct Pending {
+    abort: AbortHandle,
+    deadline: Instant,
+}
+
+/// Where the connection stands on the way to its end.
+enum Leaving {
+    /// The server serves; this is ready when it is to stop.
+    No(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// The client was asked to open no more calls. It closes the connection when its calls are
+    /// done; calls that crossed the request are served.
+    Asked,
+}
+
+/// A handler of the set, with a buffer of its own for its answer.
+struct Running {
+    call: u32,
+    handler: Call,
+    answer: BytesMut,
+}
+
+impl Future for Running {
+    type Output = (u32, Result<BytesMut, Status>);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let polled = this.handler.poll_reply(cx, &mut this.answer);
+        polled.map(|done| (this.call, done.map(|()| std::mem::take(&mut this.answer))))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    /// A connection whose first bytes, `input`, begin with the preface.
+    pub(crate) fn new(io: T, peer: SocketAddr, mut input: BytesMut, server: &Connections) -> Self {
+        input.advance(crate::wire::v2::PREFACE.len());
+        let mut output = BytesMut::new();
+        let stopping = server.stopping.clone();
+        Self {
+            io,
+            peer,
+            services: Arc::clone(&server.services),
+            default_timeout: server.default_timeout,
+            decoder: Decoder::new(FRAME_BYTES_MAX),
+            frames: Frames::new(CALLS_MAX, &mut output),
+            input,
+            output,
+            running: FuturesUnordered::new(),
+            pending: HashMap::new(),
+            deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            deadline_at: None,
+            leaving: Leaving::No(Box::pin(async move { stopping.cancelled().await })),
+        }
+    }
+
+    /// Moves everything that can move; ready when the connection is over.
+    fn drive(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.receive()?;
+        loop {
+            self.leave(cx);
+            self.expire(cx);
+            let mut moved = false;
+            if self.output.len() < OUTPUT_BYTES_MAX {
+                moved |= self.finish(cx);
+                match self.read(cx)? {
+                    Read::Ended => return Poll::Ready(Ok(())),
+                    Read::Some => moved = true,
+                    Read::Nothing => {}
+                }
+            }
+            moved |= self.write(cx)?;
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Asks the client to leave, once the server is to stop.
+    fn leave(&mut self, cx: &mut TaskContext<'_>) {
+        if let Leaving::No(stopping) = &mut self.leaving
+            && stopping.as_mut().poll(cx).is_ready()
+        {
+            self.leaving = Leaving::Asked;
+            let reason = Status::unavailable("the server is stopping");
+            self.frames.go_away(&reason, &mut self.output);
+        }
+    }
+
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> io::Result<Read> {
+        self.input.reserve(READ_BYTES);
+        match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
+            Poll::Pending => return Ok(Read::Nothing),
+            Poll::Ready(Ok(0)) => return Ok(Read::Ended),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Err(error),
+        }
+        self.receive()?;
+        Ok(Read::Some)
+    }
+
+    /// Handles the whole frames of the input.
+    fn receive(&mut self) -> io::Result<()> {
+        let mut now = None;
+        while let Some(incoming) = self.decoder.decode(&mut self.input) {
+            // One look at the clock serves all requests of a read.
+            let now = *now.get_or_insert_with(Instant::now);
+            self.handle(incoming, now).map_err(|error| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("the client broke the protocol: {error}"),
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, incoming: Incoming, now: Instant) -> Result<(), String> {
+        let services = &self.services;
+        let event = self
+            .frames
+            .receive(incoming, |path| services.find(path), &mut self.output)?;
+        match event {
+            Event::Call {
+                call,
+                method,
+                timeout_us,
+                metadata,
+                message,
+            } => {
+                let timeout = match timeout_us {
+                    0 => self.default_timeout,
+                    some => Duration::from_micros(some).min(MAX_TIMEOUT),
+                };
+                let cx = Context::received(now + timeout, self.peer, metadata);
+                let deadline = cx.deadline();
+                match method.call(cx, message) {
+                    Ok(handler) => self.start(call, handler, deadline),
+                    Err(status) => self.frames.refuse(call, &status, &mut self.output),
+                }
+            }
+            Event::Refuse { call, status } => self.frames.refuse(call, &status, &mut self.output),
+            Event::Cancel { call } => {
+                if let Some(pending) = self.pending.remove(&call) {
+                    pending.abort.abort();
+                }
+            }
+            Event::None => {}
+        }
+        Ok(())
+    }
+
+    /// Polls a new handler once; its answer is put out, or it joins the set.
+    fn start(&mut self, call: u32, mut handler: Call, deadline: Instant) {
+        let mut refused = None;
+        let mut unfinished = false;
+        let written = self.frames.respond(call, &mut self.output, |output| {
+            // The set polls it again with a waker of its own; until then none is needed.
+            let mut nobody = TaskContext::from_waker(Waker::noop());
+            match handler.poll_reply(&mut nobody, output) {
+                Poll::Ready(Ok(())) => Ok(()),
+                Poll::Ready(Err(status)) => {
+                    refused = Some(status);
+                    Err(())
+                }
+                Poll::Pending => {
+                    unfinished = true;
+                    Err(())
+                }
+            }
+        });
+        if written.is_ok() {
+            return;
+        }
+        if let Some(status) = refused {
+            self.frames.refuse(call, &status, &mut self.output);
+        } else if unfinished {
+            self.join(call, handler, deadline);
+        }
+    }
+
+    fn join(&mut self, call: u32, handler: Call, deadline: Instant) {
+        if self.pending.len() >= CALLS_MAX as usize || self.pending.contains_key(&call) {
+            let status = Status::resource_exhausted("too many calls at once on the connection");
+            self.frames.refuse(call, &status, &mut self.output);
+            return;
+        }
+        let (abort, registration) = AbortHandle::new_pair();
+        self.pending.insert(call, Pending { abort, deadline });
+        let running = Running {
+            call,
+            handler,
+            answer: BytesMut::new(),
+        };
+        self.running.push(Abortable::new(running, registration));
+        if self.deadline_at.is_none_or(|at| deadline < at) {
+            self.deadline_at = Some(deadline);
+            self.deadline.as_mut().reset(deadline);
+        }
+    }
+
+    /// Puts out the answers of handlers that have become ready.
+    fn finish(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let mut moved = false;
+        for _ in 0..READY_IN_A_ROW_MAX {
+            let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(cx) else {
+                break;
+            };
+            moved = true;
+            // An aborted one was taken off `pending` by whoever aborted it.
+            let Ok((call, answer)) = ended else { continue };
+            if self.pending.remove(&call).is_none() {
+                continue;
+            }
+            let answered = answer.and_then(|answer| {
+                self.frames.respond(call, &mut self.output, |output| {
+                    output.extend_from_slice(&answer);
+                    Ok(())
+                })
+            });
+            if let Err(status) = answered {
+                self.frames.refuse(call, &status, &mut self.output);
+            }
+        }
+        moved
+    }
+
+    /// Stops the handlers whose time is over. As at the client, one timer serves all calls.
+    fn expire(&mut self, cx: &mut TaskContext<'_>) {
+        while self.deadline_at.is_some() && self.deadline.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let (frames, output) = (&self.frames, &mut self.output);
+            let mut next: Option<Instant> = None;
+            self.pending.retain(|call, pending| {
+                if pending.deadline > now {
+                    next = Some(next.map_or(pending.deadline, |next| next.min(pending.deadline)));
+                    return true;
+                }
+                pending.abort.abort();
+                let status = Status::deadline_exceeded("the handler was stopped at the deadline");
+                frames.refuse(*call, &status, output);
+                false
+            });
+            self.deadline_at = next;
+            if let Some(at) = next {
+                self.deadline.as_mut().reset(at);
+            }
+        }
+    }
+
+    fn write(&mut self, cx: &mut TaskContext<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        while !self.output.is_empty() {
+            match Pin::new(&mut self.io).poll_write(cx, &self.output) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(bytes)) => self.output.advance(bytes),
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+            moved = true;
+        }
+        Ok(moved)
+    }
+}
+
+/// The longest time a caller can give, so that adding it to the clock cannot overflow.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+enum Read {
+    Some,
+    Nothing,
+    Ended,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for Connection<T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().drive(cx)
+    }
+}

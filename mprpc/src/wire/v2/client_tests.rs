@@ -1,0 +1,216 @@
+//! Tests of the client's side of the multiplexed wire.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::*;
+use proptest::prelude::*;
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Payload {
+    #[prost(uint64, tag = "1")]
+    number: u64,
+}
+
+static SERVICE: ServiceDescriptor = ServiceDescriptor {
+    full_name: "e.E",
+    short_name: "E",
+    methods: &["M"],
+};
+
+fn request(deadline: Instant) -> Request<'static> {
+    Request {
+        service: &SERVICE,
+        index: 0,
+        method: 0,
+        deadline,
+        metadata: None,
+    }
+}
+
+fn open(calls: &mut Calls, number: u64, timeout_ms: u64) -> CallId {
+    let now = Instant::now();
+    let request = request(now + Duration::from_millis(timeout_ms));
+    match calls
+        .open(&request, &Payload { number }, now, Waker::noop())
+        .unwrap()
+    {
+        Opened::Call(id) => id,
+        Opened::Full => panic!("the output is not full"),
+    }
+}
+
+fn answer(id: CallId, number: u64) -> Incoming {
+    let mut payload = BytesMut::new();
+    head::write(&ResponseHead::default(), &mut payload);
+    Payload { number }.encode(&mut payload).unwrap();
+    let header = Header {
+        kind: Kind::Response,
+        flags: frame::END,
+        method: 0,
+        call: id.0,
+    };
+    Incoming::Frame(header, payload.freeze())
+}
+
+fn outcome(calls: &mut Calls, id: CallId) -> Option<Result<u64, Status>> {
+    match calls.poll_outcome(id, Waker::noop()) {
+        Poll::Ready(outcome) => Some(outcome.map(|bytes| Payload::decode(bytes).unwrap().number)),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn the_preface_comes_first_and_a_method_is_named_only_once() {
+    let mut calls = Calls::new();
+    open(&mut calls, 1, 1000);
+    open(&mut calls, 2, 1000);
+    let mut out = BytesMut::new();
+    assert!(calls.take_output(&mut out, &mut Vec::new()));
+    assert_eq!(out.split_to(4), super::super::PREFACE[..]);
+    let mut decoder = frame::Decoder::new(1024);
+    let mut paths = Vec::new();
+    while let Some(Incoming::Frame(header, mut payload)) = decoder.decode(&mut out) {
+        if header.kind == Kind::Request {
+            paths.push(head::read::<RequestHead>(&mut payload).unwrap().path);
+        }
+    }
+    assert_eq!(paths, ["e.E/M", ""]);
+}
+
+#[test]
+fn a_late_answer_to_an_abandoned_call_reaches_nobody() {
+    let mut calls = Calls::new();
+    let first = open(&mut calls, 1, 1000);
+    calls.abandon(first);
+    let second = open(&mut calls, 2, 1000);
+    assert_eq!(first.index(), second.index(), "the slot is used again");
+    calls.receive(answer(first, 1), &mut Vec::new()).unwrap();
+    assert!(outcome(&mut calls, second).is_none());
+    calls.receive(answer(second, 2), &mut Vec::new()).unwrap();
+    assert_eq!(outcome(&mut calls, second).unwrap().unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_calls_whose_time_is_over_expire() {
+    let mut calls = Calls::new();
+    let short = open(&mut calls, 1, 10);
+    let long = open(&mut calls, 2, 1000);
+    let at = calls.next_deadline().unwrap();
+    assert_eq!(at - Instant::now(), Duration::from_millis(10));
+    calls.expire(at, &mut Vec::new());
+    let status = outcome(&mut calls, short).unwrap().unwrap_err();
+    assert_eq!(status.code(), crate::Code::DeadlineExceeded);
+    assert!(outcome(&mut calls, long).is_none());
+    assert_eq!(
+        calls.next_deadline().unwrap() - Instant::now(),
+        Duration::from_millis(1000)
+    );
+}
+
+#[test]
+fn a_call_whose_frame_was_not_written_is_known_not_to_have_been_executed() {
+    let mut calls = Calls::new();
+    let sent = open(&mut calls, 1, 1000);
+    let mut out = BytesMut::new();
+    calls.take_output(&mut out, &mut Vec::new());
+    calls.written(out.len());
+    let unsent = open(&mut calls, 2, 1000);
+    calls.fail(&Status::unavailable("reset"), &mut Vec::new());
+    let executed = |status: Status| status.executed();
+    let sent = outcome(&mut calls, sent).unwrap().map_err(executed);
+    let unsent = outcome(&mut calls, unsent).unwrap().map_err(executed);
+    assert_eq!(sent, Err(crate::status::Executed::Maybe));
+    assert_eq!(unsent, Err(crate::status::Executed::No));
+}
+
+#[test]
+fn after_goaway_no_call_opens_and_those_in_flight_end() {
+    let mut calls = Calls::new();
+    let id = open(&mut calls, 1, 1000);
+    let reason = GoAway {
+        code: 14,
+        message: "the server is leaving".into(),
+    }
+    .encode_to_vec();
+    let frame = Incoming::Frame(Header::connection(Kind::GoAway), reason.into());
+    calls.receive(frame, &mut Vec::new()).unwrap();
+    let now = Instant::now();
+    let refused = calls
+        .open(&request(now), &Payload::default(), now, Waker::noop())
+        .err()
+        .unwrap();
+    assert_eq!(refused.executed(), crate::status::Executed::No);
+    calls.receive(answer(id, 7), &mut Vec::new()).unwrap();
+    assert_eq!(outcome(&mut calls, id).unwrap().unwrap(), 7);
+}
+
+/// What can happen to the calls of a connection, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    Open,
+    Answer(usize),
+    Abandon(usize),
+    /// An answer to a call that is over.
+    AnswerLate(usize),
+    Take(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::Open),
+        (0..32_usize).prop_map(Step::Answer),
+        (0..32_usize).prop_map(Step::Abandon),
+        (0..32_usize).prop_map(Step::AnswerLate),
+        (0..32_usize).prop_map(Step::Take),
+    ]
+}
+
+proptest! {
+    /// "A cancelled call hands its reply to the next caller": never here.
+    #[test]
+    fn each_caller_gets_its_own_answer_or_none(steps in proptest::collection::vec(step(), 1..200)) {
+        let mut calls = Calls::new();
+        let mut waiting: Vec<(CallId, u64)> = Vec::new();
+        let mut answered: HashMap<u64, bool> = HashMap::new();
+        let mut over: Vec<(CallId, u64)> = Vec::new();
+        let mut next = 0;
+        let mut woken = Vec::new();
+        for step in steps {
+            match step {
+                Step::Open => {
+                    next += 1;
+                    waiting.push((open(&mut calls, next, 60_000), next));
+                }
+                Step::Answer(i) if !waiting.is_empty() => {
+                    let (id, number) = waiting[i % waiting.len()];
+                    calls.receive(answer(id, number), &mut woken).unwrap();
+                    answered.insert(number, true);
+                }
+                Step::Abandon(i) if !waiting.is_empty() => {
+                    let call = waiting.swap_remove(i % waiting.len());
+                    calls.abandon(call.0);
+                    // What the server had sent before it heard of it is still to come, and only
+                    // until the next answer to this slot.
+                    over = vec![call];
+                }
+                Step::AnswerLate(i) if !over.is_empty() => {
+                    let (id, number) = over[i % over.len()];
+                    calls.receive(answer(id, number), &mut woken).unwrap();
+                }
+                Step::Take(i) if !waiting.is_empty() => {
+                    let at = i % waiting.len();
+                    let (id, number) = waiting[at];
+                    let got = outcome(&mut calls, id);
+                    prop_assert_eq!(got.is_some(), answered.contains_key(&number));
+                    if let Some(got) = got {
+                        prop_assert_eq!(got.unwrap(), number);
+                        waiting.swap_remove(at);
+                    }
+                }
+                _ => {}
+            }
+            prop_assert_eq!(calls.in_flight(), waiting.len());
+        }
+    }
+}

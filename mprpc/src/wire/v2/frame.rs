@@ -1,0 +1,244 @@
+//! Frames: a header of 12 bytes and a payload.
+//!
+//! ```text
+//!  0       4      5       6        8         12
+//!  | length | kind | flags | method | call id | payload (length bytes)
+//! ```
+//! All little-endian.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// The length of a header, in bytes.
+pub(crate) const HEADER_BYTES: usize = 12;
+
+/// The longest payload a side accepts unless it says otherwise, in bytes.
+pub(crate) const FRAME_BYTES_MAX: u32 = 4 * 1024 * 1024;
+
+/// What a frame is for. Numbers not listed here are for later and are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Settings = 1,
+    Request = 2,
+    Response = 3,
+    Cancel = 4,
+    Ping = 5,
+    Pong = 6,
+    GoAway = 7,
+}
+
+impl Kind {
+    fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Settings,
+            2 => Self::Request,
+            3 => Self::Response,
+            4 => Self::Cancel,
+            5 => Self::Ping,
+            6 => Self::Pong,
+            7 => Self::GoAway,
+            _ => return None,
+        })
+    }
+}
+
+/// In `flags`: this frame is the sender's last one of its call. Without it a call streams.
+pub(crate) const END: u8 = 1;
+
+/// A header without its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) flags: u8,
+    /// The number that the client gave to a method; zero where no method is concerned.
+    pub(crate) method: u16,
+    /// The number that the client gave to a call; zero where no call is concerned.
+    pub(crate) call: u32,
+}
+
+impl Header {
+    /// A frame that concerns the connection.
+    pub(crate) fn connection(kind: Kind) -> Self {
+        Self {
+            kind,
+            flags: 0,
+            method: 0,
+            call: 0,
+        }
+    }
+}
+
+/// What came off the wire.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Frame(Header, Bytes),
+    /// A frame whose payload is over the limit: its payload is skipped, the connection goes on.
+    TooLarge(Header, u32),
+}
+
+/// Takes frames out of a stream of bytes.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    bytes_max: u32,
+    /// What is still to be dropped of a payload that is too large or of an unknown kind.
+    skip: usize,
+}
+
+impl Decoder {
+    pub(crate) fn new(bytes_max: u32) -> Self {
+        Self { bytes_max, skip: 0 }
+    }
+
+    /// The next frame in `buf`, or `None` until more bytes have come.
+    pub(crate) fn decode(&mut self, buf: &mut BytesMut) -> Option<Incoming> {
+        loop {
+            let skipped = self.skip.min(buf.len());
+            buf.advance(skipped);
+            self.skip -= skipped;
+            if self.skip > 0 {
+                return None;
+            }
+
+            let bytes = buf.first_chunk::<HEADER_BYTES>()?;
+            let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            let size = usize::try_from(length).unwrap_or(usize::MAX);
+            let Some(kind) = Kind::from_u8(bytes[4]) else {
+                buf.advance(HEADER_BYTES);
+                self.skip = size;
+                continue;
+            };
+            let header = Header {
+                kind,
+                flags: bytes[5],
+                method: u16::from_le_bytes([bytes[6], bytes[7]]),
+                call: u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]),
+            };
+            if length > self.bytes_max {
+                buf.advance(HEADER_BYTES);
+                self.skip = size;
+                return Some(Incoming::TooLarge(header, length));
+            }
+            if buf.len() < HEADER_BYTES + size {
+                return None;
+            }
+            buf.advance(HEADER_BYTES);
+            return Some(Incoming::Frame(header, buf.split_to(size).freeze()));
+        }
+    }
+}
+
+/// Begins a frame at the end of `out`: room for the header, which [`end`] fills in.
+pub(crate) fn begin(out: &mut BytesMut) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_BYTES]);
+    start
+}
+
+/// The length of the payload of the frame that began at `start` and goes to the end of `out`.
+pub(crate) fn payload_len(out: &BytesMut, start: usize) -> usize {
+    out.len() - start - HEADER_BYTES
+}
+
+/// Ends the frame that began at `start`.
+pub(crate) fn end(out: &mut BytesMut, start: usize, header: Header) {
+    // Senders keep to limits of 32 bits.
+    let length = u32::try_from(payload_len(out, start)).unwrap_or(u32::MAX);
+    let bytes = &mut out[start..start + HEADER_BYTES];
+    bytes[0..4].copy_from_slice(&length.to_le_bytes());
+    bytes[4] = header.kind as u8;
+    bytes[5] = header.flags;
+    bytes[6..8].copy_from_slice(&header.method.to_le_bytes());
+    bytes[8..12].copy_from_slice(&header.call.to_le_bytes());
+}
+
+/// Appends a whole frame.
+pub(crate) fn write(out: &mut BytesMut, header: Header, payload: &[u8]) {
+    let start = begin(out);
+    out.extend_from_slice(payload);
+    end(out, start, header);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const REQUEST: Header = Header {
+        kind: Kind::Request,
+        flags: END,
+        method: 0x0201,
+        call: 7,
+    };
+
+    #[test]
+    fn a_frame_is_laid_out_as_the_specification_says() {
+        let mut out = BytesMut::new();
+        write(&mut out, REQUEST, b"abc");
+        assert_eq!(
+            &out[..],
+            b"\x03\x00\x00\x00\x02\x01\x01\x02\x07\x00\x00\x00abc"
+        );
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_reported_and_skipped_without_being_kept() {
+        let mut decoder = Decoder::new(4);
+        let mut buf = BytesMut::new();
+        write(&mut buf, REQUEST, &[9; 100]);
+        write(&mut buf, REQUEST, b"ok");
+        let rest = buf.split_off(50);
+        assert_eq!(
+            decoder.decode(&mut buf),
+            Some(Incoming::TooLarge(REQUEST, 100))
+        );
+        assert_eq!(decoder.decode(&mut buf), None);
+        assert!(buf.is_empty(), "what is skipped takes no memory");
+        buf.unsplit(rest);
+        let frame = decoder.decode(&mut buf).unwrap();
+        assert_eq!(frame, Incoming::Frame(REQUEST, Bytes::from_static(b"ok")));
+    }
+
+    #[test]
+    fn a_kind_from_the_future_is_skipped() {
+        let mut buf = BytesMut::new();
+        write(&mut buf, REQUEST, b"new");
+        buf[4] = 200;
+        write(&mut buf, REQUEST, b"old");
+        let frame = Decoder::new(16).decode(&mut buf).unwrap();
+        assert_eq!(frame, Incoming::Frame(REQUEST, Bytes::from_static(b"old")));
+    }
+
+    proptest! {
+        #[test]
+        fn however_the_bytes_are_split_the_same_frames_come_out(
+            payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..64), 1..8),
+            chunk in 1_usize..50,
+        ) {
+            let mut stream = BytesMut::new();
+            for payload in &payloads {
+                write(&mut stream, REQUEST, payload);
+            }
+            let mut decoder = Decoder::new(64);
+            let mut buf = BytesMut::new();
+            let mut decoded = Vec::new();
+            for piece in stream.chunks(chunk) {
+                buf.extend_from_slice(piece);
+                while let Some(Incoming::Frame(_, payload)) = decoder.decode(&mut buf) {
+                    decoded.push(payload.to_vec());
+                }
+            }
+            prop_assert_eq!(decoded, payloads);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic_or_loop(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut buf = BytesMut::from(&bytes[..]);
+            let mut decoder = Decoder::new(64);
+            let mut frames = 0;
+            while decoder.decode(&mut buf).is_some() {
+                frames += 1;
+                prop_assert!(frames <= bytes.len() / HEADER_BYTES + 1);
+            }
+        }
+    }
+}

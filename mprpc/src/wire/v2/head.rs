@@ -1,0 +1,155 @@
+//! What stands before the message in a request and in an answer: a varint length and a small
+//! protobuf message, which later versions extend by adding fields.
+
+use bytes::{Buf, Bytes, BytesMut};
+use prost::Message;
+use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
+
+use crate::{Code, Metadata, Status};
+
+/// A name and a value of the metadata.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Entry {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) value: Bytes,
+}
+
+/// The head of a request.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RequestHead {
+    /// `package.Service/Method`, in the first request that uses its method number.
+    #[prost(string, tag = "1")]
+    pub(crate) path: String,
+    /// The time left for the call, in microseconds; zero: none was given.
+    #[prost(uint64, tag = "2")]
+    pub(crate) timeout_us: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) metadata: Vec<Entry>,
+}
+
+/// The head of an answer; empty for a plain success.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ResponseHead {
+    /// A canonical status code.
+    #[prost(uint32, tag = "1")]
+    pub(crate) code: u32,
+    #[prost(string, tag = "2")]
+    pub(crate) message: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) details: Bytes,
+}
+
+/// What a side says of itself when the connection begins.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Settings {
+    /// The longest payload it accepts, in bytes.
+    #[prost(uint32, tag = "1")]
+    pub(crate) frame_bytes_max: u32,
+    /// A server: how many calls it serves at once on this connection.
+    #[prost(uint32, tag = "2")]
+    pub(crate) calls_max: u32,
+}
+
+/// Why a side asks the other to open no more calls.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct GoAway {
+    #[prost(uint32, tag = "1")]
+    pub(crate) code: u32,
+    #[prost(string, tag = "2")]
+    pub(crate) message: String,
+}
+
+/// Names and values as entries of a head.
+pub(crate) fn entries(metadata: &Metadata) -> Vec<Entry> {
+    metadata
+        .iter()
+        .map(|(name, value)| Entry {
+            name: name.to_owned(),
+            value: value.clone(),
+        })
+        .collect()
+}
+
+/// How many bytes [`write`] appends.
+pub(crate) fn written_len(head: &impl Message) -> usize {
+    let length = head.encoded_len();
+    encoded_len_varint(length as u64) + length
+}
+
+/// Appends a head before its message.
+pub(crate) fn write(head: &impl Message, out: &mut BytesMut) {
+    let length = head.encoded_len();
+    out.reserve(encoded_len_varint(length as u64) + length);
+    encode_varint(length as u64, out);
+    head.encode_raw(out);
+}
+
+/// Takes the head off the front of a payload; what remains is the message.
+pub(crate) fn read<H: Message + Default>(payload: &mut Bytes) -> Result<H, String> {
+    let length = decode_varint(payload).map_err(|error| error.to_string())?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= payload.remaining())
+        .ok_or_else(|| format!("a head of {length} bytes in a shorter payload"))?;
+    H::decode(payload.split_to(length)).map_err(|error| error.to_string())
+}
+
+impl ResponseHead {
+    /// The head that carries `status`.
+    pub(crate) fn of(status: &Status) -> Self {
+        Self {
+            code: status.code() as u32,
+            message: status.message().to_owned(),
+            details: status.details().clone(),
+        }
+    }
+
+    /// The status that this head carries, or `None` for success.
+    pub(crate) fn into_status(self) -> Option<Status> {
+        (self.code != Code::Ok as u32).then(|| {
+            Status::new(Code::from_u32(self.code), self.message).with_details(self.details)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_success_costs_one_byte() {
+        let mut out = BytesMut::new();
+        write(&ResponseHead::default(), &mut out);
+        assert_eq!(&out[..], [0]);
+    }
+
+    #[test]
+    fn a_head_is_written_as_the_specification_says() {
+        let mut out = BytesMut::new();
+        let head = RequestHead {
+            path: "e.E/M".into(),
+            timeout_us: 300,
+            metadata: Vec::new(),
+        };
+        write(&head, &mut out);
+        out.extend_from_slice(b"message");
+        assert_eq!(&out[..], b"\x0a\x0a\x05e.E/M\x10\xac\x02message");
+        let mut payload = out.freeze();
+        assert_eq!(read::<RequestHead>(&mut payload).unwrap(), head);
+        assert_eq!(payload, "message");
+    }
+
+    #[test]
+    fn a_head_longer_than_its_payload_is_an_error() {
+        assert!(read::<RequestHead>(&mut Bytes::from_static(b"\x05abc")).is_err());
+        assert!(
+            read::<RequestHead>(&mut Bytes::from_static(
+                b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f"
+            ))
+            .is_err()
+        );
+        assert!(read::<RequestHead>(&mut Bytes::new()).is_err());
+    }
+}

@@ -1,0 +1,16 @@
+//! Generates the messages, traits and clients from the .proto files.
+
+fn main() -> Result<(), mprpc_build::Error> {
+    mprpc_build::compile(
+        &[
+            "proto/common.proto",
+            "proto/health.proto",
+            "proto/user.proto",
+            "proto/group.proto",
+            "proto/message.proto",
+            "proto/presence.proto",
+            "proto/gateway.proto",
+        ],
+        &["proto"],
+    )
+}
