@@ -1,0 +1,145 @@
+//! Style that can be checked is a test.
+//!
+//! Each rule is a function from what it looks at to a list of complaints, so that it can be shown
+//! what it must object to (the tests beside it) as well as the repository (the tests here).
+
+mod arrows;
+mod documents;
+mod text;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A file of the repository; `path` is relative to its root, with `/`.
+struct File {
+    path: String,
+    text: String,
+}
+
+impl File {
+    fn extension(&self) -> &str {
+        Path::new(&self.path)
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or("")
+    }
+}
+
+fn repository() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests
+        .parent()
+        .expect("the package is one level below the root")
+        .to_path_buf()
+}
+
+/// Every text file that is, or would be, committed.
+fn files() -> Vec<File> {
+    let root = repository();
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(&root)
+        .output()
+        .expect("git runs");
+    assert!(
+        listed.status.success(),
+        "git ls-files: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    let listed = String::from_utf8(listed.stdout).expect("paths are UTF-8");
+    let files: Vec<File> = listed
+        .split_terminator('\0')
+        // A file that is deleted but not committed has no text; neither has a picture.
+        .filter_map(|path| {
+            let text = std::fs::read_to_string(root.join(path)).ok()?;
+            Some(File {
+                path: path.to_owned(),
+                text,
+            })
+        })
+        .collect();
+    assert!(
+        files.iter().any(|file| file.path == "Cargo.toml"),
+        "the root was not found"
+    );
+    files
+}
+
+fn assert_none(complaints: &[String]) {
+    assert!(
+        complaints.is_empty(),
+        "{} complaints:\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
+}
+
+#[test]
+fn crates_depend_only_on_those_the_design_allows() {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
+        .current_dir(repository())
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    assert_none(&arrows::complaints(&metadata));
+}
+
+#[test]
+fn mprpc_says_nothing_of_instant_messaging() {
+    assert_none(&arrows::foreign_words_in_mprpc(&files()));
+}
+
+#[test]
+fn no_file_is_longer_than_one_can_keep_in_mind() {
+    assert_none(&text::too_long(&files()));
+}
+
+#[test]
+fn no_file_has_tabs_or_trailing_blanks() {
+    assert_none(&files().iter().flat_map(text::blanks).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_note_of_something_left_to_do_is_explained() {
+    assert_none(
+        &files()
+            .iter()
+            .flat_map(text::bare_notes)
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn no_file_names_a_package_registry_or_a_path_of_this_machine() {
+    let root = repository();
+    let root = root.to_str().expect("the root is UTF-8");
+    assert_none(
+        &files()
+            .iter()
+            .flat_map(|file| text::places(file, root))
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn the_paths_and_symbols_that_documents_cite_exist() {
+    assert_none(&documents::complaints(&files()));
+}
