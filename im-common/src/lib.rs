@@ -1,4 +1,55 @@
-//! What the MPIM services share: configuration, telemetry, clock, lifecycle, the SQLite writer.
+//! What the MPIM services share, and nothing that one of them owns.
+//!
+//! A service is a library with `start(config, deps) -> Running` and a `main` of one line. This crate
+//! is what stands around that: it loads the configuration, sets up the log, hands over what a
+//! service cannot make itself, and sees to it that the process ends in order and never serves half.
+//!
+//! ```no_run
+//! use im_common::{Deps, RpcConfig, Running, Tasks, Validate, service_main};
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Config {
+//!     rpc: RpcConfig,
+//! }
+//!
+//! impl Default for Config {
+//!     fn default() -> Self {
+//!         Self { rpc: RpcConfig::on_loopback(8010) }
+//!     }
+//! }
+//!
+//! impl Validate for Config {}
+//!
+//! async fn start(config: Config, deps: Deps) -> std::io::Result<Running> {
+//!     let listener = tokio::net::TcpListener::bind(config.rpc.listen).await?;
+//!     let addr = listener.local_addr()?;
+//!     let tasks = Tasks::new("im-example", deps.shutdown.clone());
+//!     tasks.spawn_essential("listener", async move {
+//!         let _listener = listener; // a real one accepts until the shutdown
+//!         deps.shutdown.triggered().await;
+//!     });
+//!     Ok(Running::new(addr, tasks))
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     service_main::run("im-example", "An example of a service", start)
+//! }
+//! ```
+//!
+//! # The map
+//!
+//! | module | what |
+//! |---|---|
+//! | `config` | [`load`]: a TOML file over the defaults, the environment over both, errors that say what would be right; [`RpcConfig`], [`Target`], [`LogConfig`] |
+//! | `lifecycle` | [`Shutdown`], [`Deps`], [`Tasks`], [`Running`]: from start to an orderly end |
+//! | [`service_main`] | the body of every binary |
+//! | [`sqlite`] | the embedded store's engine: one writer that commits in batches, a few readers |
+//! | `data_dir` | [`DataDir`]: one process per data directory |
+//! | `clock` | [`Clock`]: wall-clock time as a value |
+//! | `telemetry` | logs for people and for machines; [`WALK`], the target of a message's hops |
+//! | `open_files` | the limit of open files, raised at start |
+//!
+//! Deliberately absent: domain types, protobuf messages, ids. They belong to the services.
 #![forbid(unsafe_code)]
 
 mod clock;

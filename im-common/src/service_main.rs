@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use mprpc::discovery::Memory;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -141,13 +142,13 @@ where
     let drain = Duration::from_millis(loaded.process.shutdown.drain_ms);
     let outcome = runtime.block_on(async {
         let shutdown = Shutdown::new().on_signals()?;
-        let deps = Deps::new();
+        let deps = Deps::new(Memory::new());
         let services = tokio::select! {
             started = start(loaded.service, deps) => started.map_err(Into::into)?.into().0,
             // A signal while it still waits for something.
             () = shutdown.triggered() => return Ok(()),
         };
-        services.iter().for_each(warn_if_exposed);
+        services.iter().for_each(announce);
         run_until_shutdown(services, &shutdown, drain)
             .await
             .map_err(Into::into)
@@ -156,8 +157,11 @@ where
     outcome
 }
 
-fn warn_if_exposed(service: &Running) {
-    tracing::info!(service = service.name, addr = %service.addr, "serving");
+fn announce(service: &Running) {
+    tracing::info!(service = service.name, addr = %service.addr, speaks = "mprpc", "serving");
+    for (speaks, addr) in &service.others {
+        tracing::info!(service = service.name, %addr, speaks, "serving");
+    }
     if !service.addr.ip().is_loopback() {
         tracing::warn!(
             service = service.name,

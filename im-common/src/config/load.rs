@@ -174,7 +174,9 @@ impl Effective {
             return "not valid here (the value is a secret and not shown)".to_owned();
         }
         match key::get(&self.defaults, key) {
-            Some(default) if !matches!(default, Value::Table(_)) => {
+            Some(default)
+                if !matches!(default, Value::Table(_)) && default.as_str() != Some("") =>
+            {
                 format!("{}; for example, the default is {default}", error.message())
             }
             _ => error.message().to_owned(),

@@ -100,9 +100,9 @@ fn an_empty_file_is_the_defaults() {
 
 #[test]
 fn a_section_given_in_part_keeps_the_defaults_of_the_whole() {
-    let config = from("[rpc]\nadvertise = \"user:1\"\n", &[]).unwrap();
+    let config = from("[rpc]\nadvertise = \"10.0.0.5:1\"\n", &[]).unwrap();
     assert_eq!(config.rpc.listen, Config::default().rpc.listen);
-    assert_eq!(config.rpc.advertise, "user:1");
+    assert_eq!(config.rpc.advertise, Some(([10, 0, 0, 5], 1).into()));
 }
 
 #[test]
@@ -162,6 +162,11 @@ fn a_value_of_the_right_kind_that_is_no_such_thing_is_named_with_an_example() {
         error("[log]\nformat = \"xml\"\n"),
         "x.toml:2: `log.format`: unknown variant `xml`, expected one of `auto`, `human`, `json`; \
          for example, the default is \"auto\""
+    );
+    assert_eq!(
+        error("[rpc]\nadvertise = \"user:1\"\n"),
+        "x.toml:2: `rpc.advertise`: invalid socket address syntax: must be empty or like \
+         10.0.0.5:8010"
     );
     assert_eq!(
         error("target = \"127.0.0.1:1\"\n"),

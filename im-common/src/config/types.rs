@@ -10,8 +10,40 @@ use serde::{Deserialize, Serialize};
 pub struct RpcConfig {
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// `host:port` under which others reach it; empty: the address it really listens on.
-    pub advertise: String,
+    /// The address under which others reach it; `""` in a file: the one it really listens on.
+    #[serde(with = "addr_or_empty")]
+    pub advertise: Option<SocketAddr>,
+}
+
+/// A `None` would vanish from the defaults, and the key would be unknown: it is written as `""`.
+mod addr_or_empty {
+    use std::net::SocketAddr;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(
+        addr: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&addr.map(|addr| addr.to_string()).unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let addr = || {
+            text.parse().map_err(|error| {
+                D::Error::custom(format!("{error}: must be empty or like 10.0.0.5:8010"))
+            })
+        };
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            addr().map(Some)
+        }
+    }
 }
 
 impl RpcConfig {
@@ -20,18 +52,14 @@ impl RpcConfig {
     pub fn on_loopback(port: u16) -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, port).into(),
-            advertise: String::new(),
+            advertise: None,
         }
     }
 
     /// What to tell discovery, given the address that was bound.
     #[must_use]
-    pub fn advertised(&self, bound: SocketAddr) -> String {
-        if self.advertise.is_empty() {
-            bound.to_string()
-        } else {
-            self.advertise.clone()
-        }
+    pub fn advertised(&self, bound: SocketAddr) -> SocketAddr {
+        self.advertise.unwrap_or(bound)
     }
 }
 
@@ -127,7 +155,10 @@ impl TryFrom<String> for Target {
     fn try_from(text: String) -> Result<Self, TargetError> {
         let known = match text.split_once("://") {
             Some(("memory", rest)) => rest.is_empty(),
-            Some(("static", hosts)) => hosts.split('?').next().is_some_and(is_host_list),
+            Some(("static", rest)) => {
+                let (hosts, wire) = rest.split_once('?').unwrap_or((rest, "wire=v2"));
+                is_host_list(hosts) && matches!(wire, "wire=v2" | "wire=classic")
+            }
             _ => false,
         };
         if known {
@@ -181,8 +212,9 @@ mod tests {
     fn what_is_advertised_is_what_was_bound_unless_configured() {
         let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 4711));
         let mut rpc = RpcConfig::on_loopback(0);
-        assert_eq!(rpc.advertised(bound), "127.0.0.1:4711");
-        rpc.advertise = "user.example:8010".to_owned();
-        assert_eq!(rpc.advertised(bound), "user.example:8010");
+        assert_eq!(rpc.advertised(bound), bound);
+        let public = SocketAddr::from(([10, 0, 0, 5], 8010));
+        rpc.advertise = Some(public);
+        assert_eq!(rpc.advertised(bound), public);
     }
 }

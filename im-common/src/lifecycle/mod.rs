@@ -12,6 +12,8 @@ use crate::Clock;
 /// What every service's `start` takes besides its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Deps {
+    /// In-process discovery: where services of the same process find each other (`memory://`).
+    pub memory: mprpc::discovery::Memory,
     /// When this service is to finish. Each service of a process has its own, so that they can be
     /// stopped in order.
     pub shutdown: Shutdown,
@@ -20,10 +22,11 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// The system's clock and a shutdown of its own.
+    /// The system's clock and a shutdown of its own, over this process's discovery.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(memory: mprpc::discovery::Memory) -> Self {
         Self {
+            memory,
             shutdown: Shutdown::new(),
             clock: Clock::system(),
         }

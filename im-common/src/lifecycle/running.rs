@@ -20,6 +20,8 @@ pub struct Running {
     pub name: &'static str,
     /// Where its mprpc port really is, also when the configuration said port 0.
     pub addr: SocketAddr,
+    /// Where else it listens, each with what is spoken there: `("text lines", 127.0.0.1:6000)`.
+    pub others: Vec<(&'static str, SocketAddr)>,
     tasks: Tasks,
 }
 
@@ -29,8 +31,15 @@ impl Running {
         Self {
             name: tasks.service(),
             addr,
+            others: Vec::new(),
             tasks,
         }
+    }
+
+    /// Adds another address and what is spoken there, for those who print or log them.
+    pub fn and_at(mut self, speaks: &'static str, addr: SocketAddr) -> Self {
+        self.others.push((speaks, addr));
+        self
     }
 
     /// Waits until the service's shutdown was triggered, by somebody or by its own failure.
