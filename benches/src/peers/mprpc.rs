@@ -1,26 +1,65 @@
 //! mprpc: our own framework, on either of its wires.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use bytes::Bytes;
+use mprpc::{Channel, Context, Server};
+use mprpc_examples::echo_service::{self, Client};
+use mprpc_examples::{Echo, EchoReq};
 
-use super::{Load, Peer};
-use crate::load::{Tally, Window};
+use super::{Load, Peer, Wire};
+use crate::load::{Caller, Tally, Window, closed_loop};
+use crate::report::announce;
+
+/// Deadline of each call: tarpc's default.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Mprpc;
 
 impl Peer for Mprpc {
-    type Connection = ();
+    type Connection = Client;
 
-    async fn serve(_: SocketAddr) -> anyhow::Result<()> {
-        anyhow::bail!("not yet")
+    async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
+        let service = echo_service::serve(Echo);
+        let server = Server::builder().add_service(service).bind(listen).await?;
+        announce(server.local_addr())?;
+        server.serve(std::future::pending()).await;
+        Ok(())
     }
 
-    async fn connect(_: &Load) -> anyhow::Result<()> {
-        anyhow::bail!("not yet")
+    /// One channel for each connection. On the classic wire, which has one call at a time on a
+    /// connection, it gets a pool of one: more calls than connections wait for their turn.
+    async fn connect(load: &Load) -> anyhow::Result<Client> {
+        let target = match load.wire {
+            Wire::V2 => format!("static://{}", load.addr),
+            Wire::Classic => format!("static://{}?wire=classic", load.addr),
+        };
+        let channel = Channel::builder(target)
+            .classic_connections_max(1)
+            .build()?;
+        let mut client = Client::new(&channel);
+        // A channel connects with its first call.
+        let answer = client.call(Bytes::from_static(b"hello")).await;
+        answer.context("the first call")?;
+        Ok(client)
     }
 
-    async fn drive(_: (), _: usize, _: Bytes, _: Window) -> Tally {
-        Tally::default()
+    fn drive(
+        client: Client,
+        in_flight: usize,
+        payload: Bytes,
+        window: Window,
+    ) -> impl Future<Output = Tally> + Send + 'static {
+        closed_loop(client, in_flight, payload, window)
+    }
+}
+
+impl Caller for Client {
+    async fn call(&mut self, payload: Bytes) -> anyhow::Result<Bytes> {
+        let cx = Context::with_timeout(CALL_TIMEOUT);
+        let answer = self.echo(&cx, EchoReq { payload }).await?;
+        Ok(answer.payload)
     }
 }
