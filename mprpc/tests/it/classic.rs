@@ -1,0 +1,197 @@
+//! Calls on the original's wire, as the original makes them and as its services answer them.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use mprpc::{Channel, Code, Context, Executed};
+use mprpc_examples::{FailReq, echo_service};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::support::{Gate, Running, SOON, echo_req, slow_req, soon};
+
+/// `EchoService.Echo{payload: "hi"}` and its answer.
+const REQUEST: &[u8] = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x04\x0a\x02hi";
+const RESPONSE: &[u8] = b"\x04\0\0\0\x0a\x02hi";
+
+async fn read_exactly(stream: &mut TcpStream, bytes: usize) -> Vec<u8> {
+    let mut read = vec![0; bytes];
+    timeout(SOON, stream.read_exact(&mut read))
+        .await
+        .expect("bytes come")
+        .unwrap();
+    read
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    // A reset closes it too.
+    let _ = timeout(SOON, stream.read_to_end(&mut rest))
+        .await
+        .expect("it is closed");
+    rest.is_empty()
+}
+
+#[tokio::test]
+async fn a_call_is_answered_byte_for_byte_and_the_connection_stays_for_more() {
+    let server = Running::echo().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..3 {
+        stream.write_all(REQUEST).await.unwrap();
+        assert_eq!(read_exactly(&mut stream, RESPONSE.len()).await, RESPONSE);
+    }
+}
+
+#[tokio::test]
+async fn pipelined_calls_are_answered_in_their_order() {
+    let server = Running::echo().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // Ten at once, and the last of them in pieces.
+    let mut sent = REQUEST.repeat(9);
+    sent.extend_from_slice(&REQUEST[..10]);
+    stream.write_all(&sent).await.unwrap();
+    assert_eq!(
+        read_exactly(&mut stream, RESPONSE.len() * 9).await,
+        RESPONSE.repeat(9)
+    );
+    stream.write_all(&REQUEST[10..]).await.unwrap();
+    assert_eq!(read_exactly(&mut stream, RESPONSE.len()).await, RESPONSE);
+}
+
+#[tokio::test]
+async fn what_the_wire_has_no_answer_for_closes_the_connection_at_once() {
+    let server = Running::echo().await;
+    let unknown_method = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Oche\x18\x04\x0a\x02hi";
+    let bad_arguments = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x04\x0a\xffhi";
+    let long_header = b"\xff\xff\xff\x7f";
+    let bad_header = b"\x03\0\0\0\xff\xff\xff";
+    let long_arguments = b"\x19\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\xff\xff\xff\xff\x0f";
+    for bytes in [
+        &unknown_method[..],
+        bad_arguments,
+        long_header,
+        bad_header,
+        long_arguments,
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        assert!(is_closed(&mut stream).await, "{bytes:?}");
+    }
+    // A handler that ends with a status: those before it in the pipeline are still answered.
+    let failing = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Fail\x18\x02\x08\x05";
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream
+        .write_all(&[REQUEST, failing].concat())
+        .await
+        .unwrap();
+    assert_eq!(read_exactly(&mut stream, RESPONSE.len()).await, RESPONSE);
+    assert!(is_closed(&mut stream).await);
+}
+
+#[tokio::test]
+async fn our_client_calls_over_the_classic_wire() {
+    let server = Running::echo().await;
+    let client = server.classic_client();
+    for payload in ["", "hello"] {
+        let answer = client.echo(&soon(), echo_req(payload)).await.unwrap();
+        assert_eq!(answer.payload, payload);
+    }
+    // The wire carries no status: what the caller sees is a closed connection.
+    let status = client
+        .fail(
+            &soon(),
+            FailReq {
+                code: 5,
+                message: String::new(),
+            },
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), status.executed()),
+        (Code::Unavailable, Executed::Maybe)
+    );
+    assert_eq!(status.peer(), Some(server.address));
+    // And the next call has a new one.
+    client.echo(&soon(), echo_req("again")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cancelled_call_does_not_hand_its_reply_to_the_next_caller() {
+    let gate = Gate::default();
+    let server = gate.serve().await;
+    let channel = Channel::builder(format!("static://{}?wire=classic", server.address))
+        .classic_connections_max(1)
+        .build()
+        .unwrap();
+    let client = echo_service::Client::new(&channel);
+    let cancelled = tokio::spawn({
+        let client = client.clone();
+        async move { client.echo_slowly(&soon(), slow_req("mine")).await }
+    });
+    timeout(SOON, gate.started.notified())
+        .await
+        .expect("it is at work");
+    cancelled.abort();
+    gate.open.cancel();
+    for n in 0..20 {
+        let payload = format!("other {n}");
+        let answer = client.echo(&soon(), echo_req(&payload)).await.unwrap();
+        assert_eq!(answer.payload, payload);
+    }
+}
+
+#[tokio::test]
+async fn the_pool_is_bounded_and_a_call_past_the_bound_waits_within_its_deadline() {
+    let gate = Gate::default();
+    let server = gate.serve().await;
+    let channel = Channel::builder(format!("static://{}?wire=classic", server.address))
+        .classic_connections_max(1)
+        .build()
+        .unwrap();
+    let client = echo_service::Client::new(&channel);
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.echo_slowly(&soon(), slow_req("first")).await }
+    });
+    timeout(SOON, gate.started.notified())
+        .await
+        .expect("it is at work");
+    let cx = Context::with_timeout(Duration::from_millis(50));
+    let status = client.echo(&cx, echo_req("second")).await.unwrap_err();
+    assert_eq!(
+        (status.code(), status.executed()),
+        (Code::DeadlineExceeded, Executed::No)
+    );
+    gate.open.cancel();
+    first.await.unwrap().unwrap();
+    client.echo(&soon(), echo_req("third")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_the_server_closed_is_not_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        // Closes each connection after one answer, as a server that restarts would.
+        for _ in 0..5 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = BytesMut::zeroed(REQUEST.len());
+            stream.read_exact(&mut request).await.unwrap();
+            assert_eq!(&request[..], REQUEST);
+            stream.write_all(RESPONSE).await.unwrap();
+        }
+    });
+    let channel = Channel::builder(format!("static://{address}?wire=classic"))
+        .build()
+        .unwrap();
+    let client = echo_service::Client::new(&channel);
+    for _ in 0..5 {
+        let answer = client.echo(&soon(), echo_req("hi")).await.unwrap();
+        assert_eq!(answer.payload, "hi");
+        // The close arrives right behind the answer on loopback; let the runtime see it.
+        tokio::task::yield_now().await;
+    }
+    server.await.unwrap();
+}

@@ -1,0 +1,133 @@
+//! A server on a free port, stubs for it, and a handler that tells when it is dropped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mprpc::{Channel, Context, Server, ServerBuilder, Status};
+use mprpc_examples::{
+    DescribeReq, DescribeResp, Echo, EchoReq, EchoResp, EchoSlowlyReq, FailReq, echo_service,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The time in which anything on loopback happens, however busy the machine is.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A server that runs until it is stopped or dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) async fn start(builder: ServerBuilder) -> Self {
+        Self::start_at(builder, ([127, 0, 0, 1], 0).into()).await
+    }
+
+    pub(crate) async fn start_at(builder: ServerBuilder, address: SocketAddr) -> Self {
+        let server = builder.bind(address).await.unwrap();
+        let address = server.local_addr();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(server.serve(async move { stopped.cancelled().await }));
+        Self {
+            address,
+            stop,
+            task,
+        }
+    }
+
+    pub(crate) async fn echo() -> Self {
+        Self::start(Server::builder().add_service(echo_service::serve(Echo))).await
+    }
+
+    pub(crate) fn begin_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Stops it and waits until its connections have ended.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(SOON, self.task)
+            .await
+            .expect("the server stops")
+            .unwrap();
+    }
+
+    pub(crate) fn client(&self) -> echo_service::Client {
+        echo_service::Client::new(&channel(&format!("static://{}", self.address)))
+    }
+
+    pub(crate) fn classic_client(&self) -> echo_service::Client {
+        echo_service::Client::new(&channel(&format!("static://{}?wire=classic", self.address)))
+    }
+}
+
+pub(crate) fn channel(target: &str) -> Channel {
+    Channel::builder(target).build().unwrap()
+}
+
+pub(crate) fn soon() -> Context {
+    Context::with_timeout(SOON)
+}
+
+pub(crate) fn echo_req(payload: &str) -> EchoReq {
+    EchoReq {
+        payload: payload.to_owned().into(),
+    }
+}
+
+/// An echo whose slow calls wait until they are let go, and which tells what happens to them.
+#[derive(Clone, Default)]
+pub(crate) struct Gate {
+    pub(crate) started: Arc<Notify>,
+    pub(crate) dropped: Arc<Notify>,
+    pub(crate) open: CancellationToken,
+}
+
+struct TellsWhenDropped(Arc<Notify>);
+
+impl Drop for TellsWhenDropped {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+impl echo_service::Server for Gate {
+    async fn echo(&self, cx: &Context, request: EchoReq) -> Result<EchoResp, Status> {
+        Echo.echo(cx, request).await
+    }
+
+    async fn echo_slowly(&self, _: &Context, request: EchoSlowlyReq) -> Result<EchoResp, Status> {
+        let _tells = TellsWhenDropped(Arc::clone(&self.dropped));
+        self.started.notify_one();
+        self.open.cancelled().await;
+        Ok(EchoResp {
+            payload: request.payload,
+        })
+    }
+
+    async fn fail(&self, _cx: &Context, request: FailReq) -> Result<EchoResp, Status> {
+        panic!("{}", request.message)
+    }
+
+    async fn describe(&self, cx: &Context, request: DescribeReq) -> Result<DescribeResp, Status> {
+        Echo.describe(cx, request).await
+    }
+}
+
+impl Gate {
+    pub(crate) async fn serve(&self) -> Running {
+        Running::start(Server::builder().add_service(echo_service::serve(self.clone()))).await
+    }
+}
+
+pub(crate) fn slow_req(payload: &str) -> EchoSlowlyReq {
+    EchoSlowlyReq {
+        payload: payload.to_owned().into(),
+        delay_ms: 0,
+    }
+}
