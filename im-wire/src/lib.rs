@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The client protocols of MPIM as state machines: bytes in, events out.
+//!
+//! Nothing here opens a socket, reads a clock or starts a task. A caller that owns the socket feeds
+//! what it read, takes the commands that come out, answers them when it can, and writes what the
+//! machine left in its output. So the gateway, the client library, the tests and the load programs
+//! speak through the same code, and the code can be tested byte by byte.
+//!
+//! There is one protocol so far, [`text`]: lines that a person can type into `nc`. Each further one
+//! gets a module beside it.
+//!
+//! # Example: a server that answers one command
+//!
+//! ```
+//! use im_wire::text::{Command, Reply, ServerConnection, TextLimits};
+//!
+//! let mut connection = ServerConnection::new(TextLimits::default());
+//! connection.welcome();
+//! connection.receive(b"LOGIN ada correct-horse\r\nSE");
+//!
+//! let (slot, command) = connection.next_command().expect("a whole line is there");
+//! assert!(matches!(command, Command::Login { .. }));
+//! connection.reply(slot, Reply::Uid(7));
+//!
+//! assert!(connection.output().ends_with(b"+OK uid=7\n"));
+//! assert!(connection.next_command().is_none(), "half a line is not a command");
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod text;

@@ -1,0 +1,232 @@
+//! What a client can ask for.
+
+use super::failure;
+use bytes::Bytes;
+use std::{fmt, str::FromStr};
+
+/// The longest client message id that a line may carry, in bytes. 128 random bits in hexadecimal
+/// or as a UUID fit, with room for a prefix.
+pub const CLIENT_MSG_ID_BYTES_MAX: usize = 64;
+
+/// A command of the text protocol. Its fields are what the client wrote; whether the user exists
+/// or the group wants the message is for others to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// `REGISTER <user> <pwd>`: make an account and log in.
+    Register {
+        /// Any bytes but a space; what a name may look like is im-user's to decide.
+        username: Bytes,
+        /// The rest of the line, any bytes.
+        password: Secret,
+    },
+    /// `LOGIN <user> <pwd>`.
+    Login {
+        /// As in `REGISTER`.
+        username: Bytes,
+        /// As in `REGISTER`.
+        password: Secret,
+    },
+    /// `LOGOUT`.
+    Logout,
+    /// `SEND <uid> <text>`, and `SENDID <client_msg_id> <uid> <text>`.
+    Send {
+        /// Makes a retry safe; `None` for `SEND`.
+        client_msg_id: Option<String>,
+        /// The receiver, above 0.
+        to: i64,
+        /// Not empty.
+        text: String,
+    },
+    /// `SENDGROUP <gid> <text>`, and `SENDGROUPID <client_msg_id> <gid> <text>`.
+    SendGroup {
+        /// Makes a retry safe; `None` for `SENDGROUP`.
+        client_msg_id: Option<String>,
+        /// The group, above 0.
+        group_id: i64,
+        /// Not empty.
+        text: String,
+    },
+    /// `PULL`: everything that waits, then `+OK pull_done`.
+    Pull,
+    /// `ACK <msg_id>`: this message and those before it in its conversation have arrived.
+    Ack {
+        /// The last message that arrived, above 0.
+        msg_id: i64,
+    },
+    /// `HISTORY <uid or g<gid>> <after_seq> <limit>`.
+    History {
+        /// Whose conversation with the caller.
+        peer: Peer,
+        /// 0 for the beginning.
+        after_seq: i64,
+        /// How many at most, above 0.
+        limit: u32,
+    },
+    /// `ADDFRIEND <uid>`.
+    AddFriend {
+        /// Above 0.
+        friend_id: i64,
+    },
+    /// `REMOVEFRIEND <uid>`.
+    RemoveFriend {
+        /// Above 0.
+        friend_id: i64,
+    },
+    /// `GETFRIENDS`.
+    GetFriends,
+    /// `CREATEGROUP <name> [description]`.
+    CreateGroup {
+        /// Not empty, no space.
+        name: String,
+        /// May be empty.
+        description: String,
+    },
+    /// `JOINGROUP <gid>`.
+    JoinGroup {
+        /// Above 0.
+        group_id: i64,
+    },
+    /// `LEAVEGROUP <gid>`.
+    LeaveGroup {
+        /// Above 0.
+        group_id: i64,
+    },
+    /// `MEMBERS <gid>`.
+    Members {
+        /// Above 0.
+        group_id: i64,
+    },
+    /// `GROUPS`: the caller's.
+    Groups,
+    /// `HELP`.
+    Help,
+    /// `WHOAMI`.
+    WhoAmI,
+    /// `PING`.
+    Ping,
+}
+
+impl Command {
+    /// Whether it may be handed out while earlier commands are unanswered, and later ones may while
+    /// it is. True for sends, since a client must not wait a round trip for each, and for `ACK`,
+    /// which is cumulative and would otherwise stall the sends around it. Everything else is a
+    /// barrier: it sees the effects of all that was sent before it.
+    pub fn is_concurrent(&self) -> bool {
+        matches!(
+            self,
+            Self::Send { .. } | Self::SendGroup { .. } | Self::Ack { .. }
+        )
+    }
+
+    /// The word that the line starts with.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Register { .. } => "REGISTER",
+            Self::Login { .. } => "LOGIN",
+            Self::Logout => "LOGOUT",
+            Self::Send {
+                client_msg_id: None,
+                ..
+            } => "SEND",
+            Self::Send {
+                client_msg_id: Some(_),
+                ..
+            } => "SENDID",
+            Self::SendGroup {
+                client_msg_id: None,
+                ..
+            } => "SENDGROUP",
+            Self::SendGroup {
+                client_msg_id: Some(_),
+                ..
+            } => "SENDGROUPID",
+            Self::Pull => "PULL",
+            Self::Ack { .. } => "ACK",
+            Self::History { .. } => "HISTORY",
+            Self::AddFriend { .. } => "ADDFRIEND",
+            Self::RemoveFriend { .. } => "REMOVEFRIEND",
+            Self::GetFriends => "GETFRIENDS",
+            Self::CreateGroup { .. } => "CREATEGROUP",
+            Self::JoinGroup { .. } => "JOINGROUP",
+            Self::LeaveGroup { .. } => "LEAVEGROUP",
+            Self::Members { .. } => "MEMBERS",
+            Self::Groups => "GROUPS",
+            Self::Help => "HELP",
+            Self::WhoAmI => "WHOAMI",
+            Self::Ping => "PING",
+        }
+    }
+}
+
+/// The other side of a conversation: `<uid>`, or `g<gid>` for a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// A user, by uid.
+    User(i64),
+    /// A group, by group id.
+    Group(i64),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) => write!(f, "{uid}"),
+            Self::Group(group_id) => write!(f, "g{group_id}"),
+        }
+    }
+}
+
+impl FromStr for Peer {
+    /// The failure text.
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix(['g', 'G']) {
+            Some(group_id) => positive(group_id)
+                .map(Self::Group)
+                .ok_or(failure::BAD_GROUP_ID),
+            None => positive(text).map(Self::User).ok_or(failure::BAD_UID),
+        }
+    }
+}
+
+/// A number above 0, of digits only. Ids are, and `+7` or `007x` would be a second spelling.
+pub(crate) fn positive(digits: &str) -> Option<i64> {
+    non_negative(digits).filter(|number| *number > 0)
+}
+
+/// A number of digits only.
+pub(crate) fn non_negative(digits: &str) -> Option<i64> {
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        digits.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// A password. It does not show in `Debug`, so it cannot reach a log by way of a command.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Bytes);
+
+impl Secret {
+    /// Wraps it.
+    pub fn new(secret: impl Into<Bytes>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The bytes, for the one call that needs them.
+    pub fn expose(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The bytes, for the one call that needs them.
+    pub fn into_exposed(self) -> Bytes {
+        self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

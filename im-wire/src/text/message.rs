@@ -1,0 +1,159 @@
+//! The two lines that carry a message: `MSG`, which the server pushes, and `HIST`, which answers
+//! `HISTORY`.
+
+use super::escape::write_escaped;
+use bytes::{Bytes, BytesMut};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
+
+/// A message on its way to a client: `MSG id=… from=… ts=… text=…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push<'a> {
+    /// The message's id.
+    pub msg_id: i64,
+    /// The sender's uid.
+    pub from: i64,
+    /// The receiver's uid; only in what a sender's *other* devices get of a direct message.
+    pub to: Option<i64>,
+    /// When it was stored, in milliseconds since 1970.
+    pub ts_ms: i64,
+    /// The group that it was sent to.
+    pub group_id: Option<i64>,
+    /// Escaped on its way out, so what a client gets back is not always what was put in.
+    pub text: Cow<'a, str>,
+}
+
+impl Push<'_> {
+    /// The line, for every session that gets this message: encoded once, however many those are.
+    pub fn encode(&self) -> PushLine {
+        // Five fields of a name and up to 20 digits; more only for text that must be escaped.
+        let mut line = BytesMut::with_capacity(self.text.len() + 128);
+        // Writing to memory does not fail.
+        let _ = self.write(&mut line);
+        PushLine(line.freeze())
+    }
+
+    fn write(&self, out: &mut impl Write) -> fmt::Result {
+        write!(out, "MSG id={} from={}", self.msg_id, self.from)?;
+        if let Some(to) = self.to {
+            write!(out, " to={to}")?;
+        }
+        write!(out, " ts={}", self.ts_ms)?;
+        if let Some(group_id) = self.group_id {
+            write!(out, " group={group_id}")?;
+        }
+        out.write_str(" text=")?;
+        write_escaped(out, &self.text)?;
+        out.write_char('\n')
+    }
+
+    pub(crate) fn parse(fields: &str) -> Option<Push<'static>> {
+        let mut found = Fields::default();
+        let text = found.read(fields)?;
+        Some(Push {
+            msg_id: found.id?,
+            from: found.from?,
+            to: found.to,
+            ts_ms: found.ts?,
+            group_id: found.group,
+            text: Cow::Owned(text.to_owned()),
+        })
+    }
+}
+
+/// An encoded [`Push`]. Only [`Push::encode`] makes one, so it is one whole line. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PushLine(Bytes);
+
+impl PushLine {
+    /// The line with its LF.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A message of a conversation's history: `HIST seq=… id=… from=… ts=… text=…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hist<'a> {
+    /// Its number in the conversation.
+    pub seq: i64,
+    /// The message's id.
+    pub msg_id: i64,
+    /// The sender's uid.
+    pub from: i64,
+    /// When it was stored, in milliseconds since 1970.
+    pub ts_ms: i64,
+    /// As in [`Push::text`].
+    pub text: Cow<'a, str>,
+}
+
+impl Hist<'_> {
+    pub(crate) fn write(&self, out: &mut impl Write) -> fmt::Result {
+        let Self {
+            seq,
+            msg_id,
+            from,
+            ts_ms,
+            text,
+        } = self;
+        write!(
+            out,
+            "HIST seq={seq} id={msg_id} from={from} ts={ts_ms} text="
+        )?;
+        write_escaped(out, text)?;
+        out.write_char('\n')
+    }
+
+    pub(crate) fn parse(fields: &str) -> Option<Hist<'static>> {
+        let mut found = Fields::default();
+        let text = found.read(fields)?;
+        Some(Hist {
+            seq: found.seq?,
+            msg_id: found.id?,
+            from: found.from?,
+            ts_ms: found.ts?,
+            text: Cow::Owned(text.to_owned()),
+        })
+    }
+}
+
+/// The numbered fields of either line.
+#[derive(Default)]
+struct Fields {
+    id: Option<i64>,
+    from: Option<i64>,
+    to: Option<i64>,
+    ts: Option<i64>,
+    group: Option<i64>,
+    seq: Option<i64>,
+}
+
+impl Fields {
+    /// Reads `name=value` fields up to `text=`, which takes the rest. A name that is not known is
+    /// skipped, so that servers can add fields. `None` where there is no text or a known field is
+    /// no number.
+    fn read<'a>(&mut self, mut fields: &'a str) -> Option<&'a str> {
+        loop {
+            if let Some(text) = fields.strip_prefix("text=") {
+                return Some(text);
+            }
+            let (field, rest) = fields.split_once(' ')?;
+            fields = rest;
+            let Some((name, value)) = field.split_once('=') else {
+                continue;
+            };
+            let place = match name {
+                "id" => &mut self.id,
+                "from" => &mut self.from,
+                "to" => &mut self.to,
+                "ts" => &mut self.ts,
+                "group" => &mut self.group,
+                "seq" => &mut self.seq,
+                _ => continue,
+            };
+            *place = Some(value.parse().ok()?);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What a server answers.
+
+use super::{escape::write_escaped, message::Hist};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
+
+/// The answer to one command: one `+OK` or `-ERR` line, before it the `HIST` lines of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// `+OK uid=<n>`, to `REGISTER`, `LOGIN` and `WHOAMI`. To the first two it means that the
+    /// session is logged in from here on.
+    Uid(i64),
+    /// `+OK logout success`. The session is logged out from here on.
+    LoggedOut,
+    /// `+OK msg_id=<id>`.
+    MsgId(i64),
+    /// `+OK group_msg_id=<id>`.
+    GroupMsgId(i64),
+    /// `+OK pull_done`. What was waiting goes before it, as pushes.
+    PullDone,
+    /// `+OK acked`.
+    Acked,
+    /// The lines, then `+OK history_done`; nothing comes between them.
+    History(Vec<Hist<'static>>),
+    /// `+OK friend added`.
+    FriendAdded,
+    /// `+OK friend removed`.
+    FriendRemoved,
+    /// `+OK friends: 1,2,3`.
+    Friends(Vec<i64>),
+    /// `+OK group_id=<n>`.
+    GroupId(i64),
+    /// `+OK joined group`.
+    JoinedGroup,
+    /// `+OK left group`.
+    LeftGroup,
+    /// `+OK members: 1,2,3`.
+    Members(Vec<i64>),
+    /// `+OK groups: 1,2,3`.
+    Groups(Vec<i64>),
+    /// `+OK commands: …`.
+    Help,
+    /// `+OK pong`.
+    Pong,
+    /// `-ERR <text>`: one of [`failure`], or what a service said. Escaped on its way out.
+    Err(Cow<'static, str>),
+}
+
+impl Reply {
+    /// A refusal.
+    pub fn err(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Err(text.into())
+    }
+
+    /// Writes the whole answer, each line with its LF.
+    pub(crate) fn write(&self, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Self::Uid(uid) => write!(out, "+OK uid={uid}")?,
+            Self::LoggedOut => out.write_str("+OK logout success")?,
+            Self::MsgId(msg_id) => write!(out, "+OK msg_id={msg_id}")?,
+            Self::GroupMsgId(msg_id) => write!(out, "+OK group_msg_id={msg_id}")?,
+            Self::PullDone => out.write_str("+OK pull_done")?,
+            Self::Acked => out.write_str("+OK acked")?,
+            Self::History(messages) => {
+                for message in messages {
+                    message.write(out)?;
+                }
+                out.write_str("+OK history_done")?;
+            }
+            Self::FriendAdded => out.write_str("+OK friend added")?,
+            Self::FriendRemoved => out.write_str("+OK friend removed")?,
+            Self::Friends(uids) => write_list(out, "friends", uids)?,
+            Self::GroupId(group_id) => write!(out, "+OK group_id={group_id}")?,
+            Self::JoinedGroup => out.write_str("+OK joined group")?,
+            Self::LeftGroup => out.write_str("+OK left group")?,
+            Self::Members(uids) => write_list(out, "members", uids)?,
+            Self::Groups(group_ids) => write_list(out, "groups", group_ids)?,
+            Self::Help => out.write_str(HELP)?,
+            Self::Pong => out.write_str("+OK pong")?,
+            Self::Err(text) => {
+                out.write_str("-ERR ")?;
+                write_escaped(out, text)?;
+            }
+        }
+        out.write_char('\n')
+    }
+}
+
+fn write_list(out: &mut impl Write, name: &str, ids: &[i64]) -> fmt::Result {
+    write!(out, "+OK {name}: ")?;
+    for (at, id) in ids.iter().enumerate() {
+        write!(out, "{}{id}", if at == 0 { "" } else { "," })?;
+    }
+    Ok(())
+}
+
+const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
+    REMOVEFRIEND GETFRIENDS CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID \
+    WHOAMI PING HELP";
+
+/// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
+///
+/// Those of the services (`exists`, `already friends`, `group not found`, …) are passed on as they
+/// come and are not repeated here.
+pub mod failure {
+    /// No command has this name.
+    pub const UNKNOWN_COMMAND: &str = "unknown cmd";
+    /// The line is longer than the limit; it was skipped to its end.
+    pub const LINE_TOO_LONG: &str = "line too long";
+    /// The command needs a log-in.
+    pub const NOT_LOGIN: &str = "not login";
+    /// A text or a name is not UTF-8.
+    pub const NOT_UTF8: &str = "not valid UTF-8";
+
+    /// An argument is missing or empty.
+    pub const USAGE_REGISTER: &str = "REGISTER <user> <pwd>";
+    /// An argument is missing or empty.
+    pub const USAGE_LOGIN: &str = "LOGIN <user> <pwd>";
+    /// An argument is missing or the text is empty.
+    pub const USAGE_SEND: &str = "SEND <toUid> <text>";
+    /// An argument is missing or the text is empty.
+    pub const USAGE_SENDID: &str = "SENDID <client_msg_id> <toUid> <text>";
+    /// An argument is missing or the text is empty.
+    pub const USAGE_SENDGROUP: &str = "SENDGROUP <group_id> <text>";
+    /// An argument is missing or the text is empty.
+    pub const USAGE_SENDGROUPID: &str = "SENDGROUPID <client_msg_id> <group_id> <text>";
+    /// The name is missing or empty.
+    pub const USAGE_CREATEGROUP: &str = "CREATEGROUP <group_name> [description]";
+    /// An argument is missing.
+    pub const USAGE_HISTORY: &str = "HISTORY <uid or g<gid>> <after_seq> <limit>";
+
+    /// The receiver of a `SEND` is no positive number.
+    pub const BAD_TO_UID: &str = "bad toUid";
+    /// The uid of another command is no positive number.
+    pub const BAD_UID: &str = "bad uid";
+    /// The friend is no positive number.
+    pub const BAD_FRIEND_ID: &str = "bad friend_id";
+    /// The group is no positive number.
+    pub const BAD_GROUP_ID: &str = "bad group_id";
+    /// The message id is no positive number.
+    pub const BAD_MSG_ID: &str = "bad msg_id";
+    /// Empty, too long, or with characters that do not print.
+    pub const BAD_CLIENT_MSG_ID: &str = "bad client_msg_id";
+    /// The bounds of a history are no numbers, or out of bounds.
+    pub const BAD_RANGE: &str = "bad range";
+
+    /// Unknown name or wrong password: the same text, so that nobody learns which.
+    pub const AUTH_BAD_CRED: &str = "auth bad cred";
+    /// Too many log-ins failed, or are running.
+    pub const AUTH_TOO_MANY_ATTEMPTS: &str = "auth too many attempts";
+    /// The receiver does not exist.
+    pub const NO_SUCH_USER: &str = "no such user";
+    /// The sender is not in the group.
+    pub const NOT_A_MEMBER: &str = "not a member";
+    /// The text exceeds the configured length.
+    pub const TEXT_TOO_LONG: &str = "text too long";
+    /// The session sends faster than it may.
+    pub const SLOW_DOWN: &str = "slow down";
+    /// The client message id was used for another text.
+    pub const CONFLICT: &str = "conflict";
+    /// A service did not answer in time; whether the command took effect is unknown.
+    pub const UNAVAILABLE: &str = "unavailable, try again";
+}

@@ -1,0 +1,443 @@
+//! Every line of the protocol's table, byte for byte.
+
+use crate::{logged_in, take};
+use bytes::{Bytes, BytesMut};
+use im_wire::text::{
+    Command, Hist, Peer, Push, Reply, Secret, ServerConnection, ServerLine, TextLimits, failure,
+};
+use std::borrow::Cow;
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn credentials(user: &'static str, password: &'static str) -> (Bytes, Secret) {
+    (bytes(user), Secret::new(bytes(password)))
+}
+
+fn send(client_msg_id: Option<&str>, to: i64, text: &str) -> Command {
+    Command::Send {
+        client_msg_id: client_msg_id.map(str::to_owned),
+        to,
+        text: text.to_owned(),
+    }
+}
+
+fn send_group(client_msg_id: Option<&str>, group_id: i64, text: &str) -> Command {
+    let client_msg_id = client_msg_id.map(str::to_owned);
+    Command::SendGroup {
+        client_msg_id,
+        group_id,
+        text: text.to_owned(),
+    }
+}
+
+fn create_group(name: &str, description: &str) -> Command {
+    Command::CreateGroup {
+        name: name.to_owned(),
+        description: description.to_owned(),
+    }
+}
+
+/// What a session that is logged in makes of one line.
+fn understood(line: &[u8]) -> Result<Command, String> {
+    let mut connection = logged_in(TextLimits::default());
+    connection.receive(line);
+    connection.receive(b"\n");
+    match connection.next_command() {
+        Some((_, command)) => Ok(command),
+        None => Err(take(&mut connection)),
+    }
+}
+
+#[test]
+fn every_command_is_understood_in_any_case() {
+    let (username, password) = credentials("ada", "pass word ");
+    let register = Command::Register {
+        username: username.clone(),
+        password: password.clone(),
+    };
+    for (line, command) in [
+        ("REGISTER ada pass word ", register),
+        (
+            "LOGIN ada pass word ",
+            Command::Login { username, password },
+        ),
+        ("LOGOUT", Command::Logout),
+        ("SEND 9 hello", send(None, 9, "hello")),
+        ("SEND 9  two spaces, one belongs to the text ", {
+            send(None, 9, " two spaces, one belongs to the text ")
+        }),
+        ("SEND 9 你好 \u{1F600}", send(None, 9, "你好 \u{1F600}")),
+        (
+            "SENDID a-1 9 hello there",
+            send(Some("a-1"), 9, "hello there"),
+        ),
+        ("PULL", Command::Pull),
+        ("ACK 123", Command::Ack { msg_id: 123 }),
+        (
+            "HISTORY 9 0 50",
+            Command::History {
+                peer: Peer::User(9),
+                after_seq: 0,
+                limit: 50,
+            },
+        ),
+        (
+            "HISTORY g4 10 5",
+            Command::History {
+                peer: Peer::Group(4),
+                after_seq: 10,
+                limit: 5,
+            },
+        ),
+        ("ADDFRIEND 9", Command::AddFriend { friend_id: 9 }),
+        ("ADDFRIEND 9 ", Command::AddFriend { friend_id: 9 }),
+        ("REMOVEFRIEND 9", Command::RemoveFriend { friend_id: 9 }),
+        ("GETFRIENDS", Command::GetFriends),
+        ("CREATEGROUP crew", create_group("crew", "")),
+        ("CREATEGROUP crew ", create_group("crew", "")),
+        (
+            "CREATEGROUP crew all of us",
+            create_group("crew", "all of us"),
+        ),
+        ("JOINGROUP 4", Command::JoinGroup { group_id: 4 }),
+        ("LEAVEGROUP 4", Command::LeaveGroup { group_id: 4 }),
+        ("MEMBERS 4", Command::Members { group_id: 4 }),
+        ("GROUPS", Command::Groups),
+        ("SENDGROUP 4 hello all", send_group(None, 4, "hello all")),
+        (
+            "SENDGROUPID b_2 4 hello all",
+            send_group(Some("b_2"), 4, "hello all"),
+        ),
+        ("HELP", Command::Help),
+        ("WHOAMI", Command::WhoAmI),
+        ("PING", Command::Ping),
+        ("PULL and what the original ignores", Command::Pull),
+    ] {
+        assert_eq!(understood(line.as_bytes()), Ok(command.clone()), "{line:?}");
+        let crlf = format!("{line}\r");
+        assert_eq!(understood(crlf.as_bytes()), Ok(command.clone()), "{crlf:?}");
+        let (word, arguments) = line.split_at(line.find(' ').unwrap_or(line.len()));
+        let lower = word.to_lowercase() + arguments;
+        assert_eq!(understood(lower.as_bytes()), Ok(command), "{lower:?}");
+    }
+}
+
+#[test]
+fn every_refusal_of_a_line_has_its_text() {
+    for (line, text) in [
+        (&b"HELO"[..], "unknown cmd"),
+        (b" SEND 9 x", "unknown cmd"),
+        (b"SENDX 9 x", "unknown cmd"),
+        (b"\xFF\xFE", "unknown cmd"),
+        (b"REGISTER", "REGISTER <user> <pwd>"),
+        (b"REGISTER ada", "REGISTER <user> <pwd>"),
+        (b"REGISTER ada ", "REGISTER <user> <pwd>"),
+        (b"REGISTER  secret", "REGISTER <user> <pwd>"),
+        (b"LOGIN ada", "LOGIN <user> <pwd>"),
+        (b"SEND", "SEND <toUid> <text>"),
+        (b"SEND 9", "SEND <toUid> <text>"),
+        (b"SEND 9 ", "SEND <toUid> <text>"),
+        (b"SEND x", "SEND <toUid> <text>"),
+        (b"SEND x hello", "bad toUid"),
+        (b"SEND 9x hello", "bad toUid"),
+        (b"SEND +9 hello", "bad toUid"),
+        (b"SEND -9 hello", "bad toUid"),
+        (b"SEND 0 hello", "bad toUid"),
+        (b"SEND  9 hello", "bad toUid"),
+        (b"SEND 9223372036854775808 hello", "bad toUid"),
+        (b"SEND 9 \xC3\x28", "not valid UTF-8"),
+        (b"SENDID a 9", "SENDID <client_msg_id> <toUid> <text>"),
+        (b"SENDID  9 hello", "bad client_msg_id"),
+        (b"SENDID \x07 9 hello", "bad client_msg_id"),
+        (b"SENDID \xFF 9 hello", "bad client_msg_id"),
+        (b"SENDID a x hello", "bad toUid"),
+        (b"ACK", "bad msg_id"),
+        (b"ACK x", "bad msg_id"),
+        (
+            b"HISTORY 9 0",
+            "HISTORY <uid or g<gid>> <after_seq> <limit>",
+        ),
+        (b"HISTORY x 0 5", "bad uid"),
+        (b"HISTORY gx 0 5", "bad group_id"),
+        (b"HISTORY 9 x 5", "bad range"),
+        (b"HISTORY 9 -1 5", "bad range"),
+        (b"HISTORY 9 0 0", "bad range"),
+        (b"HISTORY 9 0 4294967296", "bad range"),
+        (b"ADDFRIEND", "bad friend_id"),
+        (b"ADDFRIEND ada", "bad friend_id"),
+        (b"ADDFRIEND 9 10", "bad friend_id"),
+        (b"REMOVEFRIEND ada", "bad friend_id"),
+        (b"CREATEGROUP", "CREATEGROUP <group_name> [description]"),
+        (
+            b"CREATEGROUP  described",
+            "CREATEGROUP <group_name> [description]",
+        ),
+        (b"CREATEGROUP \xFF", "not valid UTF-8"),
+        (b"JOINGROUP", "bad group_id"),
+        (b"JOINGROUP crew", "bad group_id"),
+        (b"LEAVEGROUP crew", "bad group_id"),
+        (b"MEMBERS crew", "bad group_id"),
+        (b"SENDGROUP 4", "SENDGROUP <group_id> <text>"),
+        (b"SENDGROUP crew hello", "bad group_id"),
+        (
+            b"SENDGROUPID a 4",
+            "SENDGROUPID <client_msg_id> <group_id> <text>",
+        ),
+    ] {
+        assert_eq!(
+            understood(line),
+            Err(format!("-ERR {text}\n")),
+            "{}",
+            line.escape_ascii()
+        );
+    }
+    let long_id = format!("SENDID {} 9 hello", "a".repeat(65));
+    assert_eq!(
+        understood(long_id.as_bytes()),
+        Err("-ERR bad client_msg_id\n".to_owned())
+    );
+    assert_eq!(
+        understood(&[b'x'; 8193]),
+        Err("-ERR line too long\n".to_owned())
+    );
+    assert_eq!(
+        understood(b""),
+        Err(String::new()),
+        "an empty line asks nothing"
+    );
+}
+
+#[test]
+fn without_a_log_in_every_other_command_is_refused_before_its_arguments_are_looked_at() {
+    for (line, allowed) in [
+        ("REGISTER ada secret", true),
+        ("LOGIN ada secret", true),
+        ("HELP", true),
+        ("PING", true),
+        ("LOGOUT", false),
+        ("SEND 9 hello", false),
+        ("SEND", false),
+        ("SENDID a 9 hello", false),
+        ("PULL", false),
+        ("ACK 1", false),
+        ("HISTORY 9 0 5", false),
+        ("ADDFRIEND 9", false),
+        ("REMOVEFRIEND 9", false),
+        ("GETFRIENDS", false),
+        ("CREATEGROUP crew", false),
+        ("JOINGROUP 4", false),
+        ("LEAVEGROUP 4", false),
+        ("MEMBERS 4", false),
+        ("GROUPS", false),
+        ("SENDGROUP 4 hello", false),
+        ("SENDGROUPID a 4 hello", false),
+        ("WHOAMI", false),
+    ] {
+        let mut connection = ServerConnection::new(TextLimits::default());
+        connection.receive(format!("{line}\n").as_bytes());
+        assert_eq!(connection.next_command().is_some(), allowed, "{line}");
+        let refusal = if allowed { "" } else { "-ERR not login\n" };
+        assert_eq!(take(&mut connection), refusal, "{line}");
+    }
+}
+
+#[test]
+fn every_reply_has_its_bytes() {
+    let hist = |seq, text: &'static str| Hist {
+        seq,
+        msg_id: 60 + seq,
+        from: 9,
+        ts_ms: 1_700_000_000_000,
+        text: Cow::Borrowed(text),
+    };
+    for (reply, bytes) in [
+        (Reply::Uid(7), "+OK uid=7\n"),
+        (Reply::LoggedOut, "+OK logout success\n"),
+        (Reply::MsgId(61), "+OK msg_id=61\n"),
+        (Reply::GroupMsgId(62), "+OK group_msg_id=62\n"),
+        (Reply::PullDone, "+OK pull_done\n"),
+        (Reply::Acked, "+OK acked\n"),
+        (Reply::History(vec![]), "+OK history_done\n"),
+        (
+            Reply::History(vec![hist(1, "a"), hist(2, "b\nc")]),
+            "HIST seq=1 id=61 from=9 ts=1700000000000 text=a\n\
+             HIST seq=2 id=62 from=9 ts=1700000000000 text=b\\x0Ac\n\
+             +OK history_done\n",
+        ),
+        (Reply::FriendAdded, "+OK friend added\n"),
+        (Reply::FriendRemoved, "+OK friend removed\n"),
+        (Reply::Friends(vec![1, 2, 3]), "+OK friends: 1,2,3\n"),
+        (Reply::Friends(vec![]), "+OK friends: \n"),
+        (Reply::GroupId(4), "+OK group_id=4\n"),
+        (Reply::JoinedGroup, "+OK joined group\n"),
+        (Reply::LeftGroup, "+OK left group\n"),
+        (Reply::Members(vec![7, 9]), "+OK members: 7,9\n"),
+        (Reply::Groups(vec![4]), "+OK groups: 4\n"),
+        (Reply::Pong, "+OK pong\n"),
+        (
+            Reply::Help,
+            "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
+             REMOVEFRIEND GETFRIENDS CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP \
+             SENDGROUPID WHOAMI PING HELP\n",
+        ),
+        (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
+        (
+            Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS),
+            "-ERR auth too many attempts\n",
+        ),
+        (Reply::err(failure::NO_SUCH_USER), "-ERR no such user\n"),
+        (Reply::err(failure::NOT_A_MEMBER), "-ERR not a member\n"),
+        (Reply::err(failure::TEXT_TOO_LONG), "-ERR text too long\n"),
+        (Reply::err(failure::SLOW_DOWN), "-ERR slow down\n"),
+        (Reply::err(failure::CONFLICT), "-ERR conflict\n"),
+        (Reply::err(failure::BAD_RANGE), "-ERR bad range\n"),
+        (
+            Reply::err("forged\r\n+OK uid=1"),
+            "-ERR forged\\x0D\\x0A+OK uid=1\n",
+        ),
+    ] {
+        let mut connection = logged_in(TextLimits::default());
+        connection.receive(b"PING\n");
+        let (slot, _) = connection.next_command().expect("the ping");
+        connection.reply(slot, reply);
+        assert_eq!(take(&mut connection), bytes);
+    }
+}
+
+#[test]
+fn every_push_has_its_bytes_and_reads_back() {
+    let direct = Push {
+        msg_id: 61,
+        from: 9,
+        to: None,
+        ts_ms: 1_700_000_000_000,
+        group_id: None,
+        text: Cow::Borrowed("are you there?  text=1"),
+    };
+    for (push, line) in [
+        (
+            direct.clone(),
+            "MSG id=61 from=9 ts=1700000000000 text=are you there?  text=1\n",
+        ),
+        (
+            Push {
+                group_id: Some(4),
+                ..direct.clone()
+            },
+            "MSG id=61 from=9 ts=1700000000000 group=4 text=are you there?  text=1\n",
+        ),
+        (
+            Push {
+                to: Some(7),
+                ..direct.clone()
+            },
+            "MSG id=61 from=9 to=7 ts=1700000000000 text=are you there?  text=1\n",
+        ),
+        (
+            Push {
+                text: Cow::Borrowed(""),
+                ..direct.clone()
+            },
+            "MSG id=61 from=9 ts=1700000000000 text=\n",
+        ),
+    ] {
+        assert_eq!(String::from_utf8_lossy(push.encode().as_bytes()), line);
+        assert_eq!(ServerLine::parse(line.trim_end_matches('\n').as_bytes()), {
+            Ok(ServerLine::Push(push))
+        });
+    }
+}
+
+#[test]
+fn a_client_reads_every_kind_of_line_and_skips_fields_it_does_not_know() {
+    let ok = |text: &str| Ok(ServerLine::Ok(text.to_owned()));
+    assert_eq!(ServerLine::parse(b"+OK uid=7"), ok("uid=7"));
+    assert_eq!(ServerLine::parse(b"+OK friends: "), ok("friends: "));
+    assert_eq!(ServerLine::parse(b"+OK"), ok(""));
+    assert_eq!(
+        ServerLine::parse(b"-ERR not login"),
+        Ok(ServerLine::Err("not login".to_owned()))
+    );
+    assert_eq!(ServerLine::parse(b"-ERR closing logged in elsewhere"), {
+        Ok(ServerLine::Closing("logged in elsewhere".to_owned()))
+    });
+    let Ok(ServerLine::Push(push)) =
+        ServerLine::parse(b"MSG id=1 mood=fine from=2 new ts=3 seq=9 text=hi group=5")
+    else {
+        panic!("a push with fields of the future");
+    };
+    assert_eq!(
+        (push.msg_id, push.from, push.ts_ms, push.group_id),
+        (1, 2, 3, None)
+    );
+    assert_eq!(push.text, "hi group=5");
+    let Ok(ServerLine::Hist(hist)) = ServerLine::parse(b"HIST seq=4 id=1 from=2 ts=3 text=") else {
+        panic!("a line of history");
+    };
+    assert_eq!((hist.seq, hist.msg_id, &*hist.text), (4, 1, ""));
+    for bad in [
+        &b""[..],
+        b"OK uid=7",
+        b"MSG",
+        b"MSG id=1 from=2 ts=3",
+        b"MSG id=x from=2 ts=3 text=hi",
+        b"MSG from=2 ts=3 text=hi",
+        b"HIST id=1 from=2 ts=3 text=hi",
+        b"HTTP/1.1 400 Bad Request",
+    ] {
+        assert!(ServerLine::parse(bad).is_err(), "{}", bad.escape_ascii());
+    }
+}
+
+#[test]
+fn the_first_and_the_last_line_of_a_connection() {
+    let mut connection = ServerConnection::new(TextLimits::default());
+    connection.welcome();
+    assert_eq!(
+        take(&mut connection),
+        "+OK welcome. Commands: REGISTER/LOGIN/SEND/PULL\n"
+    );
+    connection.close("logged in elsewhere");
+    assert_eq!(take(&mut connection), "-ERR closing logged in elsewhere\n");
+}
+
+#[test]
+fn what_does_not_fit_into_a_line_is_not_written() {
+    let refused = |command: Command| {
+        let mut out = BytesMut::from(&b"before"[..]);
+        let error = command.encode(&mut out).expect_err("refused");
+        assert_eq!(out, b"before"[..]);
+        error.to_string()
+    };
+    let (username, password) = credentials("ada lovelace", "x");
+    assert_eq!(
+        refused(Command::Login { username, password }),
+        "the user name must not contain a space"
+    );
+    assert_eq!(
+        refused(send(None, 9, "a\nLOGOUT")),
+        "the text must not contain a line break"
+    );
+    assert_eq!(
+        refused(send(None, 9, "a\r")),
+        "the text must not contain a line break"
+    );
+    assert_eq!(refused(send(None, 9, "")), "the text must not be empty");
+    assert_eq!(
+        refused(send(None, 0, "a")),
+        "the receiver must be a number above 0"
+    );
+    assert_eq!(
+        refused(send(Some("a b"), 9, "a")),
+        "a client message id is 1 to 64 printable ASCII characters"
+    );
+}
+
+#[test]
+fn a_password_does_not_show_in_debug_output() {
+    let (username, password) = credentials("ada", "hunter2");
+    let shown = format!("{:?}", Command::Login { username, password });
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
