@@ -1,1 +1,61 @@
-//! Placeholder.
+//! im-presence knows who is connected where, and brings to the gateways what is for their users.
+//!
+//! Gateways bind a route for each session and renew it every second; im-message hands over what it
+//! has committed; this service finds the gateways concerned and gives each of them one entry. It
+//! keeps nothing on disk and owes nobody anything: every message is in im-message's database, and
+//! what is lost on the way here is found by comparing heads.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let deps = im_common::Deps::new(mprpc::discovery::Memory::new());
+//! let running = im_presence::start(im_presence::Config::default(), deps).await?;
+//! println!("im-presence answers on {}", running.addr);
+//! running.join().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What holds
+//!
+//! * A device of a user has one route. Who binds another one takes it over, and gets the answer
+//!   only when the former session was closed or had a second for it.
+//! * A session that was fenced cannot renew or remove its successor's route.
+//! * A user is not "online" for longer than a route's lifetime after a crash of the gateway, and
+//!   not at all once the gateway's address refuses connections.
+//! * Routes are read fresh for each entry; nobody is remembered as offline.
+//! * A gateway that is slow or frozen fills only its own queue. What is given up leaves a hole in
+//!   the numbers of its link, and the gateway sees it at the next push or renewal.
+//!
+//! # How a loss is found
+//!
+//! | what happened | who notices | by what |
+//! |---|---|---|
+//! | a push failed or its queue was full | the gateway | a hole in the numbers, or `last_push` of a renewal |
+//! | im-presence restarted | the gateway | another boot id in a renewal: it binds again, then syncs |
+//! | a route expired or was dropped | the gateway | `missing` in a renewal: the same |
+//! | im-message restarted between commit and dispatch | im-message | `resync` in its first dispatch |
+//!
+//! # Where things are
+//!
+//! | module | holds |
+//! |---|---|
+//! | `start` | the wiring: which adapter, which server |
+//! | `service` | the generated trait; failures become statuses |
+//! | `bind` | binding, and closing the session that was replaced |
+//! | `dispatch` | entries to gateways; the original's `Deliver` |
+//! | `routes` | the port, its conformance suite, the adapter in memory |
+//! | `queue` | the port to gateways, and direct pushes over numbered links |
+//! | `gateways` | connections to gateways by address |
+
+#![forbid(unsafe_code)]
+
+mod bind;
+mod config;
+mod dispatch;
+mod gateways;
+mod queue;
+mod routes;
+mod service;
+mod start;
+
+pub use config::{Config, PushConfig, RoutesConfig};
+pub use start::{StartError, start};

@@ -1,0 +1,199 @@
+//! The configuration of im-presence. `conf/static/im-presence.toml` explains each key.
+
+use std::time::Duration;
+
+use im_common::{RpcConfig, Validate};
+use serde::{Deserialize, Serialize};
+
+use crate::queue::PushLimits;
+use crate::routes::MemoryLimits;
+
+/// Everything that can be configured; the defaults are those of a single machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Config {
+    /// Where this service listens.
+    pub rpc: RpcConfig,
+    /// Who is connected where, and for how long that is believed.
+    pub routes: RoutesConfig,
+    /// What is on its way to gateways.
+    pub push: PushConfig,
+}
+
+/// Who is connected where, and for how long that is believed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RoutesConfig {
+    /// How long a route lives without being renewed; gateways renew every second.
+    pub ttl_ms: u32,
+    /// The same for gateways of the original system, which never renew.
+    pub original_ttl_ms: u32,
+    /// Routes of all users together.
+    pub routes_max: usize,
+    /// Devices of one user.
+    pub devices_max: usize,
+    /// How long the gateway of a replaced session may take to hand over its cursors.
+    pub close_timeout_ms: u32,
+}
+
+/// What is on its way to gateways.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PushConfig {
+    /// How long one push may take before it is given up, and what waits behind it.
+    pub timeout_ms: u32,
+    /// Pushes that may wait for one gateway.
+    pub queue_pushes_max: usize,
+    /// Their bytes.
+    pub queue_bytes_max: usize,
+    /// Pushes in one request.
+    pub batch_pushes_max: usize,
+    /// Their bytes.
+    pub batch_bytes_max: usize,
+    /// Gateways that are pushed to.
+    pub gateways_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rpc: RpcConfig::on_loopback(8012),
+            routes: RoutesConfig::default(),
+            push: PushConfig::default(),
+        }
+    }
+}
+
+impl Default for RoutesConfig {
+    fn default() -> Self {
+        Self {
+            // Ten renewals may fail in a row.
+            ttl_ms: 10_000,
+            // As in the original.
+            original_ttl_ms: 120_000,
+            routes_max: 1_000_000,
+            devices_max: 16,
+            close_timeout_ms: 1_000,
+        }
+    }
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 1_000,
+            queue_pushes_max: 65_536,
+            queue_bytes_max: 16 << 20,
+            batch_pushes_max: 512,
+            // A quarter of the largest frame of mprpc.
+            batch_bytes_max: 1 << 20,
+            gateways_max: 1_024,
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut within = |key: &str, value: usize, min: usize, max: usize| {
+            if value < min || value > max {
+                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
+            }
+        };
+        let ms = |ms: u32| usize::try_from(ms).unwrap_or(usize::MAX);
+        let RoutesConfig {
+            ttl_ms,
+            original_ttl_ms,
+            routes_max,
+            devices_max,
+            close_timeout_ms,
+        } = self.routes;
+        within("routes.ttl_ms", ms(ttl_ms), 2_000, 600_000);
+        within(
+            "routes.original_ttl_ms",
+            ms(original_ttl_ms),
+            1_000,
+            86_400_000,
+        );
+        within("routes.routes_max", routes_max, 1, 100_000_000);
+        within("routes.devices_max", devices_max, 1, 1_000);
+        within("routes.close_timeout_ms", ms(close_timeout_ms), 1, 10_000);
+        let push = &self.push;
+        within("push.timeout_ms", ms(push.timeout_ms), 10, 60_000);
+        within(
+            "push.queue_pushes_max",
+            push.queue_pushes_max,
+            1,
+            10_000_000,
+        );
+        within(
+            "push.queue_bytes_max",
+            push.queue_bytes_max,
+            64 << 10,
+            1 << 30,
+        );
+        within("push.batch_pushes_max", push.batch_pushes_max, 1, 100_000);
+        within(
+            "push.batch_bytes_max",
+            push.batch_bytes_max,
+            1 << 10,
+            3 << 20,
+        );
+        within("push.gateways_max", push.gateways_max, 1, 100_000);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+impl RoutesConfig {
+    pub(crate) fn memory_limits(&self) -> MemoryLimits {
+        MemoryLimits {
+            ttl_ms: self.ttl_ms.into(),
+            original_ttl_ms: self.original_ttl_ms.into(),
+            routes_max: self.routes_max,
+            devices_max: self.devices_max,
+        }
+    }
+
+    pub(crate) fn close_timeout(&self) -> Duration {
+        Duration::from_millis(self.close_timeout_ms.into())
+    }
+
+    /// How often expired routes are freed; readers do not see them in any case.
+    pub(crate) fn sweep_interval(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms.into())
+    }
+}
+
+impl PushConfig {
+    pub(crate) fn limits(&self) -> PushLimits {
+        PushLimits {
+            timeout: Duration::from_millis(self.timeout_ms.into()),
+            queue_pushes_max: self.queue_pushes_max,
+            queue_bytes_max: self.queue_bytes_max,
+            batch_pushes_max: self.batch_pushes_max,
+            batch_bytes_max: self.batch_bytes_max,
+            links_max: self.gateways_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_what_would_be_right() {
+        let mut config = Config::default();
+        config.routes.ttl_ms = 1;
+        config.push.gateways_max = 0;
+        assert_eq!(
+            config.validate().unwrap_err(),
+            [
+                "routes.ttl_ms: must be 2000..=600000, is 1",
+                "push.gateways_max: must be 1..=100000, is 0"
+            ]
+        );
+    }
+}

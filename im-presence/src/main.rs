@@ -1,0 +1,14 @@
+//! The binary of im-presence; all of it is in the library.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    im_common::service_main::run(
+        "im-presence",
+        "MPIM: who is connected where, and delivery to gateways",
+        im_presence::start,
+    )
+}

@@ -1,0 +1,333 @@
+use std::net::SocketAddr;
+
+use im_common::{Clock, Shutdown};
+use mpim_proto::push::Content;
+use mpim_proto::{CloseSessionReq, CloseSessionResp, Entry, PushReq, PushResp, gateway_service};
+use mprpc::{Context, Server, Status};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::*;
+use crate::routes::{MemoryLimits, MemoryRoutes, Route};
+
+/// A gateway that hands out what it is pushed, and answers each push once it is allowed to.
+struct FakeGateway {
+    boot_id: String,
+    pushed: mpsc::UnboundedSender<PushReq>,
+    answers: Arc<Semaphore>,
+}
+
+impl gateway_service::Server for FakeGateway {
+    async fn push(&self, _: &Context, req: PushReq) -> Result<PushResp, Status> {
+        let other_boot = req.gateway_boot_id != self.boot_id;
+        let reached = u32::try_from(req.pushes.len()).unwrap();
+        self.pushed.send(req).unwrap();
+        self.answers.acquire().await.unwrap().forget();
+        let result = if other_boot {
+            mpim_proto::Result::not_found("another boot")
+        } else {
+            mpim_proto::Result::ok()
+        };
+        Ok(PushResp {
+            result: Some(result),
+            reached,
+        })
+    }
+
+    async fn close_session(
+        &self,
+        _: &Context,
+        _: CloseSessionReq,
+    ) -> Result<CloseSessionResp, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+}
+
+struct Running {
+    gateway: Arc<Gateway>,
+    pushed: mpsc::UnboundedReceiver<PushReq>,
+    answers: Arc<Semaphore>,
+}
+
+impl Running {
+    async fn next(&mut self) -> PushReq {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.pushed.recv());
+        next.await.expect("a push within 10 s").unwrap()
+    }
+}
+
+/// Starts a gateway that may answer `answers` pushes.
+async fn gateway(name: &str, answers: usize) -> Running {
+    let (sender, pushed) = mpsc::unbounded_channel();
+    let answers = Arc::new(Semaphore::new(answers));
+    let boot_id = format!("boot-{name}");
+    let fake = FakeGateway {
+        boot_id,
+        pushed: sender,
+        answers: Arc::clone(&answers),
+    };
+    let server = Server::builder().add_service(gateway_service::serve(fake));
+    let server = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let gateway = at(name, server.local_addr());
+    tokio::spawn(server.serve(std::future::pending()));
+    Running {
+        gateway,
+        pushed,
+        answers,
+    }
+}
+
+fn at(name: &str, addr: SocketAddr) -> Arc<Gateway> {
+    let (id, boot_id) = (name.to_owned(), format!("boot-{name}"));
+    Arc::new(Gateway {
+        id,
+        addr: addr.to_string(),
+        boot_id,
+    })
+}
+
+struct Fixture {
+    queue: DirectQueue<MemoryRoutes>,
+    routes: Arc<MemoryRoutes>,
+}
+
+fn queue(change: impl FnOnce(&mut PushLimits)) -> Fixture {
+    let limits = MemoryLimits {
+        ttl_ms: 10_000,
+        original_ttl_ms: 10_000,
+        routes_max: 10,
+        devices_max: 10,
+    };
+    let routes = Arc::new(MemoryRoutes::new(limits, Clock::manual(0)));
+    let mut limits = crate::PushConfig::default().limits();
+    limits.timeout = Duration::from_secs(60);
+    change(&mut limits);
+    let tasks = Tasks::new("test", Shutdown::new());
+    let gateways = Gateways::new(10);
+    let queue = DirectQueue::new("p".into(), limits, gateways, Arc::clone(&routes), tasks);
+    Fixture { queue, routes }
+}
+
+fn push(msg_id: i64) -> Push {
+    let entry = Entry {
+        msg_id,
+        ..Entry::default()
+    };
+    Push {
+        content: Some(Content::Entry(entry)),
+        recipients: vec![1],
+    }
+}
+
+fn msg_ids(req: &PushReq) -> Vec<i64> {
+    let msg_id = |push: &Push| match &push.content {
+        Some(Content::Entry(entry)) => entry.msg_id,
+        other => panic!("not an entry: {other:?}"),
+    };
+    req.pushes.iter().map(msg_id).collect()
+}
+
+/// Waits until `last_push` is at least `number`, and answers with it.
+async fn last_push(queue: &DirectQueue<MemoryRoutes>, gateway: &Gateway, number: u64) -> u64 {
+    let wait = async {
+        loop {
+            let last = queue.last_push(&gateway.boot_id);
+            if last >= number {
+                break last;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait)
+        .await
+        .expect("settled within 10 s")
+}
+
+#[tokio::test]
+async fn what_gathers_while_a_push_is_under_way_forms_the_next() {
+    let Fixture { queue, .. } = queue(|limits| limits.batch_pushes_max = 2);
+    let mut a = gateway("a", 0).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    let first = a.next().await;
+    assert_eq!((first.number, msg_ids(&first)), (1, vec![1]));
+    assert_eq!(
+        (first.link_boot_id.as_str(), first.gateway_boot_id.as_str()),
+        ("p", "boot-a")
+    );
+    for msg_id in [2, 3, 4] {
+        queue.offer(&a.gateway, vec![push(msg_id)], false).await;
+    }
+    assert_eq!(queue.last_push("boot-a"), 0, "not confirmed yet");
+    a.answers.add_permits(3);
+    let (second, third) = (a.next().await, a.next().await);
+    assert_eq!((second.number, msg_ids(&second)), (2, vec![2, 3]));
+    assert_eq!((third.number, msg_ids(&third)), (3, vec![4]));
+    assert_eq!(last_push(&queue, &a.gateway, 3).await, 3);
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_answer_holds_up_no_other() {
+    let Fixture { queue, .. } = queue(|_| ());
+    let (mut frozen, mut a) = (gateway("frozen", 0).await, gateway("a", 1).await);
+    queue.offer(&frozen.gateway, vec![push(1)], false).await;
+    frozen.next().await;
+    for msg_id in 2..100 {
+        queue
+            .offer(&frozen.gateway, vec![push(msg_id)], false)
+            .await;
+    }
+    queue.offer(&a.gateway, vec![push(7)], false).await;
+    assert_eq!(msg_ids(&a.next().await), [7]);
+}
+
+#[tokio::test]
+async fn a_push_that_times_out_is_given_up_with_what_waits_and_leaves_a_hole() {
+    let Fixture { queue, routes } = queue(|limits| limits.timeout = Duration::from_millis(200));
+    let mut a = gateway("a", 0).await;
+    bind(&routes, &a.gateway).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    a.next().await;
+    queue.offer(&a.gateway, vec![push(2)], false).await;
+    // Number 1 is the push, number 2 what waited behind it.
+    assert_eq!(last_push(&queue, &a.gateway, 1).await, 2);
+    a.answers.add_permits(9);
+    queue.offer(&a.gateway, vec![push(3)], false).await;
+    let next = a.next().await;
+    assert_eq!((next.number, msg_ids(&next)), (3, vec![3]));
+    assert_eq!(routes.query(1).await.unwrap().len(), 1, "slow is not gone");
+}
+
+#[tokio::test]
+async fn what_finds_no_room_leaves_a_hole() {
+    let Fixture { queue, .. } = queue(|limits| limits.queue_pushes_max = 2);
+    let mut a = gateway("a", 0).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    a.next().await;
+    queue
+        .offer(&a.gateway, vec![push(2), push(3), push(4)], false)
+        .await;
+    a.answers.add_permits(9);
+    let next = a.next().await;
+    assert_eq!(
+        (next.number, msg_ids(&next)),
+        (3, vec![2, 3]),
+        "2 is what is missing"
+    );
+}
+
+#[tokio::test]
+async fn a_push_too_large_for_the_queue_is_told_by_the_number_alone() {
+    let Fixture { queue, .. } = queue(|limits| limits.queue_bytes_max = 1);
+    let a = gateway("a", 9).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    assert_eq!(last_push(&queue, &a.gateway, 1).await, 1);
+}
+
+#[tokio::test]
+async fn a_delivered_push_goes_alone_and_tells_what_it_alone_reached() {
+    let Fixture { queue, .. } = queue(|_| ());
+    let mut a = gateway("a", 0).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    a.next().await;
+    queue.offer(&a.gateway, vec![push(2), push(3)], false).await;
+    let gateway = Arc::clone(&a.gateway);
+    let delivered = queue.deliver(&gateway, push(4));
+    let others = async {
+        a.answers.add_permits(9);
+        assert_eq!(msg_ids(&a.next().await), [2, 3]);
+        assert_eq!(msg_ids(&a.next().await), [4]);
+    };
+    let (reached, ()) = tokio::join!(delivered, others);
+    assert_eq!(reached, Ok(1));
+}
+
+#[tokio::test]
+async fn a_resync_travels_without_any_push() {
+    let Fixture { queue, .. } = queue(|_| ());
+    let mut a = gateway("a", 9).await;
+    queue.offer(&a.gateway, vec![], true).await;
+    let push = a.next().await;
+    assert!(push.resync && push.pushes.is_empty());
+}
+
+async fn bind(routes: &MemoryRoutes, gateway: &Arc<Gateway>) {
+    let (device, session_id) = ("text".to_owned(), "1".to_owned());
+    let route = Route {
+        user_id: 1,
+        device,
+        session_id,
+        gateway: Arc::clone(gateway),
+    };
+    routes.bind(route).await.unwrap();
+}
+
+async fn has_no_route(routes: &MemoryRoutes) {
+    let wait = async {
+        while !routes.query(1).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait)
+        .await
+        .expect("no route within 10 s");
+}
+
+#[tokio::test]
+async fn the_routes_of_a_gateway_that_refuses_connections_are_dropped_at_once() {
+    let Fixture { queue, routes } = queue(|_| ());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let gone = at("gone", closed);
+    bind(&routes, &gone).await;
+    assert_eq!(
+        queue.deliver(&gone, push(1)).await,
+        Err(QueueError::Unreachable)
+    );
+    has_no_route(&routes).await;
+}
+
+#[tokio::test]
+async fn the_routes_of_a_boot_whose_address_another_boot_has_taken_are_dropped() {
+    let Fixture { queue, routes } = queue(|_| ());
+    let new = gateway("new", 9).await;
+    let old = Arc::new(Gateway {
+        boot_id: "boot-old".into(),
+        ..Gateway::clone(&new.gateway)
+    });
+    bind(&routes, &old).await;
+    assert_eq!(
+        queue.deliver(&old, push(1)).await,
+        Err(QueueError::Unreachable)
+    );
+    has_no_route(&routes).await;
+}
+
+#[tokio::test]
+async fn a_link_that_was_given_up_never_repeats_a_number() {
+    let Fixture { queue, .. } = queue(|limits| limits.links_max = 1);
+    let (mut a, b) = (gateway("a", 9).await, gateway("b", 9).await);
+    for number in 1..=3 {
+        queue.offer(&a.gateway, vec![push(1)], false).await;
+        assert_eq!(a.next().await.number, number);
+    }
+    last_push(&queue, &a.gateway, 3).await;
+    queue.offer(&b.gateway, vec![push(1)], false).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    assert!(
+        a.next().await.number > 4,
+        "and the gateway sees that there is a hole"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_dialled_for_a_gateway_without_an_address() {
+    let Fixture { queue, .. } = queue(|_| ());
+    let original = Gateway {
+        id: "g".into(),
+        addr: String::new(),
+        boot_id: String::new(),
+    };
+    let reached = queue.deliver(&Arc::new(original), push(1)).await;
+    assert_eq!(reached, Err(QueueError::Unreachable));
+}

@@ -1,0 +1,238 @@
+//! What every adapter of [`Routes`](super::Routes) must do, as one suite that runs on each of them.
+
+use std::sync::Arc;
+
+use im_common::Clock;
+
+use super::{Gateway, Key, Route, Routes};
+
+/// Lifetimes that the adapter under test must have been given.
+const TTL_MS: i64 = 10_000;
+const ORIGINAL_TTL_MS: i64 = 120_000;
+
+pub(super) fn gateway(name: &str) -> Arc<Gateway> {
+    Arc::new(Gateway {
+        id: name.to_owned(),
+        addr: format!("{name}:8014"),
+        boot_id: format!("boot-of-{name}"),
+    })
+}
+
+pub(super) fn route(user_id: i64, device: &str, session: &str, gateway: &Arc<Gateway>) -> Route {
+    Route {
+        user_id,
+        device: device.to_owned(),
+        session_id: session.to_owned(),
+        gateway: Arc::clone(gateway),
+    }
+}
+
+fn key(route: &Route) -> Key {
+    Key {
+        user_id: route.user_id,
+        device: route.device.clone(),
+        session_id: route.session_id.clone(),
+    }
+}
+
+/// Runs everything, each part on a fresh adapter.
+pub(super) async fn suite<R: Routes>(make: impl Fn(Clock) -> R) {
+    let fresh = || {
+        let clock = Clock::manual(1_700_000_000_000);
+        (Arc::new(make(clock.clone())), clock)
+    };
+    bind_tells_which_other_session_it_replaced(&*fresh().0).await;
+    devices_do_not_replace_each_other(&*fresh().0).await;
+    only_the_session_itself_unbinds_its_route(&*fresh().0).await;
+    only_the_session_itself_renews_its_route(&*fresh().0).await;
+    let (routes, clock) = fresh();
+    a_route_that_is_not_renewed_expires(&*routes, &clock).await;
+    let (routes, clock) = fresh();
+    an_original_route_lives_longer_without_renewal(&*routes, &clock).await;
+    resolve_names_each_gateway_of_a_user_once(&*fresh().0).await;
+    dropping_a_gateway_ends_its_routes_and_no_others(&*fresh().0).await;
+    a_dropped_gateway_that_binds_again_is_back(&*fresh().0).await;
+    let (routes, clock) = fresh();
+    gateways_are_those_heard_of_within_a_lifetime(&*routes, &clock).await;
+    of_many_concurrent_binds_each_replaces_one_other(fresh().0).await;
+}
+
+async fn bind_tells_which_other_session_it_replaced(routes: &impl Routes) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    let first = route(1, "text", "1", &a);
+    let second = route(1, "text", "1", &b);
+    assert_eq!(routes.bind(first.clone()).await, Ok(None));
+    assert_eq!(
+        routes.bind(first.clone()).await,
+        Ok(None),
+        "the same session again"
+    );
+    assert_eq!(
+        routes.bind(second.clone()).await,
+        Ok(Some(first)),
+        "same id, another boot"
+    );
+    assert_eq!(routes.query(1).await.unwrap(), [second]);
+}
+
+async fn devices_do_not_replace_each_other(routes: &impl Routes) {
+    let a = gateway("a");
+    assert_eq!(routes.bind(route(1, "text", "1", &a)).await, Ok(None));
+    assert_eq!(routes.bind(route(1, "web", "2", &a)).await, Ok(None));
+    assert_eq!(
+        routes.bind(route(1, "text", "3", &a)).await,
+        Ok(Some(route(1, "text", "1", &a)))
+    );
+    let routes = routes.query(1).await.unwrap();
+    assert_eq!(
+        routes,
+        [route(1, "web", "2", &a), route(1, "text", "3", &a)],
+        "newest last"
+    );
+}
+
+async fn only_the_session_itself_unbinds_its_route(routes: &impl Routes) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    let old = route(1, "text", "1", &a);
+    let new = route(1, "text", "1", &b);
+    routes.bind(old.clone()).await.unwrap();
+    routes.bind(new.clone()).await.unwrap();
+    assert_eq!(routes.unbind(&a.boot_id, &key(&old)).await, Ok(false));
+    assert_eq!(routes.query(1).await.unwrap().len(), 1);
+    assert_eq!(routes.unbind(&b.boot_id, &key(&new)).await, Ok(true));
+    assert_eq!(routes.query(1).await.unwrap(), []);
+    assert_eq!(routes.unbind(&b.boot_id, &key(&new)).await, Ok(false));
+}
+
+async fn only_the_session_itself_renews_its_route(routes: &impl Routes) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    let fenced = route(1, "text", "1", &a);
+    let kept = route(2, "text", "2", &a);
+    let never = route(3, "text", "3", &a);
+    routes.bind(fenced.clone()).await.unwrap();
+    routes.bind(kept.clone()).await.unwrap();
+    routes.bind(route(1, "text", "1", &b)).await.unwrap();
+    let keys = vec![key(&fenced), key(&kept), key(&never)];
+    let missing = routes.renew(&a.boot_id, keys).await.unwrap();
+    assert_eq!(missing, [key(&fenced), key(&never)]);
+}
+
+async fn a_route_that_is_not_renewed_expires(routes: &impl Routes, clock: &Clock) {
+    let a = gateway("a");
+    let (renewed, left) = (route(1, "text", "1", &a), route(2, "text", "2", &a));
+    routes.bind(renewed.clone()).await.unwrap();
+    routes.bind(left.clone()).await.unwrap();
+    clock.advance_ms(TTL_MS / 2);
+    assert_eq!(
+        routes.renew(&a.boot_id, vec![key(&renewed)]).await,
+        Ok(vec![])
+    );
+    clock.advance_ms(TTL_MS / 2);
+    assert_eq!(routes.query(2).await.unwrap(), []);
+    assert_eq!(
+        routes.resolve(&[1, 2]).await.unwrap(),
+        [(1, Arc::clone(&a))]
+    );
+    assert_eq!(
+        routes.renew(&a.boot_id, vec![key(&left)]).await,
+        Ok(vec![key(&left)])
+    );
+    assert_eq!(
+        routes.bind(route(2, "text", "3", &a)).await,
+        Ok(None),
+        "nothing live replaced"
+    );
+}
+
+async fn an_original_route_lives_longer_without_renewal(routes: &impl Routes, clock: &Clock) {
+    let original = Arc::new(Gateway {
+        id: "old".into(),
+        addr: String::new(),
+        boot_id: String::new(),
+    });
+    routes.bind(route(1, "", "", &original)).await.unwrap();
+    clock.advance_ms(ORIGINAL_TTL_MS - 1);
+    assert_eq!(routes.query(1).await.unwrap().len(), 1);
+    assert_eq!(routes.gateways().await.unwrap(), []);
+    clock.advance_ms(1);
+    assert_eq!(routes.query(1).await.unwrap(), []);
+}
+
+async fn resolve_names_each_gateway_of_a_user_once(routes: &impl Routes) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    routes.bind(route(1, "text", "1", &a)).await.unwrap();
+    routes.bind(route(1, "web", "2", &a)).await.unwrap();
+    routes.bind(route(1, "phone", "1", &b)).await.unwrap();
+    routes.bind(route(3, "text", "3", &a)).await.unwrap();
+    let resolved = routes.resolve(&[3, 2, 1]).await.unwrap();
+    assert_eq!(resolved, [(3, Arc::clone(&a)), (1, a), (1, b)]);
+}
+
+async fn dropping_a_gateway_ends_its_routes_and_no_others(routes: &impl Routes) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    let dropped = route(1, "text", "1", &a);
+    routes.bind(dropped.clone()).await.unwrap();
+    routes.bind(route(2, "text", "1", &b)).await.unwrap();
+    routes.drop_gateway(&a.boot_id).await.unwrap();
+    assert_eq!(
+        routes.resolve(&[1, 2]).await.unwrap(),
+        [(2, Arc::clone(&b))]
+    );
+    assert_eq!(routes.query(1).await.unwrap(), []);
+    assert_eq!(routes.gateways().await.unwrap(), [b]);
+    assert_eq!(
+        routes.renew(&a.boot_id, vec![key(&dropped)]).await,
+        Ok(vec![key(&dropped)])
+    );
+}
+
+async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
+    let a = gateway("a");
+    routes.bind(route(1, "text", "1", &a)).await.unwrap();
+    routes.bind(route(2, "text", "2", &a)).await.unwrap();
+    routes.drop_gateway(&a.boot_id).await.unwrap();
+    assert_eq!(routes.bind(route(1, "text", "1", &a)).await, Ok(None));
+    assert_eq!(
+        routes.resolve(&[1, 2]).await.unwrap(),
+        [(1, Arc::clone(&a))],
+        "only what it bound"
+    );
+    assert_eq!(routes.gateways().await.unwrap(), [a]);
+}
+
+async fn gateways_are_those_heard_of_within_a_lifetime(routes: &impl Routes, clock: &Clock) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    routes.bind(route(1, "text", "1", &a)).await.unwrap();
+    routes.bind(route(2, "text", "2", &b)).await.unwrap();
+    clock.advance_ms(TTL_MS - 1);
+    routes.renew(&b.boot_id, vec![]).await.unwrap();
+    clock.advance_ms(1);
+    assert_eq!(routes.gateways().await.unwrap(), [b]);
+}
+
+/// However binds of one device interleave, they form one chain: every session but the last is
+/// replaced exactly once, so each is fenced exactly once.
+async fn of_many_concurrent_binds_each_replaces_one_other(routes: Arc<impl Routes>) {
+    const BINDS: usize = 32;
+    let a = gateway("a");
+    let tasks = (0..BINDS).map(|session| {
+        let (routes, a) = (Arc::clone(&routes), Arc::clone(&a));
+        tokio::spawn(async move {
+            routes
+                .bind(route(1, "text", &session.to_string(), &a))
+                .await
+                .unwrap()
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut fenced: Vec<String> = Vec::new();
+    for task in tasks {
+        fenced.extend(task.await.unwrap().map(|route| route.session_id));
+    }
+    let last = routes.query(1).await.unwrap();
+    assert_eq!(last.len(), 1);
+    fenced.push(last[0].session_id.clone());
+    fenced.sort_by_key(|session| session.parse::<usize>().unwrap());
+    let all: Vec<String> = (0..BINDS).map(|session| session.to_string()).collect();
+    assert_eq!(fenced, all);
+}

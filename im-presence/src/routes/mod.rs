@@ -1,0 +1,119 @@
+//! The port to wherever routes are kept.
+//!
+//! A route says that one session of a user's device is connected to one boot of a gateway. It lives
+//! for a while and is renewed by its gateway every second, so that a user is never stuck "online"
+//! after a crash. Routes are not the truth about anything: whoever loses them all gets them back
+//! from the gateways, which bind again what their renewals find missing.
+//!
+//! The methods are atomic facts. In particular [`Routes::bind`] decides in one step which session
+//! was replaced, and [`Routes::unbind`] and [`Routes::renew`] touch a route only if it is still that
+//! of the session named: a session that was fenced can never take away its successor's route.
+
+#[cfg(test)]
+mod conformance;
+mod memory;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub(crate) use memory::{MemoryLimits, MemoryRoutes};
+
+/// One run of one gateway process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Gateway {
+    /// The gateway's name: what `QueryRoute` answers.
+    pub(crate) id: String,
+    /// `host:port` of its mprpc port; empty for a gateway of the original system, to which nothing
+    /// can be pushed.
+    pub(crate) addr: String,
+    /// Made anew at each start; empty for a gateway of the original system.
+    pub(crate) boot_id: String,
+}
+
+impl Gateway {
+    /// Whether it is one of the original system's: it neither renews its routes nor takes pushes.
+    pub(crate) fn is_original(&self) -> bool {
+        self.addr.is_empty()
+    }
+}
+
+/// Where one session of a user is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) user_id: i64,
+    pub(crate) device: String,
+    /// Unique within one boot of the gateway.
+    pub(crate) session_id: String,
+    pub(crate) gateway: Arc<Gateway>,
+}
+
+impl Route {
+    /// Whether both are the route of one and the same session.
+    pub(crate) fn same_session(&self, other: &Self) -> bool {
+        self.session_id == other.session_id && self.gateway.boot_id == other.gateway.boot_id
+    }
+}
+
+/// A route as its gateway names it in a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) user_id: i64,
+    pub(crate) device: String,
+    pub(crate) session_id: String,
+}
+
+/// Why routes could not be read or written.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum RoutesError {
+    /// There is no room for another route; those that exist stay.
+    #[error("no room for another route: {what} is reached")]
+    Full {
+        /// The bound, by the name of its config key.
+        what: &'static str,
+    },
+}
+
+/// What im-presence needs from a place that keeps routes.
+pub(crate) trait Routes: Send + Sync + 'static {
+    /// Makes `route` the only one of its user and device, for one lifetime from now. Answers with
+    /// the live route of *another* session that it replaced; binding a session again renews it.
+    ///
+    /// # Errors
+    /// [`RoutesError::Full`] when a bound is reached; then nothing has changed.
+    fn bind(&self, route: Route)
+    -> impl Future<Output = Result<Option<Route>, RoutesError>> + Send;
+
+    /// Gives the routes `keys` of a gateway's boot another lifetime. Answers with those that are not
+    /// bound to the session that they name (any more).
+    fn renew(
+        &self,
+        boot_id: &str,
+        keys: Vec<Key>,
+    ) -> impl Future<Output = Result<Vec<Key>, RoutesError>> + Send;
+
+    /// Removes the route of exactly this session. Answers whether it was there.
+    fn unbind(
+        &self,
+        boot_id: &str,
+        key: &Key,
+    ) -> impl Future<Output = Result<bool, RoutesError>> + Send;
+
+    /// The live routes of one user, the one bound last at the end.
+    fn query(&self, user_id: i64) -> impl Future<Output = Result<Vec<Route>, RoutesError>> + Send;
+
+    /// For each of `users`, each gateway at which that user has a live route, in the order of
+    /// `users`; a gateway is named once for a user however many devices are there. Read fresh: a
+    /// route that was bound before the call began is found.
+    fn resolve(
+        &self,
+        users: &[i64],
+    ) -> impl Future<Output = Result<Vec<(i64, Arc<Gateway>)>, RoutesError>> + Send;
+
+    /// The gateways that have bound or renewed within a lifetime; those of the original system are
+    /// left out.
+    fn gateways(&self) -> impl Future<Output = Result<Vec<Arc<Gateway>>, RoutesError>> + Send;
+
+    /// Ends every route of a boot of a gateway: it is known to be gone. Should it be alive after
+    /// all, its next renewal finds them missing.
+    fn drop_gateway(&self, boot_id: &str) -> impl Future<Output = Result<(), RoutesError>> + Send;
+}

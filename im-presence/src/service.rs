@@ -1,0 +1,163 @@
+//! `PresenceService`: requests to use cases, and their outcomes to answers.
+
+use std::sync::Arc;
+
+use mpim_proto::{
+    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliverResp, DispatchReq, DispatchResp,
+    QueryRouteReq, QueryRouteResp, RenewRoutesReq, RenewRoutesResp, RouteKey, UnbindRouteReq,
+    UnbindRouteResp, presence_service,
+};
+use mprpc::{Context, Status};
+use prost::Message as _;
+
+use crate::bind::Binder;
+use crate::dispatch::{DeliverError, Dispatcher};
+use crate::gateways::is_address;
+use crate::queue::Queue;
+use crate::routes::{Gateway, Key, Route, Routes, RoutesError};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct PresenceService<R, Q> {
+    pub(crate) boot_id: String,
+    pub(crate) routes: Arc<R>,
+    pub(crate) queue: Arc<Q>,
+    pub(crate) binder: Binder<R>,
+    pub(crate) dispatcher: Dispatcher<R, Q>,
+}
+
+/// The one place where a failure of the routes becomes a status.
+fn status(error: RoutesError) -> Status {
+    match error {
+        RoutesError::Full { .. } => Status::resource_exhausted(error.to_string()),
+    }
+}
+
+/// The longest name (of a gateway, boot, device, session) that is kept.
+const NAME_BYTES_MAX: usize = 256;
+
+fn check_names(names: [&str; 4]) -> Result<(), Status> {
+    if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
+        return Err(Status::invalid_argument(format!(
+            "a name in the request is longer than {NAME_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(())
+}
+
+impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
+    async fn bind_route(&self, cx: &Context, req: BindRouteReq) -> Result<BindRouteResp, Status> {
+        check_names([&req.gateway_id, &req.device, &req.boot_id, &req.session_id])?;
+        let original = req.gateway_addr.is_empty();
+        if !original && (!is_address(&req.gateway_addr) || req.boot_id.is_empty()) {
+            return Err(Status::invalid_argument(
+                "gateway_addr must be host:port and come with a boot_id",
+            ));
+        }
+        let gateway = Gateway {
+            id: req.gateway_id,
+            addr: req.gateway_addr,
+            boot_id: if original { String::new() } else { req.boot_id },
+        };
+        let route = Route {
+            user_id: req.user_id,
+            device: req.device,
+            session_id: req.session_id,
+            gateway: Arc::new(gateway),
+        };
+        self.binder.bind(cx, route).await.map_err(status)?;
+        Ok(BindRouteResp {
+            result: Some(mpim_proto::Result::ok()),
+        })
+    }
+
+    async fn query_route(
+        &self,
+        _cx: &Context,
+        req: QueryRouteReq,
+    ) -> Result<QueryRouteResp, Status> {
+        let routes = self.routes.query(req.user_id).await.map_err(status)?;
+        Ok(match routes.last() {
+            Some(route) => QueryRouteResp {
+                result: Some(mpim_proto::Result::ok()),
+                gateway_id: route.gateway.id.clone(),
+            },
+            None => QueryRouteResp {
+                result: Some(mpim_proto::Result::not_found("no route")),
+                gateway_id: String::new(),
+            },
+        })
+    }
+
+    async fn deliver(&self, _cx: &Context, req: DeliveReq) -> Result<DeliverResp, Status> {
+        let result = match C2cMsg::decode(req.payload) {
+            Err(_) => mpim_proto::Result::invalid("the payload is not a C2CMsg"),
+            Ok(msg) => match self.dispatcher.deliver(req.to, msg).await {
+                Ok(_) => mpim_proto::Result::ok(),
+                Err(DeliverError::Routes(error)) => return Err(status(error)),
+                Err(error) => mpim_proto::Result::not_found(&error.to_string()),
+            },
+        };
+        Ok(DeliverResp {
+            result: Some(result),
+        })
+    }
+
+    async fn unbind_route(
+        &self,
+        _cx: &Context,
+        req: UnbindRouteReq,
+    ) -> Result<UnbindRouteResp, Status> {
+        let key = Key {
+            user_id: req.user_id,
+            device: req.device,
+            session_id: req.session_id,
+        };
+        // Not there any more is as good: somebody else's route is none of the caller's business.
+        self.routes
+            .unbind(&req.boot_id, &key)
+            .await
+            .map_err(status)?;
+        Ok(UnbindRouteResp {
+            result: Some(mpim_proto::Result::ok()),
+        })
+    }
+
+    async fn renew_routes(
+        &self,
+        _cx: &Context,
+        req: RenewRoutesReq,
+    ) -> Result<RenewRoutesResp, Status> {
+        let keys = req.routes.into_iter().map(|key| Key {
+            user_id: key.user_id,
+            device: key.device,
+            session_id: key.session_id,
+        });
+        let missing = self
+            .routes
+            .renew(&req.boot_id, keys.collect())
+            .await
+            .map_err(status)?;
+        let missing = missing.into_iter().map(|key| RouteKey {
+            user_id: key.user_id,
+            device: key.device,
+            session_id: key.session_id,
+        });
+        Ok(RenewRoutesResp {
+            result: Some(mpim_proto::Result::ok()),
+            boot_id: self.boot_id.clone(),
+            missing: missing.collect(),
+            last_push: self.queue.last_push(&req.boot_id),
+        })
+    }
+
+    async fn dispatch(&self, _cx: &Context, req: DispatchReq) -> Result<DispatchResp, Status> {
+        self.dispatcher
+            .dispatch(req.deliveries, req.resync)
+            .await
+            .map_err(status)?;
+        Ok(DispatchResp {
+            result: Some(mpim_proto::Result::ok()),
+        })
+    }
+}
