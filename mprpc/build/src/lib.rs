@@ -55,7 +55,7 @@ pub fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Re
         .ok_or(Error::NotABuildScript)?
         .into();
     for include in includes {
-        println!("cargo:rerun-if-changed={}", include.as_ref().display());
+        rerun_if_changed(include.as_ref());
     }
 
     let files = protox::compile(protos, includes).map_err(Error::Parse)?;
@@ -70,6 +70,14 @@ pub fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Re
         .out_dir(out)
         .compile_fds(files)?;
     Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "this is how a build script talks to cargo"
+)]
+fn rerun_if_changed(path: &Path) {
+    println!("cargo:rerun-if-changed={}", path.display());
 }
 
 /// Says which method cannot be generated, rather than generating something that cannot work.

@@ -28,7 +28,6 @@ pub struct Server;
 
 impl Server {
     /// A server with the default bounds and no services.
-    #[must_use]
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             services: Services::default(),
