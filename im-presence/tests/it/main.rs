@@ -1,4 +1,5 @@
 //! im-presence as its callers see it: started on a free port, with gateways that are fakes.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod gateway;
 mod service;
