@@ -1,1 +1,65 @@
-//! Placeholder.
+//! im-message: where messages become history.
+//!
+//! For each conversation, a pair of users or a group, it keeps one **timeline**: entries numbered
+//! 1, 2, 3 … without holes, the same for everyone. A message is acknowledged once it stands there,
+//! on disk. Everything else follows from that. A push is only a fast way to learn of an entry,
+//! so it may get lost; a group of five hundred costs one write; and a client that sees a gap in
+//! the numbers knows that it missed something, and asks for it.
+//!
+//! Who may see which part is in the same place: a **span** says from which entry to which someone
+//! was a member, and joining and leaving are entries themselves, written in one transaction with
+//! the span they begin or end. How far each device has come is its **cursor**.
+//!
+//! # The way of a message
+//! [`start`] serves `MessageService`. A handler checks the message (`send`: is there such a user,
+//! is the text short enough), puts it into the **lane** of its conversation and waits. The lane
+//! (`lane`) writes what gathered during its last commit as one batch, through the port `Timeline`
+//! (`store`): de-duplication, membership, numbering and the insert are one transaction. After the
+//! commit, and only then, the handlers answer; and the lane's **dispatcher** (`dispatch`) tells
+//! im-presence, which brings the entry to the gateways of its recipients.
+//!
+//! | module | is about |
+//! |---|---|
+//! | `conversation`, `entry` | the values: `ConvId`, `NewEntry`, `Entry` |
+//! | `store` | the port `Timeline`, its contract as a test suite, and the SQLite adapter |
+//! | `lane` | batches, and the order of messages |
+//! | `dispatch` | telling im-presence, and what happens when it is away |
+//! | `send` | the checks before a message is written; membership changes |
+//! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
+//! | `users` | asking im-user who exists |
+//! | `service`, `proto` | requests to use cases, outcomes to answers |
+//! | `start`, `config` | the wiring, and what can be configured |
+//! | `walk` | the tracing spans `message.send`, `message.commit` and `message.dispatch` |
+//!
+//! # What holds
+//! - Nothing is acknowledged before it is durable, and nothing is dispatched before either.
+//! - seqs are dense. A retry with the same client id is given the same numbers, whenever it comes.
+//! - Messages of one sender to one conversation are written in the order in which their calls
+//!   came; a caller that goes away changes nothing about it.
+//! - Nobody sees an entry outside their spans, and no cursor passes what its user sees.
+//! - A dispatch that could not be delivered is made up for by a `resync`.
+//!
+//! # What is deliberately absent
+//! Names, profiles and the right to join a group: im-user and im-group own those. Routes and
+//! connections: im-presence and the gateways. An outbox table: until several instances share
+//! a store, the `resync` after each start does its work.
+#![forbid(unsafe_code)]
+
+mod config;
+mod conversation;
+mod dispatch;
+mod entry;
+mod lane;
+mod offline;
+mod proto;
+mod send;
+mod service;
+mod start;
+mod store;
+mod users;
+mod walk;
+
+pub use config::{
+    AnswerConfig, Config, DispatchConfig, LaneConfig, TargetsConfig, TextConfig, UsersConfig,
+};
+pub use start::{StartError, start};

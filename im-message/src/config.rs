@@ -1,0 +1,251 @@
+//! The configuration of im-message. `conf/static/im-message.toml` explains each key.
+
+use std::path::PathBuf;
+
+use im_common::{RpcConfig, Target, Validate};
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be configured; the defaults are those of a single machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Config {
+    /// Where the timelines live; one process at a time.
+    pub data_dir: PathBuf,
+    /// Where this service listens.
+    pub rpc: RpcConfig,
+    /// Where the services are that this one calls.
+    pub targets: TargetsConfig,
+    /// What a message may be.
+    pub text: TextConfig,
+    /// How messages become batches.
+    pub lane: LaneConfig,
+    /// How im-presence is told of what was committed.
+    pub dispatch: DispatchConfig,
+    /// How im-user is asked who exists.
+    pub users: UsersConfig,
+    /// How much one answer may hold.
+    pub answer: AnswerConfig,
+}
+
+/// Where the services are that this one calls.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct TargetsConfig {
+    /// im-user.
+    pub user: Target,
+    /// im-presence.
+    pub presence: Target,
+}
+
+/// What a message may be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct TextConfig {
+    /// The most bytes of a text, in UTF-8. A text line of 8 KiB has to hold it and its command.
+    pub bytes_max: usize,
+}
+
+/// How messages become batches.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct LaneConfig {
+    /// How many lanes share the conversations. Each has one batch in the store at a time.
+    pub count: usize,
+    /// Entries at which a batch takes no more callers in; the last one may go beyond it.
+    pub batch_entries_max: usize,
+    /// Entries of one lane that wait or are being written; more are answered
+    /// `RESOURCE_EXHAUSTED`.
+    pub queue_entries_max: usize,
+}
+
+/// How im-presence is told of what was committed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct DispatchConfig {
+    /// Entries of one lane that wait for im-presence; beyond it the oldest are forgotten, and
+    /// gateways are told to compare heads instead.
+    pub queue_entries_max: usize,
+    /// Entries in one call.
+    pub batch_entries_max: usize,
+    /// Bytes in one call, roughly.
+    pub bytes_max: usize,
+    /// For how long a call is waited for.
+    pub timeout_ms: u64,
+    /// The pause after a first failure; it doubles with each further one.
+    pub retry_ms_min: u64,
+    /// The longest pause after a failure.
+    pub retry_ms_max: u64,
+}
+
+/// How im-user is asked who exists.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct UsersConfig {
+    /// Users that are remembered to exist.
+    pub cached_max: u64,
+    /// For how long an answer is waited for.
+    pub timeout_ms: u64,
+}
+
+/// How much one answer may hold.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct AnswerConfig {
+    /// Entries of a range.
+    pub entries_max: usize,
+    /// Bytes of text of a range or of `PullOffline`.
+    pub bytes_max: usize,
+    /// Conversations of a page.
+    pub conversations_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data/message"),
+            rpc: RpcConfig::on_loopback(8011),
+            targets: TargetsConfig::default(),
+            text: TextConfig::default(),
+            lane: LaneConfig::default(),
+            dispatch: DispatchConfig::default(),
+            users: UsersConfig::default(),
+            answer: AnswerConfig::default(),
+        }
+    }
+}
+
+impl Default for TargetsConfig {
+    fn default() -> Self {
+        Self {
+            user: Target::on_loopback(8010),
+            presence: Target::on_loopback(8012),
+        }
+    }
+}
+
+impl Default for TextConfig {
+    fn default() -> Self {
+        Self { bytes_max: 4096 }
+    }
+}
+
+impl Default for LaneConfig {
+    fn default() -> Self {
+        Self {
+            count: 8,
+            batch_entries_max: 256,
+            queue_entries_max: 4096,
+        }
+    }
+}
+
+impl Default for DispatchConfig {
+    fn default() -> Self {
+        Self {
+            queue_entries_max: 8192,
+            batch_entries_max: 256,
+            // A quarter of the largest frame.
+            bytes_max: 1 << 20,
+            timeout_ms: 2_000,
+            retry_ms_min: 20,
+            retry_ms_max: 1_000,
+        }
+    }
+}
+
+impl Default for UsersConfig {
+    fn default() -> Self {
+        Self {
+            cached_max: 100_000,
+            timeout_ms: 1_000,
+        }
+    }
+}
+
+impl Default for AnswerConfig {
+    fn default() -> Self {
+        Self {
+            entries_max: 500,
+            bytes_max: 1 << 20,
+            conversations_max: 500,
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut within = |key: &str, value: u64, min: u64, max: u64| {
+            if value < min || value > max {
+                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
+            }
+        };
+        // Room for a SENDGROUPID with its ids in a line of 8 KiB.
+        within("text.bytes_max", self.text.bytes_max as u64, 1, 8_000);
+        let LaneConfig {
+            count,
+            batch_entries_max,
+            queue_entries_max,
+        } = self.lane;
+        within("lane.count", count as u64, 1, 1024);
+        within("lane.batch_entries_max", batch_entries_max as u64, 1, 4096);
+        // The largest SendBatch must fit.
+        within(
+            "lane.queue_entries_max",
+            queue_entries_max as u64,
+            256,
+            1 << 20,
+        );
+        let dispatch = &self.dispatch;
+        within(
+            "dispatch.queue_entries_max",
+            dispatch.queue_entries_max as u64,
+            1,
+            1 << 20,
+        );
+        within(
+            "dispatch.batch_entries_max",
+            dispatch.batch_entries_max as u64,
+            1,
+            4096,
+        );
+        within("dispatch.bytes_max", dispatch.bytes_max as u64, 1, 3 << 20);
+        within("dispatch.timeout_ms", dispatch.timeout_ms, 1, 60_000);
+        within(
+            "dispatch.retry_ms_min",
+            dispatch.retry_ms_min,
+            1,
+            dispatch.retry_ms_max,
+        );
+        within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1, 60_000);
+        within("users.cached_max", self.users.cached_max, 0, 100_000_000);
+        within("users.timeout_ms", self.users.timeout_ms, 1, 60_000);
+        let AnswerConfig {
+            entries_max,
+            bytes_max,
+            conversations_max,
+        } = self.answer;
+        within("answer.entries_max", entries_max as u64, 1, 10_000);
+        within("answer.bytes_max", bytes_max as u64, 1, 3 << 20);
+        within(
+            "answer.conversations_max",
+            conversations_max as u64,
+            1,
+            10_000,
+        );
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_what_would_be_right() {
+        let mut config = Config::default();
+        config.lane.count = 0;
+        config.dispatch.retry_ms_min = 5_000;
+        let wrong = config.validate().unwrap_err();
+        assert_eq!(wrong[0], "lane.count: must be 1..=1024, is 0");
+        assert_eq!(wrong[1], "dispatch.retry_ms_min: must be 1..=1000, is 5000");
+    }
+}

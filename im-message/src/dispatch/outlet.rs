@@ -1,0 +1,232 @@
+//! The bounded hand-over between a lane, which must never wait for im-presence, and its
+//! dispatcher.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::conversation::ConvId;
+use crate::entry::Entry;
+
+/// An entry that stands in its timeline and that others have to be told of.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) conv: ConvId,
+    pub(crate) entry: Entry,
+}
+
+/// The lane's end.
+#[derive(Debug)]
+pub(crate) struct Outlet(Arc<Shared>);
+
+/// The dispatcher's end.
+#[derive(Debug)]
+pub(super) struct Intake(Arc<Shared>);
+
+/// What the dispatcher takes at once.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) entries: VecDeque<Committed>,
+    /// Something before these entries was forgotten.
+    pub(super) resync: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+    entries_max: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    gathered: Gathered,
+    closed: bool,
+}
+
+/// A hand-over with room for `entries_max` entries. With `resync`, the dispatcher begins with one.
+pub(super) fn outlet(entries_max: usize, resync: bool) -> (Outlet, Intake) {
+    let gathered = Gathered {
+        entries: VecDeque::new(),
+        resync,
+    };
+    let waiting = Mutex::new(Waiting {
+        gathered,
+        closed: false,
+    });
+    let shared = Arc::new(Shared {
+        waiting,
+        changed: Notify::new(),
+        entries_max,
+    });
+    (Outlet(shared.clone()), Intake(shared))
+}
+
+impl Outlet {
+    /// Adds entries behind those that wait. Beyond the bound the oldest are forgotten, because
+    /// the newest are the likeliest to be looked at, and a resync stands for the rest.
+    pub(crate) fn offer(&self, entries: Vec<Committed>) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut waiting = self.0.lock();
+        waiting.gathered.entries.extend(entries);
+        waiting.gathered.cut(self.0.entries_max);
+        drop(waiting);
+        self.0.changed.notify_one();
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+impl Intake {
+    /// Waits for something to tell; at most `entries_max` entries, the oldest. `None` once the
+    /// lane has gone and there is nothing more. Cancel safe.
+    pub(super) async fn next(&self, entries_max: usize) -> Option<Gathered> {
+        loop {
+            // A permit is kept when nobody listens, so what comes in between is not missed.
+            if let Some(outcome) = self.0.take(entries_max) {
+                return outcome;
+            }
+            self.0.changed.notified().await;
+        }
+    }
+
+    /// Puts what was not told in front of what came since.
+    pub(super) fn put_back(&self, untold: Gathered) {
+        if untold.entries.is_empty() && !untold.resync {
+            return;
+        }
+        let mut waiting = self.0.lock();
+        let since = std::mem::replace(&mut waiting.gathered, untold);
+        waiting.gathered.entries.extend(since.entries);
+        waiting.gathered.resync |= since.resync;
+        waiting.gathered.cut(self.0.entries_max);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+}
+
+impl Gathered {
+    /// The first `count` entries were told, and the resync with them.
+    pub(super) fn told(&mut self, count: usize) {
+        self.entries.drain(..count);
+        self.resync = false;
+    }
+
+    /// Gives the entries up; a resync stands for them.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+        self.resync = true;
+    }
+
+    fn cut(&mut self, entries_max: usize) {
+        let excess = self.entries.len().saturating_sub(entries_max);
+        if excess > 0 {
+            self.entries.drain(..excess);
+            self.resync = true;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Outer `None`: nothing yet. Inner `None`: nothing ever again.
+    fn take(&self, entries_max: usize) -> Option<Option<Gathered>> {
+        let mut waiting = self.lock();
+        let Waiting { gathered, closed } = &mut *waiting;
+        if gathered.entries.is_empty() && !gathered.resync {
+            return closed.then_some(None);
+        }
+        let count = gathered.entries.len().min(entries_max);
+        let entries = gathered.entries.drain(..count).collect();
+        Some(Some(Gathered {
+            entries,
+            resync: std::mem::take(&mut gathered.resync),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Content;
+
+    fn entries(seqs: impl IntoIterator<Item = i64>) -> Vec<Committed> {
+        let entry = |seq| Entry {
+            seq,
+            msg_id: seq,
+            author: 1,
+            ts_ms: 0,
+            content: Content::Joined,
+        };
+        let conv = ConvId::Group(1);
+        seqs.into_iter()
+            .map(|seq| Committed {
+                conv,
+                entry: entry(seq),
+            })
+            .collect()
+    }
+
+    fn seqs(gathered: &Gathered) -> Vec<i64> {
+        gathered
+            .entries
+            .iter()
+            .map(|committed| committed.entry.seq)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_gathered_is_taken_in_order_and_in_pieces() {
+        let (outlet, intake) = outlet(10, false);
+        outlet.offer(entries(1..=3));
+        outlet.offer(entries(4..=5));
+        assert_eq!(seqs(&intake.next(4).await.unwrap()), [1, 2, 3, 4]);
+        assert_eq!(seqs(&intake.next(4).await.unwrap()), [5]);
+    }
+
+    #[tokio::test]
+    async fn what_was_put_back_comes_first_again() {
+        let (outlet, intake) = outlet(10, true);
+        outlet.offer(entries(1..=3));
+        let untold = intake.next(2).await.unwrap();
+        assert!(untold.resync);
+        outlet.offer(entries(4..=4));
+        intake.put_back(untold);
+        let again = intake.next(9).await.unwrap();
+        assert_eq!((seqs(&again), again.resync), (vec![1, 2, 3, 4], true));
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_the_oldest_are_forgotten_and_a_resync_stands_for_them() {
+        let (outlet, intake) = outlet(3, false);
+        outlet.offer(entries(1..=3));
+        let untold = intake.next(2).await.unwrap();
+        assert!(!untold.resync);
+        outlet.offer(entries(4..=5));
+        intake.put_back(untold);
+        let rest = intake.next(9).await.unwrap();
+        assert_eq!((seqs(&rest), rest.resync), (vec![3, 4, 5], true));
+    }
+
+    #[tokio::test]
+    async fn the_dispatcher_ends_once_the_lane_has_gone_and_all_is_told() {
+        let (outlet, intake) = outlet(3, false);
+        outlet.offer(entries(1..=1));
+        drop(outlet);
+        assert_eq!(seqs(&intake.next(9).await.unwrap()), [1]);
+        assert!(intake.next(9).await.is_none());
+    }
+}

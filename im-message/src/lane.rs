@@ -1,0 +1,205 @@
+//! Lanes: how single messages become batches, and why two of one sender never change places.
+//!
+//! A conversation belongs to one lane, by its hash. A lane writes one batch at a time, and its
+//! next batch is whatever gathered while the last one was being committed. Nothing waits for a
+//! timer: a lone message goes at once, and a hot group batches by itself.
+//!
+//! A lane finishes what it was handed. A caller that gives up only stops waiting for the answer:
+//! were its messages taken out of the line, what it sent next would stand in their place.
+//!
+//! Which lane, or which process, a conversation falls to is a matter of speed. Numbers and order
+//! come from the store alone.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use im_common::{Clock, Tasks};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tracing::Instrument;
+
+use crate::config::LaneConfig;
+use crate::conversation::ConvId;
+use crate::dispatch::{Committed, Outlet};
+use crate::entry::{Entry, NewEntry};
+use crate::store::{AppendError, Appended, Timeline};
+use crate::walk;
+
+/// One answer for each entry of a submission, in its order.
+pub(crate) type Answers = Vec<Result<Appended, AppendError>>;
+
+/// Why a submission was not taken.
+#[derive(Debug, Error)]
+pub(crate) enum LaneError {
+    /// Nothing of it will be written.
+    #[error("the lane is full")]
+    Full,
+    /// Nothing of it will be written, unless the lane failed while it was at work.
+    #[error("the lane is closed")]
+    Closed,
+}
+
+/// The way into the store. Dropping it lets the lanes finish what they have and end.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    queue: mpsc::UnboundedSender<Submission>,
+    /// One permit an entry that waits or is being written: this is what bounds the queue.
+    room: Arc<Semaphore>,
+}
+
+/// Entries of one conversation that stay together and in order.
+#[derive(Debug)]
+struct Submission {
+    entries: Vec<NewEntry>,
+    answer: oneshot::Sender<Answers>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Lanes {
+    /// Starts one lane for each outlet: what a lane commits goes to its outlet, in order.
+    pub(crate) fn start<T: Timeline>(
+        config: &LaneConfig,
+        store: &Arc<T>,
+        clock: &Clock,
+        outlets: Vec<Outlet>,
+        tasks: &Tasks,
+    ) -> Self {
+        let start_one = |outlet| {
+            let (queue, submissions) = mpsc::unbounded_channel();
+            let worker = Worker {
+                submissions,
+                store: store.clone(),
+                clock: clock.clone(),
+                outlet,
+                batch_entries_max: config.batch_entries_max,
+            };
+            tasks.spawn("lane", worker.run());
+            Lane {
+                queue,
+                room: Arc::new(Semaphore::new(config.queue_entries_max)),
+            }
+        };
+        Self {
+            lanes: outlets.into_iter().map(start_one).collect(),
+        }
+    }
+
+    /// Writes `entries`, all of them of `conv`, and answers once they are durable.
+    ///
+    /// Cancel safety: once polled, the entries are in the lane and will be written.
+    ///
+    /// # Errors
+    /// As [`LaneError`]; refusals of single entries are among the answers.
+    pub(crate) async fn append(
+        &self,
+        conv: ConvId,
+        entries: Vec<NewEntry>,
+    ) -> Result<Answers, LaneError> {
+        debug_assert!(entries.iter().all(|entry| entry.conv == conv));
+        let lane = self.lane_of(conv);
+        let count = u32::try_from(entries.len()).map_err(|_| LaneError::Full)?;
+        let room = lane.room.clone();
+        let room = room
+            .try_acquire_many_owned(count)
+            .map_err(|_| LaneError::Full)?;
+        let (answer, answered) = oneshot::channel();
+        let submission = Submission {
+            entries,
+            answer,
+            _room: room,
+        };
+        lane.queue.send(submission).map_err(|_| LaneError::Closed)?;
+        answered.await.map_err(|_| LaneError::Closed)
+    }
+
+    fn lane_of(&self, conv: ConvId) -> &Lane {
+        // The same in every process, so that callers can use it to choose an instance.
+        let hash = FixedState::default().hash_one(conv);
+        let lanes = self.lanes.len() as u64;
+        #[expect(clippy::cast_possible_truncation, reason = "below the number of lanes")]
+        &self.lanes[(hash % lanes) as usize]
+    }
+}
+
+/// The task of a lane.
+struct Worker<T> {
+    submissions: mpsc::UnboundedReceiver<Submission>,
+    store: Arc<T>,
+    clock: Clock,
+    outlet: Outlet,
+    batch_entries_max: usize,
+}
+
+impl<T: Timeline> Worker<T> {
+    async fn run(mut self) {
+        while let Some(first) = self.submissions.recv().await {
+            let mut count = first.entries.len();
+            let mut gathered = vec![first];
+            // The last submission may take the batch past its bound: it is not torn apart.
+            while count < self.batch_entries_max
+                && let Ok(next) = self.submissions.try_recv()
+            {
+                count += next.entries.len();
+                gathered.push(next);
+            }
+            let hop = walk::hop!("message.commit");
+            self.commit(gathered).instrument(hop).await;
+        }
+    }
+
+    async fn commit(&self, gathered: Vec<Submission>) {
+        let mut callers = Vec::with_capacity(gathered.len());
+        let mut batch = Vec::new();
+        for Submission {
+            entries,
+            answer,
+            _room,
+        } in gathered
+        {
+            callers.push((entries.len(), answer, _room));
+            batch.extend(entries);
+        }
+        let batch: Arc<[NewEntry]> = Arc::from(batch);
+        let answers = self.store.append(batch.clone(), self.clock.now_ms()).await;
+        let committed = committed(&batch, &answers);
+        let msg_ids = committed.iter().map(|committed| committed.entry.msg_id);
+        walk::record(&tracing::Span::current(), msg_ids);
+        // Only now, after the commit: an acknowledgement is a promise.
+        let mut answers = answers.into_iter();
+        for (count, answer, _room) in callers {
+            // The error is a caller that stopped waiting, which is its right.
+            let _ = answer.send(answers.by_ref().take(count).collect());
+        }
+        self.outlet.offer(committed);
+    }
+}
+
+/// What the others have to be told of: what is new.
+fn committed(batch: &[NewEntry], answers: &Answers) -> Vec<Committed> {
+    let both = batch.iter().zip(answers);
+    both.filter_map(|(new, answer)| match answer {
+        Ok(Appended {
+            seq,
+            msg_id,
+            ts_ms,
+            new: true,
+        }) => Some(Committed {
+            conv: new.conv,
+            entry: Entry {
+                seq: *seq,
+                msg_id: *msg_id,
+                author: new.author,
+                ts_ms: *ts_ms,
+                content: new.content.clone(),
+            },
+        }),
+        _ => None,
+    })
+    .collect()
+}

@@ -1,0 +1,196 @@
+//! Sending messages, and changing who is a member: everything that goes through a lane.
+
+use mpim_proto::user_service;
+use mprpc::{Context, Status};
+use thiserror::Error;
+
+use crate::conversation::ConvId;
+use crate::entry::{Content, DedupKey, NewEntry};
+use crate::lane::{Answers, LaneError, Lanes};
+use crate::store::{AppendError, Appended, StoreError};
+use crate::users::Users;
+
+/// The longest id that a client may choose, in bytes: twice a UUID as text, and short enough to be
+/// in an index.
+const CLIENT_MSG_ID_BYTES_MAX: usize = 64;
+
+/// Takes messages to the store.
+#[derive(Debug)]
+pub(crate) struct Sender<U> {
+    pub(crate) lanes: Lanes,
+    pub(crate) users: Users<U>,
+    pub(crate) text_bytes_max: usize,
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum To {
+    User(i64),
+    Group(i64),
+}
+
+/// A message that was not checked yet.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// Empty: the sender will not repeat it.
+    pub(crate) client_msg_id: String,
+    pub(crate) text: String,
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Error)]
+pub(crate) enum SendError {
+    #[error("bad sender")]
+    BadSender,
+    #[error("no such user")]
+    NoSuchUser,
+    #[error("group not found")]
+    NoSuchGroup,
+    #[error("not a member")]
+    NotMember,
+    #[error("already in group")]
+    AlreadyMember,
+    #[error("empty text")]
+    EmptyText,
+    #[error("text too long")]
+    TextTooLong,
+    #[error("bad client_msg_id")]
+    BadClientMsgId,
+    #[error("conflict")]
+    Conflict,
+    /// Nothing was written, and nothing will be.
+    #[error("too many messages are waiting")]
+    Overloaded,
+    /// It may have been written: the same again, with the same id, is safe.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It may still be written: the same again, with the same id, is safe.
+    #[error("the store did not answer within the deadline")]
+    TooSlow,
+    #[error("im-message is closing")]
+    Closing,
+    /// im-user could not be asked. Nothing was written.
+    #[error("{0}")]
+    Users(Status),
+}
+
+impl<U: user_service::Server> Sender<U> {
+    /// Sends messages of one sender to one conversation, in their order, and answers for each once
+    /// those that could be are durable.
+    ///
+    /// Cancel safety: once they are in their lane they are written, whether or not somebody waits.
+    ///
+    /// # Errors
+    /// When none of them can be sent; the inner errors are those of single messages.
+    pub(crate) async fn send(
+        &self,
+        cx: &Context,
+        from: i64,
+        to: To,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Result<Appended, SendError>>, SendError> {
+        if from <= 0 {
+            return Err(SendError::BadSender);
+        }
+        let conv = match to {
+            To::User(uid) if !self.users.exists(cx, uid).await.map_err(SendError::Users)? => {
+                return Err(SendError::NoSuchUser);
+            }
+            To::User(uid) => ConvId::pair(from, uid),
+            To::Group(id) if id <= 0 => return Err(SendError::NoSuchGroup),
+            To::Group(id) => ConvId::Group(id),
+        };
+        let mut entries = Vec::with_capacity(drafts.len());
+        let checked: Vec<Result<(), SendError>> = drafts
+            .into_iter()
+            .map(|draft| {
+                let (key, content) = self.check(draft)?;
+                entries.push(NewEntry {
+                    conv,
+                    author: from,
+                    key,
+                    content,
+                });
+                Ok(())
+            })
+            .collect();
+        // One answer for each that passed the checks, in order.
+        let mut answers = self.append(cx, conv, entries).await?.into_iter();
+        let outcome = |checked: Result<(), SendError>| {
+            checked?;
+            Ok(answers.next().ok_or(SendError::Closing)??)
+        };
+        Ok(checked.into_iter().map(outcome).collect())
+    }
+
+    fn check(&self, draft: Draft) -> Result<(DedupKey, Content), SendError> {
+        if draft.text.is_empty() {
+            return Err(SendError::EmptyText);
+        }
+        if draft.text.len() > self.text_bytes_max {
+            return Err(SendError::TextTooLong);
+        }
+        let key = match draft.client_msg_id.len() {
+            0 => DedupKey::unrepeatable(),
+            1..=CLIENT_MSG_ID_BYTES_MAX => DedupKey::client(&draft.client_msg_id),
+            _ => return Err(SendError::BadClientMsgId),
+        };
+        Ok((key, Content::Text(draft.text)))
+    }
+
+    /// Makes a user a member of a group, or ends that; the seq of the entry that says so. The same
+    /// `change_id` again changes nothing and gives the same answer.
+    ///
+    /// # Errors
+    /// `AlreadyMember` for a second joining, `NotMember` for a leaving without one.
+    pub(crate) async fn change_membership(
+        &self,
+        cx: &Context,
+        group_id: i64,
+        uid: i64,
+        change: Content,
+        change_id: &str,
+    ) -> Result<i64, SendError> {
+        let conv = ConvId::Group(group_id);
+        let key = DedupKey::change(change_id);
+        let entry = NewEntry {
+            conv,
+            author: uid,
+            key,
+            content: change,
+        };
+        let mut answers = self.append(cx, conv, vec![entry]).await?;
+        let answer = answers.pop().ok_or(SendError::Closing)?;
+        Ok(answer?.seq)
+    }
+
+    async fn append(
+        &self,
+        cx: &Context,
+        conv: ConvId,
+        entries: Vec<NewEntry>,
+    ) -> Result<Answers, SendError> {
+        if entries.is_empty() {
+            return Ok(Answers::new());
+        }
+        let appended = self.lanes.append(conv, entries);
+        match tokio::time::timeout_at(cx.deadline(), appended).await {
+            Ok(Ok(answers)) => Ok(answers),
+            Ok(Err(LaneError::Full)) => Err(SendError::Overloaded),
+            Ok(Err(LaneError::Closed)) => Err(SendError::Closing),
+            Err(_elapsed) => Err(SendError::TooSlow),
+        }
+    }
+}
+
+impl From<AppendError> for SendError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::NotMember => Self::NotMember,
+            AppendError::AlreadyMember => Self::AlreadyMember,
+            AppendError::NoSuchConversation => Self::NoSuchGroup,
+            AppendError::Conflict => Self::Conflict,
+            AppendError::Store(error) => Self::Store(error),
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! `MessageService`: from requests to use cases, and from their outcomes to answers.
+//!
+//! Domain failures become a `Result` in the answer, everything else a status; both happen in
+//! `refusal`, and nowhere else.
+
+use std::sync::Arc;
+
+use mpim_proto::{
+    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, C2cMsg, ChangeMembershipReq,
+    ChangeMembershipResp, FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp,
+    GroupMsg, ListBehindReq, ListBehindResp, MembershipChange, PullOfflineReq, PullOfflineResp,
+    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendOutcome, SendReq, SendResp,
+    message_service, send_batch_req, user_service,
+};
+use mprpc::{Context, Status};
+use tracing::Instrument;
+
+use crate::config::AnswerConfig;
+use crate::conversation::ConvId;
+use crate::entry::{Content, Entry};
+use crate::offline::Offline;
+use crate::proto;
+use crate::send::{Draft, SendError, Sender, To};
+use crate::store::{Appended, RangeLimit, Reader, StoreError, Timeline};
+use crate::walk;
+
+/// Messages of one `SendBatch`.
+const BATCH_MAX: usize = 256;
+/// Conversations named by one request, and messages acknowledged by one `Ack`.
+const NAMED_MAX: usize = 4096;
+
+/// The service, over any store and any im-user.
+#[derive(Debug)]
+pub(crate) struct MessageService<T, U> {
+    pub(crate) store: Arc<T>,
+    pub(crate) sender: Sender<U>,
+    pub(crate) offline: Offline<T>,
+    pub(crate) answer: AnswerConfig,
+}
+
+impl<T: Timeline, U: user_service::Server> message_service::Server for MessageService<T, U> {
+    async fn send(&self, cx: &Context, request: SendReq) -> Result<SendResp, Status> {
+        let C2cMsg { from, to, text, .. } = request.msg.unwrap_or_default();
+        let draft = Draft {
+            client_msg_id: request.client_msg_id,
+            text,
+        };
+        let SendOutcome {
+            result,
+            msg_id,
+            seq,
+        } = self.send_one(cx, from, To::User(to), draft).await?;
+        Ok(SendResp {
+            result,
+            msg_id,
+            seq,
+        })
+    }
+
+    async fn send_group(
+        &self,
+        cx: &Context,
+        request: SendGroupReq,
+    ) -> Result<SendGroupResp, Status> {
+        let GroupMsg {
+            from,
+            group_id,
+            text,
+            ..
+        } = request.msg.unwrap_or_default();
+        let draft = Draft {
+            client_msg_id: request.client_msg_id,
+            text,
+        };
+        let SendOutcome {
+            result,
+            msg_id,
+            seq,
+        } = self.send_one(cx, from, To::Group(group_id), draft).await?;
+        Ok(SendGroupResp {
+            result,
+            msg_id,
+            seq,
+        })
+    }
+
+    async fn send_batch(
+        &self,
+        cx: &Context,
+        request: SendBatchReq,
+    ) -> Result<SendBatchResp, Status> {
+        if request.messages.len() > BATCH_MAX {
+            return Err(Status::invalid_argument(format!(
+                "more than {BATCH_MAX} messages"
+            )));
+        }
+        let to = match request.to {
+            Some(send_batch_req::To::ToUser(uid)) => To::User(uid),
+            Some(send_batch_req::To::ToGroup(id)) => To::Group(id),
+            None => return Err(Status::invalid_argument("neither to_user nor to_group")),
+        };
+        let draft = |message: mpim_proto::Outgoing| Draft {
+            client_msg_id: message.client_msg_id,
+            text: message.text,
+        };
+        let drafts = request.messages.into_iter().map(draft).collect();
+        match self.send_walking(cx, request.from, to, drafts).await {
+            Ok(answers) => Ok(SendBatchResp {
+                result: ok(),
+                outcomes: outcomes(answers)?,
+            }),
+            Err(error) => Ok(SendBatchResp {
+                result: refusal(error)?,
+                outcomes: Vec::new(),
+            }),
+        }
+    }
+
+    async fn pull_offline(
+        &self,
+        _cx: &Context,
+        request: PullOfflineReq,
+    ) -> Result<PullOfflineResp, Status> {
+        let uid = request.user_id;
+        let messages = self.offline.pull(uid).await.map_err(unavailable)?;
+        let mut answer = PullOfflineResp {
+            result: ok(),
+            ..PullOfflineResp::default()
+        };
+        for (
+            conv,
+            Entry {
+                msg_id,
+                author,
+                ts_ms,
+                content,
+                ..
+            },
+        ) in messages
+        {
+            let Content::Text(text) = content else {
+                continue;
+            };
+            match conv {
+                ConvId::Pair { .. } => {
+                    answer.msg_list.push(C2cMsg {
+                        msg_id,
+                        from: author,
+                        to: uid,
+                        ts_ms,
+                        text,
+                    });
+                }
+                ConvId::Group(group_id) => {
+                    let from = author;
+                    answer.group_msg_list.push(GroupMsg {
+                        msg_id,
+                        from,
+                        group_id,
+                        ts_ms,
+                        text,
+                    });
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn ack(&self, _cx: &Context, request: AckReq) -> Result<AckResp, Status> {
+        bounded(request.msg_id_list.len())?;
+        self.offline
+            .ack(request.user_id, request.msg_id_list)
+            .await
+            .map_err(unavailable)?;
+        Ok(AckResp { result: ok() })
+    }
+
+    async fn list_behind(
+        &self,
+        _cx: &Context,
+        request: ListBehindReq,
+    ) -> Result<ListBehindResp, Status> {
+        let reader = Reader {
+            uid: request.user_id,
+            device: request.device,
+        };
+        let after = match request.after_conv_id.as_str() {
+            "" => None,
+            conv_id => Some(conv(conv_id)?),
+        };
+        let limit = limit(request.limit, self.answer.conversations_max);
+        let (behind, more) = self
+            .store
+            .behind(&reader, after, limit)
+            .await
+            .map_err(unavailable)?;
+        let positions = behind.iter().map(proto::position).collect();
+        Ok(ListBehindResp {
+            result: ok(),
+            positions,
+            more,
+        })
+    }
+
+    async fn get_positions(
+        &self,
+        _cx: &Context,
+        request: GetPositionsReq,
+    ) -> Result<GetPositionsResp, Status> {
+        bounded(request.conv_ids.len())?;
+        let reader = Reader {
+            uid: request.user_id,
+            device: request.device,
+        };
+        let convs = request.conv_ids.iter().map(|conv_id| conv(conv_id));
+        let convs = convs.collect::<Result<_, _>>()?;
+        let positions = self
+            .store
+            .positions(&reader, convs)
+            .await
+            .map_err(unavailable)?;
+        let positions = positions.iter().map(proto::position).collect();
+        Ok(GetPositionsResp {
+            result: ok(),
+            positions,
+        })
+    }
+
+    async fn fetch_range(
+        &self,
+        _cx: &Context,
+        request: FetchRangeReq,
+    ) -> Result<FetchRangeResp, Status> {
+        let conv = conv(&request.conv_id)?;
+        let limit = RangeLimit {
+            entries_max: limit(request.limit, self.answer.entries_max),
+            bytes_max: self.answer.bytes_max,
+        };
+        let after_seq = request.after_seq.max(0);
+        let range = self
+            .store
+            .range(request.user_id, conv, after_seq, limit)
+            .await;
+        let Some(range) = range.map_err(unavailable)? else {
+            let result = self.why_nothing(request.user_id, conv).await?;
+            return Ok(FetchRangeResp {
+                result,
+                ..FetchRangeResp::default()
+            });
+        };
+        Ok(FetchRangeResp {
+            result: ok(),
+            entries: range
+                .entries
+                .iter()
+                .map(|entry| proto::entry(conv, entry))
+                .collect(),
+            complete_to: range.complete_to,
+            head: range.head,
+        })
+    }
+
+    async fn advance_cursors(
+        &self,
+        _cx: &Context,
+        request: AdvanceCursorsReq,
+    ) -> Result<AdvanceCursorsResp, Status> {
+        bounded(request.moves.len())?;
+        let reader = Reader {
+            uid: request.user_id,
+            device: request.device,
+        };
+        let moves = request
+            .moves
+            .iter()
+            .map(|to| Ok((conv(&to.conv_id)?, to.seq)));
+        let moves = moves.collect::<Result<_, Status>>()?;
+        self.store
+            .advance_cursors(&reader, moves)
+            .await
+            .map_err(unavailable)?;
+        Ok(AdvanceCursorsResp { result: ok() })
+    }
+
+    async fn change_membership(
+        &self,
+        cx: &Context,
+        request: ChangeMembershipReq,
+    ) -> Result<ChangeMembershipResp, Status> {
+        let ChangeMembershipReq {
+            group_id, user_id, ..
+        } = request;
+        if group_id <= 0 || user_id <= 0 || request.change_id.is_empty() {
+            return Err(Status::invalid_argument(
+                "group_id, user_id and change_id are needed",
+            ));
+        }
+        let change = match MembershipChange::try_from(request.change) {
+            Ok(MembershipChange::Join) => Content::Joined,
+            Ok(MembershipChange::Leave) => Content::Left,
+            Err(unknown) => return Err(Status::invalid_argument(unknown.to_string())),
+        };
+        let hop = walk::hop!("message.send");
+        let change =
+            self.sender
+                .change_membership(cx, group_id, user_id, change, &request.change_id);
+        match change.instrument(hop).await {
+            Ok(seq) => Ok(ChangeMembershipResp { result: ok(), seq }),
+            // Here it is not the sender who is missing.
+            Err(SendError::NotMember) => {
+                let result = Some(mpim_proto::Result::invalid("not in group"));
+                Ok(ChangeMembershipResp { result, seq: 0 })
+            }
+            Err(error) => Ok(ChangeMembershipResp {
+                result: refusal(error)?,
+                seq: 0,
+            }),
+        }
+    }
+}
+
+impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
+    async fn send_one(
+        &self,
+        cx: &Context,
+        from: i64,
+        to: To,
+        draft: Draft,
+    ) -> Result<SendOutcome, Status> {
+        let mut answers = match self.send_walking(cx, from, to, vec![draft]).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error)],
+        };
+        match answers.pop() {
+            Some(Ok(appended)) => Ok(outcome(appended)),
+            Some(Err(error)) => Ok(SendOutcome {
+                result: refusal(error)?,
+                ..SendOutcome::default()
+            }),
+            None => Err(Status::internal("no answer to a message")),
+        }
+    }
+
+    async fn send_walking(
+        &self,
+        cx: &Context,
+        from: i64,
+        to: To,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Result<Appended, SendError>>, SendError> {
+        let hop = walk::hop!("message.send");
+        async {
+            let answers = self.sender.send(cx, from, to, drafts).await?;
+            let msg_ids = answers.iter().flatten().map(|appended| appended.msg_id);
+            walk::record(&tracing::Span::current(), msg_ids);
+            Ok(answers)
+        }
+        .instrument(hop)
+        .await
+    }
+
+    /// What to answer to someone who never saw anything of a conversation.
+    async fn why_nothing(
+        &self,
+        uid: i64,
+        conv: ConvId,
+    ) -> Result<Option<mpim_proto::Result>, Status> {
+        let refused = match conv {
+            ConvId::Pair { .. } if conv.excludes(uid) => SendError::NotMember,
+            // Two who have not written yet: an empty history.
+            ConvId::Pair { .. } => return Ok(ok()),
+            ConvId::Group(_) if self.store.exists(conv).await.map_err(unavailable)? => {
+                SendError::NotMember
+            }
+            ConvId::Group(_) => SendError::NoSuchGroup,
+        };
+        refusal(refused)
+    }
+}
+
+/// The one place where failures are divided into answers and statuses.
+fn refusal(error: SendError) -> Result<Option<mpim_proto::Result>, Status> {
+    let msg = error.to_string();
+    match error {
+        SendError::BadSender
+        | SendError::NotMember
+        | SendError::AlreadyMember
+        | SendError::EmptyText
+        | SendError::TextTooLong
+        | SendError::BadClientMsgId
+        | SendError::Conflict => Ok(Some(mpim_proto::Result::invalid(&msg))),
+        SendError::NoSuchUser | SendError::NoSuchGroup => {
+            Ok(Some(mpim_proto::Result::not_found(&msg)))
+        }
+        SendError::Overloaded => Err(Status::resource_exhausted(msg)),
+        SendError::Store(error) => Err(unavailable(error)),
+        SendError::TooSlow => Err(Status::deadline_exceeded(msg)),
+        SendError::Closing => Err(Status::unavailable(msg)),
+        SendError::Users(status) => Err(status),
+    }
+}
+
+/// The outcomes of a batch. When the store wrote none of it, the whole call failed; otherwise
+/// what was written has to be told, and so the failure of the rest is an outcome.
+fn outcomes(answers: Vec<Result<Appended, SendError>>) -> Result<Vec<SendOutcome>, Status> {
+    let some_written = answers.iter().any(Result::is_ok);
+    let outcome = |answer| match answer {
+        Ok(appended) => Ok(outcome(appended)),
+        Err(SendError::Store(error)) if some_written => {
+            tracing::error!(error = &*error.source, "a message was not written");
+            let result = Some(mpim_proto::Result::internal("not written"));
+            Ok(SendOutcome {
+                result,
+                ..SendOutcome::default()
+            })
+        }
+        Err(error) => Ok(SendOutcome {
+            result: refusal(error)?,
+            ..SendOutcome::default()
+        }),
+    };
+    answers.into_iter().map(outcome).collect()
+}
+
+fn outcome(appended: Appended) -> SendOutcome {
+    SendOutcome {
+        result: ok(),
+        msg_id: appended.msg_id,
+        seq: appended.seq,
+    }
+}
+
+fn ok() -> Option<mpim_proto::Result> {
+    Some(mpim_proto::Result::ok())
+}
+
+fn unavailable(error: StoreError) -> Status {
+    tracing::error!(error = &*error.source, "cannot {}", error.operation);
+    Status::unavailable(error.to_string())
+}
+
+fn conv(conv_id: &str) -> Result<ConvId, Status> {
+    conv_id
+        .parse()
+        .map_err(|_| Status::invalid_argument("malformed conv_id"))
+}
+
+fn bounded(named: usize) -> Result<(), Status> {
+    match named {
+        0..=NAMED_MAX => Ok(()),
+        _ => Err(Status::invalid_argument(format!(
+            "more than {NAMED_MAX} named at once"
+        ))),
+    }
+}
+
+/// What was asked for, within what is given at most; nothing asked for is the most.
+fn limit(asked: i32, most: usize) -> usize {
+    match usize::try_from(asked) {
+        Ok(asked @ 1..) => asked.min(most),
+        _ => most,
+    }
+}

@@ -1,0 +1,120 @@
+//! Wiring: everything that im-message consists of is chosen and put together here, once.
+
+use std::sync::Arc;
+
+use im_common::sqlite::DatabaseError;
+use im_common::{DataDir, DataDirError, Deps, Running, Target, Tasks};
+use mpim_proto::{message_service, presence_service, user_service};
+use mprpc::{Channel, ChannelError, Server, ServerError};
+
+use crate::config::Config;
+use crate::dispatch;
+use crate::lane::Lanes;
+use crate::offline::Offline;
+use crate::send::Sender;
+use crate::service::MessageService;
+use crate::store::{SqliteTimeline, Timeline};
+use crate::users::Users;
+
+/// Why im-message did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The timelines in it.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A target in `[targets]`.
+    #[error(transparent)]
+    Target(#[from] ChannelError),
+    /// The address to listen on.
+    #[error(transparent)]
+    Listen(#[from] ServerError),
+    /// The work of starting was cut off.
+    #[error("starting was cut off")]
+    CutOff(#[from] tokio::task::JoinError),
+}
+
+/// Starts im-message: opens the timelines, then listens. Returns once calls are answered; the
+/// services that it calls may come later.
+///
+/// Cancel safe: a dropped start leaves nothing behind but the files that it made.
+///
+/// # Errors
+/// If the data directory is in use, the timelines cannot be opened, or the port is taken.
+pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
+    let channel = |target: &Target| {
+        Channel::builder(target.as_str())
+            .memory(&deps.memory)
+            .build()
+    };
+    let users = user_service::Client::new(&channel(&config.targets.user)?);
+    let presence = presence_service::Client::new(&channel(&config.targets.presence)?);
+
+    // Another database means another adapter, chosen here.
+    let path = config.data_dir.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        SqliteTimeline::open(DataDir::open(&path)?).map_err(StartError::from)
+    });
+    let store = Arc::new(opening.await??);
+
+    let clock = deps.clock.clone();
+    let builder = Server::builder()
+        .add_service(mpim_proto::health(move || clock.now_ms()))
+        .register(deps.memory.clone());
+    let builder = match config.rpc.advertise {
+        Some(advertise) => builder.advertise(advertise),
+        None => builder,
+    };
+    let tasks = Tasks::new("im-message", deps.shutdown.clone());
+    let service = assemble(&config, &deps, store, users, Arc::new(presence), &tasks);
+    let server = builder
+        .add_service(message_service::serve(service))
+        .bind(config.rpc.listen)
+        .await?;
+    let addr = server.local_addr();
+    // Once it has ended, the service is dropped, and with it the way into the lanes: they finish
+    // what they have, then the dispatchers do.
+    tasks.spawn_essential("server", server.serve(deps.shutdown.into_triggered()));
+    Ok(Running::new(addr, tasks))
+}
+
+/// The service with its lanes and dispatchers running, over any store and any neighbours.
+pub(crate) fn assemble<T, U, P>(
+    config: &Config,
+    deps: &Deps,
+    store: Arc<T>,
+    users: U,
+    presence: Arc<P>,
+    tasks: &Tasks,
+) -> MessageService<T, U>
+where
+    T: Timeline,
+    U: user_service::Server,
+    P: presence_service::Server,
+{
+    let outlets = dispatch::start(
+        &config.dispatch,
+        config.lane.count,
+        &store,
+        &presence,
+        tasks,
+    );
+    let lanes = Lanes::start(&config.lane, &store, &deps.clock, outlets, tasks);
+    let sender = Sender {
+        lanes,
+        users: Users::new(users, &config.users),
+        text_bytes_max: config.text.bytes_max,
+    };
+    let offline = Offline {
+        store: store.clone(),
+        bytes_max: config.answer.bytes_max,
+    };
+    MessageService {
+        store,
+        sender,
+        offline,
+        answer: config.answer.clone(),
+    }
+}

@@ -1,0 +1,146 @@
+//! What every [`Timeline`] must do, as one suite that is run on each adapter by
+//! `timeline_conformance!`. An adapter that passes can be put behind the service.
+//!
+//! The expression given to the macro makes an empty store; it also answers with whatever must
+//! live as long as the store does (a temporary directory).
+
+mod append;
+mod concurrent;
+mod cursors;
+mod membership;
+mod random;
+mod reading;
+
+use std::sync::Arc;
+
+pub(crate) use self::{append::*, concurrent::*, cursors::*, membership::*, random::*, reading::*};
+use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
+use crate::conversation::ConvId;
+use crate::entry::{Content, DedupKey, Entry, NewEntry};
+
+/// A moment for batches whose time does not matter.
+const NOW_MS: i64 = 1_700_000_000_000;
+const GROUP: ConvId = ConvId::Group(7);
+const EVERYTHING: RangeLimit = RangeLimit {
+    entries_max: usize::MAX,
+    bytes_max: usize::MAX,
+};
+
+macro_rules! timeline_conformance {
+    ($make:expr; $($name:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let (store, _keep) = $make;
+            $crate::store::conformance::$name(std::sync::Arc::new(store)).await;
+        }
+    )*};
+    ($make:expr) => {
+        $crate::store::conformance::timeline_conformance! { $make;
+            seqs_are_dense_and_msg_ids_grow
+            the_same_message_again_is_given_the_same_numbers
+            a_repetition_within_one_batch_is_given_the_same_numbers
+            the_same_key_with_other_text_is_a_conflict_and_changes_nothing
+            keys_of_different_authors_conversations_and_origins_do_not_meet
+            a_refused_entry_leaves_no_trace_and_harms_no_other
+            msg_ids_begin_with_the_time_and_survive_a_clock_that_goes_back
+            a_pair_is_its_two_users_from_the_first_message_on
+            notes_to_oneself_have_one_member
+            strangers_can_neither_write_to_a_pair_nor_read_it
+            only_members_write_to_a_group
+            a_joiner_sees_from_their_joining_on
+            a_leaver_sees_up_to_their_leaving_and_nothing_newer
+            who_comes_back_sees_both_times_but_not_what_was_between
+            a_membership_change_again_gives_the_same_answer
+            joining_twice_and_leaving_twice_are_refused
+            what_was_sent_before_leaving_can_be_repeated_after_it
+            a_range_ends_at_its_limits_and_goes_on_from_there
+            a_range_gives_its_first_entry_however_long
+            an_unknown_conversation_has_no_range_no_members_and_no_position
+            what_is_behind_is_paged_without_hole_or_repetition
+            entries_are_located_by_msg_id
+            cursors_only_grow_and_stop_at_the_head
+            each_device_has_its_own_cursor
+            a_cursor_of_a_leaver_stops_where_they_left
+            what_was_given_counts_only_once_confirmed
+            what_was_withdrawn_is_not_confirmed
+            concurrent_appenders_leave_no_hole_and_lose_nothing
+            concurrent_repetitions_become_one_message
+            a_message_that_races_with_membership_is_within_a_span
+            random_histories_agree_with_the_model
+        }
+    };
+}
+pub(crate) use timeline_conformance;
+
+fn text(conv: ConvId, author: i64, key: &str, text: &str) -> NewEntry {
+    let content = Content::Text(text.to_owned());
+    NewEntry {
+        conv,
+        author,
+        key: DedupKey::client(key),
+        content,
+    }
+}
+
+fn joined(conv: ConvId, author: i64, change_id: &str) -> NewEntry {
+    NewEntry {
+        conv,
+        author,
+        key: DedupKey::change(change_id),
+        content: Content::Joined,
+    }
+}
+
+fn left(conv: ConvId, author: i64, change_id: &str) -> NewEntry {
+    NewEntry {
+        conv,
+        author,
+        key: DedupKey::change(change_id),
+        content: Content::Left,
+    }
+}
+
+fn reader(uid: i64) -> Reader {
+    Reader {
+        uid,
+        device: "text".to_owned(),
+    }
+}
+
+/// Writes one entry, and expects success.
+async fn put(store: &impl Timeline, entry: NewEntry) -> Appended {
+    try_put(store, entry).await.unwrap()
+}
+
+async fn try_put(store: &impl Timeline, entry: NewEntry) -> Result<Appended, AppendError> {
+    store
+        .append(Arc::from([entry]), NOW_MS)
+        .await
+        .pop()
+        .unwrap()
+}
+
+/// Everything that a user sees of a conversation.
+async fn visible(store: &impl Timeline, uid: i64, conv: ConvId) -> Option<Range> {
+    store.range(uid, conv, 0, EVERYTHING).await.unwrap()
+}
+
+async fn visible_seqs(store: &impl Timeline, uid: i64, conv: ConvId) -> Vec<i64> {
+    let range = visible(store, uid, conv).await;
+    range.map_or(Vec::new(), |range| {
+        range.entries.iter().map(|entry| entry.seq).collect()
+    })
+}
+
+async fn position(store: &impl Timeline, uid: i64, conv: ConvId) -> Option<(i64, i64)> {
+    let found = store.positions(&reader(uid), vec![conv]).await.unwrap();
+    found
+        .first()
+        .map(|&Position { cursor, head, .. }| (cursor, head))
+}
+
+async fn members(store: &impl Timeline, conv: ConvId) -> Vec<i64> {
+    let mut members = store.members(conv).await.unwrap();
+    members.sort_unstable();
+    members
+}

@@ -1,0 +1,135 @@
+//! Histories nobody thought of: the same random operations on the adapter and on the model.
+
+use super::*;
+use crate::store::model::Model;
+
+/// Each is a history of its own, in the same store: the adapter sees many users and groups.
+const HISTORIES: u64 = 20;
+const STEPS: usize = 60;
+
+pub(crate) async fn random_histories_agree_with_the_model<T: Timeline>(store: Arc<T>) {
+    let base: u64 = fastrand::u64(..);
+    for history in 0..HISTORIES {
+        let seed = base.wrapping_add(history);
+        println!("seed {seed}");
+        let model = Model::new();
+        // Users and groups that no earlier history used.
+        let first = i64::try_from(history).unwrap() * 10 + 1;
+        let mut world = World {
+            random: fastrand::Rng::with_seed(seed),
+            first,
+        };
+        for step in 0..STEPS {
+            world.step(&*store, &model, step).await;
+        }
+    }
+}
+
+struct World {
+    random: fastrand::Rng,
+    first: i64,
+}
+
+impl World {
+    fn uid(&mut self) -> i64 {
+        self.first + self.random.i64(0..4)
+    }
+
+    fn conv(&mut self) -> ConvId {
+        match self.random.bool() {
+            true => ConvId::Group(self.first + self.random.i64(0..2)),
+            false => ConvId::pair(self.uid(), self.uid()),
+        }
+    }
+
+    /// Few keys and texts, so that repetitions and conflicts are common.
+    fn entry(&mut self) -> NewEntry {
+        let (conv, author) = (self.conv(), self.uid());
+        let group = ConvId::Group(self.first + self.random.i64(0..2));
+        let key = self.random.u8(0..30).to_string();
+        match self.random.u8(0..10) {
+            0..3 => joined(group, author, &key),
+            3 => left(group, author, &key),
+            _ => text(conv, author, &key, ["yes", "no"][self.random.usize(0..2)]),
+        }
+    }
+
+    async fn step(&mut self, store: &impl Timeline, model: &Model, step: usize) {
+        let (conv, reader) = (self.conv(), reader(self.uid()));
+        let moves = vec![
+            (conv, self.random.i64(0..9)),
+            (self.conv(), self.random.i64(0..9)),
+        ];
+        match self.random.u8(0..10) {
+            0..5 => {
+                let length = self.random.usize(1..8);
+                let batch: Arc<[NewEntry]> = (0..length).map(|_| self.entry()).collect();
+                let ours = store.append(batch.clone(), NOW_MS).await;
+                let theirs = model.append(batch.clone(), NOW_MS).await;
+                assert_eq!(shape(&ours), shape(&theirs), "step {step}: {batch:?}");
+            }
+            5 => {
+                store.advance_cursors(&reader, moves.clone()).await.unwrap();
+                model.advance_cursors(&reader, moves).await.unwrap();
+            }
+            6 => {
+                store.mark_given(&reader, moves.clone()).await.unwrap();
+                model.mark_given(&reader, moves).await.unwrap();
+            }
+            7 => {
+                store.confirm_given(&reader).await.unwrap();
+                model.confirm_given(&reader).await.unwrap();
+            }
+            8 => {
+                store.withdraw_given(&reader).await.unwrap();
+                model.withdraw_given(&reader).await.unwrap();
+            }
+            _ => {}
+        }
+        let limit = RangeLimit {
+            entries_max: self.random.usize(1..6),
+            bytes_max: 12,
+        };
+        let after = self.random.i64(0..6);
+        assert_eq!(
+            look(store, &reader, conv, after, limit).await,
+            look(model, &reader, conv, after, limit).await,
+            "step {step}: {reader:?} {conv} after {after} {limit:?}"
+        );
+    }
+}
+
+/// An answer without its msg_id: the adapter's histories share one row of those.
+fn shape(answers: &[Result<Appended, AppendError>]) -> Vec<Result<(i64, bool), String>> {
+    let shape = |answer: &Result<Appended, AppendError>| match answer {
+        Ok(appended) => Ok((appended.seq, appended.new)),
+        Err(error) => Err(error.to_string()),
+    };
+    answers.iter().map(shape).collect()
+}
+
+/// Everything that can be seen from outside.
+async fn look(
+    store: &impl Timeline,
+    reader: &Reader,
+    conv: ConvId,
+    after: i64,
+    limit: RangeLimit,
+) -> (
+    Vec<Position>,
+    (Vec<Position>, bool),
+    Option<Range>,
+    Vec<i64>,
+    bool,
+) {
+    let mut range = store.range(reader.uid, conv, after, limit).await.unwrap();
+    let entries = range.iter_mut().flat_map(|range| &mut range.entries);
+    entries.for_each(|entry| entry.msg_id = 0);
+    (
+        store.positions(reader, vec![conv]).await.unwrap(),
+        store.behind(reader, None, 3).await.unwrap(),
+        range,
+        members(store, conv).await,
+        store.exists(conv).await.unwrap(),
+    )
+}

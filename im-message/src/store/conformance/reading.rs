@@ -1,0 +1,109 @@
+//! Ranges, pages, and finding things.
+
+use super::*;
+
+pub(crate) async fn a_range_ends_at_its_limits_and_goes_on_from_there<T: Timeline>(store: Arc<T>) {
+    let conv = ConvId::pair(1, 2);
+    for n in 1..=7 {
+        put(&*store, text(conv, 1, &n.to_string(), "12345678")).await;
+    }
+    for limit in [
+        RangeLimit {
+            entries_max: 3,
+            ..EVERYTHING
+        },
+        RangeLimit {
+            bytes_max: 3 * 8 + 7,
+            ..EVERYTHING
+        },
+    ] {
+        let mut ends = Vec::new();
+        let mut at = 0;
+        while at < 7 {
+            let range = store.range(2, conv, at, limit).await.unwrap().unwrap();
+            let seqs: Vec<i64> = range.entries.iter().map(|entry| entry.seq).collect();
+            assert_eq!(
+                seqs,
+                (at + 1..=range.complete_to).collect::<Vec<_>>(),
+                "{limit:?}"
+            );
+            assert_eq!(range.head, 7);
+            at = range.complete_to;
+            ends.push(at);
+        }
+        assert_eq!(ends, [3, 6, 7], "{limit:?}");
+    }
+    let nothing = store.range(2, conv, 9, EVERYTHING).await.unwrap().unwrap();
+    assert_eq!(
+        nothing,
+        Range {
+            entries: vec![],
+            complete_to: 9,
+            head: 7
+        }
+    );
+}
+
+pub(crate) async fn a_range_gives_its_first_entry_however_long<T: Timeline>(store: Arc<T>) {
+    let conv = ConvId::pair(1, 2);
+    put(&*store, text(conv, 1, "a", &"long ".repeat(2_000))).await;
+    put(&*store, text(conv, 1, "b", "short")).await;
+    let limit = RangeLimit {
+        bytes_max: 1,
+        ..EVERYTHING
+    };
+    let range = store.range(2, conv, 0, limit).await.unwrap().unwrap();
+    assert_eq!((range.entries.len(), range.complete_to), (1, 1));
+}
+
+pub(crate) async fn an_unknown_conversation_has_no_range_no_members_and_no_position<T: Timeline>(
+    store: Arc<T>,
+) {
+    for conv in [GROUP, ConvId::pair(1, 2)] {
+        assert!(!store.exists(conv).await.unwrap());
+        assert_eq!(visible(&*store, 1, conv).await, None);
+        assert!(members(&*store, conv).await.is_empty());
+        assert_eq!(position(&*store, 1, conv).await, None);
+    }
+}
+
+pub(crate) async fn what_is_behind_is_paged_without_hole_or_repetition<T: Timeline>(store: Arc<T>) {
+    // Begun in an order that is neither that of their numbers nor of their names.
+    let order = [12, 3, 101, 20, 1].map(|peer| ConvId::pair(50, peer));
+    for conv in order {
+        put(&*store, text(conv, 50, "a", "hello")).await;
+    }
+    let reader = reader(50);
+    store
+        .advance_cursors(&reader, vec![(order[1], 1)])
+        .await
+        .unwrap();
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let (page, more) = store.behind(&reader, after, 2).await.unwrap();
+        found.extend(page.iter().map(|position| position.conv));
+        after = found.last().copied();
+        assert!(page.len() <= 2);
+        if !more {
+            break;
+        }
+        // It begins while somebody goes through the pages.
+        put(&*store, text(ConvId::pair(50, 7), 7, "a", "hello")).await;
+    }
+    assert_eq!(
+        found,
+        [order[0], order[2], order[3], order[4], ConvId::pair(50, 7)]
+    );
+    let whole = store.behind(&reader, None, 5).await.unwrap();
+    assert_eq!((whole.0.len(), whole.1), (5, false));
+}
+
+pub(crate) async fn entries_are_located_by_msg_id<T: Timeline>(store: Arc<T>) {
+    let pair = ConvId::pair(1, 2);
+    put(&*store, joined(GROUP, 1, "j")).await;
+    let in_group = put(&*store, text(GROUP, 1, "a", "hello")).await;
+    let in_pair = put(&*store, text(pair, 1, "a", "hello")).await;
+    let asked = vec![in_pair.msg_id, 5, in_group.msg_id];
+    assert_eq!(store.locate(asked).await.unwrap(), [(pair, 1), (GROUP, 2)]);
+}

@@ -1,0 +1,202 @@
+//! The port to the timelines: everything im-message asks of a database, as atomic facts.
+//!
+//! A method of [`Timeline`] is one fact that becomes true at once or not at all; nothing
+//! between its statements can be seen from outside, and what has been answered is durable.
+//! Decisions stay in the use-case files; an adapter holds SQL and nothing else.
+//!
+//! The contract of each method is tested by `conformance`, one suite that runs on every adapter
+//! (and on `model`, a few maps behind a mutex, which says what the contract means).
+
+#[cfg(test)]
+pub(crate) mod conformance;
+#[cfg(test)]
+pub(crate) mod model;
+mod sqlite;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::conversation::ConvId;
+use crate::entry::{Entry, NewEntry};
+
+pub(crate) use self::sqlite::SqliteTimeline;
+
+/// Timelines, the spans during which users see them, and the cursors of their devices.
+///
+/// Two words recur. A user **sees** the entries within their spans, both ends included: a span
+/// begins with the entry that says `Joined` (in a pair, at 1) and, once they left, ends with
+/// the one that says `Left`. Their **head** of a conversation is the newest seq they see: the
+/// newest of all while they are a member, the end of their last span afterwards.
+///
+/// All methods are cancel safe: dropping the future of one that writes leaves it unknown
+/// whether the fact became true, as does its failure.
+pub(crate) trait Timeline: Send + Sync + 'static {
+    /// Writes entries in the given order, and answers for each in the same order.
+    ///
+    /// Under the locks of all conversations concerned, which are taken first and in one order,
+    /// for each entry: an entry with the same key by the same author in this conversation (also
+    /// one earlier in the batch) is answered with its numbers if its content is the same, and
+    /// is a [`AppendError::Conflict`] if not. Otherwise the author must be a member (a joiner
+    /// must not be), the entry gets the next seq of its conversation and a msg_id above all
+    /// earlier ones, and `Joined` and `Left` begin and end a span with it. The first message
+    /// of a pair begins the spans of both.
+    ///
+    /// msg_ids start at `max(previous end, now_ms << 22)`, so neither a clock that went back nor
+    /// a restart repeats one.
+    ///
+    /// An entry that fails does so alone, with one exception: when one fails with
+    /// [`AppendError::Store`], so do the later ones of its conversation. Its author will send it
+    /// again, and what they wrote after it must not stand before it.
+    fn append(
+        &self,
+        batch: Arc<[NewEntry]>,
+        now_ms: i64,
+    ) -> impl Future<Output = Vec<Result<Appended, AppendError>>> + Send;
+
+    /// The present members of a conversation, in no particular order. Nobody for one that has
+    /// no entries yet.
+    fn members(&self, conv: ConvId) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
+
+    /// Up to `limit` conversations in which the device lacks something that its user sees
+    /// (`cursor < head`), and whether there are more after the last of them.
+    ///
+    /// In the order in which the conversations began, from the one after `after`: one that
+    /// begins while somebody goes through the pages is on a later page.
+    fn behind(
+        &self,
+        reader: &Reader,
+        after: Option<ConvId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<Position>, bool), StoreError>> + Send;
+
+    /// Where the device stands in those of `convs` that its user ever saw something of; the
+    /// others are left out.
+    fn positions(
+        &self,
+        reader: &Reader,
+        convs: Vec<ConvId>,
+    ) -> impl Future<Output = Result<Vec<Position>, StoreError>> + Send;
+
+    /// The entries after `after_seq` that `uid` sees, in order of seq, within the limits; `None`
+    /// if they never saw anything of the conversation.
+    fn range(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> impl Future<Output = Result<Option<Range>, StoreError>> + Send;
+
+    /// Whether a conversation has, or had, any entry.
+    fn exists(&self, conv: ConvId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Where the entries of `msg_ids` stand; unknown ids are left out.
+    fn locate(
+        &self,
+        msg_ids: Vec<i64>,
+    ) -> impl Future<Output = Result<Vec<(ConvId, i64)>, StoreError>> + Send;
+
+    /// Moves cursors to the given seqs, but never back and never past the user's head.
+    /// Conversations of which the user never saw anything are passed over.
+    fn advance_cursors(
+        &self,
+        reader: &Reader,
+        moves: Vec<(ConvId, i64)>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Notes that the device was given everything up to these seqs, without knowing that it
+    /// arrived: the next [`Timeline::confirm_given`] will take it as read. Never back, never past
+    /// the head, like cursors.
+    fn mark_given(
+        &self,
+        reader: &Reader,
+        given: Vec<(ConvId, i64)>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Moves each cursor of the device up to what it was given.
+    fn confirm_given(&self, reader: &Reader)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgets what the device was given: it acknowledges by itself, and what it does not
+    /// acknowledge comes again.
+    fn withdraw_given(
+        &self,
+        reader: &Reader,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// One device of one user: whoever has a cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Reader {
+    pub(crate) uid: i64,
+    pub(crate) device: String,
+}
+
+/// The numbers of an entry that stands in its timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) seq: i64,
+    pub(crate) msg_id: i64,
+    pub(crate) ts_ms: i64,
+    /// `false` if it stood there before: the sender repeated itself, and all others know of it.
+    pub(crate) new: bool,
+}
+
+/// Why an entry was not written.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum AppendError {
+    #[error("the author is not a member of the conversation")]
+    NotMember,
+    #[error("the author is a member of the conversation already")]
+    AlreadyMember,
+    #[error("the conversation never had a member")]
+    NoSuchConversation,
+    #[error("the same id was used for other content")]
+    Conflict,
+    /// It may still have been written. Sending it again with the same key is safe.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The database failed. Shared by all the callers whose entries were in one batch.
+#[derive(Debug, Clone, Error)]
+#[error("cannot {operation}")]
+pub(crate) struct StoreError {
+    /// What was being done, for the log.
+    pub(crate) operation: &'static str,
+    #[source]
+    pub(crate) source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+/// Where a device stands in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) conv: ConvId,
+    /// Everything up to here is at the device. Before it first moves: just below the user's
+    /// first span.
+    pub(crate) cursor: i64,
+    /// The newest seq that the user sees.
+    pub(crate) head: i64,
+}
+
+/// Bounds of one [`Timeline::range`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RangeLimit {
+    pub(crate) entries_max: usize,
+    /// Of text, in all. The first entry is given however long it is, or a reader would never
+    /// get past it.
+    pub(crate) bytes_max: usize,
+}
+
+/// A piece of a timeline as one user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) entries: Vec<Entry>,
+    /// Between `after_seq` and here nothing is missing from `entries` that the user sees.
+    /// `head`, unless a limit was reached; never below `after_seq`.
+    pub(crate) complete_to: i64,
+    /// The user's head.
+    pub(crate) head: i64,
+}

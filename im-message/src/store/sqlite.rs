@@ -1,0 +1,380 @@
+//! Timelines in one SQLite file: the adapter for a machine without a database server.
+//!
+//! Its one writer thread is the lock order of messaging.md in its simplest form: everything
+//! that `append` must do under locks, it does alone. The batches of all lanes that gather during
+//! a commit share the next one.
+
+mod append;
+mod cursors;
+mod read;
+
+use std::sync::Arc;
+
+use im_common::DataDir;
+use im_common::sqlite::{Database, DatabaseError, ReadError, WriteError};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, StoreError, Timeline};
+use crate::conversation::ConvId;
+use crate::entry::NewEntry;
+
+/// Steps of the schema; published ones are never changed.
+const MIGRATIONS: &[&str] = &[include_str!("sqlite/0001_timelines.sql")];
+
+/// [`Timeline`] on a SQLite file. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct SqliteTimeline {
+    // Before the directory: it is dropped first, and the lock outlives the last write.
+    db: Database,
+    _data_dir: Arc<DataDir>,
+}
+
+impl SqliteTimeline {
+    /// Opens or creates `message.db` in the directory. Blocks.
+    pub(crate) fn open(data_dir: DataDir) -> Result<Self, DatabaseError> {
+        let db = Database::open(data_dir.file("message.db"), MIGRATIONS)?;
+        Ok(Self {
+            db,
+            _data_dir: Arc::new(data_dir),
+        })
+    }
+
+    async fn read<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let answer: Result<R, ReadError<rusqlite::Error>> = self.db.read(query).await;
+        answer.map_err(|source| StoreError {
+            operation,
+            source: Arc::new(source),
+        })
+    }
+
+    async fn write<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let answer: Result<R, WriteError<rusqlite::Error>> = self.db.write(job).await;
+        answer.map_err(|source| StoreError {
+            operation,
+            source: Arc::new(source),
+        })
+    }
+
+    /// The entries `from..to` of the batch as one job, that is, in one savepoint.
+    async fn append_slice(
+        &self,
+        batch: &Arc<[NewEntry]>,
+        slice: std::ops::Range<usize>,
+        now_ms: i64,
+    ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
+        let batch = batch.clone();
+        self.write("append", move |tx| {
+            append::append(tx, &batch[slice], now_ms)
+        })
+        .await
+    }
+
+    /// After a failure: each entry in a savepoint of its own, so that a bad one fails alone.
+    async fn append_one_by_one(
+        &self,
+        batch: &Arc<[NewEntry]>,
+        now_ms: i64,
+    ) -> Vec<Result<Appended, AppendError>> {
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut broken: Vec<(ConvId, StoreError)> = Vec::new();
+        for (index, entry) in batch.iter().enumerate() {
+            let conv = entry.conv;
+            if let Some((_, failure)) = broken.iter().find(|(broken, _)| *broken == conv) {
+                answers.push(Err(failure.clone().into()));
+                continue;
+            }
+            match self.append_slice(batch, index..index + 1, now_ms).await {
+                Ok(answer) => answers.extend(answer),
+                Err(failure) => {
+                    broken.push((conv, failure.clone()));
+                    answers.push(Err(failure.into()));
+                }
+            }
+        }
+        answers
+    }
+}
+
+impl Timeline for SqliteTimeline {
+    /// The batch is one savepoint at first. One for each entry would make SQLite copy every page
+    /// that an entry touches, to be able to undo an entry alone, which next to never happens.
+    async fn append(
+        &self,
+        batch: Arc<[NewEntry]>,
+        now_ms: i64,
+    ) -> Vec<Result<Appended, AppendError>> {
+        match self.append_slice(&batch, 0..batch.len(), now_ms).await {
+            Ok(answers) => answers,
+            Err(failure) if batch.len() == 1 => vec![Err(failure.into())],
+            Err(failure) => {
+                tracing::warn!(
+                    error = &*failure.source,
+                    entries = batch.len(),
+                    "a batch could not be written; its entries are tried one by one"
+                );
+                self.append_one_by_one(&batch, now_ms).await
+            }
+        }
+    }
+
+    async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
+        self.read("list members", move |db| read::members(db, conv))
+            .await
+    }
+
+    async fn behind(
+        &self,
+        reader: &Reader,
+        after: Option<ConvId>,
+        limit: usize,
+    ) -> Result<(Vec<Position>, bool), StoreError> {
+        let reader = reader.clone();
+        self.read("list what is behind", move |db| {
+            read::behind(db, &reader, after, limit)
+        })
+        .await
+    }
+
+    async fn positions(
+        &self,
+        reader: &Reader,
+        convs: Vec<ConvId>,
+    ) -> Result<Vec<Position>, StoreError> {
+        let reader = reader.clone();
+        self.read("get positions", move |db| {
+            read::positions(db, &reader, &convs)
+        })
+        .await
+    }
+
+    async fn range(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<Option<Range>, StoreError> {
+        self.read("fetch a range", move |db| {
+            read::range(db, uid, conv, after_seq, limit)
+        })
+        .await
+    }
+
+    async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
+        self.read("look up a conversation", move |db| {
+            Ok(conv_row(db, conv)?.is_some())
+        })
+        .await
+    }
+
+    async fn locate(&self, msg_ids: Vec<i64>) -> Result<Vec<(ConvId, i64)>, StoreError> {
+        self.read("locate messages", move |db| read::locate(db, &msg_ids))
+            .await
+    }
+
+    async fn advance_cursors(
+        &self,
+        reader: &Reader,
+        moves: Vec<(ConvId, i64)>,
+    ) -> Result<(), StoreError> {
+        let reader = reader.clone();
+        self.write("advance cursors", move |tx| {
+            cursors::advance(tx, &reader, &moves)
+        })
+        .await
+    }
+
+    async fn mark_given(
+        &self,
+        reader: &Reader,
+        given: Vec<(ConvId, i64)>,
+    ) -> Result<(), StoreError> {
+        let reader = reader.clone();
+        self.write("mark what was given", move |tx| {
+            cursors::mark_given(tx, &reader, &given)
+        })
+        .await
+    }
+
+    async fn confirm_given(&self, reader: &Reader) -> Result<(), StoreError> {
+        let reader = reader.clone();
+        self.write("confirm what was given", move |tx| {
+            cursors::confirm_given(tx, &reader)
+        })
+        .await
+    }
+
+    async fn withdraw_given(&self, reader: &Reader) -> Result<(), StoreError> {
+        let reader = reader.clone();
+        self.write("withdraw what was given", move |tx| {
+            cursors::withdraw_given(tx, &reader)
+        })
+        .await
+    }
+}
+
+/// The id that a conversation has in this file.
+fn conv_row(db: &Connection, conv: ConvId) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM conversation WHERE conv_id = ?")?
+        .query_row([conv.to_string()], |row| row.get(0))
+        .optional()
+}
+
+/// A stored conversation id. Nothing but this adapter writes them, so a malformed one means that
+/// somebody edited the file.
+fn conv_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<ConvId> {
+    row.get_ref(column)?.as_str()?.parse().map_err(|malformed| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(malformed),
+        )
+    })
+}
+
+/// What a user sees of a conversation.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    conv: i64,
+    first_seq: i64,
+    head: i64,
+}
+
+/// `None` if the user never saw anything of it.
+fn seen(db: &Connection, uid: i64, conv: ConvId) -> rusqlite::Result<Option<Seen>> {
+    db.prepare_cached(
+        "SELECT c.id, min(s.from_seq),
+                CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END
+         FROM conversation c JOIN span s ON s.uid = ?1 AND s.conv = c.id
+         WHERE c.conv_id = ?2
+         GROUP BY c.id",
+    )?
+    .query_row((uid, conv.to_string()), |row| {
+        Ok(Seen {
+            conv: row.get(0)?,
+            first_seq: row.get(1)?,
+            head: row.get(2)?,
+        })
+    })
+    .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Content, DedupKey};
+    use crate::store::conformance::timeline_conformance;
+    use crate::store::model::Model;
+
+    fn fresh() -> (SqliteTimeline, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        (open(&directory), directory)
+    }
+
+    fn open(directory: &tempfile::TempDir) -> SqliteTimeline {
+        SqliteTimeline::open(DataDir::open(directory.path()).unwrap()).unwrap()
+    }
+
+    mod sqlite {
+        super::timeline_conformance!(super::fresh());
+    }
+
+    mod model {
+        super::timeline_conformance!((super::Model::new(), ()));
+    }
+
+    fn text(conv: ConvId, key: &str) -> NewEntry {
+        let content = Content::Text(key.to_owned());
+        NewEntry {
+            conv,
+            author: 1,
+            key: DedupKey::client(key),
+            content,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_cannot_be_written_fails_alone_with_what_follows_it_there() {
+        let (store, _directory) = fresh();
+        let (broken, whole) = (ConvId::pair(1, 2), ConvId::pair(1, 3));
+        store.append(Arc::from([text(broken, "first")]), 1).await[0]
+            .as_ref()
+            .unwrap();
+        // As after a bug: the number that comes next is taken.
+        store
+            .write("plant a row", |tx| {
+                tx.execute(
+                    "INSERT INTO entry (msg_id, conv, seq, author, dedup_key, kind, ts_ms, text)
+                     VALUES (1, 1, 2, 2, x'00', 0, 0, '')",
+                    [],
+                )
+            })
+            .await
+            .unwrap();
+        let batch = [
+            text(whole, "a"),
+            text(broken, "b"),
+            text(whole, "c"),
+            text(broken, "d"),
+        ];
+        let answers = store.append(Arc::from(batch), 1).await;
+        assert_eq!(answers[0].as_ref().unwrap().seq, 1);
+        assert!(
+            matches!(answers[1], Err(AppendError::Store(_))),
+            "{answers:?}"
+        );
+        assert_eq!(answers[2].as_ref().unwrap().seq, 2);
+        assert!(
+            matches!(answers[3], Err(AppendError::Store(_))),
+            "{answers:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_there_after_a_restart() {
+        let (store, directory) = fresh();
+        let conv = ConvId::pair(1, 2);
+        let reader = Reader {
+            uid: 2,
+            device: "text".to_owned(),
+        };
+        let first = store
+            .append(Arc::from([text(conv, "a"), text(conv, "b")]), 1_000)
+            .await;
+        store
+            .advance_cursors(&reader, vec![(conv, 1)])
+            .await
+            .unwrap();
+        drop(store);
+        let store = open(&directory);
+        let position = Position {
+            conv,
+            cursor: 1,
+            head: 2,
+        };
+        assert_eq!(
+            store.behind(&reader, None, 9).await.unwrap(),
+            (vec![position], false)
+        );
+        let again = store
+            .append(Arc::from([text(conv, "a"), text(conv, "c")]), 1)
+            .await;
+        let (first_id, second_id) = (
+            first[0].as_ref().unwrap().msg_id,
+            first[1].as_ref().unwrap().msg_id,
+        );
+        assert_eq!(again[0].as_ref().unwrap().msg_id, first_id);
+        assert!(
+            again[1].as_ref().unwrap().msg_id > second_id,
+            "the clock went back meanwhile"
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! Moving cursors. A cursor only grows, and never passes what its user sees.
+
+use rusqlite::Connection;
+
+use super::seen;
+use crate::conversation::ConvId;
+use crate::store::Reader;
+
+pub(super) fn advance(
+    tx: &Connection,
+    reader: &Reader,
+    moves: &[(ConvId, i64)],
+) -> rusqlite::Result<()> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO cursor (uid, device, conv, seq, given_seq) VALUES (?, ?, ?, ?, 0)
+         ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
+    )?;
+    for &(conv, seq) in moves {
+        let Some(seen) = seen(tx, reader.uid, conv)? else {
+            continue;
+        };
+        let seq = seq.min(seen.head).max(seen.first_seq - 1);
+        upsert.execute((reader.uid, &reader.device, seen.conv, seq))?;
+    }
+    Ok(())
+}
+
+pub(super) fn mark_given(
+    tx: &Connection,
+    reader: &Reader,
+    given: &[(ConvId, i64)],
+) -> rusqlite::Result<()> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO cursor (uid, device, conv, seq, given_seq) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET given_seq = excluded.given_seq
+         WHERE excluded.given_seq > given_seq",
+    )?;
+    for &(conv, seq) in given {
+        let Some(seen) = seen(tx, reader.uid, conv)? else {
+            continue;
+        };
+        let unread = seen.first_seq - 1;
+        let given_seq = seq.min(seen.head);
+        upsert.execute((reader.uid, &reader.device, seen.conv, unread, given_seq))?;
+    }
+    Ok(())
+}
+
+pub(super) fn confirm_given(tx: &Connection, reader: &Reader) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE cursor SET seq = given_seq WHERE uid = ? AND device = ? AND given_seq > seq",
+    )?
+    .execute((reader.uid, &reader.device))?;
+    Ok(())
+}
+
+pub(super) fn withdraw_given(tx: &Connection, reader: &Reader) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE cursor SET given_seq = 0 WHERE uid = ? AND device = ? AND given_seq > seq",
+    )?
+    .execute((reader.uid, &reader.device))?;
+    Ok(())
+}

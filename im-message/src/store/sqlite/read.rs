@@ -1,0 +1,163 @@
+//! Questions: they run on read-only connections, each in one snapshot.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{conv_id, conv_row, seen};
+use crate::conversation::ConvId;
+use crate::entry::{Content, Entry};
+use crate::store::{Position, Range, RangeLimit, Reader};
+
+pub(super) fn members(db: &Connection, conv: ConvId) -> rusqlite::Result<Vec<i64>> {
+    db.prepare_cached(
+        "SELECT s.uid FROM conversation c JOIN span s ON s.conv = c.id AND s.to_seq IS NULL
+         WHERE c.conv_id = ?",
+    )?
+    .query_map([conv.to_string()], |row| row.get(0))?
+    .collect()
+}
+
+/// Goes through the user's conversations by the id they have in this file, which is the order
+/// in which they began.
+pub(super) fn behind(
+    db: &Connection,
+    reader: &Reader,
+    after: Option<ConvId>,
+    limit: usize,
+) -> rusqlite::Result<(Vec<Position>, bool)> {
+    let after_row = match after {
+        Some(conv) => conv_row(db, conv)?.unwrap_or(0),
+        None => 0,
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT c.conv_id, coalesce(k.seq, min(s.from_seq) - 1) AS at,
+                CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END AS head
+         FROM span s JOIN conversation c ON c.id = s.conv
+         LEFT JOIN cursor k ON k.uid = s.uid AND k.device = ?2 AND k.conv = s.conv
+         WHERE s.uid = ?1 AND s.conv > ?3
+         GROUP BY s.conv HAVING at < head ORDER BY s.conv LIMIT ?4",
+    )?;
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut found: Vec<Position> = statement
+        .query_map((reader.uid, &reader.device, after_row, one_more), |row| {
+            Ok(Position {
+                conv: conv_id(row, 0)?,
+                cursor: row.get(1)?,
+                head: row.get(2)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    Ok((found, more))
+}
+
+pub(super) fn positions(
+    db: &Connection,
+    reader: &Reader,
+    convs: &[ConvId],
+) -> rusqlite::Result<Vec<Position>> {
+    let mut cursor =
+        db.prepare_cached("SELECT seq FROM cursor WHERE uid = ? AND device = ? AND conv = ?")?;
+    let mut found = Vec::with_capacity(convs.len());
+    for &conv in convs {
+        let Some(seen) = seen(db, reader.uid, conv)? else {
+            continue;
+        };
+        let at = cursor
+            .query_row((reader.uid, &reader.device, seen.conv), |row| row.get(0))
+            .optional()?
+            .unwrap_or(seen.first_seq - 1);
+        found.push(Position {
+            conv,
+            cursor: at,
+            head: seen.head,
+        });
+    }
+    Ok(found)
+}
+
+pub(super) fn range(
+    db: &Connection,
+    uid: i64,
+    conv: ConvId,
+    after_seq: i64,
+    limit: RangeLimit,
+) -> rusqlite::Result<Option<Range>> {
+    let Some(seen) = seen(db, uid, conv)? else {
+        return Ok(None);
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT e.seq, e.msg_id, e.author, e.ts_ms, e.kind, e.text
+         FROM span s JOIN entry e ON e.conv = s.conv
+              AND e.seq BETWEEN max(s.from_seq, ?3 + 1) AND coalesce(s.to_seq, ?4)
+         WHERE s.uid = ?1 AND s.conv = ?2
+         ORDER BY s.from_seq, e.seq",
+    )?;
+    let mut rows = statement.query([uid, seen.conv, after_seq, seen.head])?;
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let entry = entry(row)?;
+        if let Content::Text(text) = &entry.content {
+            bytes += text.len();
+        }
+        let full = entries.len() == limit.entries_max || bytes > limit.bytes_max;
+        match entries.last() {
+            Some(Entry { seq, .. }) if full => {
+                let complete_to = *seq;
+                return Ok(Some(Range {
+                    entries,
+                    complete_to,
+                    head: seen.head,
+                }));
+            }
+            _ => entries.push(entry),
+        }
+    }
+    Ok(Some(Range {
+        entries,
+        complete_to: seen.head.max(after_seq),
+        head: seen.head,
+    }))
+}
+
+pub(super) fn locate(db: &Connection, msg_ids: &[i64]) -> rusqlite::Result<Vec<(ConvId, i64)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT c.conv_id, e.seq FROM entry e JOIN conversation c ON c.id = e.conv
+         WHERE e.msg_id = ?",
+    )?;
+    let mut found = Vec::with_capacity(msg_ids.len());
+    for msg_id in msg_ids {
+        found.extend(
+            statement
+                .query_row([msg_id], |row| Ok((conv_id(row, 0)?, row.get(1)?)))
+                .optional()?,
+        );
+    }
+    Ok(found)
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let kind: i64 = row.get(4)?;
+    let content = match kind {
+        0 => Content::Text(row.get(5)?),
+        1 => Content::Joined,
+        2 => Content::Left,
+        kind => {
+            let unknown = format!("no kind of entry is {kind}");
+            return Err(rusqlite::Error::FromSqlConversionFailure(
+                4,
+                Type::Integer,
+                unknown.into(),
+            ));
+        }
+    };
+    Ok(Entry {
+        seq: row.get(0)?,
+        msg_id: row.get(1)?,
+        author: row.get(2)?,
+        ts_ms: row.get(3)?,
+        content,
+    })
+}
