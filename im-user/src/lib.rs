@@ -1,1 +1,59 @@
-//! Placeholder.
+//! im-user owns who people are: accounts, the proof of being one (password and token), and who is
+//! whose friend.
+//!
+//! Other services ask it over mprpc (`UserService` of `mpim-proto`); people reach it through the
+//! gateway. The callers are trusted to say for whom they ask: the gateway fills in the user of the
+//! authenticated session.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = im_user::Config { data_dir: "data/user".into(), ..im_user::Config::default() };
+//! let memory = mprpc::discovery::Memory::new();
+//! let running = im_user::start(config, im_common::Deps::new(memory)).await?;
+//! println!("im-user answers on {}", running.addr);
+//! running.join().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What holds
+//!
+//! * A name belongs to one account, whatever the number of callers: the store's unique index
+//!   decides, everything before it only saves work.
+//! * A failed log-in does not tell whether the name exists: same answer, same work.
+//! * Guessing is limited by account, hashing by what the machine can do; both answer at once when
+//!   the bound is reached, and neither locks anybody out for good.
+//! * Passwords are never stored, logged or cut; a stored hash is argon2id with its parameters.
+//! * A token proves itself (EdDSA), except that it may have been revoked: that is in the store,
+//!   durable, until the token expires.
+//! * A friendship exists in both directions or not at all.
+//!
+//! # Where things are
+//!
+//! | module | holds |
+//! |---|---|
+//! | `start` | the wiring: data directory, key, adapter, server |
+//! | `service` | the generated trait; refusals become answers, failures become statuses |
+//! | `users` | what the use cases work with |
+//! | `register`, `log_in`, `log_out`, `friends` | the use cases: every decision is here |
+//! | `username`, `password`, `attempts`, `token` | names, hashing, the limit on guessing, JWT |
+//! | `store` | the port, its conformance suite, and the adapter on SQLite |
+
+#![forbid(unsafe_code)]
+
+mod attempts;
+mod config;
+mod error;
+mod friends;
+mod log_in;
+mod log_out;
+mod password;
+mod register;
+mod service;
+mod start;
+mod store;
+mod token;
+mod username;
+mod users;
+
+pub use config::{Config, FriendsConfig, LogInConfig, PasswordConfig, TokenConfig, UsernameConfig};
+pub use start::{StartError, start};

@@ -1,0 +1,235 @@
+//! The configuration of im-user. `conf/static/im-user.toml` explains each key.
+
+use std::path::PathBuf;
+
+use im_common::{RpcConfig, Validate};
+use serde::{Deserialize, Serialize};
+
+use crate::username::LENGTH_EVER;
+
+/// Everything that can be configured; the defaults are those of a single machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Config {
+    /// Where the database and the token key live; one process at a time.
+    pub data_dir: PathBuf,
+    /// Where this service listens.
+    pub rpc: RpcConfig,
+    /// What a user may be called.
+    pub username: UsernameConfig,
+    /// What a password must be, and what hashing one may cost.
+    pub password: PasswordConfig,
+    /// How often an account's password may be guessed.
+    pub log_in: LogInConfig,
+    /// The tokens that a log-in gives out.
+    pub token: TokenConfig,
+    /// Friendships.
+    pub friends: FriendsConfig,
+}
+
+/// What a user may be called.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UsernameConfig {
+    /// The most characters.
+    pub length_max: usize,
+}
+
+/// What a password must be, and what hashing one may cost.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PasswordConfig {
+    /// The fewest characters.
+    pub length_min: usize,
+    /// The most bytes; a longer one is refused, never cut.
+    pub length_max: usize,
+    /// Memory of one hash, in KiB (argon2's `m`).
+    pub memory_kib: u32,
+    /// Passes of one hash over its memory (argon2's `t`).
+    pub passes: u32,
+    /// Hashes computed at the same time; 0: as many as there are cores.
+    pub hashes_concurrent_max: usize,
+    /// Callers that wait for their hash; more are answered `RESOURCE_EXHAUSTED`.
+    pub hashes_waiting_max: usize,
+}
+
+impl PasswordConfig {
+    /// `hashes_concurrent_max`, or the number of cores.
+    pub(crate) fn hashes_concurrent(&self) -> usize {
+        match self.hashes_concurrent_max {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            configured => configured,
+        }
+    }
+}
+
+/// How often an account's password may be guessed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LogInConfig {
+    /// Failures in a row until an account answers `too many attempts`.
+    pub failures_max: u32,
+    /// After how long one more failure is allowed, in ms.
+    pub failure_refill_ms: u32,
+}
+
+/// The tokens that a log-in gives out.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TokenConfig {
+    /// How long a token is valid, in s.
+    pub ttl_s: u32,
+}
+
+/// Friendships.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct FriendsConfig {
+    /// The most friends of one user.
+    pub per_user_max: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data/user"),
+            rpc: RpcConfig::on_loopback(8010),
+            username: UsernameConfig::default(),
+            password: PasswordConfig::default(),
+            log_in: LogInConfig::default(),
+            token: TokenConfig::default(),
+            friends: FriendsConfig::default(),
+        }
+    }
+}
+
+impl Default for UsernameConfig {
+    fn default() -> Self {
+        Self { length_max: 32 }
+    }
+}
+
+impl Default for PasswordConfig {
+    fn default() -> Self {
+        Self {
+            length_min: 8,
+            length_max: 1024,
+            // The smallest memory that OWASP's password storage sheet gives for two passes.
+            memory_kib: 19 * 1024,
+            passes: 2,
+            hashes_concurrent_max: 0,
+            hashes_waiting_max: 1024,
+        }
+    }
+}
+
+impl Default for LogInConfig {
+    fn default() -> Self {
+        // NIST SP 800-63B section 5.2.2 allows 100 failures in a row.
+        Self {
+            failures_max: 100,
+            failure_refill_ms: 6_000,
+        }
+    }
+}
+
+impl Default for TokenConfig {
+    fn default() -> Self {
+        Self {
+            ttl_s: 7 * 24 * 3600,
+        }
+    }
+}
+
+impl Default for FriendsConfig {
+    fn default() -> Self {
+        Self {
+            per_user_max: 5_000,
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut within = |key: &str, value: u64, min: u64, max: u64| {
+            if value < min || value > max {
+                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
+            }
+        };
+        let PasswordConfig {
+            length_min,
+            length_max,
+            memory_kib,
+            passes,
+            ..
+        } = self.password;
+        within(
+            "username.length_max",
+            self.username.length_max as u64,
+            1,
+            LENGTH_EVER as u64,
+        );
+        within(
+            "password.length_min",
+            length_min as u64,
+            1,
+            length_max as u64,
+        );
+        within("password.length_max", length_max as u64, 64, 4096);
+        within("password.memory_kib", memory_kib.into(), 8, 1 << 20);
+        within("password.passes", passes.into(), 1, 64);
+        let PasswordConfig {
+            hashes_concurrent_max,
+            hashes_waiting_max,
+            ..
+        } = self.password;
+        within(
+            "password.hashes_concurrent_max",
+            hashes_concurrent_max as u64,
+            0,
+            1024,
+        );
+        within(
+            "password.hashes_waiting_max",
+            hashes_waiting_max as u64,
+            1,
+            1 << 20,
+        );
+        within(
+            "log_in.failures_max",
+            self.log_in.failures_max.into(),
+            1,
+            1 << 20,
+        );
+        within(
+            "log_in.failure_refill_ms",
+            self.log_in.failure_refill_ms.into(),
+            1,
+            86_400_000,
+        );
+        within("token.ttl_s", self.token.ttl_s.into(), 60, 366 * 24 * 3600);
+        within(
+            "friends.per_user_max",
+            self.friends.per_user_max.into(),
+            1,
+            1_000_000,
+        );
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use im_common::Validate;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_what_would_be_right() {
+        let mut config = Config::default();
+        config.password.passes = 0;
+        config.token.ttl_s = 1;
+        let wrong = config.validate().unwrap_err();
+        assert_eq!(wrong[0], "password.passes: must be 1..=64, is 0");
+        assert_eq!(wrong.len(), 2);
+    }
+}

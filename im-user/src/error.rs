@@ -1,0 +1,40 @@
+//! How an operation of im-user ends when it does not succeed.
+
+use crate::password::HashError;
+use crate::store::StoreError;
+use crate::token::TokenError;
+
+/// Refusals, which are answers in the words of the protocol, and failures, which are not the
+/// caller's. `service.rs` tells them apart, in one place.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UserError {
+    #[error("bad username")]
+    BadUsername,
+    #[error("weak password")]
+    WeakPassword,
+    #[error("exists")]
+    NameTaken,
+    #[error("bad cred")]
+    BadCredentials,
+    #[error("too many attempts")]
+    TooManyAttempts,
+    #[error("invalid token")]
+    InvalidToken,
+    #[error("token expired")]
+    TokenExpired,
+    #[error("bad friend_id")]
+    BadFriendId,
+    #[error("friend not found")]
+    FriendNotFound,
+    #[error("already friends")]
+    AlreadyFriends,
+    #[error("too many friends")]
+    TooManyFriends,
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A token could not be made.
+    #[error(transparent)]
+    Token(TokenError),
+}

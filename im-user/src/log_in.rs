@@ -1,0 +1,54 @@
+//! Logging in. Whether a name exists must not show, neither in the answer nor in the time to it:
+//! every attempt reads the store once and computes one hash, and the answer to each failure is the
+//! same.
+
+use crate::error::UserError;
+use crate::password::Password;
+use crate::store::UserStore;
+use crate::username::Username;
+use crate::users::{LoggedIn, Users};
+
+impl<S: UserStore> Users<S> {
+    /// Checks name and password and gives out a token.
+    pub(crate) async fn log_in(
+        &self,
+        name: &[u8],
+        password: Password,
+    ) -> Result<LoggedIn, UserError> {
+        self.check_allowance(name)?;
+        let credentials = match Username::key_of(name) {
+            Some(key) => self.store.credentials(key).await?,
+            None => None,
+        };
+        let (user_id, hash) = credentials
+            .map(|known| (known.user_id, known.password_hash))
+            .unzip();
+        // Nobody has such a password. Hashing all of it would show in the time, so check an
+        // empty one against nobody.
+        let (password, hash) = if password.is_too_long(&self.config.password) {
+            (Password::new(b""), None)
+        } else {
+            (password, hash)
+        };
+        let slot = self.hasher.slot().await?;
+        // Others may have used up the allowance while this one waited for its turn. Without a
+        // second look, a burst of guesses as long as the queue would all be checked. The slot is
+        // held until a failure is charged, so that the next in the queue sees it.
+        self.check_allowance(name)?;
+        let matches = slot.verify(password, hash).await?;
+        match user_id {
+            Some(user_id) if matches => self.logged_in(user_id),
+            _ => {
+                self.attempts.failed(name, self.clock.now_ms());
+                Err(UserError::BadCredentials)
+            }
+        }
+    }
+
+    fn check_allowance(&self, name: &[u8]) -> Result<(), UserError> {
+        if self.attempts.used_up(name, self.clock.now_ms()) {
+            return Err(UserError::TooManyAttempts);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The port: what im-user needs of a database.
+//!
+//! Each method is one fact, true or not at all. What is said here holds for any number of callers
+//! at once, on any number of instances; `conformance` holds every adapter to it. A write that has
+//! answered is durable. A write that failed with [`StoreError`] may or may not have happened, and
+//! may be repeated.
+
+#[cfg(test)]
+mod conformance;
+mod sqlite;
+
+use std::error::Error;
+
+use secrecy::SecretString;
+
+use crate::username::Username;
+
+pub(crate) use sqlite::SqliteStore;
+
+/// An account to be created.
+#[derive(Debug)]
+pub(crate) struct NewAccount {
+    pub(crate) name: Username,
+    pub(crate) password_hash: SecretString,
+    pub(crate) now_ms: i64,
+}
+
+/// What a log-in is checked against.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    pub(crate) user_id: i64,
+    pub(crate) password_hash: SecretString,
+}
+
+/// A user as others see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Profile {
+    pub(crate) user_id: i64,
+    pub(crate) name: String,
+}
+
+/// How making two users friends ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Befriended {
+    /// Each is the other's friend now.
+    Added,
+    /// They were friends before.
+    Already,
+    /// One of the two ids is nobody's.
+    NoSuchUser,
+    /// One of the two has as many friends as allowed.
+    TooMany,
+}
+
+/// The database did not do it, through no fault of the request.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}")]
+pub(crate) struct StoreError {
+    operation: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// Accounts, friendships and revoked tokens.
+pub(crate) trait UserStore: Send + Sync + 'static {
+    /// Creates an account and gives its id; `None` if the name's [key](Username::key) is taken.
+    ///
+    /// Of any number of callers with one name exactly one gets an id. Ids are 1, 2, 3 … in the
+    /// order of creation, and a name that was taken uses none up.
+    fn create_account(
+        &self,
+        account: NewAccount,
+    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
+
+    /// The credentials of the account with this [key](Username::key).
+    fn credentials(
+        &self,
+        name_key: String,
+    ) -> impl Future<Output = Result<Option<Credentials>, StoreError>> + Send;
+
+    /// Those of the users that exist, each once, by id.
+    fn profiles(
+        &self,
+        user_ids: Vec<i64>,
+    ) -> impl Future<Output = Result<Vec<Profile>, StoreError>> + Send;
+
+    /// Makes two different users friends, in both directions at once.
+    ///
+    /// Neither ever has more than `friends_max` friends; of callers at once exactly one gets
+    /// [`Befriended::Added`], whichever of the two each of them names first.
+    fn befriend(
+        &self,
+        user_id: i64,
+        friend_id: i64,
+        friends_max: u32,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<Befriended, StoreError>> + Send;
+
+    /// Ends a friendship in both directions at once; whether there was one.
+    fn unfriend(
+        &self,
+        user_id: i64,
+        friend_id: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The user's friends, by id.
+    fn friends(&self, user_id: i64) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
+
+    /// Revokes a token until it expires by itself. Once more changes nothing.
+    ///
+    /// Also forgets some of the tokens that expired before `now_ms`: more than one a call, so that
+    /// they do not pile up.
+    fn revoke_token(
+        &self,
+        token_id: String,
+        expires_at_ms: i64,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether a token that has not expired was revoked.
+    fn is_revoked(&self, token_id: String)
+    -> impl Future<Output = Result<bool, StoreError>> + Send;
+}

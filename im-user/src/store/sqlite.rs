@@ -1,0 +1,243 @@
+//! The port on SQLite: one file, one writer, so that every write sees all before it.
+
+use std::error::Error;
+use std::path::Path;
+
+use im_common::sqlite::{Database, DatabaseError, ReadError, WriteError};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Befriended, Credentials, NewAccount, Profile, StoreError, UserStore};
+
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_accounts.sql")];
+
+/// Expired revocations forgotten by each new one.
+const FORGOTTEN_AT_ONCE: u32 = 16;
+
+/// im-user's tables in a SQLite file.
+#[derive(Clone, Debug)]
+pub(crate) struct SqliteStore {
+    database: Database,
+}
+
+impl SqliteStore {
+    /// Opens the file, which is made if there is none. Blocks.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            database: Database::open(path, MIGRATIONS)?,
+        })
+    }
+
+    async fn write<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let written: Result<R, WriteError<rusqlite::Error>> = self.database.write(job).await;
+        written.map_err(failed(operation))
+    }
+
+    async fn read<R: Send + 'static>(
+        &self,
+        operation: &'static str,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let read: Result<R, ReadError<rusqlite::Error>> = self.database.read(query).await;
+        read.map_err(failed(operation))
+    }
+}
+
+fn failed<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> StoreError {
+    move |source| StoreError {
+        operation,
+        source: Box::new(source),
+    }
+}
+
+impl UserStore for SqliteStore {
+    async fn create_account(&self, account: NewAccount) -> Result<Option<i64>, StoreError> {
+        self.write("creating an account", move |tx| {
+            insert_account(tx, &account)
+        })
+        .await
+    }
+
+    async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
+        self.read("reading credentials", move |conn| {
+            conn.prepare_cached("SELECT id, password_hash FROM account WHERE name_key = ?1")?
+                .query_row([name_key], |row| {
+                    let password_hash = SecretString::from(row.get::<_, String>(1)?);
+                    Ok(Credentials {
+                        user_id: row.get(0)?,
+                        password_hash,
+                    })
+                })
+                .optional()
+        })
+        .await
+    }
+
+    async fn profiles(&self, mut user_ids: Vec<i64>) -> Result<Vec<Profile>, StoreError> {
+        user_ids.sort_unstable();
+        user_ids.dedup();
+        self.read("reading profiles", move |conn| {
+            let mut statement = conn.prepare_cached("SELECT name FROM account WHERE id = ?1")?;
+            let mut found = Vec::with_capacity(user_ids.len());
+            for user_id in user_ids {
+                let name = statement
+                    .query_row([user_id], |row| row.get(0))
+                    .optional()?;
+                found.extend(name.map(|name| Profile { user_id, name }));
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn befriend(
+        &self,
+        user_id: i64,
+        friend_id: i64,
+        friends_max: u32,
+        now_ms: i64,
+    ) -> Result<Befriended, StoreError> {
+        self.write("adding a friend", move |tx| {
+            if !account_exists(tx, user_id)? || !account_exists(tx, friend_id)? {
+                return Ok(Befriended::NoSuchUser);
+            }
+            if are_friends(tx, user_id, friend_id)? {
+                return Ok(Befriended::Already);
+            }
+            if friend_count(tx, user_id)? >= friends_max
+                || friend_count(tx, friend_id)? >= friends_max
+            {
+                return Ok(Befriended::TooMany);
+            }
+            let mut insert = tx.prepare_cached(
+                "INSERT INTO friendship (user_id, friend_id, since_ms) VALUES (?1, ?2, ?3)",
+            )?;
+            insert.execute([user_id, friend_id, now_ms])?;
+            insert.execute([friend_id, user_id, now_ms])?;
+            Ok(Befriended::Added)
+        })
+        .await
+    }
+
+    async fn unfriend(&self, user_id: i64, friend_id: i64) -> Result<bool, StoreError> {
+        self.write("removing a friend", move |tx| {
+            let mut delete =
+                tx.prepare_cached("DELETE FROM friendship WHERE user_id = ?1 AND friend_id = ?2")?;
+            let removed = delete.execute([user_id, friend_id])?;
+            let mirrored = delete.execute([friend_id, user_id])?;
+            debug_assert_eq!(removed, mirrored, "a friendship has two directions");
+            Ok(removed > 0)
+        })
+        .await
+    }
+
+    async fn friends(&self, user_id: i64) -> Result<Vec<i64>, StoreError> {
+        self.read("reading friends", move |conn| {
+            conn.prepare_cached(
+                "SELECT friend_id FROM friendship WHERE user_id = ?1 ORDER BY friend_id",
+            )?
+            .query_map([user_id], |row| row.get(0))?
+            .collect()
+        })
+        .await
+    }
+
+    async fn revoke_token(
+        &self,
+        token_id: String,
+        expires_at_ms: i64,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.write("revoking a token", move |tx| {
+            tx.prepare_cached(
+                "DELETE FROM revoked_token WHERE token_id IN (
+                     SELECT token_id FROM revoked_token WHERE expires_at_ms < ?1
+                     ORDER BY expires_at_ms LIMIT ?2)",
+            )?
+            .execute(params![now_ms, FORGOTTEN_AT_ONCE])?;
+            tx.prepare_cached(
+                "INSERT INTO revoked_token (token_id, expires_at_ms) VALUES (?1, ?2)
+                 ON CONFLICT (token_id) DO NOTHING",
+            )?
+            .execute(params![token_id, expires_at_ms])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn is_revoked(&self, token_id: String) -> Result<bool, StoreError> {
+        self.read("reading a revoked token", move |conn| {
+            conn.prepare_cached("SELECT 1 FROM revoked_token WHERE token_id = ?1")?
+                .exists([token_id])
+        })
+        .await
+    }
+}
+
+/// The unique index decides whose name it is. An insert that it refuses is undone whole, so that
+/// not even the id is used up.
+fn insert_account(tx: &Connection, account: &NewAccount) -> rusqlite::Result<Option<i64>> {
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO account (name, name_key, password_hash, created_at_ms)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .insert(params![
+            account.name.as_str(),
+            account.name.key(),
+            account.password_hash.expose_secret(),
+            account.now_ms,
+        ]);
+    match inserted {
+        Ok(id) => Ok(Some(id)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn account_exists(tx: &Connection, user_id: i64) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?
+        .exists([user_id])
+}
+
+fn are_friends(tx: &Connection, user_id: i64, friend_id: i64) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM friendship WHERE user_id = ?1 AND friend_id = ?2")?
+        .exists([user_id, friend_id])
+}
+
+fn friend_count(tx: &Connection, user_id: i64) -> rusqlite::Result<u32> {
+    tx.prepare_cached("SELECT count(*) FROM friendship WHERE user_id = ?1")?
+        .query_row([user_id], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SqliteStore;
+    use crate::store::conformance;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite_conforms_to_the_port() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = 0;
+        let open = || {
+            files += 1;
+            SqliteStore::open(&directory.path().join(format!("{files}.db"))).unwrap()
+        };
+        conformance::run(open).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_there_after_opening_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("user.db");
+        conformance::write_one_of_each(&SqliteStore::open(&path).unwrap()).await;
+        conformance::assert_one_of_each(&SqliteStore::open(&path).unwrap()).await;
+    }
+}

@@ -1,0 +1,194 @@
+//! Tokens that must not be accepted, each made from one that is by changing a single thing.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+
+use super::{AUDIENCE, CLOCK_SKEW_S, Claims, ISSUER, TYPE, TokenError, TokenKey, Tokens};
+
+const NOW_S: i64 = 1_700_000_000;
+const NOW_MS: i64 = NOW_S * 1000;
+const TTL_S: u32 = 3600;
+
+struct Fixture {
+    tokens: Tokens,
+    _directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
+        Self {
+            tokens: Tokens::new(key, TTL_S),
+            _directory: directory,
+        }
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            sub: "7".into(),
+            iss: ISSUER.into(),
+            aud: AUDIENCE.into(),
+            typ: TYPE.into(),
+            iat: NOW_S,
+            nbf: NOW_S,
+            exp: NOW_S + i64::from(TTL_S),
+            jti: "id".into(),
+        }
+    }
+
+    /// Signs with our own key, so that only what `change` did can be refused.
+    fn sign(&self, change: impl FnOnce(&mut Header, &mut Claims)) -> String {
+        let (mut header, mut claims) = (self.tokens.header.clone(), Self::claims());
+        change(&mut header, &mut claims);
+        jsonwebtoken::encode(&header, &claims, self.tokens.key.signing()).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_invalid(&self, token: &str) {
+        let answer = self.tokens.verify(token, NOW_MS);
+        assert!(matches!(answer, Err(TokenError::Invalid)), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_token_says_whose_it_is_and_until_when() {
+    let fixture = Fixture::new();
+    let token = fixture.tokens.issue(42, NOW_MS + 999).unwrap();
+    let grant = fixture.tokens.verify(&token, NOW_MS + 999).unwrap();
+    assert_eq!(grant.user_id, 42);
+    assert_eq!(grant.expires_at_ms, NOW_MS + 3_600_000);
+    assert_eq!(grant.token_id.len(), 32);
+}
+
+#[test]
+fn two_tokens_of_one_user_have_different_ids() {
+    let fixture = Fixture::new();
+    let id = || {
+        let token = fixture.tokens.issue(42, NOW_MS).unwrap();
+        fixture.tokens.verify(&token, NOW_MS).unwrap().token_id
+    };
+    assert_ne!(id(), id());
+}
+
+#[test]
+fn an_unchanged_token_is_accepted() {
+    // Or the tests below would pass for the wrong reason.
+    let fixture = Fixture::new();
+    fixture
+        .tokens
+        .verify(&fixture.sign(|_, _| ()), NOW_MS)
+        .unwrap();
+}
+
+#[test]
+fn a_token_is_valid_until_its_last_second_and_expired_then() {
+    let fixture = Fixture::new();
+    let token = fixture.sign(|_, _| ());
+    let end_ms = NOW_MS + 3_600_000;
+    fixture.tokens.verify(&token, end_ms - 1).unwrap();
+    let answer = fixture.tokens.verify(&token, end_ms);
+    assert!(matches!(answer, Err(TokenError::Expired)), "{answer:?}");
+}
+
+#[test]
+fn a_token_whose_time_has_not_come_is_refused_beyond_the_clock_skew() {
+    let fixture = Fixture::new();
+    let within = fixture.sign(|_, claims| claims.nbf = NOW_S + CLOCK_SKEW_S);
+    fixture.tokens.verify(&within, NOW_MS).unwrap();
+    fixture.assert_invalid(&fixture.sign(|_, claims| claims.nbf = NOW_S + CLOCK_SKEW_S + 1));
+}
+
+#[test]
+fn another_issuer_audience_or_type_is_refused() {
+    let fixture = Fixture::new();
+    fixture.assert_invalid(&fixture.sign(|_, claims| claims.iss = "someone".into()));
+    fixture.assert_invalid(&fixture.sign(|_, claims| claims.aud = "someone".into()));
+    fixture.assert_invalid(&fixture.sign(|_, claims| claims.typ = "refresh".into()));
+}
+
+#[test]
+fn a_token_without_user_or_id_is_refused() {
+    let fixture = Fixture::new();
+    fixture.assert_invalid(&fixture.sign(|_, claims| claims.sub = "root".into()));
+    fixture.assert_invalid(&fixture.sign(|_, claims| claims.jti.clear()));
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let fixture = Fixture::new();
+    let token = fixture.sign(|_, _| ());
+    // The last character carries unused bits in base64; a decoder that ignored them would accept
+    // a second spelling of the same token.
+    for index in 0..token.len() {
+        for bit in 0..7 {
+            let mut bytes = token.clone().into_bytes();
+            bytes[index] ^= 1 << bit;
+            let changed = String::from_utf8(bytes).unwrap();
+            let answer = fixture.tokens.verify(&changed, NOW_MS);
+            assert!(answer.is_err(), "bit {bit} of byte {index}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_signed_with_another_key_is_refused_under_any_key_id() {
+    let fixture = Fixture::new();
+    let other = Fixture::new();
+    fixture.assert_invalid(&other.sign(|_, _| ()));
+    let ours = fixture.tokens.key.id().to_owned();
+    fixture.assert_invalid(&other.sign(|header, _| header.kid = Some(ours)));
+}
+
+#[test]
+fn the_key_id_must_be_ours_and_a_key_address_in_the_token_is_not_followed() {
+    let fixture = Fixture::new();
+    fixture.assert_invalid(&fixture.sign(|header, _| header.kid = None));
+    fixture.assert_invalid(&fixture.sign(|header, _| header.kid = Some("../../etc/passwd".into())));
+    let other = Fixture::new();
+    let ours = fixture.tokens.key.id().to_owned();
+    fixture.assert_invalid(&other.sign(|header, _| {
+        header.kid = Some(ours);
+        header.jku = Some("https://attacker.example/keys".into());
+    }));
+}
+
+#[test]
+fn an_unsigned_token_is_refused() {
+    let fixture = Fixture::new();
+    let token = fixture.sign(|_, _| ());
+    let (_, rest) = token.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    // {"typ":"JWT","alg":"none"}, with and without what is left of the signature.
+    let header = "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0";
+    fixture.assert_invalid(&format!("{header}.{claims}."));
+    fixture.assert_invalid(&format!("{header}.{claims}"));
+    fixture.assert_invalid(&format!("{header}.{claims}.{signature}"));
+}
+
+#[test]
+fn another_algorithm_is_refused_even_with_the_public_key_as_its_secret() {
+    let fixture = Fixture::new();
+    let public = fixture.tokens.key.verifying().try_get_as_bytes().unwrap();
+    let mut header = Header::new(Algorithm::HS256);
+    header.kid = Some(fixture.tokens.key.id().to_owned());
+    let secret = EncodingKey::from_secret(public);
+    let token = jsonwebtoken::encode(&header, &Fixture::claims(), &secret).unwrap();
+    fixture.assert_invalid(&token);
+}
+
+#[test]
+fn what_is_no_token_at_all_is_refused() {
+    let fixture = Fixture::new();
+    for text in [
+        "",
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "tok_7",
+        "\0",
+        &"a".repeat(1 << 20),
+    ] {
+        fixture.assert_invalid(text);
+    }
+}

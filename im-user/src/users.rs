@@ -1,0 +1,59 @@
+//! What the use cases work with. Each use case is a file of its own that adds its operations.
+
+use im_common::Clock;
+
+use crate::attempts::Attempts;
+use crate::config::Config;
+use crate::error::UserError;
+use crate::password::{HashError, PasswordHasher};
+use crate::store::UserStore;
+use crate::token::{TokenKey, Tokens};
+
+/// Accounts and friendships over a store.
+#[derive(Debug)]
+pub(crate) struct Users<S> {
+    pub(crate) store: S,
+    pub(crate) hasher: PasswordHasher,
+    pub(crate) attempts: Attempts,
+    pub(crate) tokens: Tokens,
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+}
+
+/// Someone who has just registered or logged in.
+#[derive(Debug)]
+pub(crate) struct LoggedIn {
+    pub(crate) user_id: i64,
+    pub(crate) token: String,
+}
+
+impl<S: UserStore> Users<S> {
+    /// Computes one password hash, so it blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// If the configured hash parameters do not go together.
+    pub(crate) fn new(
+        store: S,
+        key: TokenKey,
+        clock: Clock,
+        config: Config,
+    ) -> Result<Self, HashError> {
+        Ok(Self {
+            store,
+            hasher: PasswordHasher::new(&config.password)?,
+            attempts: Attempts::new(config.log_in.failures_max, config.log_in.failure_refill_ms),
+            tokens: Tokens::new(key, config.token.ttl_s),
+            clock,
+            config,
+        })
+    }
+
+    /// Gives a user who has proved who they are a token.
+    pub(crate) fn logged_in(&self, user_id: i64) -> Result<LoggedIn, UserError> {
+        let token = self
+            .tokens
+            .issue(user_id, self.clock.now_ms())
+            .map_err(UserError::Token)?;
+        Ok(LoggedIn { user_id, token })
+    }
+}
