@@ -250,6 +250,30 @@ async fn bytes_that_are_no_frames_close_their_connection_and_no_other() {
     assert_eq!(answer.payload, "after");
 }
 
+/// The example of PROTOCOL.md, byte for byte.
+#[tokio::test]
+async fn a_call_that_was_written_by_hand_from_the_specification_is_answered() {
+    let server = Running::echo().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let settings = b"\x05\0\0\0\x01\0\0\0\0\0\0\0\x08\x80\x80\x80\x02";
+    let request = b"\x20\0\0\0\x02\x01\0\0\0\0\0\0\
+        \x1b\x0a\x15echo.EchoService/Echo\x10\xe0\xa7\x12\x0a\x02hi";
+    stream
+        .write_all(&[b"MPR2", &settings[..], request].concat())
+        .await
+        .unwrap();
+
+    let settings = b"\x09\0\0\0\x01\0\0\0\0\0\0\0\x08\x80\x80\x80\x02\x10\x80\x80\x01";
+    let response = b"\x05\0\0\0\x03\x01\0\0\0\0\0\0\0\x0a\x02hi";
+    let expected = [&settings[..], response].concat();
+    let mut read = vec![0; expected.len()];
+    timeout(SOON, stream.read_exact(&mut read))
+        .await
+        .expect("an answer comes")
+        .unwrap();
+    assert_eq!(read, expected);
+}
+
 /// "A half-open peer that looks ready": found by ping, long before the call's deadline.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_has_gone_silent_is_found_within_three_seconds() {
