@@ -59,6 +59,9 @@ mod store;
 mod users;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{
     AnswerConfig, Config, DispatchConfig, LaneConfig, TargetsConfig, TextConfig, UsersConfig,
 };
