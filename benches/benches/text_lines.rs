@@ -1,5 +1,8 @@
 //! The text protocol alone: what a line costs, without sockets.
-#![expect(clippy::expect_used, reason = "a bench that cannot run ends with a panic")]
+#![expect(
+    clippy::expect_used,
+    reason = "a bench that cannot run ends with a panic"
+)]
 
 use std::borrow::Cow;
 use std::hint::black_box;

@@ -1,6 +1,9 @@
 //! Unary echo calls of mprpc over loopback TCP, client and server on one thread: what a call costs
 //! in all, on each wire. `mpim-rpc-load` measures two processes; this finds regressions.
-#![expect(clippy::expect_used, reason = "a bench that cannot run ends with a panic")]
+#![expect(
+    clippy::expect_used,
+    reason = "a bench that cannot run ends with a panic"
+)]
 
 use std::time::Duration;
 

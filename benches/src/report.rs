@@ -15,6 +15,8 @@ pub struct RpcReport {
     pub protocol: String,
     /// Which wire of mprpc, if the peer is mprpc.
     pub wire: Option<String>,
+    /// Threads of the client's runtime: `multi` or `single`.
+    pub runtime: String,
     /// Connections opened.
     pub connections: usize,
     /// Calls in flight, over all connections.

@@ -70,9 +70,9 @@ struct ClientArgs {
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let runtime = runtime(cli.runtime)?;
-    match cli.command {
-        Command::Server { listen } => runtime.block_on(serve(cli.protocol, listen)),
-        Command::Client(args) => runtime.block_on(measure(cli.protocol, &args)),
+    match &cli.command {
+        Command::Server { listen } => runtime.block_on(serve(cli.protocol, *listen)),
+        Command::Client(args) => runtime.block_on(measure(&cli, args)),
     }
 }
 
@@ -93,7 +93,8 @@ async fn serve(protocol: Protocol, listen: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-async fn measure(protocol: Protocol, args: &ClientArgs) -> anyhow::Result<()> {
+async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
+    let protocol = cli.protocol;
     let load = Load {
         addr: args.addr,
         connections: args.connections,
@@ -106,6 +107,7 @@ async fn measure(protocol: Protocol, args: &ClientArgs) -> anyhow::Result<()> {
     report::print_json(&RpcReport {
         protocol: name_of(protocol),
         wire: (protocol == Protocol::Mprpc).then(|| name_of(args.wire)),
+        runtime: name_of(cli.runtime),
         connections: load.connections.min(load.in_flight),
         in_flight: load.in_flight,
         payload: load.payload,

@@ -4,6 +4,7 @@
 //! what it must object to (the tests beside it) as well as the repository (the tests here).
 
 mod arrows;
+mod config;
 mod documents;
 mod text;
 
@@ -142,4 +143,27 @@ fn no_file_names_a_package_registry_or_a_path_of_this_machine() {
 #[test]
 fn the_paths_and_symbols_that_documents_cite_exist() {
     assert_none(&documents::complaints(&files()));
+}
+
+#[test]
+fn the_shipped_configuration_files_have_every_key_with_its_default_and_a_comment() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect(path);
+    let complaints = [
+        config::complaints::<im_user::Config>,
+        config::complaints::<im_message::Config>,
+        config::complaints::<im_presence::Config>,
+        config::complaints::<im_group::Config>,
+    ];
+    let paths = [
+        "conf/static/im-user.toml",
+        "conf/static/im-message.toml",
+        "conf/static/im-presence.toml",
+        "conf/static/im-group.toml",
+    ];
+    let complaints = paths.iter().zip(complaints);
+    assert_none(
+        &complaints
+            .flat_map(|(path, of)| of(path, &read(path)))
+            .collect::<Vec<_>>(),
+    );
 }

@@ -23,7 +23,10 @@ use code::Code;
 use markdown::{Citation, citations};
 
 /// Words that documents may cite although they are not in our code, and why.
-const FOREIGN: &[(&str, &str)] = &[];
+const FOREIGN: &[(&str, &str)] = &[(
+    "header_size",
+    "what the original calls the first field of a classic request",
+)];
 
 /// Folders that appear when the programs run.
 const MADE_AT_RUN_TIME: &[&str] = &["data", "target"];
