@@ -40,7 +40,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `config` | [`load`]: a TOML file over the defaults, the environment over both, errors that say what would be right; [`RpcConfig`], [`Target`], [`LogConfig`] |
+//! | `config` | [`load`]: a TOML file over the defaults, the environment over both, errors that say what would be right; [`RpcConfig`], [`Target`], [`LogConfig`]; [`Rules`] for what types cannot express |
 //! | `lifecycle` | [`Shutdown`], [`Deps`], [`Tasks`], [`Running`]: from start to an orderly end |
 //! | [`service_main`] | the body of every binary |
 //! | [`sqlite`] | the embedded store's engine: one writer that commits in batches, a few readers |
@@ -63,7 +63,7 @@ mod telemetry;
 
 pub use clock::Clock;
 pub use config::{
-    ConfigError, LogConfig, LogFormat, Origin, Problem, RpcConfig, ShutdownConfig, Target,
+    ConfigError, LogConfig, LogFormat, Origin, Problem, RpcConfig, Rules, ShutdownConfig, Target,
     TargetError, Validate, load,
 };
 pub use data_dir::{DataDir, DataDirError};

@@ -10,6 +10,7 @@
 //! }
 //! ```
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,17 +43,31 @@ Exit codes:
 
 /// The started services of a process, each after those that it calls.
 #[derive(Debug)]
-pub struct Services(Vec<Running>);
+pub struct Services {
+    running: Vec<Running>,
+    banner: String,
+}
+
+impl Services {
+    /// Text for the person who started the program, printed to standard output once it serves.
+    #[must_use]
+    pub fn with_banner(self, banner: String) -> Self {
+        Self { banner, ..self }
+    }
+}
 
 impl From<Running> for Services {
     fn from(service: Running) -> Self {
-        Self(vec![service])
+        vec![service].into()
     }
 }
 
 impl From<Vec<Running>> for Services {
-    fn from(services: Vec<Running>) -> Self {
-        Self(services)
+    fn from(running: Vec<Running>) -> Self {
+        Self {
+            running,
+            banner: String::new(),
+        }
     }
 }
 
@@ -70,12 +85,12 @@ where
 {
     let defaults = match process_defaults::<C>() {
         Ok(defaults) => defaults,
-        Err(error) => return fail(name, EXIT_CONFIG, &error.into()),
+        Err(error) => return fail(name, EXIT_CONFIG, &error.to_string()),
     };
     let matches = command(name, about, defaults.contains_key("data_dir")).get_matches();
     let loaded = match load_process::<C>(layers(&matches)) {
         Ok(loaded) => loaded,
-        Err(error) => return fail(name, EXIT_CONFIG, &error.into()),
+        Err(error) => return fail(name, EXIT_CONFIG, &error.to_string()),
     };
     if matches.get_flag("check") {
         check(name, &loaded);
@@ -83,7 +98,8 @@ where
     }
     match serve(loaded, start) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(name, EXIT_FAILED, &error),
+        // With its causes, in one line.
+        Err(error) => fail(name, EXIT_FAILED, &format!("{error:#}")),
     }
 }
 
@@ -144,12 +160,12 @@ where
         let shutdown = Shutdown::new().on_signals()?;
         let deps = Deps::new(Memory::new());
         let services = tokio::select! {
-            started = start(loaded.service, deps) => started.map_err(Into::into)?.into().0,
+            started = start(loaded.service, deps) => started.map_err(Into::into)?.into(),
             // A signal while it still waits for something.
             () = shutdown.triggered() => return Ok(()),
         };
-        services.iter().for_each(announce);
-        run_until_shutdown(services, &shutdown, drain)
+        announce(&services);
+        run_until_shutdown(services.running, &shutdown, drain)
             .await
             .map_err(Into::into)
     });
@@ -157,18 +173,28 @@ where
     outcome
 }
 
-fn announce(service: &Running) {
-    tracing::info!(service = service.name, addr = %service.addr, speaks = "mprpc", "serving");
-    for (speaks, addr) in &service.others {
-        tracing::info!(service = service.name, %addr, speaks, "serving");
+/// Says what serves where: in the log, and to the person who started it.
+fn announce(services: &Services) {
+    for service in &services.running {
+        let (name, addr) = (service.name, service.addr);
+        tracing::info!(service = name, %addr, speaks = "mprpc", "serving");
+        for (speaks, addr) in &service.others {
+            tracing::info!(service = name, %addr, speaks, "serving");
+        }
+        if !addr.ip().is_loopback() {
+            tracing::warn!(
+                service = name,
+                %addr,
+                "listens beyond this machine, and whoever reaches it can call it: \
+                 keep it in a trusted network"
+            );
+        }
     }
-    if !service.addr.ip().is_loopback() {
-        tracing::warn!(
-            service = service.name,
-            addr = %service.addr,
-            "listens beyond this machine, and whoever reaches it can call it: keep it in a trusted network"
-        );
-    }
+    let mut stdout = std::io::stdout().lock();
+    // Perhaps nobody reads it; then there is nobody to tell.
+    let _ = stdout
+        .write_all(services.banner.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to --check")]
@@ -181,8 +207,9 @@ fn check<C>(name: &str, loaded: &Loaded<C>) {
     clippy::print_stderr,
     reason = "why the process ends, also when there is no log yet"
 )]
-fn fail(name: &str, code: u8, error: &anyhow::Error) -> ExitCode {
-    // With its causes, in one line.
-    eprintln!("{name}: {error:#}");
+fn fail(name: &str, code: u8, error: &str) -> ExitCode {
+    for line in error.lines() {
+        eprintln!("{name}: {line}");
+    }
     ExitCode::from(code)
 }

@@ -14,6 +14,7 @@ mod file;
 mod key;
 mod load;
 mod process;
+mod rules;
 mod types;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use self::error::{ConfigError, Origin, Problem};
 pub(crate) use self::load::Layers;
 use self::load::defaults_of;
 pub(crate) use self::process::{Loaded, defaults as process_defaults, load as load_process};
+pub use self::rules::Rules;
 pub use self::types::{LogConfig, LogFormat, RpcConfig, ShutdownConfig, Target, TargetError};
 
 /// Rules that types cannot express.

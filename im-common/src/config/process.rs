@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::load::{Effective, Layers, defaults_of};
-use super::{ConfigError, LogConfig, Origin, ShutdownConfig, Validate, key};
+use super::{ConfigError, LogConfig, Origin, Rules, ShutdownConfig, Validate, key};
 
 /// The settings that every process has, whatever it serves.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -16,7 +16,10 @@ pub(crate) struct ProcessConfig {
 
 impl Validate for ProcessConfig {
     fn validate(&self) -> Result<(), Vec<String>> {
-        self.log.validate()
+        self.log.validate()?;
+        let mut rules = Rules::new();
+        rules.within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=600_000);
+        rules.finish()
     }
 }
 

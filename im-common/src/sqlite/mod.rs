@@ -56,6 +56,11 @@ const BATCH_MAX: usize = 256;
 const READERS: usize = 4;
 /// Prepared statements that each connection keeps.
 const STATEMENTS_CACHED_MAX: usize = 128;
+/// The pages that the writer keeps in memory: the hot ends of the indexes that it inserts into.
+const WRITER_CACHE_KIB: i64 = 32 * 1024;
+/// Pages of 4 KiB in the WAL at which a commit moves them to the database. SQLite's 1,000 is a single
+/// large batch, and pages that many batches touch are moved once instead of many times.
+const CHECKPOINT_PAGES: i64 = 8_000;
 /// For how long a statement waits for a lock. Only a checkpoint or a person with `sqlite3` on the
 /// same file can hold one against us.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -192,6 +197,10 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Savepoints keep the pages to go back to; in memory instead of a temporary file.
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
     Ok(connection)
 }
