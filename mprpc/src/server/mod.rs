@@ -19,7 +19,7 @@ pub(crate) use services::{Method, Services};
 
 use crate::Service;
 use crate::discovery::{Endpoint, Register, Registration, Wires};
-use crate::transport::{classic_server, v2_server};
+use crate::transport::{self, classic_server, v2_server};
 use crate::wire::{self, Wire};
 
 /// Serves services. See [`Server::builder`].
@@ -253,7 +253,7 @@ async fn serve_wire(
     peer: SocketAddr,
     connections: &Connections,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    transport::prepare(&stream)?;
     let mut input = BytesMut::new();
     let wire = loop {
         if let Some(wire) = wire::detect(&input) {

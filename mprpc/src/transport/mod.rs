@@ -14,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 /// How much is read at once, in bytes.
@@ -24,7 +25,19 @@ pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Resul
     let stream = tokio::time::timeout(timeout, TcpStream::connect(address))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    prepare(&stream)?;
+    Ok(stream)
+}
+
+/// What is set on every socket, at either end.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     // Frames are gathered before they are written; the kernel need not wait for more.
     stream.set_nodelay(true)?;
-    Ok(stream)
+    // The classic wire has no ping, and its idle connections are kept: without this, those of a
+    // machine that vanished would be kept for ever.
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(3);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
