@@ -116,7 +116,9 @@ impl<S: GroupStore, M: Spans> HandOver<S, M> {
             .change_membership(&cx.capped(timeout), request)
             .await;
         let error = match answer.map(|answer| answer.result.unwrap_or_default()) {
-            Ok(result) if result.is_ok() => return Ok(self.store.confirm(change.number).await?),
+            Ok(result) if result.is_ok() || is_so_already(change, &result) => {
+                return Ok(self.store.confirm(change.number).await?);
+            }
             Ok(result) => HandOverError::Refused(result.msg),
             Err(status) => HandOverError::Unreachable(status),
         };
@@ -129,5 +131,16 @@ impl<S: GroupStore, M: Spans> HandOver<S, M> {
         // 32 doublings are more than any maximum allows.
         let doubled = i64::from(self.config.backoff_min_ms) << attempts.min(32);
         doubled.min(self.config.backoff_max_ms.into())
+    }
+}
+
+/// Whether im-message's refusal says that things are as the change wants them. That takes a
+/// database that was lost or brought back from a copy; insisting would not make it better, and
+/// would hold up all later changes of the member.
+fn is_so_already(change: &PendingChange, refusal: &mpim_proto::Result) -> bool {
+    match refusal.msg.as_str() {
+        "already in group" => change.joins,
+        "not in group" | "group not found" => !change.joins,
+        _ => false,
     }
 }

@@ -54,15 +54,18 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     });
     let (data_dir, store) = opening.await??;
 
-    let listen = config.rpc.listen;
+    let rpc = config.rpc.clone();
     let groups = Arc::new(Groups::new(store, messages, deps.clock.clone(), config));
     let health_clock = deps.clock.clone();
-    let server = Server::builder()
+    let builder = Server::builder()
         .add_service(group_service::serve(GroupService::new(Arc::clone(&groups))))
         .add_service(mpim_proto::health(move || health_clock.now_ms()))
-        .register(deps.memory.clone())
-        .bind(listen)
-        .await?;
+        .register(deps.memory.clone());
+    let builder = match rpc.advertise {
+        Some(advertise) => builder.advertise(advertise),
+        None => builder,
+    };
+    let server = builder.bind(rpc.listen).await?;
     let addr = server.local_addr();
 
     let tasks = Tasks::new("im-group", deps.shutdown.clone());

@@ -32,6 +32,8 @@ pub(crate) enum Mood {
     Stuck,
     /// Answers that it will not.
     Refusing,
+    /// Has other data than it once had: nobody is a member of anything.
+    Empty,
 }
 
 /// An im-message that remembers what it was told.
@@ -91,6 +93,7 @@ impl Spans for Messages {
             Mood::Well => mpim_proto::Result::ok(),
             Mood::Unreachable | Mood::Mute => return Err(Status::unavailable("away")),
             Mood::Refusing => mpim_proto::Result::invalid("no"),
+            Mood::Empty => mpim_proto::Result::not_found("group not found"),
             Mood::Stuck => {
                 tokio::time::sleep_until(cx.deadline()).await;
                 return Err(Status::deadline_exceeded("no answer"));

@@ -51,6 +51,8 @@ mod register;
 mod service;
 mod start;
 mod store;
+#[cfg(test)]
+mod testing;
 mod token;
 mod username;
 mod users;

@@ -271,3 +271,15 @@ async fn what_im_message_refuses_is_a_failure_and_not_an_answer() {
     let status = fixture.try_create(7, "rust").await.unwrap_err();
     assert_eq!(status.code(), mprpc::Code::Internal);
 }
+
+#[tokio::test]
+async fn a_member_that_im_message_does_not_know_can_leave_and_come_back() {
+    let fixture = Fixture::new();
+    fixture.create(7, "rust").await;
+    fixture.messages.set(Mood::Empty);
+    fixture.try_join(1, 8).await.unwrap_err();
+    fixture.messages.set(Mood::Well);
+    fixture.join(1, 8).await;
+    fixture.messages.set(Mood::Empty);
+    assert_says(fixture.leave(1, 8).await, Code::Ok, "left group");
+}
