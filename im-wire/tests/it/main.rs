@@ -1,7 +1,8 @@
 //! The text protocol, from outside: golden lines, the order of replies, and properties.
 #![expect(clippy::expect_used, reason = "the helpers of tests fail as tests do")]
 
-mod golden;
+mod commands;
+mod lines;
 mod order;
 mod properties;
 

@@ -1,0 +1,61 @@
+//! The terminal client.
+#![forbid(unsafe_code)]
+
+mod command;
+mod terminal;
+
+use anyhow::Context;
+use clap::Parser;
+use im_client::{Client, Options, TextLines};
+use std::process::ExitCode;
+use terminal::{Keyboard, Left, Screen};
+
+/// Chat over MPIM from a terminal, or from a script that writes commands into a pipe.
+#[derive(Debug, Parser)]
+#[command(version, after_help = command::help())]
+struct Arguments {
+    /// The gateway's text port.
+    #[arg(
+        short,
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:6000"
+    )]
+    server: String,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(chat(&arguments.server))
+}
+
+async fn chat(server: &str) -> anyhow::Result<ExitCode> {
+    let (client, events) = Client::connect(TextLines::new(server), Options::default()).await?;
+    let (keyboard, screen) = terminal::open().context("cannot use the terminal")?;
+    let left = use_both(&client, events, keyboard, screen.clone(), server).await;
+    screen.close().await;
+    Ok(match left {
+        Left::Done => ExitCode::SUCCESS,
+        // As if the signal had ended the process.
+        Left::Interrupted => ExitCode::from(130),
+    })
+}
+
+async fn use_both(
+    client: &Client,
+    events: im_client::Events,
+    keyboard: Keyboard,
+    screen: Screen,
+    server: &str,
+) -> Left {
+    if keyboard.is_interactive() {
+        screen
+            .show(format!("connected to {server}; try help"))
+            .await;
+    }
+    terminal::run(client, events, keyboard, screen).await
+}

@@ -1,0 +1,213 @@
+//! The requests in flight, and which of them may be sent again.
+
+use crate::{error::RequestError, transport::Answer};
+use im_wire::text::Command;
+use std::collections::VecDeque;
+use tokio::{sync::oneshot, time::Instant};
+
+/// A request, and where its answer goes; the worker's own have nobody who waits.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) command: Command,
+    pub(crate) answer: Option<oneshot::Sender<Result<Answer, RequestError>>>,
+}
+
+impl Request {
+    pub(crate) fn answer(self, outcome: Result<Answer, RequestError>) {
+        if let Some(answer) = self.answer {
+            // An error means that the caller has given up.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    fn is_given_up(&self) -> bool {
+        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+/// Requests that were taken on and not answered, oldest first.
+///
+/// A request stays in its place until its answer came, even when its caller has given up: else the
+/// next in line would get that answer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    requests: VecDeque<InFlight>,
+    max: usize,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    request: Request,
+    /// When it was given to the present connection, if it was.
+    written_at: Option<Instant>,
+}
+
+impl Pending {
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            requests: VecDeque::new(),
+            max,
+        }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.requests.len() < self.max
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Takes a request on, behind all others.
+    pub(crate) fn push(&mut self, request: Request, written_at: Option<Instant>) {
+        self.requests.push_back(InFlight {
+            request,
+            written_at,
+        });
+    }
+
+    /// The request that the next answer belongs to.
+    pub(crate) fn pop(&mut self) -> Option<Request> {
+        self.requests.pop_front().map(|in_flight| in_flight.request)
+    }
+
+    /// Since when the oldest request has been waiting for its answer.
+    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+        self.requests
+            .front()
+            .and_then(|in_flight| in_flight.written_at)
+    }
+
+    /// The connection is gone: keeps, in order, what may be sent again and somebody waits for. The
+    /// callers of the others learn that the outcome is unknown.
+    pub(crate) fn connection_lost(&mut self) {
+        for InFlight {
+            request,
+            written_at,
+        } in std::mem::take(&mut self.requests)
+        {
+            if request.is_given_up() {
+                continue;
+            }
+            if written_at.is_none() || may_run_twice(&request.command) {
+                self.push(request, None);
+            } else {
+                request.answer(Err(RequestError::Lost));
+            }
+        }
+    }
+
+    /// Gives every request to a new connection, in order; those that nobody waits for any more
+    /// are dropped, and those that it cannot say are answered.
+    pub(crate) fn start_all(
+        &mut self,
+        now: Instant,
+        mut start: impl FnMut(&Command) -> Result<(), RequestError>,
+    ) {
+        for InFlight { request, .. } in std::mem::take(&mut self.requests) {
+            if request.is_given_up() {
+                continue;
+            }
+            match start(&request.command) {
+                Ok(()) => self.push(request, Some(now)),
+                Err(error) => request.answer(Err(error)),
+            }
+        }
+    }
+
+    /// Answers every request with the same error.
+    pub(crate) fn fail_all(&mut self, error: &RequestError) {
+        for in_flight in std::mem::take(&mut self.requests) {
+            in_flight.request.answer(Err(error.clone()));
+        }
+    }
+}
+
+/// Whether running it a second time changes nothing. A send does not, since it carries an id that
+/// the server knows again.
+fn may_run_twice(command: &Command) -> bool {
+    match command {
+        Command::Send { client_msg_id, .. } | Command::SendGroup { client_msg_id, .. } => {
+            client_msg_id.is_some()
+        }
+        Command::Login { .. }
+        | Command::Logout
+        | Command::Pull
+        | Command::Ack { .. }
+        | Command::History { .. }
+        | Command::GetFriends
+        | Command::Members { .. }
+        | Command::Groups
+        | Command::Help
+        | Command::WhoAmI
+        | Command::Ping => true,
+        // The second time these answer `exists`, `already friends`, or make a second one.
+        Command::Register { .. }
+        | Command::AddFriend { .. }
+        | Command::RemoveFriend { .. }
+        | Command::CreateGroup { .. }
+        | Command::JoinGroup { .. }
+        | Command::LeaveGroup { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Answered = oneshot::Receiver<Result<Answer, RequestError>>;
+
+    fn request(command: Command) -> (Request, Answered) {
+        let (answer, answered) = oneshot::channel();
+        (
+            Request {
+                command,
+                answer: Some(answer),
+            },
+            answered,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_leaves_what_may_run_twice_or_was_never_written() {
+        let mut pending = Pending::new(8);
+        let join = || request(Command::JoinGroup { group_id: 4 });
+        let (pull, _pull) = request(Command::Pull);
+        let (written, mut lost) = join();
+        let (given_up, _) = request(Command::Groups);
+        let (unwritten, _unwritten) = join();
+        for (request, written) in [(pull, true), (written, true), (given_up, true)] {
+            pending.push(request, written.then(Instant::now));
+        }
+        pending.push(unwritten, None);
+
+        pending.connection_lost();
+        assert_eq!(lost.try_recv(), Ok(Err(RequestError::Lost)));
+        let mut started = Vec::new();
+        pending.start_all(Instant::now(), |command| {
+            started.push(command.name());
+            Ok(())
+        });
+        assert_eq!(started, ["PULL", "JOINGROUP"]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_given_up_keeps_its_place_while_the_connection_lives() {
+        let mut pending = Pending::new(8);
+        let (first, given_up) = request(Command::Pull);
+        let (second, mut answered) = request(Command::Groups);
+        pending.push(first, Some(Instant::now()));
+        pending.push(second, Some(Instant::now()));
+        drop(given_up);
+        for text in ["pull_done", "groups: 4"] {
+            let request = pending.pop().expect("a place");
+            request.answer(Ok(Answer {
+                text: text.to_owned(),
+                history: Vec::new(),
+            }));
+        }
+        let answer = answered.try_recv().expect("answered").expect("yes");
+        assert_eq!(answer.ids(), Some(vec![4]));
+    }
+}

@@ -1,0 +1,176 @@
+//! What a lost connection costs: nothing that may be repeated, and a clear word for the rest.
+
+use crate::server::{Server, next, next_message, options, within};
+use im_client::{Event, RequestError};
+use im_wire::text::{Command, Reply};
+
+fn sent(command: Command) -> (String, String) {
+    match command {
+        Command::Send {
+            client_msg_id: Some(id),
+            to: 9,
+            text,
+        } => (id, text),
+        other => panic!("no send with an id but {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_send_that_was_not_answered_is_sent_again_with_the_same_id() {
+    let server = Server::start().await;
+    let (client, _events, mut peer) = server.client(options()).await;
+    let send = client.send(9, "hello");
+    let play = async {
+        let (_slot, first) = peer.command().await;
+        drop(peer);
+        let mut peer = server.accept_login().await;
+        let (slot, again) = peer.command().await;
+        assert_eq!(again, first, "the same id, so the server knows it again");
+        peer.reply(slot, Reply::MsgId(61)).await;
+        sent(first)
+    };
+    let (msg_id, (client_msg_id, text)) =
+        within("the send", async { tokio::join!(send, play) }).await;
+    assert_eq!(msg_id, Ok(61));
+    assert_eq!((client_msg_id.len(), text.as_str()), (32, "hello"));
+}
+
+#[tokio::test]
+async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repeated() {
+    let server = Server::start().await;
+    let (client, _events, mut peer) = server.client(options()).await;
+    let mut replies = Vec::new();
+    for text in ["a", "b", "c"] {
+        let send = Command::Send {
+            client_msg_id: None,
+            to: 9,
+            text: text.to_owned(),
+        };
+        replies.push(client.submit(send).await.expect("room"));
+    }
+    let (slot, _) = peer.command().await;
+    let (_b, _) = peer.command().await;
+    let (_c, _) = peer.command().await;
+    peer.reply(slot, Reply::MsgId(1)).await;
+    let first = replies
+        .remove(0)
+        .answer()
+        .await
+        .expect("answered before the loss");
+    assert_eq!(first.msg_id(), Some(1));
+    drop(peer);
+
+    // Asked while there is no connection: behind those that were.
+    let send = Command::Send {
+        client_msg_id: None,
+        to: 9,
+        text: "d".to_owned(),
+    };
+    replies.push(client.submit(send).await.expect("room"));
+    let mut peer = server.accept_login().await;
+    let mut texts = Vec::new();
+    for msg_id in 2..=4 {
+        let (slot, command) = peer.command().await;
+        texts.push(sent(command).1);
+        peer.reply(slot, Reply::MsgId(msg_id)).await;
+    }
+    assert_eq!(texts, ["b", "c", "d"]);
+    for (reply, msg_id) in replies.into_iter().zip(2..) {
+        assert_eq!(
+            reply.answer().await.expect("answered").msg_id(),
+            Some(msg_id)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_must_not_run_twice_is_reported_as_lost_and_not_repeated() {
+    let server = Server::start().await;
+    let (client, _events, mut peer) = server.client(options()).await;
+    let lost = client
+        .submit(Command::AddFriend { friend_id: 9 })
+        .await
+        .expect("room");
+    let (_slot, _) = peer.command().await;
+    drop(peer);
+    let error = lost.answer().await.expect_err("lost");
+    assert_eq!(error, RequestError::Lost);
+    assert!(error.may_have_run());
+
+    let pong = client.submit(Command::Ping).await.expect("room");
+    let mut peer = server.accept_login().await;
+    let (slot, command) = peer.command().await;
+    assert_eq!(command, Command::Ping, "the next thing after the log-in");
+    peer.reply(slot, Reply::Pong).await;
+    assert_eq!(pong.answer().await.expect("answered").text, "pong");
+}
+
+#[tokio::test]
+async fn a_message_that_comes_again_after_a_reconnect_is_shown_once() {
+    let server = Server::start().await;
+    let (_client, mut events, mut peer) = server.client(options()).await;
+    peer.push(1, "one").await;
+    peer.push(2, "two").await;
+    assert_eq!(next_message(&mut events).await, 1);
+    assert_eq!(next_message(&mut events).await, 2);
+    drop(peer);
+    assert!(matches!(
+        next(&mut events).await,
+        Event::Disconnected { .. }
+    ));
+
+    let mut peer = server.accept_login().await;
+    assert_eq!(next(&mut events).await, Event::Reconnected { uid: Some(7) });
+    peer.push(2, "two").await;
+    peer.push(3, "three").await;
+    assert_eq!(next_message(&mut events).await, 3);
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_for_another_does_not_fight_back() {
+    let server = Server::start().await;
+    let (client, mut events, mut peer) = server.client(options()).await;
+    let pending = client.submit(Command::Pull).await.expect("room");
+    let (_slot, _) = peer.command().await;
+    peer.close("logged in elsewhere").await;
+    let reason = "logged in elsewhere".to_owned();
+    let closed = RequestError::SessionClosed(reason.clone());
+    assert_eq!(pending.answer().await, Err(closed));
+    assert_eq!(next(&mut events).await, Event::SessionClosed { reason });
+    assert!(matches!(
+        next(&mut events).await,
+        Event::Disconnected { .. }
+    ));
+
+    let mut peer = server.accept().await;
+    assert_eq!(next(&mut events).await, Event::Reconnected { uid: None });
+    let _pong = client.submit(Command::Ping).await.expect("room");
+    assert_eq!(
+        peer.command().await.1,
+        Command::Ping,
+        "and no log-in before it"
+    );
+}
+
+#[tokio::test]
+async fn a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_is() {
+    let server = Server::start().await;
+    let (_client, mut events, peer) = server.client(options()).await;
+    drop(peer);
+    assert!(matches!(
+        next(&mut events).await,
+        Event::Disconnected { .. }
+    ));
+    for refusal in ["auth too many attempts", "auth bad cred"] {
+        let mut peer = server.accept().await;
+        let (slot, command) = peer.command().await;
+        assert!(matches!(command, Command::Login { .. }), "{command:?}");
+        peer.reply(slot, Reply::err(refusal)).await;
+        let reason = match next(&mut events).await {
+            Event::Disconnected { reason, .. } | Event::SessionClosed { reason } => reason,
+            other => panic!("{other:?}"),
+        };
+        assert!(reason.contains(refusal), "{reason}");
+    }
+    assert_eq!(next(&mut events).await, Event::Reconnected { uid: None });
+}

@@ -1,0 +1,165 @@
+//! Every line that a server writes, byte for byte, and what a client reads in it.
+
+use crate::{logged_in, take};
+use im_wire::text::{Hist, Push, Reply, ServerConnection, ServerLine, TextLimits, failure};
+use std::borrow::Cow;
+
+#[test]
+fn every_reply_has_its_bytes() {
+    let hist = |seq, text: &'static str| Hist {
+        seq,
+        msg_id: 60 + seq,
+        from: 9,
+        ts_ms: 1_700_000_000_000,
+        text: Cow::Borrowed(text),
+    };
+    for (reply, bytes) in [
+        (Reply::Uid(7), "+OK uid=7\n"),
+        (Reply::LoggedOut, "+OK logout success\n"),
+        (Reply::MsgId(61), "+OK msg_id=61\n"),
+        (Reply::GroupMsgId(62), "+OK group_msg_id=62\n"),
+        (Reply::PullDone, "+OK pull_done\n"),
+        (Reply::Acked, "+OK acked\n"),
+        (Reply::History(vec![]), "+OK history_done\n"),
+        (
+            Reply::History(vec![hist(1, "a"), hist(2, "b\nc")]),
+            "HIST seq=1 id=61 from=9 ts=1700000000000 text=a\n\
+             HIST seq=2 id=62 from=9 ts=1700000000000 text=b\\x0Ac\n\
+             +OK history_done\n",
+        ),
+        (Reply::FriendAdded, "+OK friend added\n"),
+        (Reply::FriendRemoved, "+OK friend removed\n"),
+        (Reply::Friends(vec![1, 2, 3]), "+OK friends: 1,2,3\n"),
+        (Reply::Friends(vec![]), "+OK friends: \n"),
+        (Reply::GroupId(4), "+OK group_id=4\n"),
+        (Reply::JoinedGroup, "+OK joined group\n"),
+        (Reply::LeftGroup, "+OK left group\n"),
+        (Reply::Members(vec![7, 9]), "+OK members: 7,9\n"),
+        (Reply::Groups(vec![4]), "+OK groups: 4\n"),
+        (Reply::Pong, "+OK pong\n"),
+        (
+            Reply::Help,
+            "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
+             REMOVEFRIEND GETFRIENDS CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP \
+             SENDGROUPID WHOAMI PING HELP\n",
+        ),
+        (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
+        (
+            Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS),
+            "-ERR auth too many attempts\n",
+        ),
+        (Reply::err(failure::NO_SUCH_USER), "-ERR no such user\n"),
+        (Reply::err(failure::NOT_A_MEMBER), "-ERR not a member\n"),
+        (Reply::err(failure::TEXT_TOO_LONG), "-ERR text too long\n"),
+        (Reply::err(failure::SLOW_DOWN), "-ERR slow down\n"),
+        (Reply::err(failure::CONFLICT), "-ERR conflict\n"),
+        (Reply::err(failure::BAD_RANGE), "-ERR bad range\n"),
+        (
+            Reply::err("forged\r\n+OK uid=1"),
+            "-ERR forged\\x0D\\x0A+OK uid=1\n",
+        ),
+    ] {
+        let mut connection = logged_in(TextLimits::default());
+        connection.receive(b"PING\n");
+        let (slot, _) = connection.next_command().expect("the ping");
+        connection.reply(slot, reply);
+        assert_eq!(take(&mut connection), bytes);
+    }
+}
+
+#[test]
+fn every_push_has_its_bytes_and_reads_back() {
+    let direct = Push {
+        msg_id: 61,
+        from: 9,
+        to: None,
+        ts_ms: 1_700_000_000_000,
+        group_id: None,
+        text: Cow::Borrowed("are you there?  text=1"),
+    };
+    for (push, line) in [
+        (
+            direct.clone(),
+            "MSG id=61 from=9 ts=1700000000000 text=are you there?  text=1\n",
+        ),
+        (
+            Push {
+                group_id: Some(4),
+                ..direct.clone()
+            },
+            "MSG id=61 from=9 ts=1700000000000 group=4 text=are you there?  text=1\n",
+        ),
+        (
+            Push {
+                to: Some(7),
+                ..direct.clone()
+            },
+            "MSG id=61 from=9 to=7 ts=1700000000000 text=are you there?  text=1\n",
+        ),
+        (
+            Push {
+                text: Cow::Borrowed(""),
+                ..direct.clone()
+            },
+            "MSG id=61 from=9 ts=1700000000000 text=\n",
+        ),
+    ] {
+        assert_eq!(String::from_utf8_lossy(push.encode().as_bytes()), line);
+        assert_eq!(ServerLine::parse(line.trim_end_matches('\n').as_bytes()), {
+            Ok(ServerLine::Push(push))
+        });
+    }
+}
+
+#[test]
+fn a_client_reads_every_kind_of_line_and_skips_fields_it_does_not_know() {
+    let ok = |text: &str| Ok(ServerLine::Ok(text.to_owned()));
+    assert_eq!(ServerLine::parse(b"+OK uid=7"), ok("uid=7"));
+    assert_eq!(ServerLine::parse(b"+OK friends: "), ok("friends: "));
+    assert_eq!(ServerLine::parse(b"+OK"), ok(""));
+    assert_eq!(
+        ServerLine::parse(b"-ERR not login"),
+        Ok(ServerLine::Err("not login".to_owned()))
+    );
+    assert_eq!(ServerLine::parse(b"-ERR closing logged in elsewhere"), {
+        Ok(ServerLine::Closing("logged in elsewhere".to_owned()))
+    });
+    let Ok(ServerLine::Push(push)) =
+        ServerLine::parse(b"MSG id=1 mood=fine from=2 new ts=3 seq=9 text=hi group=5")
+    else {
+        panic!("a push with fields of the future");
+    };
+    assert_eq!(
+        (push.msg_id, push.from, push.ts_ms, push.group_id),
+        (1, 2, 3, None)
+    );
+    assert_eq!(push.text, "hi group=5");
+    let Ok(ServerLine::Hist(hist)) = ServerLine::parse(b"HIST seq=4 id=1 from=2 ts=3 text=") else {
+        panic!("a line of history");
+    };
+    assert_eq!((hist.seq, hist.msg_id, &*hist.text), (4, 1, ""));
+    for bad in [
+        &b""[..],
+        b"OK uid=7",
+        b"MSG",
+        b"MSG id=1 from=2 ts=3",
+        b"MSG id=x from=2 ts=3 text=hi",
+        b"MSG from=2 ts=3 text=hi",
+        b"HIST id=1 from=2 ts=3 text=hi",
+        b"HTTP/1.1 400 Bad Request",
+    ] {
+        assert!(ServerLine::parse(bad).is_err(), "{}", bad.escape_ascii());
+    }
+}
+
+#[test]
+fn the_first_and_the_last_line_of_a_connection() {
+    let mut connection = ServerConnection::new(TextLimits::default());
+    connection.welcome();
+    assert_eq!(
+        take(&mut connection),
+        "+OK welcome. Commands: REGISTER/LOGIN/SEND/PULL\n"
+    );
+    connection.close("logged in elsewhere");
+    assert_eq!(take(&mut connection), "-ERR closing logged in elsewhere\n");
+}
