@@ -60,15 +60,22 @@ where
 
 impl<C> Loaded<C> {
     /// What the program would do: where it listens, whom it calls, where its data is, and whatever
-    /// was set by somebody. One `key = value` a line, with its origin; secrets are not shown.
+    /// differs from the defaults. One `key = value` a line, with its origin; secrets are not shown.
     pub(crate) fn explain(&self) -> String {
+        let Effective {
+            values,
+            defaults,
+            origins,
+            ..
+        } = &self.effective;
         let mut text = String::new();
-        for key in key::all(&self.effective.values) {
-            let Some(value) = key::get(&self.effective.values, &key) else {
-                continue;
+        for key in key::all(values) {
+            let value = match key::get(values, &key) {
+                None | Some(Value::Table(_)) => continue,
+                Some(value) => value,
             };
-            let origin = self.effective.origins.get(&key);
-            if matches!(value, Value::Table(_)) || !(origin.is_some() || is_essential(&key)) {
+            let unchanged = key::get(defaults, &key) == Some(value);
+            if unchanged && (!is_essential(&key) || value.as_str() == Some("")) {
                 continue;
             }
             let shown = if key::is_secret(&key) {
@@ -76,7 +83,7 @@ impl<C> Loaded<C> {
             } else {
                 value.to_string()
             };
-            let origin = origin.unwrap_or(&Origin::Default);
+            let origin = origins.get(&key).unwrap_or(&Origin::Default);
             text.push_str(&format!("  {key} = {shown}  ({origin})\n"));
         }
         text
@@ -146,7 +153,6 @@ mod tests {
             loaded.explain(),
             "  data_dir = \"data/x\"  (default)\n\
              \x20 limit_max = 7  (environment variable MPIM_LIMIT_MAX)\n\
-             \x20 rpc.advertise = \"\"  (default)\n\
              \x20 rpc.listen = \"127.0.0.1:8010\"  (default)\n\
              \x20 token.secret = (secret)  (environment variable MPIM_TOKEN__SECRET)\n"
         );

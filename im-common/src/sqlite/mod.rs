@@ -181,9 +181,12 @@ impl Drop for Writer {
         // The thread ends when the queue is closed and empty, so the order matters: a join first
         // would wait for ever.
         drop(self.queue.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        // A job that owned the last clone is dropped on the thread itself, which cannot wait for
+        // its own end; it will come to it right after.
+        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
             tracing::error!("the database's writer thread panicked");
         }
     }

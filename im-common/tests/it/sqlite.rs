@@ -201,6 +201,35 @@ async fn what_was_answered_is_there_after_reopening() {
     assert_eq!(names(&db).await, ["kept"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_may_own_the_last_clone() {
+    let (dir, db) = fresh();
+    let (release, released) = mpsc::channel();
+    let (entered, inside) = tokio::sync::oneshot::channel();
+    let clone = db.clone();
+    let caller = tokio::spawn(async move {
+        let job = move |tx: &Connection| {
+            let _clone = clone;
+            entered.send(()).unwrap();
+            released.recv_timeout(Duration::from_secs(10)).unwrap();
+            insert(tx, "kept")
+        };
+        db.write(job).await
+    });
+    inside.await.unwrap();
+    // The caller goes away with its clone: the one in the job is the last, on the writer's thread.
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    release.send(()).unwrap();
+    let db = Database::open(dir.path().join("t.db"), SCHEMA).unwrap();
+    let seen = tokio::time::timeout(Duration::from_secs(10), async {
+        while names(&db).await != ["kept"] {
+            tokio::task::yield_now().await;
+        }
+    });
+    seen.await.expect("a job that was under way completes");
+}
+
 #[tokio::test]
 async fn every_commit_is_synchronous() {
     let (_dir, db) = fresh();
