@@ -1,1 +1,89 @@
-//! Placeholder.
+//! im-gateway is where clients are connected: it speaks the text protocol with them, knows who is
+//! logged in, and shows each what arrives.
+//!
+//! It owns nothing that lasts. Accounts, groups and messages are asked for over mprpc; what it keeps
+//! of a session is how far its client is in each conversation, and that is handed over to im-message
+//! as the device's cursors. So a gateway may die at any time: its clients come back, and what they
+//! had not received comes again, with the same ids.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let deps = im_common::Deps::new(mprpc::discovery::Memory::new());
+//! let running = im_gateway::start(im_gateway::Config::default(), deps).await?;
+//! for (speaks, addr) in &running.others {
+//!     println!("{speaks}: nc {} {}", addr.ip(), addr.port());
+//! }
+//! running.join().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What holds
+//!
+//! * The sender of a message is the session's user, whatever a line says.
+//! * A session's messages to a conversation are stored in the order in which it sent them: one
+//!   batch is under way at a time, and tried again with the same ids.
+//! * A session is shown each conversation in order, without holes, and nothing twice, whatever
+//!   becomes of pushes: a position moves only to the next seq, and the rest is fetched.
+//! * A cursor moves only over what has arrived, as far as the protocol can know.
+//! * Bind, then sync: the route is there before heads are compared, so nothing falls between.
+//! * A client that does not read costs a window of memory and, after a while, its connection. It
+//!   holds up nobody, since nothing ever waits for a session.
+//! * Every command is answered within a deadline: by what happened, or by one clear error.
+//!
+//! # A message's way through here
+//!
+//! ```text
+//! socket -> connection -> sending -> calls (SendBatch)            the sender's reply
+//! GatewayService.Push -> push -> sessions -> mailbox -> session
+//!     -> delivery (next? known? behind?) -> connection -> socket  the receiver's MSG line
+//! kernel, or ACK -> window -> cursors -> calls (AdvanceCursors)
+//! ```
+//!
+//! # Where things are
+//!
+//! | module | holds |
+//! |---|---|
+//! | `start`, `config` | the wiring, and every bound by its name |
+//! | `server` | the listener: who gets in, how all end |
+//! | `connection` | one connection: socket, protocol and session in one task |
+//! | `session` | one log-in: decides what to ask for and what to show; does nothing itself |
+//! | `delivery` | pure: positions, and so what becomes of each entry |
+//! | `sync` | pure: when heads are compared, page by page |
+//! | `sending` | pure: the order of a session's own messages |
+//! | `window`, `cursors`, `tick` | pure: what has arrived, what is written of it, and when |
+//! | `kernel` | how much of what was written the peer has not acknowledged |
+//! | `calls`, `commands`, `log_in` | the calls to services, and the replies that come of them |
+//! | `push`, `mailbox`, `pushed`, `sessions` | what im-presence brings, and to whom |
+//! | `renew` | routes kept alive; what was missed is noticed |
+//!
+//! All but `kernel` is safe code, and that has one call in it.
+
+#![deny(unsafe_code)]
+
+mod calls;
+mod commands;
+mod config;
+mod connection;
+mod cursors;
+mod delivery;
+mod gateway;
+mod kernel;
+mod log_in;
+mod mailbox;
+mod push;
+mod pushed;
+mod renew;
+mod sending;
+mod server;
+mod session;
+mod sessions;
+mod start;
+mod sync;
+mod tick;
+mod walk;
+mod window;
+
+pub use config::{
+    CallsConfig, ClosingConfig, Config, RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
+};
+pub use start::{StartError, start};

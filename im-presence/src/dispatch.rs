@@ -41,7 +41,7 @@ impl<R: Routes, Q: Queue> Dispatcher<R, Q> {
         resync: bool,
     ) -> Result<(), RoutesError> {
         let span = tracing::debug_span!(
-            target: "walk",
+            target: im_common::WALK,
             "presence.dispatch",
             msg_ids = %MsgIds(&deliveries),
         );

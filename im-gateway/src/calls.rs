@@ -1,0 +1,200 @@
+//! Carries out what sessions want from the services.
+
+use std::time::Duration;
+
+use im_wire::text::failure;
+use mpim_proto::{
+    AdvanceCursorsReq, BindRouteReq, FetchRangeReq, GetPositionsReq, ListBehindReq, SendBatchReq,
+    SendOutcome, send_batch_req,
+};
+use mprpc::{Code, Context, Status};
+use tracing::Instrument as _;
+
+use crate::config::ms;
+use crate::cursors::Moves;
+use crate::gateway::Gateway;
+use crate::sending::{Batch, Target};
+use crate::session::{Answer, Call, Failed};
+use crate::sessions::{DEVICE, Handle};
+use crate::walk;
+
+/// Conversations on one page of a comparison of heads.
+const BEHIND_PAGE: i32 = 200;
+/// Cursors in one `AdvanceCursors`.
+const MOVES_MAX: usize = 4_096;
+/// Between two tries of a send, at first and at most.
+const SEND_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// Carries out one call of a session of `user_id`.
+pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -> Answer {
+    let user_id = session.user_id;
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    match call {
+        Call::Send(Batch {
+            target,
+            slots,
+            messages,
+        }) => {
+            let request = SendBatchReq {
+                from: user_id,
+                to: Some(match target {
+                    Target::User(to) => send_batch_req::To::ToUser(to),
+                    Target::Group(to) => send_batch_req::To::ToGroup(to),
+                }),
+                messages,
+            };
+            let hop = walk::hop!("gateway.send");
+            let outcome = send(gateway, request).instrument(hop).await;
+            Answer::Sent {
+                target,
+                slots,
+                outcome,
+            }
+        }
+        Call::Locate(asked) => {
+            let request = GetPositionsReq {
+                user_id,
+                device: DEVICE.to_owned(),
+                conv_ids: asked.iter().map(ToString::to_string).collect(),
+            };
+            let _place = gateway.fetches.acquire().await;
+            let answer = gateway.services.message.get_positions(&cx, request).await;
+            let positions = answer.map(|answer| answer.positions);
+            Answer::Located {
+                asked,
+                positions: noted("GetPositions", positions),
+            }
+        }
+        Call::Fetch { conv_id, after_seq } => {
+            let request = FetchRangeReq {
+                user_id,
+                conv_id: conv_id.to_string(),
+                after_seq,
+                limit: gateway.config.session.page_messages,
+            };
+            let _place = gateway.fetches.acquire().await;
+            let page = gateway.services.message.fetch_range(&cx, request).await;
+            Answer::Fetched {
+                conv_id,
+                page: noted("FetchRange", page),
+            }
+        }
+        Call::ListBehind { after } => {
+            let request = ListBehindReq {
+                user_id,
+                device: DEVICE.to_owned(),
+                after_conv_id: after,
+                limit: BEHIND_PAGE,
+            };
+            let _place = gateway.fetches.acquire().await;
+            let page = gateway.services.message.list_behind(&cx, request).await;
+            Answer::Listed(noted("ListBehind", page))
+        }
+        Call::AdvanceCursors(moves) => {
+            Answer::Advanced(advance_cursors(gateway, &cx, user_id, moves).await)
+        }
+        Call::Bind => Answer::Bound(noted("BindRoute", bind(gateway, &cx, session).await)),
+    }
+}
+
+/// Binds the session's route. When it returns, a session that had it was closed.
+pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> Result<(), Status> {
+    let identity = gateway.identity.clone();
+    let request = BindRouteReq {
+        user_id: session.user_id,
+        gateway_id: identity.gateway_id,
+        device: DEVICE.to_owned(),
+        gateway_addr: identity.addr,
+        boot_id: identity.boot_id,
+        session_id: session.session_id.clone(),
+    };
+    let answer = gateway.services.presence.bind_route(cx, request).await?;
+    match answer.result {
+        Some(result) if !result.is_ok() => Err(Status::unavailable(result.msg)),
+        _ => {
+            session.set_bound();
+            Ok(())
+        }
+    }
+}
+
+/// Tells im-message what a device has.
+pub(crate) async fn advance_cursors(
+    gateway: &Gateway,
+    cx: &Context,
+    user_id: i64,
+    moves: Moves,
+) -> Result<(), Failed> {
+    let hop = walk::hop!("gateway.cursor");
+    walk::record(&hop, moves.msg_ids.into_iter());
+    let advance = async {
+        for moves in moves.moves.chunks(MOVES_MAX) {
+            let (device, moves) = (DEVICE.to_owned(), moves.to_vec());
+            let request = AdvanceCursorsReq {
+                user_id,
+                device,
+                moves,
+            };
+            let answer = gateway.services.message.advance_cursors(cx, request).await;
+            noted("AdvanceCursors", answer)?;
+        }
+        Ok(())
+    };
+    advance.instrument(hop).await
+}
+
+/// Sends a batch, again if need be: the ids of its messages make that safe. An error is what the
+/// client is told; then it is unknown whether the messages were stored.
+async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcome>, &'static str> {
+    let calls = &gateway.config.calls;
+    let cx = Context::with_timeout(ms(calls.send_timeout_ms));
+    let mut pause = SEND_PAUSE.0;
+    loop {
+        let tried = cx.capped(ms(calls.send_try_ms));
+        let status = match gateway
+            .services
+            .message
+            .send_batch(&tried, request.clone())
+            .await
+        {
+            Ok(answer) => {
+                let refused = answer.result.filter(|result| !result.is_ok());
+                if let Some(result) = refused {
+                    let outcome = SendOutcome {
+                        result: Some(result),
+                        ..SendOutcome::default()
+                    };
+                    return Ok(vec![outcome; request.messages.len()]);
+                }
+                let msg_ids = answer.outcomes.iter().map(|outcome| outcome.msg_id);
+                walk::record(
+                    &tracing::Span::current(),
+                    msg_ids.filter(|msg_id| *msg_id > 0),
+                );
+                return Ok(answer.outcomes);
+            }
+            Err(status) => status,
+        };
+        let again = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded);
+        if !again || cx.remaining() <= pause {
+            tracing::warn!(%status, "a send failed");
+            let overloaded = status.code() == Code::ResourceExhausted;
+            return Err(if overloaded {
+                failure::SLOW_DOWN
+            } else {
+                failure::UNAVAILABLE
+            });
+        }
+        tracing::debug!(%status, "a send is tried again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(SEND_PAUSE.1);
+    }
+}
+
+/// Logs a failure; what is to be done about it does not depend on what it was.
+fn noted<T>(operation: &'static str, outcome: Result<T, Status>) -> Result<T, Failed> {
+    outcome.map_err(|status| {
+        tracing::warn!(operation, %status, "a session could not get what it needs");
+        Failed
+    })
+}

@@ -1,0 +1,189 @@
+//! Commands that are one question to a service: the question, and the answer in the protocol's
+//! words. The user is always the session's.
+
+use std::borrow::Cow;
+
+use im_wire::text::{Command, Hist, Peer, Reply, failure};
+use mpim_proto::{
+    AddFriendReq, CreateGroupReq, Entry, EntryKind, FetchRangeReq, GetFriendsReq,
+    GetGroupMembersReq, GetUserGroupsReq, JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
+};
+use mprpc::{Context, Status};
+
+use crate::config::ms;
+use crate::gateway::Gateway;
+use crate::pushed;
+
+/// Carries out `command` for `user_id`, within the time that a command may take.
+pub(crate) async fn answer(gateway: &Gateway, user_id: i64, command: Command) -> Reply {
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let name = command.name();
+    match ask(gateway, &cx, user_id, command).await {
+        Ok(reply) => reply,
+        Err(status) => unavailable(name, &status),
+    }
+}
+
+/// The one error that a client sees of a service that does not do its work.
+pub(crate) fn unavailable(command: &'static str, status: &Status) -> Reply {
+    tracing::warn!(command, %status, "a command failed");
+    Reply::err(failure::UNAVAILABLE)
+}
+
+/// What a service refused, in its words; a failure of its own is none of the client's business.
+pub(crate) fn refusal(result: Option<mpim_proto::Result>) -> Option<Reply> {
+    match result {
+        Some(result) if result.is_ok() => None,
+        Some(result) if result.code() != mpim_proto::Code::Internal => Some(Reply::err(result.msg)),
+        _ => Some(Reply::err(failure::UNAVAILABLE)),
+    }
+}
+
+async fn ask(
+    gateway: &Gateway,
+    cx: &Context,
+    user_id: i64,
+    command: Command,
+) -> Result<Reply, Status> {
+    let (users, groups) = (&gateway.services.user, &gateway.services.group);
+    Ok(match command {
+        Command::AddFriend { friend_id } => {
+            let request = AddFriendReq {
+                user_id,
+                friend_id,
+                message: String::new(),
+            };
+            let answer = users.add_friend(cx, request).await?;
+            refusal(answer.result).unwrap_or(Reply::FriendAdded)
+        }
+        Command::RemoveFriend { friend_id } => {
+            let answer = users
+                .remove_friend(cx, RemoveFriendReq { user_id, friend_id })
+                .await?;
+            refusal(answer.result).unwrap_or(Reply::FriendRemoved)
+        }
+        Command::GetFriends => {
+            let answer = users.get_friends(cx, GetFriendsReq { user_id }).await?;
+            refusal(answer.result).unwrap_or(Reply::Friends(answer.friend_ids))
+        }
+        Command::CreateGroup { name, description } => {
+            let request = CreateGroupReq {
+                creator_id: user_id,
+                group_name: name,
+                description,
+            };
+            let answer = groups.create_group(cx, request).await?;
+            refusal(answer.result).unwrap_or(Reply::GroupId(answer.group_id))
+        }
+        Command::JoinGroup { group_id } => {
+            let answer = groups
+                .join_group(cx, JoinGroupReq { user_id, group_id })
+                .await?;
+            refusal(answer.result).unwrap_or(Reply::JoinedGroup)
+        }
+        Command::LeaveGroup { group_id } => {
+            let answer = groups
+                .leave_group(cx, LeaveGroupReq { user_id, group_id })
+                .await?;
+            refusal(answer.result).unwrap_or(Reply::LeftGroup)
+        }
+        Command::Members { group_id } => {
+            let answer = groups
+                .get_group_members(cx, GetGroupMembersReq { group_id })
+                .await?;
+            // Who is in a group is for its members to know.
+            let member = answer.member_ids.contains(&user_id);
+            let members = || {
+                if member {
+                    Reply::Members(answer.member_ids)
+                } else {
+                    Reply::err(failure::NOT_A_MEMBER)
+                }
+            };
+            refusal(answer.result).unwrap_or_else(members)
+        }
+        Command::Groups => {
+            let answer = groups
+                .get_user_groups(cx, GetUserGroupsReq { user_id })
+                .await?;
+            refusal(answer.result).unwrap_or(Reply::Groups(answer.group_ids))
+        }
+        Command::History {
+            peer,
+            after_seq,
+            limit,
+        } => history(gateway, cx, user_id, peer, after_seq, limit).await?,
+        Command::Help => Reply::Help,
+        Command::Ping => Reply::Pong,
+        Command::WhoAmI => Reply::Uid(user_id),
+        Command::Register { .. }
+        | Command::Login { .. }
+        | Command::Logout
+        | Command::Send { .. }
+        | Command::SendGroup { .. }
+        | Command::Pull
+        | Command::Ack { .. } => {
+            return Err(Status::internal(
+                "a command of the session itself was asked elsewhere",
+            ));
+        }
+    })
+}
+
+/// The messages after `after_seq`, page by page, up to `limit` of them. Other entries are passed
+/// over and do not count.
+async fn history(
+    gateway: &Gateway,
+    cx: &Context,
+    user_id: i64,
+    peer: Peer,
+    after_seq: i64,
+    limit: u32,
+) -> Result<Reply, Status> {
+    let session = &gateway.config.session;
+    if limit > session.history_messages_max {
+        return Ok(Reply::err(failure::BAD_RANGE));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let conv_id = match peer {
+        Peer::User(other) => pushed::pair(user_id, other),
+        Peer::Group(group_id) => pushed::group(group_id),
+    };
+    let mut messages: Vec<Hist<'static>> = Vec::new();
+    let mut after_seq = after_seq;
+    loop {
+        let request = FetchRangeReq {
+            user_id,
+            conv_id: conv_id.clone(),
+            after_seq,
+            limit: session
+                .page_messages
+                .min(i32::try_from(limit).unwrap_or(i32::MAX)),
+        };
+        let page = gateway.services.message.fetch_range(cx, request).await?;
+        if let Some(refused) = refusal(page.result) {
+            return Ok(refused);
+        }
+        let texts = page
+            .entries
+            .into_iter()
+            .filter(|entry| entry.kind() == EntryKind::Text);
+        messages.extend(texts.map(hist));
+        let at_end = page.complete_to >= page.head || page.complete_to <= after_seq;
+        if at_end || messages.len() >= limit {
+            messages.truncate(limit);
+            return Ok(Reply::History(messages));
+        }
+        after_seq = page.complete_to;
+    }
+}
+
+fn hist(entry: Entry) -> Hist<'static> {
+    Hist {
+        seq: entry.seq,
+        msg_id: entry.msg_id,
+        from: entry.from,
+        ts_ms: entry.ts_ms,
+        text: Cow::Owned(entry.text),
+    }
+}

@@ -1,0 +1,411 @@
+//! The configuration of im-gateway. `conf/static/im-gateway.toml` explains each key.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use im_common::{RpcConfig, Target, Validate};
+use im_wire::text::TextLimits;
+use serde::{Deserialize, Serialize};
+
+use crate::window::WindowLimits;
+
+/// Everything that can be configured; the defaults are generous, for one machine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Config {
+    /// The name that `QueryRoute` answers for users who are connected here; empty: the address of
+    /// the mprpc port.
+    pub gateway_id: String,
+    /// Where im-presence reaches this gateway.
+    pub rpc: RpcConfig,
+    /// The services that the gateway calls.
+    pub targets: TargetsConfig,
+    /// Connections that speak text lines.
+    pub text: TextConfig,
+    /// What one session may do, and have on its way.
+    pub session: SessionConfig,
+    /// How long the gateway waits for the services.
+    pub calls: CallsConfig,
+    /// The gateway's side of the routes.
+    pub routes: RoutesConfig,
+    /// How the gateway ends.
+    pub closing: ClosingConfig,
+}
+
+/// The services that the gateway calls.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TargetsConfig {
+    /// im-user.
+    pub user: Target,
+    /// im-message.
+    pub message: Target,
+    /// im-presence.
+    pub presence: Target,
+    /// im-group.
+    pub group: Target,
+}
+
+/// Connections that speak text lines.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TextConfig {
+    /// Where they come in.
+    pub listen: SocketAddr,
+    /// How many; one more is told `closing server full`.
+    pub connections_max: usize,
+    /// The longest line, its end not counted.
+    pub line_bytes_max: usize,
+    /// Commands of one connection that may wait for their replies; then it is not read from.
+    pub in_flight_max: usize,
+    /// Replies that a client has not taken, in bytes; above it no further command is begun.
+    pub output_bytes_max: usize,
+    /// How long a connection may last without being logged in.
+    pub login_timeout_ms: u32,
+    /// After how long without traffic TCP asks whether the client is still there.
+    pub keepalive_ms: u32,
+}
+
+/// What one session may do, and have on its way.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SessionConfig {
+    /// Messages a second that it may send; more are answered `slow down`.
+    pub messages_per_s: u32,
+    /// Messages in one `SendBatch`, at most what im-message takes.
+    pub batch_messages_max: usize,
+    /// Pushed messages that the client has not acknowledged.
+    pub window_messages_max: usize,
+    /// Their bytes, and those of replies, that the client's kernel has not acknowledged.
+    pub window_bytes_max: u64,
+    /// For how long a client may take nothing although something waits for it; then it is closed.
+    pub stalled_ms: u32,
+    /// Pushes that wait for the session; while they are more, only their seqs are kept.
+    pub mailbox_max: usize,
+    /// Conversations whose position is kept in memory before idle ones are forgotten.
+    pub conversations_max: usize,
+    /// Messages in one fetch.
+    pub page_messages: i32,
+    /// Fetches of one session under way.
+    pub fetches_max: usize,
+    /// How often cursors are written.
+    pub cursor_interval_ms: u32,
+    /// Messages in one `HISTORY`; more are answered `bad range`.
+    pub history_messages_max: u32,
+}
+
+/// How long the gateway waits for the services.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CallsConfig {
+    /// For a command other than a send, all of its calls together.
+    pub timeout_ms: u32,
+    /// For a send with all of its retries.
+    pub send_timeout_ms: u32,
+    /// For one try of a send.
+    pub send_try_ms: u32,
+    /// For handing over the cursors of a session that ends.
+    pub hand_over_ms: u32,
+    /// Before what a session needs is asked for again after a failure, at most (it varies).
+    pub retry_ms: u32,
+    /// Log-ins under way, of all connections; others wait.
+    pub logins_max: usize,
+    /// Fetches under way, of all sessions; others wait.
+    pub fetches_max: usize,
+}
+
+/// The gateway's side of the routes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RoutesConfig {
+    /// How often they are renewed.
+    pub renew_interval_ms: u32,
+    /// Routes in one renewal.
+    pub renew_batch_max: usize,
+    /// Over how long the sessions of a gateway that has missed something spread their syncs.
+    pub sync_spread_ms: u32,
+}
+
+/// How the gateway ends.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ClosingConfig {
+    /// How long commands that are being worked on may take at a shutdown.
+    pub drain_ms: u32,
+    /// How long a connection may take to read its last line.
+    pub linger_ms: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            gateway_id: String::new(),
+            rpc: RpcConfig::on_loopback(8014),
+            targets: TargetsConfig::default(),
+            text: TextConfig::default(),
+            session: SessionConfig::default(),
+            calls: CallsConfig::default(),
+            routes: RoutesConfig::default(),
+            closing: ClosingConfig::default(),
+        }
+    }
+}
+
+impl Default for TargetsConfig {
+    fn default() -> Self {
+        Self {
+            user: Target::on_loopback(8010),
+            message: Target::on_loopback(8011),
+            presence: Target::on_loopback(8012),
+            group: Target::on_loopback(8013),
+        }
+    }
+}
+
+impl Default for TextConfig {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 6000).into(),
+            connections_max: 10_000,
+            line_bytes_max: 8 << 10,
+            in_flight_max: 1_024,
+            output_bytes_max: 64 << 10,
+            login_timeout_ms: 60_000,
+            keepalive_ms: 60_000,
+        }
+    }
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            messages_per_s: 20_000,
+            batch_messages_max: 256,
+            window_messages_max: 4_096,
+            window_bytes_max: 1 << 20,
+            stalled_ms: 30_000,
+            mailbox_max: 1_024,
+            conversations_max: 4_096,
+            page_messages: 256,
+            fetches_max: 4,
+            cursor_interval_ms: 200,
+            history_messages_max: 1_000,
+        }
+    }
+}
+
+impl Default for CallsConfig {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 5_000,
+            send_timeout_ms: 5_000,
+            send_try_ms: 2_000,
+            // im-presence waits a second for a session that it fences.
+            hand_over_ms: 800,
+            retry_ms: 1_000,
+            logins_max: 200,
+            fetches_max: 256,
+        }
+    }
+}
+
+impl Default for RoutesConfig {
+    fn default() -> Self {
+        Self {
+            renew_interval_ms: 1_000,
+            renew_batch_max: 5_000,
+            sync_spread_ms: 1_000,
+        }
+    }
+}
+
+impl Default for ClosingConfig {
+    fn default() -> Self {
+        Self {
+            drain_ms: 2_000,
+            linger_ms: 500,
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut within = |key: &str, value: u64, min: u64, max: u64| {
+            if value < min || value > max {
+                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
+            }
+        };
+        let text = &self.text;
+        within(
+            "text.connections_max",
+            text.connections_max as u64,
+            1,
+            10_000_000,
+        );
+        within(
+            "text.line_bytes_max",
+            text.line_bytes_max as u64,
+            64,
+            1 << 20,
+        );
+        within("text.in_flight_max", text.in_flight_max as u64, 1, 1 << 16);
+        within(
+            "text.output_bytes_max",
+            text.output_bytes_max as u64,
+            1 << 10,
+            64 << 20,
+        );
+        within(
+            "text.login_timeout_ms",
+            text.login_timeout_ms.into(),
+            100,
+            86_400_000,
+        );
+        within(
+            "text.keepalive_ms",
+            text.keepalive_ms.into(),
+            1_000,
+            86_400_000,
+        );
+        let session = &self.session;
+        within(
+            "session.messages_per_s",
+            session.messages_per_s.into(),
+            1,
+            10_000_000,
+        );
+        within(
+            "session.batch_messages_max",
+            session.batch_messages_max as u64,
+            1,
+            256,
+        );
+        within(
+            "session.window_messages_max",
+            session.window_messages_max as u64,
+            1,
+            1 << 20,
+        );
+        within(
+            "session.window_bytes_max",
+            session.window_bytes_max,
+            1 << 10,
+            1 << 30,
+        );
+        within(
+            "session.stalled_ms",
+            session.stalled_ms.into(),
+            100,
+            86_400_000,
+        );
+        within(
+            "session.mailbox_max",
+            session.mailbox_max as u64,
+            1,
+            1 << 20,
+        );
+        within(
+            "session.conversations_max",
+            session.conversations_max as u64,
+            16,
+            1 << 20,
+        );
+        let page_messages = u64::try_from(session.page_messages).unwrap_or(0);
+        within("session.page_messages", page_messages, 1, 1_000);
+        within("session.fetches_max", session.fetches_max as u64, 1, 64);
+        within(
+            "session.cursor_interval_ms",
+            session.cursor_interval_ms.into(),
+            1,
+            60_000,
+        );
+        within(
+            "session.history_messages_max",
+            session.history_messages_max.into(),
+            1,
+            10_000,
+        );
+        let calls = &self.calls;
+        within("calls.timeout_ms", calls.timeout_ms.into(), 10, 600_000);
+        within(
+            "calls.send_timeout_ms",
+            calls.send_timeout_ms.into(),
+            10,
+            600_000,
+        );
+        within("calls.send_try_ms", calls.send_try_ms.into(), 10, 600_000);
+        within("calls.hand_over_ms", calls.hand_over_ms.into(), 1, 10_000);
+        within("calls.retry_ms", calls.retry_ms.into(), 1, 600_000);
+        within("calls.logins_max", calls.logins_max as u64, 1, 1 << 20);
+        within("calls.fetches_max", calls.fetches_max as u64, 1, 1 << 20);
+        let routes = &self.routes;
+        within(
+            "routes.renew_interval_ms",
+            routes.renew_interval_ms.into(),
+            10,
+            60_000,
+        );
+        within(
+            "routes.renew_batch_max",
+            routes.renew_batch_max as u64,
+            1,
+            50_000,
+        );
+        within(
+            "routes.sync_spread_ms",
+            routes.sync_spread_ms.into(),
+            0,
+            600_000,
+        );
+        within("closing.drain_ms", self.closing.drain_ms.into(), 0, 60_000);
+        within(
+            "closing.linger_ms",
+            self.closing.linger_ms.into(),
+            0,
+            10_000,
+        );
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+/// Milliseconds of the configuration.
+pub(crate) fn ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+impl TextConfig {
+    pub(crate) fn limits(&self) -> TextLimits {
+        TextLimits {
+            line_bytes_max: self.line_bytes_max,
+            in_flight_max: self.in_flight_max,
+            output_bytes_max: self.output_bytes_max,
+        }
+    }
+}
+
+impl SessionConfig {
+    pub(crate) fn window(&self) -> WindowLimits {
+        WindowLimits {
+            messages_max: self.window_messages_max,
+            bytes_max: self.window_bytes_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_what_would_be_right() {
+        let mut config = Config::default();
+        config.text.line_bytes_max = 0;
+        config.session.page_messages = -1;
+        assert_eq!(
+            config.validate().unwrap_err(),
+            [
+                "text.line_bytes_max: must be 64..=1048576, is 0",
+                "session.page_messages: must be 1..=1000, is 0"
+            ]
+        );
+    }
+}

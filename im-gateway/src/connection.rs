@@ -1,0 +1,320 @@
+//! One connection: the socket on one side, the protocol's state machine and a session on the other.
+//!
+//! One task does everything for it, in one loop: read, take what was left in the mailbox, work on
+//! commands, write, then wait for whatever comes first. Calls to services run within the task, so
+//! they end with it.
+
+mod commands;
+mod ending;
+mod socket;
+
+pub(crate) use ending::linger;
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use im_wire::text::{Reply, ServerConnection, Slot};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::calls;
+use crate::config::ms;
+use crate::gateway::Gateway;
+use crate::log_in::Proved;
+use crate::session::{Answer, Client, Session};
+use crate::sessions::Registration;
+use crate::tick::{Progress, Tick};
+
+/// How a connection is woken, and told to end.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    wake: Arc<Notify>,
+    shutdown: OnceLock<&'static str>,
+}
+
+impl Control {
+    /// Lets the connection finish what it works on, and end for this reason.
+    pub(crate) fn shut_down(&self, reason: &'static str) {
+        let _ = self.shutdown.set(reason);
+        self.wake.notify_one();
+    }
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    /// The client has said all it wanted to say, and got its replies.
+    Eof,
+    /// The connection broke. What the client's kernel had acknowledged it may have thrown away.
+    Broken,
+    /// We close it, for this reason.
+    Closing(String),
+}
+
+/// Something that a connection waited for has come to its end.
+enum Done {
+    /// A call of the session with this number.
+    Answer {
+        session: u64,
+        answer: Answer,
+    },
+    Replied {
+        slot: Slot,
+        reply: Reply,
+    },
+    Proved {
+        slot: Slot,
+        outcome: Result<Proved, Reply>,
+    },
+    Bound {
+        slot: Slot,
+        outcome: Result<(Registration, String), Reply>,
+    },
+    Revoked {
+        slot: Slot,
+        outcome: Result<(), Reply>,
+    },
+    LoggedOut {
+        slot: Slot,
+    },
+}
+
+type Work = FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>;
+
+/// See the module.
+pub(crate) struct Connection {
+    gateway: Arc<Gateway>,
+    control: Arc<Control>,
+    stream: TcpStream,
+    wire: ServerConnection,
+    work: Work,
+    session: Option<Box<Session>>,
+    /// Sessions that this connection has had; answers to a former one's calls are dropped.
+    sessions: u64,
+    /// Bytes of the output that the kernel took.
+    written: u64,
+    /// Of those, what the peer's kernel is known to have.
+    peer_has: u64,
+    input_ended: bool,
+    /// The time to be logged in, for as long as there is no session.
+    login_by: Instant,
+    tick: Tick,
+    /// Told to end: when, at the latest.
+    drain_by: Option<Instant>,
+}
+
+impl Connection {
+    pub(crate) fn new(gateway: Arc<Gateway>, control: Arc<Control>, stream: TcpStream) -> Self {
+        let login_by = Instant::now() + ms(gateway.config.text.login_timeout_ms);
+        let tick = Tick::new(ms(gateway.config.session.cursor_interval_ms));
+        Self {
+            wire: ServerConnection::new(gateway.config.text.limits()),
+            gateway,
+            control,
+            stream,
+            work: Work::new(),
+            session: None,
+            sessions: 0,
+            written: 0,
+            peer_has: 0,
+            input_ended: false,
+            login_by,
+            tick,
+            drain_by: None,
+        }
+    }
+
+    /// Serves the client until it goes or has to go.
+    pub(crate) async fn run(mut self) {
+        self.wire.welcome();
+        let end = self.serve().await;
+        self.finish(end).await;
+    }
+
+    async fn serve(&mut self) -> End {
+        loop {
+            // However much there is to do: others have their turn, too.
+            tokio::task::coop::consume_budget().await;
+            if let Err(end) = self.turn() {
+                return end;
+            }
+            let interest = self.interest();
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
+                () = self.control.wake.notified() => {}
+                // Errors show when the socket is read or written.
+                _ = self.stream.ready(interest.unwrap_or(Interest::ERROR)), if interest.is_some() => {}
+                () = tokio::time::sleep_until(deadline.unwrap_or(self.login_by)),
+                    if deadline.is_some() => {}
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting.
+    fn turn(&mut self) -> Result<(), End> {
+        self.read()?;
+        while let Some(Some(done)) = self.work.next().now_or_never() {
+            self.done(done);
+        }
+        let now = Instant::now();
+        self.look(now)?;
+        // Room in the output lets commands go on, and they fill it again.
+        loop {
+            self.take_mail(now)?;
+            self.take_commands(now);
+            self.want_calls(now);
+            if !self.write()? {
+                break;
+            }
+        }
+        self.over(now)?;
+        self.want_tick(now);
+        Ok(())
+    }
+
+    /// Looks at how far the client is, when that is due or everything waits for it.
+    fn look(&mut self, now: Instant) -> Result<(), End> {
+        let due = self.tick.at().is_some_and(|at| at <= now);
+        if !due && !self.with_session(now, |session, client| session.is_crowded(client)) {
+            return Ok(());
+        }
+        self.observe();
+        if !due {
+            return Ok(());
+        }
+        let blocked = self.with_session(now, |session, client| session.is_blocked(client));
+        let acknowledged = self
+            .session
+            .as_ref()
+            .map_or(0, |session| session.acknowledged());
+        let found = Progress {
+            peer_has: self.peer_has,
+            acknowledged,
+        };
+        let waiting = blocked || self.wire.output_end() > self.peer_has;
+        let due = self.tick.tick(now, found, waiting);
+        if due.stalled >= ms(self.gateway.config.session.stalled_ms) {
+            return Err(End::Closing("not reading".to_owned()));
+        }
+        if let Some(session) = &mut self.session {
+            session.tick(self.peer_has, due.write);
+        }
+        Ok(())
+    }
+
+    fn want_tick(&mut self, now: Instant) {
+        let crowded = self.with_session(now, |session, client| session.is_crowded(client));
+        let session = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.wants_tick());
+        if crowded || session || self.wire.output_end() > self.peer_has {
+            self.tick.want(now, crowded);
+        }
+    }
+
+    /// Whether it is over.
+    fn over(&mut self, now: Instant) -> Result<(), End> {
+        if let Some(reason) = self.control.shutdown.get() {
+            let drain = ms(self.gateway.config.closing.drain_ms);
+            let drain_by = *self.drain_by.get_or_insert(now + drain);
+            if self.wire.in_flight() == 0 || drain_by <= now {
+                return Err(End::Closing((*reason).to_owned()));
+            }
+        }
+        let idle = self.wire.in_flight() == 0;
+        if self.input_ended && idle && self.wire.output().is_empty() {
+            return Err(End::Eof);
+        }
+        if self.session.is_none() && idle && self.login_by <= now {
+            return Err(End::Closing("login timeout".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What the socket is waited for.
+    fn interest(&self) -> Option<Interest> {
+        let read = self.wants_input().then_some(Interest::READABLE);
+        let write = (!self.wire.output().is_empty()).then_some(Interest::WRITABLE);
+        match (read, write) {
+            (Some(read), Some(write)) => Some(read | write),
+            (read, write) => read.or(write),
+        }
+    }
+
+    /// When something is due although nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        let session = match &self.session {
+            Some(session) => session.due_at(Instant::now()),
+            // A command under way ends by itself, and then this is looked at again.
+            None => (self.wire.in_flight() == 0).then_some(self.login_by),
+        };
+        [self.tick.at(), session, self.drain_by]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn take_mail(&mut self, now: Instant) -> Result<(), End> {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        let Some(mut post) = session.registration().handle().mailbox.empty() else {
+            return Ok(());
+        };
+        let close = post.close.take();
+        let mut client = Client {
+            wire: &mut self.wire,
+            peer_has: self.peer_has,
+            now,
+        };
+        session.receive(&mut client, post);
+        close.map_or(Ok(()), |reason| Err(End::Closing(reason)))
+    }
+
+    /// Starts what the session wants from the services.
+    fn want_calls(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let mut client = Client {
+            wire: &mut self.wire,
+            peer_has: self.peer_has,
+            now,
+        };
+        session.answer_pull(&mut client);
+        let number = self.sessions;
+        while let Some(call) = session.next_call(&client) {
+            let gateway = Arc::clone(&self.gateway);
+            let handle = Arc::clone(session.registration().handle());
+            self.work.push(Box::pin(async move {
+                let answer = calls::carry_out(&gateway, &handle, call).await;
+                Done::Answer {
+                    session: number,
+                    answer,
+                }
+            }));
+        }
+    }
+
+    fn with_session<R: Default>(
+        &mut self,
+        now: Instant,
+        with: impl FnOnce(&mut Session, &Client<'_>) -> R,
+    ) -> R {
+        let client = Client {
+            wire: &mut self.wire,
+            peer_has: self.peer_has,
+            now,
+        };
+        self.session
+            .as_mut()
+            .map_or_else(R::default, |session| with(session, &client))
+    }
+}

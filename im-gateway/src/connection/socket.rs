@@ -1,0 +1,75 @@
+//! Bytes in and out of the socket, and what became of them.
+
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::os::fd::AsFd as _;
+
+use super::{Connection, End};
+use crate::kernel;
+
+/// What one read takes at most. One buffer for each thread: a connection that waits has none.
+const READ_BYTES: usize = 16 << 10;
+
+thread_local! {
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+impl Connection {
+    pub(super) fn wants_input(&self) -> bool {
+        !self.input_ended && self.drain_by.is_none() && self.wire.wants_input()
+    }
+
+    /// Reads once, if there is something and the protocol wants it.
+    pub(super) fn read(&mut self) -> Result<(), End> {
+        if !self.wants_input() {
+            return Ok(());
+        }
+        let read = READ.with_borrow_mut(|buffer| {
+            let read = self.stream.try_read(buffer);
+            if let Ok(bytes) = read {
+                self.wire.receive(&buffer[..bytes]);
+            }
+            read
+        });
+        match read {
+            Ok(0) => {
+                // Whatever the client has got it had acknowledged by now; a later reset says nothing
+                // about it any more.
+                self.observe();
+                self.input_ended = true;
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => harmless(&error).then_some(()).ok_or(End::Broken),
+        }
+    }
+
+    /// Writes as much as the kernel takes; answers whether that was anything.
+    pub(super) fn write(&mut self) -> Result<bool, End> {
+        let mut wrote = false;
+        while !self.wire.output().is_empty() {
+            match self.stream.try_write(self.wire.output()) {
+                Ok(0) => return Err(End::Broken),
+                Ok(bytes) => {
+                    self.wire.consume_output(bytes);
+                    self.written += bytes as u64;
+                    wrote = true;
+                }
+                Err(error) if harmless(&error) => break,
+                Err(_) => return Err(End::Broken),
+            }
+        }
+        Ok(wrote)
+    }
+
+    /// Asks the kernel how far the client is. Without an answer, it stays where it was.
+    pub(super) fn observe(&mut self) {
+        if let Ok(bytes) = kernel::unacknowledged_bytes(self.stream.as_fd()) {
+            self.peer_has = self.peer_has.max(self.written.saturating_sub(bytes));
+        }
+    }
+}
+
+fn harmless(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}

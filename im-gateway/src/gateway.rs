@@ -1,0 +1,60 @@
+//! What all connections of this gateway share.
+
+use std::sync::Arc;
+
+use mpim_proto::{group_service, message_service, presence_service, user_service};
+use tokio::sync::Semaphore;
+
+use crate::config::{Config, SessionConfig};
+use crate::sessions::Sessions;
+
+/// The services that the gateway calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) user: user_service::Client,
+    pub(crate) message: message_service::Client,
+    pub(crate) presence: presence_service::Client,
+    pub(crate) group: group_service::Client,
+}
+
+/// What im-presence knows this gateway by.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) gateway_id: String,
+    /// `host:port` of the mprpc port.
+    pub(crate) addr: String,
+    /// Made anew at each start.
+    pub(crate) boot_id: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) config: Config,
+    /// `config.session`, which each session keeps.
+    pub(crate) session_config: Arc<SessionConfig>,
+    pub(crate) identity: Identity,
+    pub(crate) services: Services,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) logins: Semaphore,
+    pub(crate) fetches: Semaphore,
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        config: Config,
+        identity: Identity,
+        services: Services,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        Self {
+            session_config: Arc::new(config.session.clone()),
+            identity,
+            services,
+            sessions,
+            logins: Semaphore::new(config.calls.logins_max),
+            fetches: Semaphore::new(config.calls.fetches_max),
+            config,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Logging in and out: the calls that begin and end a session.
+
+use im_wire::text::{Command, Reply, failure};
+use mpim_proto::{LoginReq, LogoutReq, RegisterReq, UnbindRouteReq};
+use mprpc::{Code, Context, Status};
+
+use crate::calls;
+use crate::commands::unavailable;
+use crate::config::ms;
+use crate::gateway::Gateway;
+use crate::session::Ending;
+use crate::sessions::{DEVICE, Registration};
+
+/// Somebody who has proved who they are.
+pub(crate) struct Proved {
+    pub(crate) user_id: i64,
+    pub(crate) token: String,
+}
+
+/// Asks im-user who the client of a `LOGIN` or `REGISTER` is. The error is the reply.
+pub(crate) async fn prove(gateway: &Gateway, command: Command) -> Result<Proved, Reply> {
+    let name = command.name();
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    // A storm of log-ins waits here, each as long as it may, and not in im-user.
+    let place = tokio::time::timeout_at(cx.deadline(), gateway.logins.acquire()).await;
+    let Ok(_place) = place else {
+        return Err(Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS));
+    };
+    let users = &gateway.services.user;
+    match command {
+        Command::Login { username, password } => {
+            let request = LoginReq {
+                username,
+                password: password.into_exposed(),
+            };
+            let answer = users
+                .login(&cx, request)
+                .await
+                .map_err(|status| busy(name, &status))?;
+            match answer.result {
+                Some(result) if result.is_ok() => Ok(Proved {
+                    user_id: answer.user_id,
+                    token: answer.token,
+                }),
+                Some(result) => Err(Reply::err(format!("auth {}", result.msg))),
+                None => Err(Reply::err(failure::UNAVAILABLE)),
+            }
+        }
+        Command::Register { username, password } => {
+            let request = RegisterReq {
+                username,
+                password: password.into_exposed(),
+            };
+            let answer = users
+                .register(&cx, request)
+                .await
+                .map_err(|status| busy(name, &status))?;
+            match crate::commands::refusal(answer.result) {
+                None => Ok(Proved {
+                    user_id: answer.user_id,
+                    token: answer.token,
+                }),
+                Some(refused) => Err(refused),
+            }
+        }
+        other => Err(unavailable(
+            other.name(),
+            &Status::internal("this proves nothing"),
+        )),
+    }
+}
+
+/// im-user bounds how many passwords it looks at.
+fn busy(command: &'static str, status: &Status) -> Reply {
+    match status.code() {
+        Code::ResourceExhausted => Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS),
+        _ => unavailable(command, status),
+    }
+}
+
+/// Binds the route of a session that has just been added. Without a route there is no session: it
+/// would get no pushes, and an older one of the user would not know that it is over.
+pub(crate) async fn bind(gateway: &Gateway, registration: &Registration) -> Result<(), Reply> {
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let bound = calls::bind(gateway, &cx, registration.handle()).await;
+    bound.map_err(|status| unavailable("LOGIN", &status))
+}
+
+/// Revokes a token.
+///
+/// # Errors
+/// The reply, if it is unknown whether the token still opens doors.
+pub(crate) async fn revoke(gateway: &Gateway, user_id: i64, token: String) -> Result<(), Reply> {
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let answer = gateway
+        .services
+        .user
+        .logout(&cx, LogoutReq { user_id, token })
+        .await;
+    // One that im-user refuses is of no use to anybody either.
+    answer
+        .map(drop)
+        .map_err(|status| unavailable("LOGOUT", &status))
+}
+
+/// Ends a session at the services: first its cursors, so that a successor does not show again what
+/// this one has shown, then its route. Both are tried once; what fails is made good by the route's
+/// lifetime, and by showing some messages again.
+pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
+    let Ending {
+        registration,
+        moves,
+    } = ending;
+    let handle = registration.handle();
+    let bound = ms(gateway.config.calls.hand_over_ms);
+    if !moves.moves.is_empty() {
+        let cx = Context::with_timeout(bound);
+        // A failure is logged there.
+        let _ = calls::advance_cursors(gateway, &cx, handle.user_id, moves).await;
+    }
+    registration.handed_over();
+    let request = UnbindRouteReq {
+        user_id: handle.user_id,
+        device: DEVICE.to_owned(),
+        boot_id: gateway.identity.boot_id.clone(),
+        session_id: handle.session_id.clone(),
+    };
+    let cx = Context::with_timeout(bound);
+    if let Err(status) = gateway.services.presence.unbind_route(&cx, request).await {
+        tracing::debug!(%status, "a route was not unbound: it will expire");
+    }
+}

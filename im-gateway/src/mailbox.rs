@@ -1,0 +1,201 @@
+//! What others leave for a session: pushes, and what it is told to do.
+//!
+//! Leaving something never waits, so a session that is slow holds up nobody. While the mailbox is
+//! full, only how far each conversation goes is kept; the session then fetches the rest.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use im_wire::text::PushLine;
+use tokio::sync::Notify;
+
+use crate::delivery::ConvId;
+use crate::pushed::Pushed;
+
+/// One thing to show.
+#[derive(Clone, Debug)]
+pub(crate) enum Mail {
+    /// An entry of a timeline.
+    Entry(Arc<Pushed>),
+    /// A message outside any timeline.
+    Direct(PushLine),
+}
+
+/// Everything that was left since the mailbox was last emptied.
+#[derive(Debug, Default)]
+pub(crate) struct Post {
+    pub(crate) mail: VecDeque<Mail>,
+    /// How far conversations go whose entries found no room.
+    pub(crate) heads: HashMap<ConvId, i64>,
+    /// All heads are to be compared, within this time.
+    pub(crate) sync_within: Option<Duration>,
+    /// The route is lost and must be bound again.
+    pub(crate) bind: bool,
+    /// The session is to end, for this reason.
+    pub(crate) close: Option<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    /// `None` once the session takes nothing any more.
+    post: Mutex<Option<Post>>,
+    max: usize,
+    wake: Arc<Notify>,
+}
+
+impl Mailbox {
+    /// For at most `max` pushes. Whoever is woken by `wake` empties it.
+    pub(crate) fn new(max: usize, wake: Arc<Notify>) -> Self {
+        Self {
+            post: Mutex::new(Some(Post::default())),
+            max,
+            wake,
+        }
+    }
+
+    /// Leaves an entry, or at least its seq. Answers whether there is a session to get it.
+    pub(crate) fn leave_entry(&self, entry: &Arc<Pushed>) -> bool {
+        self.change(|post| {
+            if post.mail.len() < self.max {
+                post.mail.push_back(Mail::Entry(Arc::clone(entry)));
+                return;
+            }
+            if let Some(head) = post.heads.get_mut(entry.conv_id()) {
+                *head = (*head).max(entry.seq());
+            } else if post.heads.len() < self.max {
+                post.heads.insert(Arc::clone(entry.conv_id()), entry.seq());
+            } else {
+                post.sync_within = Some(Duration::ZERO);
+            }
+        })
+        .is_some()
+    }
+
+    /// Leaves a message outside any timeline. Answers whether it will be shown: what finds no room
+    /// cannot be fetched.
+    pub(crate) fn leave_direct(&self, line: &PushLine) -> bool {
+        self.change(|post| {
+            let room = post.mail.len() < self.max;
+            if room {
+                post.mail.push_back(Mail::Direct(line.clone()));
+            }
+            room
+        })
+        .unwrap_or(false)
+    }
+
+    /// Pushes were missed: the session is to compare all heads, at some time within `spread`.
+    pub(crate) fn sync(&self, spread: Duration) {
+        self.change(|post| {
+            post.sync_within = Some(post.sync_within.unwrap_or(spread).min(spread));
+        });
+    }
+
+    /// The route is lost: the session is to bind it again, and then to sync.
+    pub(crate) fn bind(&self) {
+        self.change(|post| post.bind = true);
+    }
+
+    /// The session is to end.
+    pub(crate) fn close(&self, reason: &str) {
+        self.change(|post| {
+            post.close.get_or_insert_with(|| reason.to_owned());
+        });
+    }
+
+    /// Takes what was left; `None` if nothing was.
+    pub(crate) fn empty(&self) -> Option<Post> {
+        let mut post = self.lock();
+        let post = post.as_mut()?;
+        let anything = !post.mail.is_empty()
+            || !post.heads.is_empty()
+            || post.sync_within.is_some()
+            || post.bind
+            || post.close.is_some();
+        anything.then(|| std::mem::take(post))
+    }
+
+    /// Takes nothing any more.
+    pub(crate) fn shut(&self) {
+        *self.lock() = None;
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Post) -> R) -> Option<R> {
+        let changed = self.lock().as_mut().map(change);
+        if changed.is_some() {
+            self.wake.notify_one();
+        }
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Post>> {
+        // Each change is one insertion or assignment: a panic leaves nothing half done.
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mpim_proto::Entry;
+
+    use super::*;
+
+    fn entry(conv: usize, seq: i64) -> Arc<Pushed> {
+        Arc::new(Pushed::new(Entry {
+            conv_id: format!("c{conv}"),
+            seq,
+            ..Entry::default()
+        }))
+    }
+
+    fn mailbox(max: usize) -> Mailbox {
+        Mailbox::new(max, Arc::default())
+    }
+
+    #[test]
+    fn while_it_is_full_only_the_heads_are_kept() {
+        let mailbox = mailbox(2);
+        for seq in 1..=5 {
+            assert!(mailbox.leave_entry(&entry(0, seq)));
+        }
+        assert!(!mailbox.leave_direct(&crate::pushed::direct_line(&mpim_proto::C2cMsg::default())));
+        let post = mailbox.empty().unwrap();
+        assert_eq!(post.mail.len(), 2);
+        assert_eq!(post.heads, HashMap::from([("c0".into(), 5)]));
+        assert!(mailbox.empty().is_none());
+    }
+
+    #[test]
+    fn more_heads_than_the_bound_become_one_sync() {
+        let mailbox = mailbox(2);
+        for conv in 0..100 {
+            mailbox.leave_entry(&entry(conv, 1));
+        }
+        let post = mailbox.empty().unwrap();
+        assert_eq!((post.mail.len(), post.heads.len()), (2, 2));
+        assert_eq!(post.sync_within, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_most_urgent_sync_counts() {
+        let mailbox = mailbox(2);
+        for ms in [50, 10, 90] {
+            mailbox.sync(Duration::from_millis(ms));
+        }
+        assert_eq!(
+            mailbox.empty().unwrap().sync_within,
+            Some(Duration::from_millis(10))
+        );
+    }
+
+    #[test]
+    fn nothing_is_left_for_a_session_that_has_ended() {
+        let mailbox = mailbox(2);
+        mailbox.shut();
+        assert!(!mailbox.leave_entry(&entry(0, 1)));
+        mailbox.close("too late");
+        assert!(mailbox.empty().is_none());
+    }
+}

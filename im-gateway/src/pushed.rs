@@ -1,0 +1,151 @@
+//! An entry of a timeline as the sessions of this gateway get it.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use im_wire::text::{Push, PushLine};
+use mpim_proto::{C2cMsg, Entry, EntryKind};
+
+use crate::delivery::ConvId;
+use crate::window::Step;
+
+/// One entry, shared by all sessions that get it: its line is made at most once.
+#[derive(Debug)]
+pub(crate) struct Pushed {
+    conv_id: ConvId,
+    entry: Entry,
+    line: OnceLock<PushLine>,
+}
+
+impl Pushed {
+    pub(crate) fn new(mut entry: Entry) -> Self {
+        let conv_id = std::mem::take(&mut entry.conv_id).into();
+        Self::of(conv_id, entry)
+    }
+
+    /// The same for an entry of a conversation whose id is known already.
+    pub(crate) fn of(conv_id: ConvId, entry: Entry) -> Self {
+        Self {
+            conv_id,
+            entry,
+            line: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn conv_id(&self) -> &ConvId {
+        &self.conv_id
+    }
+
+    pub(crate) fn seq(&self) -> i64 {
+        self.entry.seq
+    }
+
+    pub(crate) fn msg_id(&self) -> i64 {
+        self.entry.msg_id
+    }
+
+    /// The position's step to this entry.
+    pub(crate) fn step(&self) -> Step {
+        Step {
+            conv_id: Arc::clone(&self.conv_id),
+            seq: self.entry.seq,
+            msg_id: self.entry.msg_id,
+        }
+    }
+
+    /// The line that shows it to `user_id`. `None` for what is passed over: their own messages,
+    /// since all text sessions are one device and it has sent them, and entries that text lines
+    /// cannot show.
+    pub(crate) fn line_for(&self, user_id: i64) -> Option<&PushLine> {
+        let text = self.entry.kind() == EntryKind::Text;
+        let shown = text && self.entry.from != user_id;
+        shown.then(|| self.line.get_or_init(|| self.encode()))
+    }
+
+    fn encode(&self) -> PushLine {
+        let push = Push {
+            msg_id: self.entry.msg_id,
+            from: self.entry.from,
+            to: None,
+            ts_ms: self.entry.ts_ms,
+            group_id: self
+                .conv_id
+                .strip_prefix("grp_")
+                .and_then(|group_id| group_id.parse().ok()),
+            text: Cow::Borrowed(&self.entry.text),
+        };
+        push.encode()
+    }
+}
+
+/// The line of a message that came from the original's `Deliver`, outside any timeline.
+pub(crate) fn direct_line(msg: &C2cMsg) -> PushLine {
+    let push = Push {
+        msg_id: msg.msg_id,
+        from: msg.from,
+        to: None,
+        ts_ms: msg.ts_ms,
+        group_id: None,
+        text: Cow::Borrowed(&msg.text),
+    };
+    push.encode()
+}
+
+/// The conversation of two users.
+pub(crate) fn pair(a: i64, b: i64) -> String {
+    format!("c2c_{}_{}", a.min(b), a.max(b))
+}
+
+/// The conversation of a group.
+pub(crate) fn group(group_id: i64) -> String {
+    format!("grp_{group_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pushed(conv_id: &str, from: i64, kind: EntryKind) -> Pushed {
+        let (conv_id, text) = (conv_id.to_owned(), "hi".to_owned());
+        let entry = Entry {
+            conv_id,
+            seq: 3,
+            msg_id: 7,
+            from,
+            ts_ms: 5,
+            kind: kind.into(),
+            text,
+        };
+        Pushed::new(entry)
+    }
+
+    fn line(pushed: &Pushed, user_id: i64) -> Option<String> {
+        let line = pushed.line_for(user_id)?;
+        Some(String::from_utf8(line.as_bytes().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_message_is_shown_to_others_with_its_group() {
+        let direct = pushed("c2c_1_2", 1, EntryKind::Text);
+        assert_eq!(line(&direct, 2).unwrap(), "MSG id=7 from=1 ts=5 text=hi\n");
+        let in_group = pushed("grp_4", 1, EntryKind::Text);
+        assert_eq!(
+            line(&in_group, 2).unwrap(),
+            "MSG id=7 from=1 ts=5 group=4 text=hi\n"
+        );
+    }
+
+    #[test]
+    fn own_messages_and_changes_of_membership_are_passed_over() {
+        assert_eq!(line(&pushed("c2c_1_2", 1, EntryKind::Text), 1), None);
+        assert_eq!(line(&pushed("grp_4", 1, EntryKind::Joined), 2), None);
+        assert_eq!(line(&pushed("grp_4", 1, EntryKind::Left), 2), None);
+    }
+
+    #[test]
+    fn a_pair_is_one_conversation_from_both_sides() {
+        assert_eq!(pair(10, 9), "c2c_9_10");
+        assert_eq!(pair(9, 10), "c2c_9_10");
+        assert_eq!(group(4), "grp_4");
+    }
+}

@@ -1,0 +1,166 @@
+//! The text gateway's listener: who gets in.
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use im_common::{Shutdown, Tasks};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::ms;
+use crate::connection::{Connection, Control, linger};
+use crate::gateway::Gateway;
+
+/// What a client that finds no place is told.
+const FULL: &[u8] = b"-ERR closing server full\n";
+/// Clients that are being told so at the same time; more are closed without a word.
+const REFUSALS_MAX: usize = 64;
+/// How long to wait when accepting fails, rather than to try in a circle.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Questions of TCP to a silent client, this far apart, before it counts as gone.
+const KEEPALIVE_RETRIES: u32 = 3;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Accepts connections of text lines.
+pub(crate) struct TextServer {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) tasks: Tasks,
+    controls: Arc<Controls>,
+}
+
+/// The connections, to tell them to end.
+#[derive(Debug, Default)]
+struct Controls {
+    by_number: Mutex<HashMap<u64, Arc<Control>>>,
+}
+
+impl TextServer {
+    pub(crate) fn new(gateway: Arc<Gateway>, tasks: Tasks) -> Self {
+        Self {
+            gateway,
+            tasks,
+            controls: Arc::default(),
+        }
+    }
+
+    /// Accepts until the shutdown, then lets all connections end. They are tasks of their own.
+    pub(crate) async fn run(self, listener: TcpListener, shutdown: Shutdown) {
+        let places = Arc::new(Semaphore::new(self.gateway.config.text.connections_max));
+        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        let mut number = 0;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = shutdown.triggered() => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, most likely: others have to close first.
+                    tracing::warn!(%error, "accepting failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => {
+                    number += 1;
+                    self.serve(stream, number, place);
+                }
+                Err(_) => self.refuse(stream, &refusals),
+            }
+        }
+        drop(listener);
+        self.controls.shut_down("server shutting down");
+    }
+
+    fn serve(&self, stream: TcpStream, number: u64, place: OwnedSemaphorePermit) {
+        if let Err(error) = prepare(&stream, ms(self.gateway.config.text.keepalive_ms)) {
+            tracing::debug!(%error, "a connection was gone before it was served");
+            return;
+        }
+        let control = Arc::new(Control::default());
+        let listed = self.controls.list(number, &control);
+        let connection = Connection::new(Arc::clone(&self.gateway), control, stream);
+        self.tasks.spawn("connection", async move {
+            let _place = place;
+            let _listed = listed;
+            // A bug that one client has found must not end the service for the others.
+            if AssertUnwindSafe(connection.run())
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                tracing::error!("a connection panicked and was closed");
+            }
+        });
+    }
+
+    fn refuse(&self, mut stream: TcpStream, refusals: &Arc<Semaphore>) {
+        tracing::debug!("a connection was refused: the server is full");
+        let Ok(place) = Arc::clone(refusals).try_acquire_owned() else {
+            return;
+        };
+        let at_most = ms(self.gateway.config.closing.linger_ms);
+        self.tasks.spawn("refusal", async move {
+            let _place = place;
+            linger(&mut stream, FULL, at_most).await;
+        });
+    }
+}
+
+fn prepare(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
+    // Replies and pushes are small and are waited for.
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(keepalive)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+impl Controls {
+    fn list(self: &Arc<Self>, number: u64, control: &Arc<Control>) -> Listed {
+        let mut controls = self
+            .by_number
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        controls.insert(number, Arc::clone(control));
+        Listed {
+            controls: Arc::clone(self),
+            number,
+        }
+    }
+
+    fn shut_down(&self, reason: &'static str) {
+        let controls = self
+            .by_number
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        controls
+            .values()
+            .for_each(|control| control.shut_down(reason));
+    }
+}
+
+/// A connection's place among the controls; it leaves when this is dropped.
+struct Listed {
+    controls: Arc<Controls>,
+    number: u64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let mut controls = self
+            .controls
+            .by_number
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        controls.remove(&self.number);
+    }
+}

@@ -1,0 +1,535 @@
+//! A session: one log-in on one connection, from its sync to its last cursor.
+//!
+//! It decides and does nothing: the connection feeds it with what was left in its mailbox, with the
+//! client's sends and with the answers of services, and carries out the [`Call`]s that it wants.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use im_wire::text::{Reply, ServerConnection, Slot, failure};
+use mpim_proto::{FetchRangeResp, ListBehindResp, Position, SendOutcome};
+use tokio::time::Instant;
+
+use crate::config::{SessionConfig, ms};
+use crate::cursors::{Cursors, Moves};
+use crate::delivery::{ConvId, Timelines, Verdict, Wish};
+use crate::mailbox::{Mail, Post};
+use crate::pushed::Pushed;
+use crate::sending::{Batch, Sending, Target};
+use crate::sessions::Registration;
+use crate::sync::Sync;
+use crate::window::{Step, Window, WindowLimits};
+
+/// Conversations in one question for positions.
+const LOCATE_MAX: usize = 256;
+/// How much larger the window is while a `PULL` is answered. The client's `ACK`s are behind its
+/// `PULL` and so not read; without this, one that acknowledges for itself could not get more than
+/// a window before `pull_done`. The window's bytes bind as ever.
+const PULL_WINDOW: usize = 64;
+
+/// What a session wants from the services.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Send(Batch),
+    Locate(Vec<ConvId>),
+    Fetch { conv_id: ConvId, after_seq: i64 },
+    ListBehind { after: String },
+    AdvanceCursors(Moves),
+    Bind,
+}
+
+/// What became of a call. An error was logged already; what it says to the client is its text.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Sent {
+        target: Target,
+        slots: Vec<Slot>,
+        outcome: Result<Vec<SendOutcome>, &'static str>,
+    },
+    Located {
+        asked: Vec<ConvId>,
+        positions: Result<Vec<Position>, Failed>,
+    },
+    Fetched {
+        conv_id: ConvId,
+        page: Result<FetchRangeResp, Failed>,
+    },
+    Listed(Result<ListBehindResp, Failed>),
+    Advanced(Result<(), Failed>),
+    Bound(Result<(), Failed>),
+}
+
+/// A service did not do what it was asked for; it can be asked again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed;
+
+/// The client's side of the connection, as a session sees it.
+pub(crate) struct Client<'a> {
+    pub(crate) wire: &'a mut ServerConnection,
+    /// So many bytes of the output are known to be with the peer.
+    pub(crate) peer_has: u64,
+    pub(crate) now: Instant,
+}
+
+/// What is left to do when a session has ended.
+pub(crate) struct Ending {
+    pub(crate) registration: Registration,
+    pub(crate) moves: Moves,
+}
+
+/// A `PULL` that is not answered.
+struct Pull {
+    slot: Slot,
+    /// The comparison of heads that it waits for.
+    sync: u64,
+    /// Then, what has to stand before its reply.
+    targets: Option<Vec<(ConvId, i64)>>,
+}
+
+/// See the module.
+pub(crate) struct Session {
+    registration: Registration,
+    token: String,
+    config: Arc<SessionConfig>,
+    retry: Duration,
+    limiter: DefaultDirectRateLimiter,
+    sending: Sending,
+    timelines: Timelines,
+    window: Window,
+    cursors: Cursors,
+    sync: Sync,
+    pull: Option<Pull>,
+    /// The route is to be bound again.
+    bind: bool,
+    binding: bool,
+    /// Cursors may be written now.
+    write_cursors: bool,
+    fetching: usize,
+    /// After a failure, nothing is asked for before this.
+    retry_at: Option<Instant>,
+    /// Calls that are wanted already.
+    calls: VecDeque<Call>,
+    /// Grows whenever the client acknowledged something.
+    acknowledged: u64,
+}
+
+impl Session {
+    /// A session whose route was just bound; it wants to sync at once.
+    pub(crate) fn new(
+        registration: Registration,
+        token: String,
+        config: Arc<SessionConfig>,
+        retry_ms: u32,
+        now: Instant,
+    ) -> Self {
+        let rate = NonZeroU32::new(config.messages_per_s).unwrap_or(NonZeroU32::MIN);
+        let mut sync = Sync::default();
+        sync.want(now);
+        Self {
+            registration,
+            token,
+            config,
+            retry: ms(retry_ms),
+            limiter: RateLimiter::direct(Quota::per_second(rate)),
+            sending: Sending::default(),
+            timelines: Timelines::default(),
+            window: Window::default(),
+            cursors: Cursors::default(),
+            sync,
+            pull: None,
+            bind: false,
+            binding: false,
+            write_cursors: false,
+            fetching: 0,
+            retry_at: None,
+            calls: VecDeque::new(),
+            acknowledged: 0,
+        }
+    }
+
+    pub(crate) fn user_id(&self) -> i64 {
+        self.registration.handle().user_id
+    }
+
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A message of the client's, answered in its slot once it is stored or refused.
+    pub(crate) fn send(
+        &mut self,
+        client: &mut Client<'_>,
+        target: Target,
+        slot: Slot,
+        client_msg_id: Option<String>,
+        text: String,
+    ) {
+        if self.limiter.check().is_err() {
+            client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
+            return;
+        }
+        self.sending.push(target, slot, client_msg_id, text);
+    }
+
+    /// `PULL`: its reply comes when everything that waits now was shown.
+    pub(crate) fn pull(&mut self, client: &Client<'_>, slot: Slot) {
+        let sync = self.sync.want_now(client.now);
+        // Somebody waits: no reason to hold back after an earlier failure.
+        self.retry_at = None;
+        self.pull = Some(Pull {
+            slot,
+            sync,
+            targets: None,
+        });
+    }
+
+    /// `ACK`.
+    pub(crate) fn acknowledge(&mut self, msg_id: i64) {
+        let delivered = self.window.acknowledged(msg_id);
+        self.acknowledged += 1;
+        self.delivered(delivered);
+    }
+
+    /// Takes what was left in the mailbox; whoever calls looks after `close`.
+    pub(crate) fn receive(&mut self, client: &mut Client<'_>, post: Post) {
+        for mail in post.mail {
+            match mail {
+                Mail::Entry(entry) => {
+                    let room = self.has_room(client);
+                    let verdict = self.timelines.offer(entry.conv_id(), entry.seq(), room);
+                    if verdict == Verdict::Next {
+                        self.step_to(client, &entry);
+                    }
+                }
+                Mail::Direct(line) => {
+                    // In no timeline, so nothing brings it again: best effort, as it always was.
+                    if self.has_room(client) {
+                        client.wire.push(&line);
+                    }
+                }
+            }
+        }
+        for (conv_id, head) in post.heads {
+            self.timelines.raise(&conv_id, head);
+        }
+        if let Some(spread) = post.sync_within {
+            self.sync.want(client.now + spread.mul_f64(fastrand::f64()));
+        }
+        self.bind |= post.bind;
+    }
+
+    /// Takes what became of a call.
+    pub(crate) fn answered(&mut self, client: &mut Client<'_>, answer: Answer) {
+        match answer {
+            Answer::Sent {
+                target,
+                slots,
+                outcome,
+            } => {
+                self.sending.done(target);
+                reply_to_sends(client.wire, target, slots, outcome);
+            }
+            Answer::Located { asked, positions } => {
+                self.fetching -= 1;
+                match positions {
+                    Ok(positions) => self.located(asked, positions),
+                    Err(Failed) => {
+                        asked
+                            .iter()
+                            .for_each(|conv_id| self.timelines.failed(conv_id));
+                        self.failed(client);
+                    }
+                }
+            }
+            Answer::Fetched { conv_id, page } => {
+                self.fetching -= 1;
+                match page {
+                    Ok(page) => self.fetched(client, &conv_id, page),
+                    Err(Failed) => {
+                        self.timelines.failed(&conv_id);
+                        self.failed(client);
+                    }
+                }
+            }
+            Answer::Listed(Ok(page)) => {
+                let last = page
+                    .positions
+                    .last()
+                    .map(|position| position.conv_id.clone());
+                for position in page.positions {
+                    let conv_id = ConvId::from(position.conv_id);
+                    self.timelines
+                        .place(&conv_id, position.cursor, position.head);
+                }
+                self.sync.page(last, page.more);
+            }
+            Answer::Listed(Err(Failed)) => {
+                self.sync.failed();
+                self.failed(client);
+            }
+            Answer::Advanced(Ok(())) => {
+                self.cursors.written();
+                let (cursors, window) = (&self.cursors, &self.window);
+                self.timelines
+                    .forget_idle(self.config.conversations_max, |conv_id, _| {
+                        cursors.has_written(conv_id) && !window.holds(conv_id)
+                    });
+            }
+            Answer::Advanced(Err(Failed)) => self.cursors.failed(),
+            Answer::Bound(outcome) => {
+                self.binding = false;
+                // Bind, then sync: what was dispatched before the route was there is found now.
+                self.sync.want(client.now);
+                if outcome.is_err() {
+                    self.bind = true;
+                    self.failed(client);
+                }
+            }
+        }
+    }
+
+    /// The next thing that the session wants from the services now.
+    pub(crate) fn next_call(&mut self, client: &Client<'_>) -> Option<Call> {
+        if let Some(batch) = self.sending.next_batch(self.config.batch_messages_max) {
+            return Some(Call::Send(batch));
+        }
+        if std::mem::take(&mut self.write_cursors) && self.cursors.is_due() {
+            return Some(Call::AdvanceCursors(self.cursors.hand_over()));
+        }
+        if self.calls.is_empty() && self.retry_at.is_none_or(|retry_at| retry_at <= client.now) {
+            self.retry_at = None;
+            self.want_calls(client);
+        }
+        self.calls.pop_front()
+    }
+
+    fn want_calls(&mut self, client: &Client<'_>) {
+        if self.bind && !self.binding {
+            (self.bind, self.binding) = (false, true);
+            self.calls.push_back(Call::Bind);
+        }
+        if let Some(after) = self.sync.next_page(client.now) {
+            self.calls.push_back(Call::ListBehind { after });
+        }
+        if !self.has_room_for_a_page(client) {
+            return;
+        }
+        let mut asked = Vec::new();
+        while self.fetching < self.config.fetches_max && asked.len() < LOCATE_MAX {
+            match self.timelines.next_wish() {
+                None => break,
+                Some(Wish::Position(conv_id)) => asked.push(conv_id),
+                Some(Wish::Fetch { conv_id, after_seq }) => {
+                    self.fetching += 1;
+                    self.calls.push_back(Call::Fetch { conv_id, after_seq });
+                }
+            }
+        }
+        if !asked.is_empty() {
+            self.fetching += 1;
+            self.calls.push_back(Call::Locate(asked));
+        }
+    }
+
+    /// Answers a `PULL` once everything before it is written.
+    pub(crate) fn answer_pull(&mut self, client: &mut Client<'_>) {
+        let Some(pull) = &mut self.pull else { return };
+        if pull.targets.is_none() && self.sync.has_completed(pull.sync) {
+            let behind = self.timelines.behind();
+            pull.targets = Some(
+                behind
+                    .map(|(conv_id, head)| (Arc::clone(conv_id), head))
+                    .collect(),
+            );
+        }
+        let Some(targets) = &mut pull.targets else {
+            return;
+        };
+        targets.retain(|(conv_id, head)| !self.timelines.has_reached(conv_id, *head));
+        if targets.is_empty()
+            && let Some(pull) = self.pull.take()
+        {
+            client.wire.reply(pull.slot, Reply::PullDone);
+        }
+    }
+
+    /// From time to time: what the kernel delivered counts, and with `write` cursors are written.
+    pub(crate) fn tick(&mut self, peer_has: u64, write: bool) {
+        let delivered = self.window.kernel_has(peer_has);
+        self.delivered(delivered);
+        self.write_cursors |= write;
+    }
+
+    /// Whether a tick will find something to do.
+    pub(crate) fn wants_tick(&self) -> bool {
+        self.window.waits_for_kernel() || self.cursors.is_due()
+    }
+
+    /// Whether the client has to acknowledge before it gets more.
+    pub(crate) fn is_blocked(&self, client: &Client<'_>) -> bool {
+        !self.has_room(client)
+    }
+
+    /// Whether it is worth asking the kernel how far the client is.
+    pub(crate) fn is_crowded(&self, client: &Client<'_>) -> bool {
+        !self.has_room_for_a_page(client)
+    }
+
+    /// How often the client has acknowledged something.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// When [`next_call`](Self::next_call) may want something that it does not want now.
+    pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
+        let sync = self.sync.due_at(now);
+        match (sync, self.retry_at) {
+            (Some(sync), Some(retry_at)) => Some(sync.max(retry_at)),
+            (sync, retry_at) => sync.or(retry_at),
+        }
+    }
+
+    /// Ends it: no more pushes. `peer_has`, if it is known, is the last word on what was delivered.
+    pub(crate) fn end(mut self, peer_has: Option<u64>) -> Ending {
+        self.registration.leave_pushes();
+        let delivered = self.window.kernel_has(peer_has.unwrap_or(0));
+        self.delivered(delivered);
+        Ending {
+            registration: self.registration,
+            moves: self.cursors.into_rest(),
+        }
+    }
+
+    fn located(&mut self, asked: Vec<ConvId>, positions: Vec<Position>) {
+        for Position {
+            conv_id,
+            cursor,
+            head,
+        } in positions
+        {
+            self.timelines.place(&ConvId::from(conv_id), cursor, head);
+        }
+        for conv_id in asked {
+            self.timelines.absent(&conv_id);
+        }
+    }
+
+    fn fetched(&mut self, client: &mut Client<'_>, conv_id: &ConvId, page: FetchRangeResp) {
+        if !page.result.as_ref().is_some_and(mpim_proto::Result::is_ok) {
+            // The user never saw anything of it: there is nothing to get.
+            self.timelines.page_end(conv_id, Some(0), 0);
+            return;
+        }
+        for entry in page.entries {
+            if !self.has_room(client) {
+                self.timelines.page_end(conv_id, None, page.head);
+                return;
+            }
+            if self.timelines.fetched(conv_id, entry.seq) == Verdict::Next {
+                self.step_to(client, &Pushed::of(Arc::clone(conv_id), entry));
+            }
+        }
+        self.timelines
+            .page_end(conv_id, Some(page.complete_to), page.head);
+    }
+
+    /// The position has moved to `entry`: shows it, or passes it over.
+    fn step_to(&mut self, client: &mut Client<'_>, entry: &Pushed) {
+        match entry.line_for(self.user_id()) {
+            Some(line) => {
+                let hop = tracing::debug_span!(
+                    target: im_common::WALK,
+                    "gateway.deliver",
+                    msg_ids = entry.msg_id()
+                );
+                let end = hop.in_scope(|| client.wire.push(line));
+                self.window.shown(entry.step(), end);
+            }
+            None => self
+                .window
+                .passed_over(entry.step(), client.wire.output_end()),
+        }
+    }
+
+    fn delivered(&mut self, steps: Vec<Step>) {
+        steps
+            .into_iter()
+            .for_each(|step| self.cursors.delivered(step));
+    }
+
+    /// Something could not be asked for. It is asked for again after a while, which varies so that
+    /// the sessions of a gateway do not come back all at once.
+    fn failed(&mut self, client: &mut Client<'_>) {
+        self.retry_at = Some(client.now + self.retry.mul_f64(0.5 + fastrand::f64() / 2.0));
+        if let Some(pull) = self.pull.take() {
+            client
+                .wire
+                .reply(pull.slot, Reply::err(failure::UNAVAILABLE));
+        }
+    }
+
+    fn limits(&self) -> WindowLimits {
+        let mut limits = self.config.window();
+        if self.pull.is_some() {
+            limits.messages_max = limits.messages_max.saturating_mul(PULL_WINDOW);
+        }
+        limits
+    }
+
+    fn has_room(&self, client: &Client<'_>) -> bool {
+        self.window
+            .has_room(self.limits(), client.wire.output_end(), client.peer_has)
+    }
+
+    /// Whether the window is at most half full: a client that takes one message at a time must not
+    /// cost a page for each.
+    fn has_room_for_a_page(&self, client: &Client<'_>) -> bool {
+        let WindowLimits {
+            messages_max,
+            bytes_max,
+        } = self.limits();
+        let half = WindowLimits {
+            messages_max: messages_max.div_ceil(2),
+            bytes_max: bytes_max.div_ceil(2),
+        };
+        self.window
+            .has_room(half, client.wire.output_end(), client.peer_has)
+    }
+}
+
+fn reply_to_sends(
+    wire: &mut ServerConnection,
+    target: Target,
+    slots: Vec<Slot>,
+    outcome: Result<Vec<SendOutcome>, &'static str>,
+) {
+    let mut outcomes = match outcome {
+        Ok(outcomes) => outcomes.into_iter(),
+        Err(text) => {
+            slots
+                .into_iter()
+                .for_each(|slot| wire.reply(slot, Reply::err(text)));
+            return;
+        }
+    };
+    for slot in slots {
+        let outcome = outcomes.next().unwrap_or_default();
+        let reply = match outcome.result {
+            Some(result) if result.is_ok() => match target {
+                Target::User(_) => Reply::MsgId(outcome.msg_id),
+                Target::Group(_) => Reply::GroupMsgId(outcome.msg_id),
+            },
+            Some(result) if result.code() != mpim_proto::Code::Internal => Reply::err(result.msg),
+            // Fewer outcomes than messages, or one that could not be written.
+            _ => Reply::err(failure::UNAVAILABLE),
+        };
+        wire.reply(slot, reply);
+    }
+}

@@ -1,0 +1,222 @@
+//! Who is logged in on this gateway.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mpim_proto::RouteKey;
+use tokio_util::sync::CancellationToken;
+
+use crate::mailbox::Mailbox;
+
+/// All sessions of text lines are this one device of their user.
+pub(crate) const DEVICE: &str = "text";
+
+const SHARDS: usize = 64;
+
+/// A session as others see it.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) user_id: i64,
+    /// Unique within this boot of the gateway.
+    pub(crate) session_id: String,
+    pub(crate) mailbox: Mailbox,
+    /// Its route was bound, so it is to be renewed.
+    bound: AtomicBool,
+    /// Cancelled once im-message has its cursors, or it gave up trying.
+    handed_over: CancellationToken,
+}
+
+impl Handle {
+    pub(crate) fn set_bound(&self) {
+        self.bound.store(true, Ordering::Release);
+    }
+
+    /// Waits until the session's cursors are handed over. Cancel safe.
+    pub(crate) async fn handed_over(&self) {
+        self.handed_over.cancelled().await;
+    }
+
+    pub(crate) fn key(&self) -> RouteKey {
+        RouteKey {
+            user_id: self.user_id,
+            device: DEVICE.to_owned(),
+            session_id: self.session_id.clone(),
+        }
+    }
+}
+
+/// The sessions, by user for pushes and by id for everything else.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    by_user: Vec<Mutex<HashMap<i64, Vec<Arc<Handle>>>>>,
+    by_id: Mutex<HashMap<String, Arc<Handle>>>,
+    next_id: AtomicU64,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self {
+            by_user: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            by_id: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            hasher: foldhash::fast::RandomState::default(),
+        }
+    }
+
+    /// Adds a session. From here on it gets pushes: they must find it before its route is bound.
+    pub(crate) fn add(self: &Arc<Self>, user_id: i64, mailbox: Mailbox) -> Registration {
+        let handle = Arc::new(Handle {
+            user_id,
+            session_id: self.next_id.fetch_add(1, Ordering::Relaxed).to_string(),
+            mailbox,
+            bound: AtomicBool::new(false),
+            handed_over: CancellationToken::new(),
+        });
+        self.of_users(user_id)
+            .entry(user_id)
+            .or_default()
+            .push(Arc::clone(&handle));
+        lock(&self.by_id).insert(handle.session_id.clone(), Arc::clone(&handle));
+        Registration {
+            sessions: Arc::clone(self),
+            handle,
+        }
+    }
+
+    /// Calls `leave` with each session of `user_id`; answers how often it said yes.
+    pub(crate) fn leave(&self, user_id: i64, leave: impl Fn(&Handle) -> bool) -> u32 {
+        let users = self.of_users(user_id);
+        let sessions = users.get(&user_id).map(Vec::as_slice).unwrap_or_default();
+        sessions
+            .iter()
+            .map(|session| u32::from(leave(session)))
+            .sum()
+    }
+
+    /// The session with this id, also while it ends.
+    pub(crate) fn get(&self, session_id: &str) -> Option<Arc<Handle>> {
+        lock(&self.by_id).get(session_id).cloned()
+    }
+
+    /// The sessions whose routes are to be renewed.
+    pub(crate) fn bound(&self) -> Vec<Arc<Handle>> {
+        let sessions = lock(&self.by_id);
+        let bound = sessions
+            .values()
+            .filter(|handle| handle.bound.load(Ordering::Acquire));
+        bound.cloned().collect()
+    }
+
+    fn of_users(&self, user_id: i64) -> MutexGuard<'_, HashMap<i64, Vec<Arc<Handle>>>> {
+        let hash = usize::try_from(self.hasher.hash_one(user_id) % SHARDS as u64).unwrap_or(0);
+        lock(&self.by_user[hash])
+    }
+}
+
+/// A session's place among the sessions; it leaves when this is dropped, however it ends.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    sessions: Arc<Sessions>,
+    handle: Arc<Handle>,
+}
+
+impl Registration {
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    /// Takes no more pushes; can still be found by its id, and waited for.
+    pub(crate) fn leave_pushes(&self) {
+        self.handle.bound.store(false, Ordering::Release);
+        self.handle.mailbox.shut();
+        let user_id = self.handle.user_id;
+        let mut users = self.sessions.of_users(user_id);
+        if let Some(sessions) = users.get_mut(&user_id) {
+            sessions.retain(|session| !Arc::ptr_eq(session, &self.handle));
+            if sessions.is_empty() {
+                users.remove(&user_id);
+            }
+        }
+    }
+
+    /// Tells whoever waits that the cursors are handed over.
+    pub(crate) fn handed_over(&self) {
+        self.handle.handed_over.cancel();
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.leave_pushes();
+        lock(&self.sessions.by_id).remove(&self.handle.session_id);
+        self.handed_over();
+    }
+}
+
+/// What is done under these locks is one insertion or removal: a panic leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(sessions: &Arc<Sessions>, user_id: i64) -> Registration {
+        sessions.add(user_id, Mailbox::new(8, Arc::default()))
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_user_and_its_id_until_it_is_dropped() {
+        let sessions = Arc::new(Sessions::new());
+        let (one, two) = (add(&sessions, 1), add(&sessions, 1));
+        let (first, second) = (
+            one.handle().session_id.clone(),
+            two.handle().session_id.clone(),
+        );
+        assert_ne!(first, second);
+        assert_eq!(sessions.leave(1, |_| true), 2);
+        assert_eq!(sessions.leave(2, |_| true), 0);
+        drop(one);
+        assert_eq!(sessions.leave(1, |handle| handle.session_id == second), 1);
+        assert!(sessions.get(&first).is_none());
+        drop(two);
+        assert!(sessions.by_user.iter().all(|users| lock(users).is_empty()));
+    }
+
+    #[test]
+    fn only_bound_sessions_are_renewed() {
+        let sessions = Arc::new(Sessions::new());
+        let session = add(&sessions, 1);
+        assert!(sessions.bound().is_empty());
+        session.handle().set_bound();
+        assert_eq!(sessions.bound().len(), 1);
+        session.leave_pushes();
+        assert!(sessions.bound().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_can_be_waited_for_until_it_has_handed_over() {
+        let sessions = Arc::new(Sessions::new());
+        let session = add(&sessions, 1);
+        session.leave_pushes();
+        let handle = sessions.get(&session.handle().session_id).unwrap();
+        let waiting = tokio::spawn(async move { handle.handed_over().await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        session.handed_over();
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_session_that_was_dropped() {
+        let sessions = Arc::new(Sessions::new());
+        let session = add(&sessions, 1);
+        let handle = sessions.get(&session.handle().session_id).unwrap();
+        drop(session);
+        handle.handed_over().await;
+    }
+}
