@@ -1,1 +1,14 @@
-fn main() {}
+//! The binary of MPIM: see the library for what it does.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    im_common::service_main::run(
+        "mpim",
+        "MPIM, an instant-messaging server: all five services in one process",
+        mpim::start,
+    )
+}

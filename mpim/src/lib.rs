@@ -1,0 +1,20 @@
+//! The MPIM server: all five services in one process on embedded stores.
+//!
+//! There is no second implementation of anything here. This crate calls the `start` of the same five
+//! libraries that the five binaries run, gives them one data directory, lets them find each other in
+//! process (`memory://`; the calls still go over mprpc and loopback TCP), and tells a newcomer where
+//! to connect.
+//!
+//! | module | what |
+//! |---|---|
+//! | `config` | one file with a section for each service |
+//! | `start` | the five in the order in which they need each other |
+//! | `banner` | what a person who starts it reads first |
+#![forbid(unsafe_code)]
+
+mod banner;
+mod config;
+mod start;
+
+pub use config::Config;
+pub use start::start;

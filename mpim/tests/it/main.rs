@@ -1,0 +1,7 @@
+//! The shipped configuration, and the program as somebody who starts it sees it.
+
+// `cfg(test)` is always on here; naming it lets clippy see that helpers are tests as well.
+#[cfg(test)]
+mod conf;
+#[cfg(test)]
+mod process;
