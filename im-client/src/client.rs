@@ -2,7 +2,7 @@
 
 use crate::{
     error::{ConnectError, RequestError},
-    pending::Request,
+    pending::{Answered, Request},
     transport::{Answer, Transport},
     worker::{Worker, connect_within},
 };
@@ -82,12 +82,23 @@ pub enum Event {
 /// Where [`Event`]s arrive. Take them, also while waiting for an answer: what nobody takes stops
 /// the connection once [`Options::events_max`] are waiting.
 #[derive(Debug)]
-pub struct Events(mpsc::Receiver<Event>);
+pub struct Events {
+    from_worker: mpsc::Receiver<Event>,
+    taken: u64,
+}
 
 impl Events {
     /// The next event; `None` when the client is gone. Cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
-        self.0.recv().await
+        let event = self.from_worker.recv().await?;
+        self.taken += 1;
+        Some(event)
+    }
+
+    /// How many were taken. An answer whose [`Answered::after_events`] is larger came after an
+    /// event that was not taken yet.
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 }
 
@@ -120,7 +131,10 @@ impl Client {
                 requests,
                 request_timeout,
             },
-            Events(events),
+            Events {
+                from_worker: events,
+                taken: 0,
+            },
         ))
     }
 
@@ -238,7 +252,7 @@ impl Client {
 /// The answer that a request will have.
 #[derive(Debug)]
 pub struct Reply {
-    answered: oneshot::Receiver<Result<Answer, RequestError>>,
+    answered: oneshot::Receiver<Answered>,
     deadline: Instant,
     request_timeout: Duration,
 }
@@ -250,10 +264,19 @@ impl Reply {
     ///
     /// [`RequestError`].
     pub async fn answer(self) -> Result<Answer, RequestError> {
-        match timeout_at(self.deadline, self.answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(RequestError::Closed),
-            Err(_) => Err(RequestError::TimedOut(self.request_timeout)),
+        self.answered().await.outcome
+    }
+
+    /// The same, for those who must know which messages came before it.
+    pub async fn answered(self) -> Answered {
+        let error = match timeout_at(self.deadline, self.answered).await {
+            Ok(Ok(answered)) => return answered,
+            Ok(Err(_)) => RequestError::Closed,
+            Err(_) => RequestError::TimedOut(self.request_timeout),
+        };
+        Answered {
+            outcome: Err(error),
+            after_events: 0,
         }
     }
 }

@@ -93,7 +93,7 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         names: &["history"],
-        arguments: &["<uid or g<group id>>", "[after seq]", "[limit]"],
+        arguments: &["<uid or g<gid>>", "[after seq]", "[limit]"],
         about: "show a conversation's messages",
         parse: |arguments| arguments.history(),
     },
@@ -481,7 +481,7 @@ mod tests {
             ("creategroup:", "usage: creategroup:<name>:[description]"),
             (
                 "history:x",
-                "usage: history:<uid or g<group id>>:[after seq]:[limit]",
+                "usage: history:<uid or g<gid>>:[after seq]:[limit]",
             ),
         ] {
             assert_eq!(

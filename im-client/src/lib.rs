@@ -66,6 +66,7 @@ mod worker;
 pub use self::{
     client::{Client, Event, Events, Options, Reply},
     error::{ConnectError, ConnectionError, RequestError},
+    pending::Answered,
     text_lines::TextLines,
     transport::{Answer, Connection, Incoming, Refusal, Transport},
 };

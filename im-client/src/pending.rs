@@ -9,14 +9,27 @@ use tokio::{sync::oneshot, time::Instant};
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) command: Command,
-    pub(crate) answer: Option<oneshot::Sender<Result<Answer, RequestError>>>,
+    pub(crate) answer: Option<oneshot::Sender<Answered>>,
+}
+
+/// What became of a request, and when, in terms of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The answer.
+    pub outcome: Result<Answer, RequestError>,
+    /// How many events the client had passed on before this answer came. With
+    /// [`Events::taken`](crate::Events::taken) it tells which came first.
+    pub after_events: u64,
 }
 
 impl Request {
-    pub(crate) fn answer(self, outcome: Result<Answer, RequestError>) {
+    pub(crate) fn answer(self, outcome: Result<Answer, RequestError>, after_events: u64) {
         if let Some(answer) = self.answer {
             // An error means that the caller has given up.
-            let _ = answer.send(outcome);
+            let _ = answer.send(Answered {
+                outcome,
+                after_events,
+            });
         }
     }
 
@@ -81,7 +94,7 @@ impl Pending {
 
     /// The connection is gone: keeps, in order, what may be sent again and somebody waits for. The
     /// callers of the others learn that the outcome is unknown.
-    pub(crate) fn connection_lost(&mut self) {
+    pub(crate) fn connection_lost(&mut self, after_events: u64) {
         for InFlight {
             request,
             written_at,
@@ -93,7 +106,7 @@ impl Pending {
             if written_at.is_none() || may_run_twice(&request.command) {
                 self.push(request, None);
             } else {
-                request.answer(Err(RequestError::Lost));
+                request.answer(Err(RequestError::Lost), after_events);
             }
         }
     }
@@ -103,6 +116,7 @@ impl Pending {
     pub(crate) fn start_all(
         &mut self,
         now: Instant,
+        after_events: u64,
         mut start: impl FnMut(&Command) -> Result<(), RequestError>,
     ) {
         for InFlight { request, .. } in std::mem::take(&mut self.requests) {
@@ -111,15 +125,15 @@ impl Pending {
             }
             match start(&request.command) {
                 Ok(()) => self.push(request, Some(now)),
-                Err(error) => request.answer(Err(error)),
+                Err(error) => request.answer(Err(error), after_events),
             }
         }
     }
 
     /// Answers every request with the same error.
-    pub(crate) fn fail_all(&mut self, error: &RequestError) {
+    pub(crate) fn fail_all(&mut self, error: &RequestError, after_events: u64) {
         for in_flight in std::mem::take(&mut self.requests) {
-            in_flight.request.answer(Err(error.clone()));
+            in_flight.request.answer(Err(error.clone()), after_events);
         }
     }
 }
@@ -156,9 +170,7 @@ fn may_run_twice(command: &Command) -> bool {
 mod tests {
     use super::*;
 
-    type Answered = oneshot::Receiver<Result<Answer, RequestError>>;
-
-    fn request(command: Command) -> (Request, Answered) {
+    fn request(command: Command) -> (Request, oneshot::Receiver<Answered>) {
         let (answer, answered) = oneshot::channel();
         (
             Request {
@@ -182,10 +194,18 @@ mod tests {
         }
         pending.push(unwritten, None);
 
-        pending.connection_lost();
-        assert_eq!(lost.try_recv(), Ok(Err(RequestError::Lost)));
+        pending.connection_lost(3);
+        let outcome = Err(RequestError::Lost);
+        assert_eq!(
+            lost.try_recv(),
+            Ok(Answered {
+                outcome,
+                after_events: 3
+            })
+        );
+        assert_eq!(pending.requests.len(), 2, "what was given up makes room");
         let mut started = Vec::new();
-        pending.start_all(Instant::now(), |command| {
+        pending.start_all(Instant::now(), 3, |command| {
             started.push(command.name());
             Ok(())
         });
@@ -202,12 +222,15 @@ mod tests {
         drop(given_up);
         for text in ["pull_done", "groups: 4"] {
             let request = pending.pop().expect("a place");
-            request.answer(Ok(Answer {
-                text: text.to_owned(),
-                history: Vec::new(),
-            }));
+            request.answer(
+                Ok(Answer {
+                    text: text.to_owned(),
+                    history: Vec::new(),
+                }),
+                0,
+            );
         }
-        let answer = answered.try_recv().expect("answered").expect("yes");
+        let answer = answered.try_recv().expect("answered").outcome.expect("yes");
         assert_eq!(answer.ids(), Some(vec![4]));
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Worker<T> {
     /// Whether there may be further requests.
     has_handles: bool,
     events: mpsc::Sender<Event>,
+    /// How many events were passed on.
+    told: u64,
     pending: Pending,
     session: Option<Session>,
     seen: Seen,
@@ -77,6 +79,7 @@ impl<T: Transport> Worker<T> {
             requests,
             has_handles: true,
             events,
+            told: 0,
             pending: Pending::new(options.in_flight_max),
             session: None,
             seen: Seen::new(options.seen_max),
@@ -144,7 +147,7 @@ impl<T: Transport> Worker<T> {
     fn start(&mut self, connection: &mut T::Connection, request: Request) {
         match connection.start(&request.command) {
             Ok(()) => self.pending.push(request, Some(Instant::now())),
-            Err(error) => request.answer(Err(error.into())),
+            Err(error) => request.answer(Err(error.into()), self.told),
         }
     }
 
@@ -163,7 +166,8 @@ impl<T: Transport> Worker<T> {
                 if let Ok(answer) = &outcome {
                     self.note_session(&request.command, answer);
                 }
-                request.answer(outcome.map_err(|Refusal(text)| RequestError::Refused(text)));
+                let outcome = outcome.map_err(|Refusal(text)| RequestError::Refused(text));
+                request.answer(outcome, self.told);
             }
         }
         Ok(())
@@ -200,7 +204,7 @@ impl<T: Transport> Worker<T> {
             ConnectionError::Closing(reason) if reason == LOGGED_IN_ELSEWHERE => {
                 self.session_closed(reason.clone()).await;
             }
-            _ => self.pending.connection_lost(),
+            _ => self.pending.connection_lost(self.told),
         }
     }
 
@@ -208,7 +212,7 @@ impl<T: Transport> Worker<T> {
         self.session = None;
         // Sent again without a session, they would all be refused.
         self.pending
-            .fail_all(&RequestError::SessionClosed(reason.clone()));
+            .fail_all(&RequestError::SessionClosed(reason.clone()), self.told);
         self.tell(Event::SessionClosed { reason }).await;
     }
 
@@ -266,7 +270,9 @@ impl<T: Transport> Worker<T> {
         .unwrap_or(Err(ConnectionError::Silent(self.options.request_timeout)))
         .map_err(|error| error.to_string())?;
         self.pending
-            .start_all(Instant::now(), |command| Ok(connection.start(command)?));
+            .start_all(Instant::now(), self.told, |command| {
+                Ok(connection.start(command)?)
+            });
         Ok(connection)
     }
 
@@ -311,8 +317,10 @@ impl<T: Transport> Worker<T> {
 
     /// Waits while [`Options::events_max`] events are waiting: that is what stops the connection
     /// when nobody reads. Nobody *can* read once the receiver is gone.
-    async fn tell(&self, event: Event) {
-        let _ = self.events.send(event).await;
+    async fn tell(&mut self, event: Event) {
+        if self.events.send(event).await.is_ok() {
+            self.told += 1;
+        }
     }
 }
 

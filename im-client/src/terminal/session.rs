@@ -2,7 +2,7 @@
 
 use super::{Keyboard, Screen, keyboard::Typed, render};
 use crate::command::{self, Input};
-use im_client::{Answer, Client, Command, Event, Events, Reply, RequestError};
+use im_client::{Answered, Client, Command, Event, Events, Reply, RequestError};
 use std::{future::pending, pin::Pin};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -93,7 +93,12 @@ async fn ask(client: &Client, command: Command, keyboard: &Keyboard, asked: &mps
     }
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Answer, RequestError>> + Send>>;
+/// An answer that is waited for.
+struct Answering {
+    answered: Pin<Box<dyn Future<Output = Answered> + Send>>,
+    effect: Effect,
+    _shown: oneshot::Sender<()>,
+}
 
 /// Shows events and answers in the order in which the server sent them, until everything that was
 /// asked is answered and nothing more can be.
@@ -103,42 +108,73 @@ async fn show(
     screen: Screen,
     uid: watch::Sender<Option<i64>>,
 ) {
-    let mut answering: Option<(Answering, Effect, oneshot::Sender<()>)> = None;
+    let mut answering: Option<Answering> = None;
     loop {
         tokio::select! {
-            // A message that came before an answer is in the queue when the answer is there, so
-            // looking at the queue first keeps their order.
+            // An answer first, for it knows which events came before it; an event does not know
+            // which answers did.
             biased;
-            event = events.next() => {
-                let Some(event) = event else { return };
-                if let Event::SessionClosed { .. } = event {
-                    uid.send_replace(None);
+            answered = finished(&mut answering), if answering.is_some() => {
+                while events.taken() < answered.after_events
+                    && let Some(event) = events.next().await
+                {
+                    show_event(&event, &screen, &uid).await;
                 }
-                screen.show(render::event(&event)).await;
-            }
-            outcome = finished(&mut answering), if answering.is_some() => {
-                let Some((_, effect, _shown)) = answering.take() else { continue };
-                match (effect, &outcome) {
-                    (Effect::LogsIn, Ok(answer)) => { uid.send_replace(answer.number("uid")); }
-                    (Effect::LogsOut, Ok(_)) => { uid.send_replace(None); }
-                    _ => {}
-                }
-                screen.show(render::answer(&outcome)).await;
+                // Taken out only after it was shown: that is what the person waits for.
+                let effect = answering.as_ref().map_or(Effect::None, |answering| answering.effect);
+                show_answer(&answered, effect, &screen, &uid).await;
+                answering = None;
             }
             asked = to_show.recv(), if answering.is_none() => {
                 let Some(Asked { effect, reply, _shown }) = asked else { return };
-                let answer: Answering = Box::pin(async { reply?.answer().await });
-                answering = Some((answer, effect, _shown));
+                answering = Some(Answering { answered: Box::pin(answered(reply)), effect, _shown });
+            }
+            event = events.next() => {
+                let Some(event) = event else { return };
+                show_event(&event, &screen, &uid).await;
             }
         }
     }
 }
 
-async fn finished(
-    answering: &mut Option<(Answering, Effect, oneshot::Sender<()>)>,
-) -> Result<Answer, RequestError> {
+async fn answered(reply: Result<Reply, RequestError>) -> Answered {
+    match reply {
+        Ok(reply) => reply.answered().await,
+        Err(error) => Answered {
+            outcome: Err(error),
+            after_events: 0,
+        },
+    }
+}
+
+async fn finished(answering: &mut Option<Answering>) -> Answered {
     match answering {
-        Some((answer, ..)) => answer.as_mut().await,
+        Some(answering) => answering.answered.as_mut().await,
         None => pending().await,
     }
+}
+
+async fn show_event(event: &Event, screen: &Screen, uid: &watch::Sender<Option<i64>>) {
+    if let Event::SessionClosed { .. } = event {
+        uid.send_replace(None);
+    }
+    screen.show(render::event(event)).await;
+}
+
+async fn show_answer(
+    Answered { outcome, .. }: &Answered,
+    effect: Effect,
+    screen: &Screen,
+    uid: &watch::Sender<Option<i64>>,
+) {
+    match (effect, outcome) {
+        (Effect::LogsIn, Ok(answer)) => {
+            uid.send_replace(answer.number("uid"));
+        }
+        (Effect::LogsOut, Ok(_)) => {
+            uid.send_replace(None);
+        }
+        _ => {}
+    }
+    screen.show(render::answer(outcome)).await;
 }

@@ -107,7 +107,7 @@ async fn no_more_than_the_bound_is_in_flight() {
 #[tokio::test]
 async fn events_that_nobody_takes_stop_the_connection_and_are_not_lost() {
     let server = Server::start().await;
-    let short = Duration::from_millis(200);
+    let short = Duration::from_millis(500);
     let bounded = Options {
         events_max: 2,
         request_timeout: short,
@@ -122,6 +122,22 @@ async fn events_that_nobody_takes_stop_the_connection_and_are_not_lost() {
     for msg_id in 1..=10 {
         assert_eq!(next_message(&mut events).await, msg_id);
     }
+}
+
+#[tokio::test]
+async fn an_answer_knows_which_messages_came_before_it() {
+    let server = Server::start().await;
+    let (client, mut events, mut peer) = server.client(options()).await;
+    let pull = client.submit(Command::Pull).await.expect("room");
+    let (slot, _) = peer.command().await;
+    peer.push(1, "waited").await;
+    peer.reply(slot, Reply::PullDone).await;
+    peer.push(2, "came later").await;
+    let answered = pull.answered().await;
+    assert!(answered.outcome.is_ok());
+    assert_eq!(answered.after_events, 1);
+    assert_eq!(next_message(&mut events).await, 1);
+    assert_eq!(events.taken(), answered.after_events);
 }
 
 #[tokio::test]

@@ -67,8 +67,7 @@ impl LineDecoder {
             self.scanned -= self.start;
             self.start = 0;
         }
-        // Exact, since growth by doubling would hold twice the limit for one long line.
-        self.buffer.reserve_exact(bytes.len());
+        self.make_room(bytes.len());
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -109,6 +108,17 @@ impl LineDecoder {
     /// Bytes of memory held, for tests and metrics.
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()
+    }
+
+    /// Doubles, so that a line that drips in is not copied for each byte, but not past the longest
+    /// line, unless what was just received needs it.
+    fn make_room(&mut self, additional: usize) {
+        let needed = self.buffer.len() + additional;
+        if needed > self.buffer.capacity() {
+            let doubled = (2 * self.buffer.capacity()).min(self.limit_bytes + 1);
+            self.buffer
+                .reserve_exact(needed.max(doubled) - self.buffer.len());
+        }
     }
 
     fn release(&mut self) {
@@ -167,6 +177,10 @@ mod tests {
             let exceeds = [b"12345", end].concat();
             assert_eq!(lines(4, &[&fits]), [whole(b"1234")]);
             assert_eq!(lines(4, &[&exceeds, b"ok\n"]), [None, whole(b"ok")]);
+            for cut in 0..fits.len() {
+                let (left, right) = fits.split_at(cut);
+                assert_eq!(lines(4, &[left, right]), [whole(b"1234")], "cut {cut}");
+            }
             for cut in 0..exceeds.len() {
                 let (left, right) = exceeds.split_at(cut);
                 assert_eq!(
