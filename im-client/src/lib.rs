@@ -51,7 +51,7 @@
 //! | `seen.rs` | the message ids that were shown |
 //! | `error.rs` | what can go wrong, and whether the request may have run |
 //!
-//! The terminal client is the binary of this package: `main.rs`, `command.rs`, `terminal/`.
+//! The terminal client is the binary of this package: `main.rs`, `command.rs` with `command/table.rs`, `terminal/`.
 #![forbid(unsafe_code)]
 
 mod backoff;
