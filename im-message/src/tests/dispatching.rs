@@ -167,7 +167,10 @@ async fn an_im_presence_that_does_not_answer_is_asked_again() {
     started(&world).await;
     world.presence.close_gate();
     world.send(1, 2, "hello").await;
-    tokio::time::advance(Duration::from_secs(60)).await;
+    world
+        .presence
+        .until("further tries", |presence| presence.asked() >= 4)
+        .await;
     world.presence.allow(10);
     assert_eq!(delivered(&world, 1).await, [to("c2c_1_2", 1, &[1, 2])]);
 }

@@ -111,6 +111,7 @@ pub(super) struct Presence {
     /// Why the next dispatches are not taken.
     refusal: Mutex<Option<Status>>,
     refused: AtomicUsize,
+    asked: AtomicUsize,
     /// One permit lets one dispatch through; many at first.
     gate: Semaphore,
 }
@@ -122,6 +123,7 @@ impl Presence {
             changed: Notify::new(),
             refusal: Mutex::default(),
             refused: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             gate: Semaphore::new(1_000_000),
         })
     }
@@ -176,6 +178,11 @@ impl Presence {
         );
     }
 
+    /// How many dispatches came, taken or not.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     pub(super) fn refused(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
     }
@@ -183,6 +190,8 @@ impl Presence {
 
 impl presence_service::Server for Presence {
     async fn dispatch(&self, _cx: &Context, request: DispatchReq) -> Answer<DispatchResp> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_one();
         self.gate.acquire().await.unwrap().forget();
         let refusal = self.refusal.lock().unwrap().clone();
         match refusal {

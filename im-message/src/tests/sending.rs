@@ -79,10 +79,17 @@ async fn who_exists_is_asked_once_and_who_does_not_is_asked_again() {
         world.send(1, 2, "hello").await;
     }
     assert_eq!(world.users.asked(), 1);
+    for _ in 0..2 {
+        assert_eq!(
+            said(world.send(1, 77, "hello").await.result),
+            "NotFound no such user"
+        );
+    }
     assert_eq!(
-        said(world.send(1, 77, "hello").await.result),
+        said(world.send(1, -77, "hello").await.result),
         "NotFound no such user"
     );
+    assert_eq!(world.users.asked(), 3, "nobody has an id below 1");
     world.users.register_id(77);
     assert_eq!(said(world.send(1, 77, "hello").await.result), "ok");
 }

@@ -54,6 +54,20 @@ pub(crate) async fn each_device_has_its_own_cursor<T: Timeline>(store: Arc<T>) {
             head: 3
         }]
     );
+    store
+        .advance_cursors(&tablet, vec![(conv, 3)])
+        .await
+        .unwrap();
+    assert_eq!(store.behind(&tablet, None, 9).await.unwrap().0, []);
+    let behind = store.behind(&reader(2), None, 9).await.unwrap().0;
+    assert_eq!(
+        behind,
+        [Position {
+            conv,
+            cursor: 0,
+            head: 3
+        }]
+    );
 }
 
 pub(crate) async fn a_cursor_of_a_leaver_stops_where_they_left<T: Timeline>(store: Arc<T>) {
