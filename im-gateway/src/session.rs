@@ -447,7 +447,7 @@ impl Session {
                 let hop = tracing::debug_span!(
                     target: im_common::WALK,
                     "gateway.deliver",
-                    msg_ids = entry.msg_id()
+                    msg_ids = %entry.msg_id()
                 );
                 let end = hop.in_scope(|| client.wire.push(line));
                 self.window.shown(entry.step(), end);

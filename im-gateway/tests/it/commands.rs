@@ -1,0 +1,145 @@
+//! Commands and their exact replies.
+
+use crate::system::System;
+
+#[tokio::test]
+async fn every_command_has_its_exact_reply() {
+    let system = System::start().await;
+    let mut ada = system.connect().await;
+    assert_eq!(ada.ask("REGISTER ada password").await, "+OK uid=1");
+    assert_eq!(ada.ask("register ada password").await, "-ERR exists");
+    let mut bob = system.connect().await;
+    assert_eq!(bob.ask("REGISTER bob password").await, "+OK uid=2");
+
+    for (command, reply) in [
+        ("WHOAMI", "+OK uid=1"),
+        ("PING", "+OK pong"),
+        ("GETFRIENDS", "+OK friends: "),
+        ("ADDFRIEND 2", "+OK friend added"),
+        ("ADDFRIEND 2", "-ERR already friends"),
+        ("ADDFRIEND 9", "-ERR friend not found"),
+        ("GETFRIENDS", "+OK friends: 2"),
+        ("REMOVEFRIEND 2", "+OK friend removed"),
+        ("SEND 2 hello there", "+OK msg_id=1"),
+        ("SEND 9 hello", "-ERR no such user"),
+        ("SEND x hello", "-ERR bad toUid"),
+        ("SENDID a 2 again", "+OK msg_id=2"),
+        ("SENDID a 2 again", "+OK msg_id=2"),
+        ("SENDID a 2 other", "-ERR conflict"),
+        ("CREATEGROUP team the best one", "+OK group_id=1"),
+        ("JOINGROUP 1", "-ERR already in group"),
+        ("JOINGROUP 7", "-ERR group not found"),
+        ("SENDGROUP 1 hi all", "+OK group_msg_id=3"),
+        ("SENDGROUPID b 1 hi again", "+OK group_msg_id=4"),
+        ("SENDGROUP 7 hi", "-ERR not a member"),
+        ("MEMBERS 1", "+OK members: 1"),
+        ("MEMBERS 7", "-ERR group not found"),
+        ("GROUPS", "+OK groups: 1"),
+        ("ACK 77", "+OK acked"),
+        ("LEAVEGROUP 1", "+OK left group"),
+        ("MEMBERS 1", "-ERR not a member"),
+        ("PULL", "+OK pull_done"),
+        ("NONSENSE", "-ERR unknown cmd"),
+        ("LOGOUT", "+OK logout success"),
+        ("WHOAMI", "-ERR not login"),
+        ("SEND 2 hello", "-ERR not login"),
+        ("PULL", "-ERR not login"),
+        ("PING", "+OK pong"),
+        ("LOGIN ada wrong", "-ERR auth bad cred"),
+        ("LOGIN ada password", "+OK uid=1"),
+    ] {
+        assert_eq!(ada.ask(command).await, reply, "to {command}");
+    }
+    assert!(ada.ask("HELP").await.starts_with("+OK commands: "));
+}
+
+#[tokio::test]
+async fn history_shows_messages_and_skips_what_is_none() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    let _bob = system.register("bob").await;
+    for text in ["one", "two", "three"] {
+        ada.ask(&format!("SEND 2 {text}")).await;
+    }
+    assert_eq!(
+        ada.ask_all("HISTORY 2 1 5").await,
+        [
+            "HIST seq=2 id=2 from=1 ts=1000 text=two",
+            "HIST seq=3 id=3 from=1 ts=1000 text=three",
+            "+OK history_done"
+        ]
+    );
+    let first = ada.ask_all("HISTORY 2 0 1").await;
+    assert_eq!(
+        first,
+        [
+            "HIST seq=1 id=1 from=1 ts=1000 text=one",
+            "+OK history_done"
+        ]
+    );
+    assert_eq!(ada.ask("HISTORY 2 9 1").await, "+OK history_done");
+    assert_eq!(ada.ask("HISTORY 2 0 1000000").await, "-ERR bad range");
+    assert_eq!(ada.ask("HISTORY g5 0 10").await, "-ERR not a member");
+    ada.ask("CREATEGROUP team").await;
+    system
+        .fakes
+        .state()
+        .append("grp_1", 1, mpim_proto::EntryKind::Joined, "");
+    ada.ask("SENDGROUP 1 hi").await;
+    let group = ada.ask_all("HISTORY g1 0 10").await;
+    assert_eq!(
+        group,
+        ["HIST seq=2 id=5 from=1 ts=1000 text=hi", "+OK history_done"]
+    );
+}
+
+#[tokio::test]
+async fn a_long_history_is_fetched_page_by_page_up_to_its_limit() {
+    let system = System::with(|config| config.session.page_messages = 4).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    for number in 1..=30 {
+        system.store("c2c_1_2", 2, &number.to_string());
+    }
+    let history = ada.ask_all("HISTORY 2 5 10").await;
+    assert_eq!(history.len(), 11);
+    assert!(history[0].ends_with("text=6") && history[9].ends_with("text=15"));
+}
+
+#[tokio::test]
+async fn pipelined_commands_are_answered_in_their_order() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    ada.send(b"SEND 1 a\nWHOAMI\nSEND 9 b\nPING\nSEND 1 c\nPULL\n")
+        .await;
+    assert_eq!(
+        ada.lines(6).await,
+        [
+            "+OK msg_id=1",
+            "+OK uid=1",
+            "-ERR no such user",
+            "+OK pong",
+            "+OK msg_id=2",
+            "+OK pull_done"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_half_closes_gets_all_its_replies() {
+    let system = System::start().await;
+    let mut ada = system.connect().await;
+    ada.send(b"REGISTER ada password\nSEND 1 a\nSEND 1 b\nLOGOUT\nHALF A LINE")
+        .await;
+    ada.half_close().await;
+    assert_eq!(
+        ada.lines(5).await,
+        [
+            "+OK uid=1",
+            "+OK msg_id=1",
+            "+OK msg_id=2",
+            "+OK logout success",
+            "closed"
+        ]
+    );
+}

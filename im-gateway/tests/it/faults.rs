@@ -1,0 +1,246 @@
+//! Losses and dead clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mpim_proto::push::Content;
+use mpim_proto::{EntryKind, Push, PushReq};
+use mprpc::{Context, Status};
+use socket2::SockRef;
+use tokio::sync::Semaphore;
+
+use crate::client::{SOON, texts};
+use crate::fakes::{Asked, Fault};
+use crate::system::System;
+
+const CONV: &str = "c2c_1_2";
+
+#[tokio::test]
+async fn a_hole_in_the_numbers_of_pushes_makes_every_session_compare_heads() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    system.push_numbered(1, vec![], false).await;
+    system.store(CONV, 2, "its push was number 2");
+    system.push_numbered(3, vec![], false).await;
+    assert!(ada.line().await.ends_with("text=its push was number 2"));
+}
+
+#[tokio::test]
+async fn a_push_that_was_given_up_is_noticed_at_the_next_renewal() {
+    let system = System::with(|config| config.routes.renew_interval_ms = 10).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    system.store(CONV, 2, "never pushed");
+    system.fakes.state().last_push = 1;
+    assert!(ada.line().await.ends_with("text=never pushed"));
+}
+
+#[tokio::test]
+async fn a_resync_makes_every_session_compare_heads() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    system.store(CONV, 2, "before the restart");
+    system.push_numbered(1, vec![], true).await;
+    assert!(ada.line().await.ends_with("text=before the restart"));
+}
+
+#[tokio::test]
+async fn routes_that_im_presence_lost_are_bound_again_and_then_heads_are_compared() {
+    let system = System::with(|config| config.routes.renew_interval_ms = 10).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    system
+        .until("renewed once", |state| state.renewals > 0)
+        .await;
+    system.asked();
+    {
+        let mut state = system.fakes.state();
+        state.routes.clear();
+        state.presence_boot_id = "q".to_owned();
+    }
+    system.store(CONV, 2, "while nobody knew the route");
+    assert!(
+        ada.line()
+            .await
+            .ends_with("text=while nobody knew the route")
+    );
+    system
+        .until("bound again", |state| state.routes.contains_key(&1))
+        .await;
+    let renewals = system.fakes.state().renewals;
+    system
+        .until("renewed on", |state| state.renewals > renewals + 2)
+        .await;
+    let binds = system
+        .asked()
+        .into_iter()
+        .filter(|it| matches!(it, Asked::Bind { .. }));
+    assert_eq!(binds.count(), 1, "and then all is well");
+}
+
+#[tokio::test]
+async fn a_push_for_another_boot_of_the_gateway_is_refused() {
+    let mut system = System::start().await;
+    let _ada = system.register("ada").await;
+    let entry = system.store(CONV, 2, "hi");
+    let push = Push {
+        content: Some(Content::Entry(entry.clone())),
+        recipients: vec![1],
+    };
+    let request = PushReq {
+        link_boot_id: "p".to_owned(),
+        number: 1,
+        pushes: vec![push],
+        resync: false,
+        gateway_boot_id: "a former one".to_owned(),
+    };
+    let answer = system
+        .gateway
+        .push(&Context::with_timeout(SOON), request)
+        .await
+        .unwrap();
+    assert!(!answer.result.unwrap().is_ok());
+    assert_eq!(answer.reached, 0);
+    assert_eq!(system.push(&[&entry], &[1]).await.reached, 1);
+}
+
+#[tokio::test]
+async fn what_could_not_be_fetched_is_fetched_later() {
+    let mut system = System::with(|config| config.calls.retry_ms = 10).await;
+    let mut ada = system.register("ada").await;
+    let down = Status::unavailable("down");
+    for operation in ["get_positions", "fetch_range", "list_behind"] {
+        system.fakes.fault(operation, Fault::Fails(3, down.clone()));
+    }
+    let entry = system.store(CONV, 2, "hi");
+    system.push(&[&entry], &[1]).await;
+    assert!(ada.line().await.ends_with("text=hi"));
+}
+
+#[tokio::test]
+async fn cursors_that_could_not_be_written_are_written_later() {
+    let mut system = System::with(|config| config.session.cursor_interval_ms = 5).await;
+    let mut ada = system.register("ada").await;
+    system.fakes.fault(
+        "advance_cursors",
+        Fault::Fails(3, Status::unavailable("down")),
+    );
+    let entry = system.store(CONV, 2, "hi");
+    system.push(&[&entry], &[1]).await;
+    ada.line().await;
+    system.cursor(1, CONV, 1).await;
+}
+
+/// A reset says that the client threw away what it had not read, though its kernel had it.
+#[tokio::test]
+async fn what_a_client_had_not_read_when_it_reset_the_connection_comes_again_with_the_same_id() {
+    let mut system = System::with(|config| config.session.cursor_interval_ms = 60_000).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    // The first tick passes, so that no other writes cursors in this test.
+    let read = system.store(CONV, 2, "read");
+    system.push(&[&read], &[1]).await;
+    assert!(ada.line().await.ends_with("text=read"));
+    let unread = system.store(CONV, 2, "unread");
+    system.push(&[&unread], &[1]).await;
+    let stream = ada.into_stream();
+    stream.readable().await.unwrap();
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(stream);
+    system
+        .until("unbound", |state| state.routes.is_empty())
+        .await;
+    let mut ada = system.log_in("ada").await;
+    let lines = ada.ask_all("PULL").await;
+    let again: Vec<&String> = lines
+        .iter()
+        .filter(|line| line.ends_with("text=unread"))
+        .collect();
+    assert_eq!(
+        again,
+        [&format!(
+            "MSG id={} from=2 ts=1000 text=unread",
+            unread.msg_id
+        )]
+    );
+}
+
+#[tokio::test]
+async fn what_a_client_has_read_before_it_closes_does_not_come_again() {
+    let mut system = System::with(|config| config.session.cursor_interval_ms = 60_000).await;
+    let mut ada = system.register("ada").await;
+    let entry = system.store(CONV, 2, "read");
+    system.push(&[&entry], &[1]).await;
+    assert!(ada.line().await.ends_with("text=read"));
+    drop(ada);
+    system.cursor(1, CONV, 1).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off_loses_nothing_and_holds_up_nobody() {
+    let mut system = System::with(|config| {
+        config.session.window_bytes_max = 64 << 10;
+        config.session.stalled_ms = 300;
+    })
+    .await;
+    let silent = system.register("silent").await;
+    let mut reader = system.register("reader").await;
+    system
+        .fakes
+        .state()
+        .append("grp_1", 3, EntryKind::Joined, "");
+    // Both are members of the group.
+    let mut owner = system.register("owner").await;
+    owner.ask("CREATEGROUP team").await;
+    for user_id in [1, 2] {
+        system.fakes.state().join(1, user_id);
+    }
+    let text = "x".repeat(4_000);
+    for number in 0..2_000 {
+        let entry = system.store("grp_1", 3, &format!("{number} {text}"));
+        system.push(&[&entry], &[1, 2]).await;
+        if number % 100 == 99 {
+            let lines = reader.lines(100).await;
+            assert!(texts(&lines)[99].starts_with(&format!("{number} ")));
+        }
+    }
+    system
+        .until("cut off", |state| !state.routes.contains_key(&1))
+        .await;
+    drop(silent);
+    let cursor = system
+        .fakes
+        .state()
+        .cursors
+        .get(&(1, "grp_1".to_owned()))
+        .copied()
+        .unwrap_or(0);
+    assert!(cursor < 2_001, "it cannot have got all of it: {cursor}");
+    let mut silent = system.log_in("silent").await;
+    let lines = silent.ask_all("PULL").await;
+    let last = lines.len() - 1;
+    assert_eq!(lines[last], "+OK pull_done");
+    let first = usize::try_from(cursor).unwrap().saturating_sub(1);
+    let numbers: Vec<usize> = texts(&lines[..last])
+        .iter()
+        .map(|text| text.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(numbers, (first..2_000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_session_whose_calls_hang_is_closed_in_time() {
+    let mut system = System::with(|config| config.calls.hand_over_ms = 100).await;
+    let mut ada = system.register("ada").await;
+    let frozen = Arc::new(Semaphore::new(0));
+    system.fakes.fault("advance_cursors", Fault::Waits(frozen));
+    let entry = system.store(CONV, 2, "hi");
+    system.push(&[&entry], &[1]).await;
+    ada.line().await;
+    system.close_session(1).await;
+    assert_eq!(ada.line().await, "-ERR closing logged in elsewhere");
+}

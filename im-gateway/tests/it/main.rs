@@ -1,0 +1,18 @@
+//! im-gateway as clients and im-presence see it: a real gateway on free ports, before services that
+//! are fakes in this process.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod client;
+mod commands;
+mod delivery;
+mod fakes;
+mod faults;
+mod lines;
+mod log_in;
+mod sending;
+mod system;
