@@ -1,7 +1,9 @@
 //! `MessageService`: from requests to use cases, and from their outcomes to answers.
 //!
 //! Domain failures become a `Result` in the answer, everything else a status; both happen in
-//! `refusal`, and nowhere else.
+//! `outcome`, and nowhere else.
+
+mod outcome;
 
 use std::sync::Arc;
 
@@ -15,19 +17,18 @@ use mpim_proto::{
 use mprpc::{Context, Status};
 use tracing::Instrument;
 
+use self::outcome::{bounded, conv, limit, ok, outcome, outcomes, refusal, unavailable};
 use crate::config::AnswerConfig;
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
 use crate::offline::Offline;
 use crate::proto;
 use crate::send::{Draft, SendError, Sender, To};
-use crate::store::{Appended, RangeLimit, Reader, StoreError, Timeline};
+use crate::store::{Appended, RangeLimit, Reader, Timeline};
 use crate::walk;
 
 /// Messages of one `SendBatch`.
 const BATCH_MAX: usize = 256;
-/// Conversations named by one request, and messages acknowledged by one `Ack`.
-const NAMED_MAX: usize = 4096;
 
 /// The service, over any store and any im-user.
 #[derive(Debug)]
@@ -375,89 +376,5 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
             ConvId::Group(_) => SendError::NoSuchGroup,
         };
         refusal(refused)
-    }
-}
-
-/// The one place where failures are divided into answers and statuses.
-fn refusal(error: SendError) -> Result<Option<mpim_proto::Result>, Status> {
-    let msg = error.to_string();
-    match error {
-        SendError::BadSender
-        | SendError::NotMember
-        | SendError::AlreadyMember
-        | SendError::EmptyText
-        | SendError::TextTooLong
-        | SendError::BadClientMsgId
-        | SendError::Conflict => Ok(Some(mpim_proto::Result::invalid(&msg))),
-        SendError::NoSuchUser | SendError::NoSuchGroup => {
-            Ok(Some(mpim_proto::Result::not_found(&msg)))
-        }
-        SendError::Overloaded => Err(Status::resource_exhausted(msg)),
-        SendError::Store(error) => Err(unavailable(error)),
-        SendError::TooSlow => Err(Status::deadline_exceeded(msg)),
-        SendError::Closing => Err(Status::unavailable(msg)),
-        SendError::Users(status) => Err(status),
-    }
-}
-
-/// The outcomes of a batch. When the store wrote none of it, the whole call failed; otherwise
-/// what was written has to be told, and so the failure of the rest is an outcome.
-fn outcomes(answers: Vec<Result<Appended, SendError>>) -> Result<Vec<SendOutcome>, Status> {
-    let some_written = answers.iter().any(Result::is_ok);
-    let outcome = |answer| match answer {
-        Ok(appended) => Ok(outcome(appended)),
-        Err(SendError::Store(error)) if some_written => {
-            tracing::error!(error = &*error.source, "a message was not written");
-            let result = Some(mpim_proto::Result::internal("not written"));
-            Ok(SendOutcome {
-                result,
-                ..SendOutcome::default()
-            })
-        }
-        Err(error) => Ok(SendOutcome {
-            result: refusal(error)?,
-            ..SendOutcome::default()
-        }),
-    };
-    answers.into_iter().map(outcome).collect()
-}
-
-fn outcome(appended: Appended) -> SendOutcome {
-    SendOutcome {
-        result: ok(),
-        msg_id: appended.msg_id,
-        seq: appended.seq,
-    }
-}
-
-fn ok() -> Option<mpim_proto::Result> {
-    Some(mpim_proto::Result::ok())
-}
-
-fn unavailable(error: StoreError) -> Status {
-    tracing::error!(error = &*error.source, "cannot {}", error.operation);
-    Status::unavailable(error.to_string())
-}
-
-fn conv(conv_id: &str) -> Result<ConvId, Status> {
-    conv_id
-        .parse()
-        .map_err(|_| Status::invalid_argument("malformed conv_id"))
-}
-
-fn bounded(named: usize) -> Result<(), Status> {
-    match named {
-        0..=NAMED_MAX => Ok(()),
-        _ => Err(Status::invalid_argument(format!(
-            "more than {NAMED_MAX} named at once"
-        ))),
-    }
-}
-
-/// What was asked for, within what is given at most; nothing asked for is the most.
-fn limit(asked: i32, most: usize) -> usize {
-    match usize::try_from(asked) {
-        Ok(asked @ 1..) => asked.min(most),
-        _ => most,
     }
 }

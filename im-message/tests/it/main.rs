@@ -1,5 +1,6 @@
 //! im-message as its callers see it: started from a configuration, called over sockets, on a
 //! SQLite file.
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 #[path = "../../src/tests/neighbours.rs"]
 #[expect(dead_code, reason = "the tests inside the crate use the rest of it")]

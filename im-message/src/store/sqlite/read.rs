@@ -87,32 +87,33 @@ pub(super) fn range(
     let Some(seen) = seen(db, uid, conv)? else {
         return Ok(None);
     };
-    let mut statement = db.prepare_cached(
-        "SELECT e.seq, e.msg_id, e.author, e.ts_ms, e.kind, e.text
-         FROM span s JOIN entry e ON e.conv = s.conv
-              AND e.seq BETWEEN max(s.from_seq, ?3 + 1) AND coalesce(s.to_seq, ?4)
-         WHERE s.uid = ?1 AND s.conv = ?2
-         ORDER BY s.from_seq, e.seq",
-    )?;
-    let mut rows = statement.query([uid, seen.conv, after_seq, seen.head])?;
     let mut entries = Vec::new();
     let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        let entry = entry(row)?;
-        if let Content::Text(text) = &entry.content {
-            bytes += text.len();
-        }
-        let full = entries.len() == limit.entries_max || bytes > limit.bytes_max;
-        match entries.last() {
-            Some(Entry { seq, .. }) if full => {
-                let complete_to = *seq;
-                return Ok(Some(Range {
-                    entries,
-                    complete_to,
-                    head: seen.head,
-                }));
+    // Span by span, and not as one join: that would sort all there is before giving the first.
+    for (from_seq, to_seq) in spans(db, uid, seen.conv)? {
+        let (from_seq, to_seq) = (from_seq.max(after_seq + 1), to_seq.unwrap_or(seen.head));
+        let mut statement = db.prepare_cached(
+            "SELECT seq, msg_id, author, ts_ms, kind, text FROM entry
+             WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+        )?;
+        let mut rows = statement.query([seen.conv, from_seq, to_seq])?;
+        while let Some(row) = rows.next()? {
+            let entry = entry(row)?;
+            if let Content::Text(text) = &entry.content {
+                bytes += text.len();
             }
-            _ => entries.push(entry),
+            let full = entries.len() == limit.entries_max || bytes > limit.bytes_max;
+            match entries.last() {
+                Some(Entry { seq, .. }) if full => {
+                    let complete_to = *seq;
+                    return Ok(Some(Range {
+                        entries,
+                        complete_to,
+                        head: seen.head,
+                    }));
+                }
+                _ => entries.push(entry),
+            }
         }
     }
     Ok(Some(Range {
@@ -120,6 +121,15 @@ pub(super) fn range(
         complete_to: seen.head.max(after_seq),
         head: seen.head,
     }))
+}
+
+/// When the user was a member, in order.
+fn spans(db: &Connection, uid: i64, conv: i64) -> rusqlite::Result<Vec<(i64, Option<i64>)>> {
+    db.prepare_cached(
+        "SELECT from_seq, to_seq FROM span WHERE uid = ? AND conv = ? ORDER BY from_seq",
+    )?
+    .query_map([uid, conv], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .collect()
 }
 
 pub(super) fn locate(db: &Connection, msg_ids: &[i64]) -> rusqlite::Result<Vec<(ConvId, i64)>> {

@@ -1,0 +1,97 @@
+//! What callers are told: results, statuses, and what is wrong with a request.
+
+use mpim_proto::SendOutcome;
+use mprpc::Status;
+
+use crate::conversation::ConvId;
+use crate::send::SendError;
+use crate::store::{Appended, StoreError};
+
+/// Conversations named by one request, and messages acknowledged by one `Ack`.
+const NAMED_MAX: usize = 4096;
+
+/// The one place where failures are divided into answers and statuses.
+pub(super) fn refusal(error: SendError) -> Result<Option<mpim_proto::Result>, Status> {
+    let msg = error.to_string();
+    match error {
+        SendError::BadSender
+        | SendError::NotMember
+        | SendError::AlreadyMember
+        | SendError::EmptyText
+        | SendError::TextTooLong
+        | SendError::BadClientMsgId
+        | SendError::Conflict => Ok(Some(mpim_proto::Result::invalid(&msg))),
+        SendError::NoSuchUser | SendError::NoSuchGroup => {
+            Ok(Some(mpim_proto::Result::not_found(&msg)))
+        }
+        SendError::Overloaded => Err(Status::resource_exhausted(msg)),
+        SendError::Store(error) => Err(unavailable(error)),
+        SendError::TooSlow => Err(Status::deadline_exceeded(msg)),
+        SendError::Closing => Err(Status::unavailable(msg)),
+        SendError::Users(status) => Err(status),
+    }
+}
+
+/// The outcomes of a batch. When the store wrote none of it, the whole call failed; otherwise
+/// what was written has to be told, and so the failure of the rest is an outcome.
+pub(super) fn outcomes(
+    answers: Vec<Result<Appended, SendError>>,
+) -> Result<Vec<SendOutcome>, Status> {
+    let some_written = answers.iter().any(Result::is_ok);
+    let outcome = |answer| match answer {
+        Ok(appended) => Ok(outcome(appended)),
+        Err(SendError::Store(error)) if some_written => {
+            tracing::error!(error = &*error.source, "a message was not written");
+            let result = Some(mpim_proto::Result::internal("not written"));
+            Ok(SendOutcome {
+                result,
+                ..SendOutcome::default()
+            })
+        }
+        Err(error) => Ok(SendOutcome {
+            result: refusal(error)?,
+            ..SendOutcome::default()
+        }),
+    };
+    answers.into_iter().map(outcome).collect()
+}
+
+pub(super) fn outcome(appended: Appended) -> SendOutcome {
+    SendOutcome {
+        result: ok(),
+        msg_id: appended.msg_id,
+        seq: appended.seq,
+    }
+}
+
+pub(super) fn ok() -> Option<mpim_proto::Result> {
+    Some(mpim_proto::Result::ok())
+}
+
+pub(super) fn unavailable(error: StoreError) -> Status {
+    tracing::error!(error = &*error.source, "cannot {}", error.operation);
+    Status::unavailable(error.to_string())
+}
+
+pub(super) fn conv(conv_id: &str) -> Result<ConvId, Status> {
+    conv_id
+        .parse()
+        .map_err(|_| Status::invalid_argument("malformed conv_id"))
+}
+
+pub(super) fn bounded(named: usize) -> Result<(), Status> {
+    match named {
+        0..=NAMED_MAX => Ok(()),
+        _ => Err(Status::invalid_argument(format!(
+            "more than {NAMED_MAX} named at once"
+        ))),
+    }
+}
+
+/// What was asked for, within what is given at most; nothing asked for is the most.
+pub(super) fn limit(asked: i32, most: usize) -> usize {
+    match usize::try_from(asked) {
+        Ok(asked @ 1..) => asked.min(most),
+        _ => most,
+    }
+}
