@@ -8,6 +8,7 @@ mod neighbours;
 mod offline;
 mod reading;
 mod sending;
+mod walking;
 
 use std::future::poll_fn;
 use std::pin::Pin;
