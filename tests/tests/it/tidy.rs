@@ -153,12 +153,16 @@ fn the_shipped_configuration_files_have_every_key_with_its_default_and_a_comment
         config::complaints::<im_message::Config>,
         config::complaints::<im_presence::Config>,
         config::complaints::<im_group::Config>,
+        config::complaints::<im_gateway::Config>,
+        config::complaints::<mpim::Config>,
     ];
     let paths = [
         "conf/static/im-user.toml",
         "conf/static/im-message.toml",
         "conf/static/im-presence.toml",
         "conf/static/im-group.toml",
+        "conf/static/im-gateway.toml",
+        "conf/embedded/mpim.toml",
     ];
     let complaints = paths.iter().zip(complaints);
     assert_none(

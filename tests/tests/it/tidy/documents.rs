@@ -105,8 +105,9 @@ fn is_path(code: &Code<'_>, text: &str) -> bool {
     if !plain || text.starts_with('/') {
         return false;
     }
-    let extension = text.rsplit_once('.').map(|(_, extension)| extension);
-    let is_file = extension.is_some_and(|extension| EXTENSIONS.contains(&extension));
+    let is_file = text
+        .rsplit_once('.')
+        .is_some_and(|(stem, extension)| !stem.is_empty() && EXTENSIONS.contains(&extension));
     is_file || (text.contains('/') && code.starts_in_folder(text))
 }
 
@@ -180,7 +181,7 @@ mod tests {
             "`mprpc/src/channel.rs`, `channel.rs`, `src/channel.rs`, `conf/static/*.toml`, `mprpc/`",
             "`Channel::builder`, `Channel::builder(target)`, `UserService.Login`, `LoginReq`",
             "`length_min`, `password.length_min`, `tokio_util::codec`, `std::io::Read`",
-            "`SEND <uid> <text>`, `send`, `SIGTERM`, `127.0.0.1:6000`, `/healthz`, `data/user`",
+            "`SEND <uid> <text>`, `send`, `.proto`, `SIGTERM`, `127.0.0.1:6000`, `/healthz`, `data/user`",
             "[the readme](../README.md#top), [web](https://example.com), `a b/c.rs`",
             "| C++ | here |\n|---|---|\n| `RpcProvider` | `Channel` |\n",
             "```\nscripts/test --quick > ./data/log\nRpcProvider\n```\n",
