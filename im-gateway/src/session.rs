@@ -3,6 +3,8 @@
 //! It decides and does nothing: the connection feeds it with what was left in its mailbox, with the
 //! client's sends and with the answers of services, and carries out the [`Call`]s that it wants.
 
+mod answers;
+
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -225,76 +227,6 @@ impl Session {
         self.bind |= post.bind;
     }
 
-    /// Takes what became of a call.
-    pub(crate) fn answered(&mut self, client: &mut Client<'_>, answer: Answer) {
-        match answer {
-            Answer::Sent {
-                target,
-                slots,
-                outcome,
-            } => {
-                self.sending.done(target);
-                reply_to_sends(client.wire, target, slots, outcome);
-            }
-            Answer::Located { asked, positions } => {
-                self.fetching -= 1;
-                match positions {
-                    Ok(positions) => self.located(asked, positions),
-                    Err(Failed) => {
-                        asked
-                            .iter()
-                            .for_each(|conv_id| self.timelines.failed(conv_id));
-                        self.failed(client);
-                    }
-                }
-            }
-            Answer::Fetched { conv_id, page } => {
-                self.fetching -= 1;
-                match page {
-                    Ok(page) => self.fetched(client, &conv_id, page),
-                    Err(Failed) => {
-                        self.timelines.failed(&conv_id);
-                        self.failed(client);
-                    }
-                }
-            }
-            Answer::Listed(Ok(page)) => {
-                let last = page
-                    .positions
-                    .last()
-                    .map(|position| position.conv_id.clone());
-                for position in page.positions {
-                    let conv_id = ConvId::from(position.conv_id);
-                    self.timelines
-                        .place(&conv_id, position.cursor, position.head);
-                }
-                self.sync.page(last, page.more);
-            }
-            Answer::Listed(Err(Failed)) => {
-                self.sync.failed();
-                self.failed(client);
-            }
-            Answer::Advanced(Ok(())) => {
-                self.cursors.written();
-                let (cursors, window) = (&self.cursors, &self.window);
-                self.timelines
-                    .forget_idle(self.config.conversations_max, |conv_id, _| {
-                        cursors.has_written(conv_id) && !window.holds(conv_id)
-                    });
-            }
-            Answer::Advanced(Err(Failed)) => self.cursors.failed(),
-            Answer::Bound(outcome) => {
-                self.binding = false;
-                // Bind, then sync: what was dispatched before the route was there is found now.
-                self.sync.want(client.now);
-                if outcome.is_err() {
-                    self.bind = true;
-                    self.failed(client);
-                }
-            }
-        }
-    }
-
     /// The next thing that the session wants from the services now.
     pub(crate) fn next_call(&mut self, client: &Client<'_>) -> Option<Call> {
         if let Some(batch) = self.sending.next_batch(self.config.batch_messages_max) {
@@ -407,39 +339,6 @@ impl Session {
         }
     }
 
-    fn located(&mut self, asked: Vec<ConvId>, positions: Vec<Position>) {
-        for Position {
-            conv_id,
-            cursor,
-            head,
-        } in positions
-        {
-            self.timelines.place(&ConvId::from(conv_id), cursor, head);
-        }
-        for conv_id in asked {
-            self.timelines.absent(&conv_id);
-        }
-    }
-
-    fn fetched(&mut self, client: &mut Client<'_>, conv_id: &ConvId, page: FetchRangeResp) {
-        if !page.result.as_ref().is_some_and(mpim_proto::Result::is_ok) {
-            // The user never saw anything of it: there is nothing to get.
-            self.timelines.page_end(conv_id, Some(0), 0);
-            return;
-        }
-        for entry in page.entries {
-            if !self.has_room(client) {
-                self.timelines.page_end(conv_id, None, page.head);
-                return;
-            }
-            if self.timelines.fetched(conv_id, entry.seq) == Verdict::Next {
-                self.step_to(client, &Pushed::of(Arc::clone(conv_id), entry));
-            }
-        }
-        self.timelines
-            .page_end(conv_id, Some(page.complete_to), page.head);
-    }
-
     /// The position has moved to `entry`: shows it, or passes it over.
     fn step_to(&mut self, client: &mut Client<'_>, entry: &Pushed) {
         match entry.line_for(self.user_id()) {
@@ -462,17 +361,6 @@ impl Session {
         steps
             .into_iter()
             .for_each(|step| self.cursors.delivered(step));
-    }
-
-    /// Something could not be asked for. It is asked for again after a while, which varies so that
-    /// the sessions of a gateway do not come back all at once.
-    fn failed(&mut self, client: &mut Client<'_>) {
-        self.retry_at = Some(client.now + self.retry.mul_f64(0.5 + fastrand::f64() / 2.0));
-        if let Some(pull) = self.pull.take() {
-            client
-                .wire
-                .reply(pull.slot, Reply::err(failure::UNAVAILABLE));
-        }
     }
 
     fn limits(&self) -> WindowLimits {
@@ -501,35 +389,5 @@ impl Session {
         };
         self.window
             .has_room(half, client.wire.output_end(), client.peer_has)
-    }
-}
-
-fn reply_to_sends(
-    wire: &mut ServerConnection,
-    target: Target,
-    slots: Vec<Slot>,
-    outcome: Result<Vec<SendOutcome>, &'static str>,
-) {
-    let mut outcomes = match outcome {
-        Ok(outcomes) => outcomes.into_iter(),
-        Err(text) => {
-            slots
-                .into_iter()
-                .for_each(|slot| wire.reply(slot, Reply::err(text)));
-            return;
-        }
-    };
-    for slot in slots {
-        let outcome = outcomes.next().unwrap_or_default();
-        let reply = match outcome.result {
-            Some(result) if result.is_ok() => match target {
-                Target::User(_) => Reply::MsgId(outcome.msg_id),
-                Target::Group(_) => Reply::GroupMsgId(outcome.msg_id),
-            },
-            Some(result) if result.code() != mpim_proto::Code::Internal => Reply::err(result.msg),
-            // Fewer outcomes than messages, or one that could not be written.
-            _ => Reply::err(failure::UNAVAILABLE),
-        };
-        wire.reply(slot, reply);
     }
 }

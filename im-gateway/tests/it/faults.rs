@@ -7,6 +7,7 @@ use mpim_proto::push::Content;
 use mpim_proto::{EntryKind, Push, PushReq};
 use mprpc::{Context, Status};
 use socket2::SockRef;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
 use crate::client::{SOON, texts};
@@ -145,8 +146,10 @@ async fn what_a_client_had_not_read_when_it_reset_the_connection_comes_again_wit
     assert!(ada.line().await.ends_with("text=read"));
     let unread = system.store(CONV, 2, "unread");
     system.push(&[&unread], &[1]).await;
-    let stream = ada.into_stream();
+    let mut stream = ada.into_stream();
     stream.readable().await.unwrap();
+    // What goes the other way acknowledges it to the kernel of the gateway.
+    stream.write_all(b"PING\n").await.unwrap();
     SockRef::from(&stream)
         .set_linger(Some(Duration::ZERO))
         .unwrap();
@@ -237,10 +240,60 @@ async fn a_session_whose_calls_hang_is_closed_in_time() {
     let mut system = System::with(|config| config.calls.hand_over_ms = 100).await;
     let mut ada = system.register("ada").await;
     let frozen = Arc::new(Semaphore::new(0));
-    system.fakes.fault("advance_cursors", Fault::Waits(frozen));
+    system
+        .fakes
+        .fault("advance_cursors", Fault::Waits(Arc::clone(&frozen)));
+    system.fakes.fault("unbind_route", Fault::Waits(frozen));
     let entry = system.store(CONV, 2, "hi");
     system.push(&[&entry], &[1]).await;
     ada.line().await;
     system.close_session(1).await;
     assert_eq!(ada.line().await, "-ERR closing logged in elsewhere");
+}
+
+#[tokio::test]
+async fn whoever_fences_a_session_waits_for_its_cursors_and_for_nothing_else() {
+    let mut system = System::with(|config| config.calls.hand_over_ms = 10_000).await;
+    let mut ada = system.register("ada").await;
+    let frozen = Arc::new(Semaphore::new(0));
+    system
+        .fakes
+        .fault("unbind_route", Fault::Waits(Arc::clone(&frozen)));
+    let entry = system.store(CONV, 2, "hi");
+    system.push(&[&entry], &[1]).await;
+    ada.line().await;
+    let closed = tokio::time::timeout(Duration::from_secs(5), system.close_session(1)).await;
+    closed.expect("although the route cannot be unbound");
+    frozen.add_permits(1);
+}
+
+#[tokio::test]
+async fn a_flood_of_pushes_overflows_the_mailbox_and_is_still_shown_in_order() {
+    let mut system = System::with(|config| {
+        config.session.mailbox_max = 2;
+        config.session.window_messages_max = 8;
+        config.session.window_bytes_max = 1_024;
+    })
+    .await;
+    let mut ada = system.register("ada").await;
+    let entries: Vec<_> = (0..500)
+        .map(|at| system.store(CONV, 2, &at.to_string()))
+        .collect();
+    let other: Vec<_> = (0..500)
+        .map(|at| system.store("c2c_1_3", 3, &at.to_string()))
+        .collect();
+    for (one, two) in entries.iter().zip(&other) {
+        system.push(&[one, two], &[1]).await;
+    }
+    let lines = ada.lines(1_000).await;
+    let expected: Vec<String> = (0..500).map(|at| at.to_string()).collect();
+    for from in [2, 3] {
+        let from = format!(" from={from} ");
+        let of: Vec<String> = lines
+            .iter()
+            .filter(|line| line.contains(&from))
+            .cloned()
+            .collect();
+        assert_eq!(texts(&of), expected);
+    }
 }

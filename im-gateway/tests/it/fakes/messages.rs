@@ -1,0 +1,188 @@
+//! im-message, as far as the gateway asks it.
+
+use mpim_proto::{
+    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, ChangeMembershipReq,
+    ChangeMembershipResp, Entry, FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp,
+    ListBehindReq, ListBehindResp, Position, PullOfflineReq, PullOfflineResp, SendBatchReq,
+    SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, message_service, send_batch_req,
+};
+use mprpc::{Context, Status};
+
+use super::{Asked, Fakes, invalid, ok};
+
+impl message_service::Server for Fakes {
+    async fn send_batch(&self, _: &Context, req: SendBatchReq) -> Result<SendBatchResp, Status> {
+        self.note(Asked::Send {
+            from: req.from,
+            texts: req
+                .messages
+                .iter()
+                .map(|message| message.text.clone())
+                .collect(),
+            ids: req
+                .messages
+                .iter()
+                .map(|message| message.client_msg_id.clone())
+                .collect(),
+        });
+        self.before("send_batch").await?;
+        let refused = |msg| SendBatchResp {
+            result: invalid(msg),
+            outcomes: Vec::new(),
+        };
+        let answer = {
+            let mut state = self.state();
+            let conv_id = match req.to.unwrap() {
+                send_batch_req::To::ToUser(to) => {
+                    if usize::try_from(to).unwrap() > state.users.len() {
+                        return Ok(refused("no such user"));
+                    }
+                    format!("c2c_{}_{}", req.from.min(to), req.from.max(to))
+                }
+                send_batch_req::To::ToGroup(group_id) => format!("grp_{group_id}"),
+            };
+            if !state.sees(req.from, &conv_id) {
+                return Ok(refused("not a member"));
+            }
+            let send = |message: mpim_proto::Outgoing| {
+                state.send(req.from, &conv_id, &message.client_msg_id, &message.text)
+            };
+            SendBatchResp {
+                result: ok(),
+                outcomes: req.messages.into_iter().map(send).collect(),
+            }
+        };
+        self.after("send_batch")?;
+        Ok(answer)
+    }
+
+    async fn list_behind(&self, _: &Context, req: ListBehindReq) -> Result<ListBehindResp, Status> {
+        self.note(Asked::Behind(req.user_id));
+        self.before("list_behind").await?;
+        let state = self.state();
+        let seen = state
+            .timelines
+            .keys()
+            .filter(|conv_id| **conv_id > req.after_conv_id && state.sees(req.user_id, conv_id));
+        let positions = seen.map(|conv_id| state.position(req.user_id, conv_id));
+        let behind = positions.filter(|position| position.cursor < position.head);
+        // Small pages, so that there are several.
+        let mut positions: Vec<Position> = behind.take(3).collect();
+        let more = positions.len() > 2;
+        positions.truncate(2);
+        Ok(ListBehindResp {
+            result: ok(),
+            positions,
+            more,
+        })
+    }
+
+    async fn get_positions(
+        &self,
+        _: &Context,
+        req: GetPositionsReq,
+    ) -> Result<GetPositionsResp, Status> {
+        self.before("get_positions").await?;
+        let state = self.state();
+        let seen = req
+            .conv_ids
+            .iter()
+            .filter(|conv_id| state.sees(req.user_id, conv_id));
+        let positions = seen
+            .map(|conv_id| state.position(req.user_id, conv_id))
+            .collect();
+        Ok(GetPositionsResp {
+            result: ok(),
+            positions,
+        })
+    }
+
+    async fn fetch_range(&self, _: &Context, req: FetchRangeReq) -> Result<FetchRangeResp, Status> {
+        self.note(Asked::Fetch {
+            conv_id: req.conv_id.clone(),
+            after_seq: req.after_seq,
+        });
+        self.before("fetch_range").await?;
+        let state = self.state();
+        if !state.sees(req.user_id, &req.conv_id) {
+            return Ok(FetchRangeResp {
+                result: invalid("not a member"),
+                ..FetchRangeResp::default()
+            });
+        }
+        let timeline = state
+            .timelines
+            .get(&req.conv_id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let after = usize::try_from(req.after_seq).unwrap().min(timeline.len());
+        let entries: Vec<Entry> = timeline[after..]
+            .iter()
+            .take(usize::try_from(req.limit).unwrap())
+            .cloned()
+            .collect();
+        let complete_to = entries.last().map_or(req.after_seq, |entry| entry.seq);
+        let head = timeline.len() as i64;
+        Ok(FetchRangeResp {
+            result: ok(),
+            entries,
+            complete_to,
+            head,
+        })
+    }
+
+    async fn advance_cursors(
+        &self,
+        _: &Context,
+        req: AdvanceCursorsReq,
+    ) -> Result<AdvanceCursorsResp, Status> {
+        self.before("advance_cursors").await?;
+        let mut moves: Vec<(String, i64)> = req
+            .moves
+            .into_iter()
+            .map(|to| (to.conv_id, to.seq))
+            .collect();
+        moves.sort();
+        let mut state = self.state();
+        for (conv_id, seq) in &moves {
+            let cursor = state
+                .cursors
+                .entry((req.user_id, conv_id.clone()))
+                .or_default();
+            *cursor = (*cursor).max(*seq);
+        }
+        state.asked.push(Asked::Advance {
+            user_id: req.user_id,
+            moves,
+        });
+        Ok(AdvanceCursorsResp { result: ok() })
+    }
+
+    async fn send(&self, _: &Context, _: SendReq) -> Result<SendResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn send_group(&self, _: &Context, _: SendGroupReq) -> Result<SendGroupResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn pull_offline(
+        &self,
+        _: &Context,
+        _: PullOfflineReq,
+    ) -> Result<PullOfflineResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn ack(&self, _: &Context, _: AckReq) -> Result<AckResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn change_membership(
+        &self,
+        _: &Context,
+        _: ChangeMembershipReq,
+    ) -> Result<ChangeMembershipResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+}

@@ -1,0 +1,78 @@
+//! im-presence, as far as the gateway asks it.
+
+use mpim_proto::{
+    BindRouteReq, BindRouteResp, DeliveReq, DeliverResp, DispatchReq, DispatchResp, QueryRouteReq,
+    QueryRouteResp, RenewRoutesReq, RenewRoutesResp, UnbindRouteReq, UnbindRouteResp,
+    presence_service,
+};
+use mprpc::{Context, Status};
+
+use super::{Asked, Fakes, ok};
+
+impl presence_service::Server for Fakes {
+    async fn bind_route(&self, _: &Context, req: BindRouteReq) -> Result<BindRouteResp, Status> {
+        self.note(Asked::Bind {
+            user_id: req.user_id,
+            session_id: req.session_id.clone(),
+        });
+        self.before("bind_route").await?;
+        self.state().routes.insert(req.user_id, req);
+        Ok(BindRouteResp { result: ok() })
+    }
+
+    async fn unbind_route(
+        &self,
+        _: &Context,
+        req: UnbindRouteReq,
+    ) -> Result<UnbindRouteResp, Status> {
+        self.before("unbind_route").await?;
+        let mut state = self.state();
+        let (user_id, session_id) = (req.user_id, req.session_id);
+        if state
+            .routes
+            .get(&user_id)
+            .is_some_and(|route| route.session_id == session_id)
+        {
+            state.routes.remove(&user_id);
+        }
+        state.asked.push(Asked::Unbind {
+            user_id,
+            session_id,
+        });
+        Ok(UnbindRouteResp { result: ok() })
+    }
+
+    async fn renew_routes(
+        &self,
+        _: &Context,
+        req: RenewRoutesReq,
+    ) -> Result<RenewRoutesResp, Status> {
+        self.before("renew_routes").await?;
+        let mut state = self.state();
+        state.renewals += 1;
+        let missing = req.routes.into_iter().filter(|key| {
+            state
+                .routes
+                .get(&key.user_id)
+                .is_none_or(|route| route.session_id != key.session_id)
+        });
+        Ok(RenewRoutesResp {
+            result: ok(),
+            missing: missing.collect(),
+            boot_id: state.presence_boot_id.clone(),
+            last_push: state.last_push,
+        })
+    }
+
+    async fn query_route(&self, _: &Context, _: QueryRouteReq) -> Result<QueryRouteResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn deliver(&self, _: &Context, _: DeliveReq) -> Result<DeliverResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn dispatch(&self, _: &Context, _: DispatchReq) -> Result<DispatchResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+}

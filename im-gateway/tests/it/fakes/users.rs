@@ -1,0 +1,114 @@
+//! im-user, as far as the gateway asks it.
+
+use mpim_proto::{
+    AddFriendReq, AddFriendResp, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
+    LoginReq, LoginResp, LogoutReq, LogoutResp, RegisterReq, RegisterResp, RemoveFriendReq,
+    RemoveFriendResp, VerifyTokenReq, VerifyTokenResp, user_service,
+};
+use mprpc::{Context, Status};
+
+use super::{Asked, Fakes, invalid, ok};
+
+impl user_service::Server for Fakes {
+    async fn login(&self, _: &Context, req: LoginReq) -> Result<LoginResp, Status> {
+        let name = String::from_utf8(req.username.to_vec()).unwrap();
+        let password = String::from_utf8(req.password.to_vec()).unwrap();
+        self.note(Asked::Login(name.clone()));
+        self.before("login").await?;
+        let state = self.state();
+        let found = state
+            .users
+            .iter()
+            .position(|user| *user == (name.clone(), password.clone()));
+        Ok(match found {
+            Some(index) => LoginResp {
+                result: ok(),
+                user_id: index as i64 + 1,
+                token: format!("token-{name}"),
+            },
+            None => LoginResp {
+                result: invalid("bad cred"),
+                ..LoginResp::default()
+            },
+        })
+    }
+
+    async fn register(&self, _: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
+        self.before("register").await?;
+        let name = String::from_utf8(req.username.to_vec()).unwrap();
+        let password = String::from_utf8(req.password.to_vec()).unwrap();
+        let mut state = self.state();
+        if state.users.iter().any(|(other, _)| *other == name) {
+            return Ok(RegisterResp {
+                result: invalid("exists"),
+                ..RegisterResp::default()
+            });
+        }
+        let token = format!("token-{name}");
+        state.users.push((name, password));
+        let user_id = state.users.len() as i64;
+        Ok(RegisterResp {
+            result: ok(),
+            user_id,
+            token,
+        })
+    }
+
+    async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
+        self.before("logout").await?;
+        self.note(Asked::Revoke(req.token));
+        Ok(LogoutResp { result: ok() })
+    }
+
+    async fn verify_token(
+        &self,
+        _: &Context,
+        _: VerifyTokenReq,
+    ) -> Result<VerifyTokenResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn add_friend(&self, _: &Context, req: AddFriendReq) -> Result<AddFriendResp, Status> {
+        self.before("add_friend").await?;
+        let mut state = self.state();
+        let known = usize::try_from(req.friend_id).unwrap() <= state.users.len();
+        let result = if !known {
+            Some(mpim_proto::Result::not_found("friend not found"))
+        } else if state.friends.insert((req.user_id, req.friend_id)) {
+            Some(mpim_proto::Result::ok_saying("friend added"))
+        } else {
+            invalid("already friends")
+        };
+        Ok(AddFriendResp { result })
+    }
+
+    async fn get_friends(&self, _: &Context, req: GetFriendsReq) -> Result<GetFriendsResp, Status> {
+        let state = self.state();
+        let friends = state
+            .friends
+            .iter()
+            .filter(|(user_id, _)| *user_id == req.user_id);
+        Ok(GetFriendsResp {
+            result: ok(),
+            friend_ids: friends.map(|(_, friend)| *friend).collect(),
+        })
+    }
+
+    async fn remove_friend(
+        &self,
+        _: &Context,
+        req: RemoveFriendReq,
+    ) -> Result<RemoveFriendResp, Status> {
+        let removed = self.state().friends.remove(&(req.user_id, req.friend_id));
+        let result = if removed {
+            ok()
+        } else {
+            Some(mpim_proto::Result::not_found("friend not found"))
+        };
+        Ok(RemoveFriendResp { result })
+    }
+
+    async fn get_users(&self, _: &Context, _: GetUsersReq) -> Result<GetUsersResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+}
