@@ -15,7 +15,8 @@ struct Listener {
 
 /// The banner for these services and their data.
 pub(crate) fn of(services: &[Running], data_dir: &Path) -> String {
-    let listeners: Vec<_> = services.iter().flat_map(listeners).collect();
+    let mut listeners: Vec<_> = services.iter().flat_map(listeners).collect();
+    listeners.sort_by_key(|listener| listener.addr);
     let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     banner(&listeners, &data_dir)
 }
@@ -68,7 +69,7 @@ Try it, in two terminals:
 
   nc {host} {port}                      nc {host} {port}
   REGISTER alice alice-secret            REGISTER bob bob-secret-2
-  ADDFRIEND 2                            (your uid is in the +OK line)
+  ADDFRIEND 2                            (uids are in the +OK lines)
   SEND 2 hello bob                       SEND 1 hello alice
 
 Next time it is LOGIN instead of REGISTER; HELP lists the commands.

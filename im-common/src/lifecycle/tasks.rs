@@ -91,11 +91,13 @@ impl Tasks {
             tasks: self.clone(),
             task,
             essential,
+            returned: false,
         };
         self.tracker.spawn(async move {
-            // A guard and not a check after the await: it runs when the future panics, too.
-            let _watch = watch;
+            // The whole of it moves in; naming a field alone would leave the rest behind.
+            let mut watch = watch;
             future.await;
+            watch.returned = true;
         });
     }
 
@@ -130,19 +132,22 @@ impl Tasks {
     }
 }
 
-/// Sees how a task ended.
+/// Sees how a task ended: a value and not code after the task, since it is dropped on a panic, too.
 struct Watch {
     tasks: Tasks,
     task: &'static str,
     essential: bool,
+    /// Otherwise it panicked, or the runtime is going away with everything in it.
+    returned: bool,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let (service, task) = (self.tasks.service, self.task);
+        let early = self.returned && !self.tasks.shutdown.is_triggered();
         if std::thread::panicking() {
             self.tasks.fail(ServiceError::Panicked { service, task });
-        } else if self.essential && !self.tasks.shutdown.is_triggered() {
+        } else if self.essential && early {
             self.tasks.fail(ServiceError::Ended { service, task });
         }
     }

@@ -15,6 +15,18 @@ fn service(name: &'static str) -> (Tasks, Running) {
     (tasks.clone(), Running::new(ADDR, tasks))
 }
 
+/// [`run_until_shutdown`], but not for ever: time is paused, so the bound costs nothing.
+async fn until_shutdown(
+    services: Vec<Running>,
+    shutdown: &Shutdown,
+    drain: Duration,
+) -> Result<(), ServiceError> {
+    let ends = run_until_shutdown(services, shutdown, drain);
+    tokio::time::timeout(Duration::from_secs(3600), ends)
+        .await
+        .expect("it ends")
+}
+
 #[tokio::test(start_paused = true)]
 async fn stopping_waits_for_the_tasks() {
     let (tasks, running) = service("im-user");
@@ -50,7 +62,7 @@ async fn a_panic_in_any_task_ends_all_services_with_an_error() {
     user.spawn_essential("listener", user.shutdown().clone().into_triggered());
     group.spawn("connection", async { panic!("a bug") });
     let shutdown = Shutdown::new();
-    let error = run_until_shutdown(vec![user_running, group_running], &shutdown, DRAIN)
+    let error = until_shutdown(vec![user_running, group_running], &shutdown, DRAIN)
         .await
         .unwrap_err();
     assert_eq!(
@@ -71,7 +83,7 @@ async fn the_early_end_of_an_essential_task_is_an_error_and_of_another_is_not() 
         // Later than the connection, so that its end alone is seen to change nothing.
         tokio::time::sleep(Duration::from_secs(1)).await;
     });
-    let error = run_until_shutdown(vec![running], &Shutdown::new(), DRAIN)
+    let error = until_shutdown(vec![running], &Shutdown::new(), DRAIN)
         .await
         .unwrap_err();
     assert_eq!(
@@ -96,9 +108,7 @@ async fn services_stop_in_the_reverse_of_their_order() {
     }
     let shutdown = Shutdown::new();
     shutdown.trigger();
-    run_until_shutdown(services, &shutdown, DRAIN)
-        .await
-        .unwrap();
+    until_shutdown(services, &shutdown, DRAIN).await.unwrap();
     assert_eq!(
         *order.lock().unwrap(),
         ["im-gateway", "im-message", "im-user"]
@@ -119,8 +129,18 @@ async fn a_service_that_does_not_drain_still_leaves_the_next_one_a_chance() {
     gateway.spawn("connection", std::future::pending());
     let shutdown = Shutdown::new();
     shutdown.trigger();
-    run_until_shutdown(vec![user_running, gateway_running], &shutdown, DRAIN)
+    until_shutdown(vec![user_running, gateway_running], &shutdown, DRAIN)
         .await
         .unwrap();
     assert_eq!(handed_over.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_runtime_that_goes_away_is_no_failure_of_its_services() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (tasks, running) = service("im-user");
+    runtime.block_on(async { tasks.spawn_essential("listener", std::future::pending()) });
+    drop(runtime);
+    assert!(!tasks.shutdown().is_triggered());
+    drop(running);
 }

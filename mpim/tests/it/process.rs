@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 /// Ports that the system chooses: tests run beside each other, and beside a real server.
-const FREE_PORTS: [&str; 6] = [
+const PORTS: [&str; 6] = [
     "MPIM_USER__RPC__LISTEN",
     "MPIM_MESSAGE__RPC__LISTEN",
     "MPIM_PRESENCE__RPC__LISTEN",
@@ -21,12 +22,15 @@ const FREE_PORTS: [&str; 6] = [
 fn mpim(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mpim"));
     command.current_dir(dir).stdin(Stdio::null());
-    command.envs(FREE_PORTS.map(|port| (port, "127.0.0.1:0")));
+    command.env("MPIM_LOG__FILTER", "warn");
+    command.envs(PORTS.map(|port| (port, "127.0.0.1:0")));
     command
 }
 
-/// Its exit code, standard output and standard error.
-fn outcome(output: Output) -> (Option<i32>, String, String) {
+/// What a program that ends by itself answers: exit code, standard output, standard error.
+fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = end_of(command.spawn().unwrap());
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.code(),
@@ -35,29 +39,50 @@ fn outcome(output: Output) -> (Option<i32>, String, String) {
     )
 }
 
+/// Waits for the end of a process, but not for ever.
+fn end_of(process: Child) -> Output {
+    let pid = process.id();
+    let (send, output) = mpsc::channel();
+    std::thread::spawn(move || send.send(process.wait_with_output()));
+    let output = output
+        .recv_timeout(Duration::from_secs(30))
+        .unwrap_or_else(|_| {
+            signal(pid, "KILL");
+            panic!("it did not end");
+        });
+    output.unwrap()
+}
+
+fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, &pid.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
 /// A server that is killed if the test ends before it does.
 struct Server {
-    process: Child,
-    _stdout: BufReader<ChildStdout>,
+    process: Option<Child>,
+    pid: u32,
     banner: String,
 }
 
 impl Server {
     fn start(dir: &Path) -> Self {
-        let mut command = mpim(dir);
-        let mut process = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::spawn(&mut mpim(dir))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut banner = String::new();
         // Ends with the process if it fails: no need for a deadline.
         while !banner.contains("Ctrl-C") && stdout.read_line(&mut banner).unwrap() > 0 {}
         assert!(banner.contains("Ctrl-C"), "it did not start: {banner}");
         Self {
-            process,
-            _stdout: stdout,
+            pid: process.id(),
+            process: Some(process),
             banner,
         }
     }
@@ -74,25 +99,20 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(self.pid, name);
     }
 
     fn exit_code(mut self) -> Option<i32> {
-        self.process.wait().unwrap().code()
+        end_of(self.process.take().unwrap()).status.code()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
@@ -171,50 +191,53 @@ fn data_survives_a_restart() {
 }
 
 #[test]
+fn a_second_signal_ends_it_at_once() {
+    let dir = TempDir::new().unwrap();
+    // Longer than the test waits for the end: the client below never hangs up by itself.
+    let mut command = mpim(dir.path());
+    command.env("MPIM_SHUTDOWN__DRAIN_MS", "60000");
+    command.env("MPIM_GATEWAY__CLOSING__LINGER_MS", "10000");
+    let server = Server::spawn(&mut command);
+    let mut client = Client::connect(server.text_lines());
+    server.signal("TERM");
+    assert!(client.line().starts_with("-ERR closing "));
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(130));
+}
+
+#[test]
 fn a_second_process_on_the_same_data_is_refused_in_one_line() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(dir.path());
-    let (code, stdout, stderr) = outcome(mpim(dir.path()).output().unwrap());
-    let pid = server.process.id();
-    assert_eq!(
-        (code, stdout.as_str(), last_line(&stderr)),
-        (
-            Some(1),
-            "",
-            format!("mpim: im-user: data directory ./data/user is in use by process {pid}")
-                .as_str()
-        )
-    );
+    let (code, stdout, stderr) = outcome(&mut mpim(dir.path()));
+    let owner = server.pid;
+    let line = format!("mpim: im-user: data directory ./data/user is in use by process {owner}\n");
+    assert_eq!((code, stdout.as_str(), stderr), (Some(1), "", line));
 }
 
 #[test]
 fn a_port_that_is_taken_is_named_in_one_line() {
-    let dir = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let mut command = mpim(dir.path());
-    let (code, stdout, stderr) = outcome(
-        command
-            .env("MPIM_GATEWAY__TEXT__LISTEN", &addr)
-            .output()
-            .unwrap(),
-    );
-    assert_eq!((code, stdout.as_str()), (Some(1), ""));
-    let line = last_line(&stderr);
-    assert!(
-        line.starts_with("mpim: im-gateway: ")
-            && line.contains(&addr)
-            && line.contains("Address already in use"),
-        "{stderr}"
-    );
+    for port in PORTS {
+        let dir = TempDir::new().unwrap();
+        let (code, stdout, stderr) = outcome(mpim(dir.path()).env(port, &addr));
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{port}");
+        let reason = "Address already in use (os error 98)\n";
+        assert!(
+            stderr.starts_with("mpim: im-") && stderr.ends_with(reason),
+            "{port}: {stderr}"
+        );
+        assert_eq!(stderr.matches(&addr).count(), 1, "{port}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{port}: {stderr}");
+    }
 }
 
 #[test]
 fn check_shows_what_it_would_do_and_touches_nothing() {
     let dir = TempDir::new().unwrap();
-    let mut command = mpim(dir.path());
-    command.args(["--check", "--data-dir", "elsewhere"]);
-    let (code, stdout, stderr) = outcome(command.output().unwrap());
+    let (code, stdout, stderr) =
+        outcome(mpim(dir.path()).args(["--check", "--data-dir", "elsewhere"]));
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     for line in [
         "data_dir = \"elsewhere\"  (argument --data-dir)",
@@ -235,14 +258,14 @@ fn a_typo_in_the_file_ends_it_with_where_and_what_was_meant() {
         &["-i", "mpim.toml"][..],
         &["--check", "--config", "mpim.toml"],
     ] {
-        let (code, stdout, stderr) = outcome(mpim(dir.path()).args(arguments).output().unwrap());
+        let (code, stdout, stderr) = outcome(mpim(dir.path()).args(arguments));
         assert_eq!((code, stdout.as_str()), (Some(2), ""));
         assert_eq!(
             stderr,
             "mpim: mpim.toml:2: `user.password.lenght_min`: unknown key; the nearest known one is \
              `user.password.length_min`\n\
-             mpim: mpim.toml:5: `log.format`: unknown variant `xml`, expected one of `auto`, `human`, \
-             `json`; for example, the default is \"auto\"\n"
+             mpim: mpim.toml:5: `log.format`: unknown variant `xml`, expected one of `auto`, \
+             `human`, `json`; for example, the default is \"auto\"\n"
         );
     }
 }
@@ -250,18 +273,19 @@ fn a_typo_in_the_file_ends_it_with_where_and_what_was_meant() {
 #[test]
 fn a_missing_file_ends_it_with_its_name() {
     let dir = TempDir::new().unwrap();
-    let (code, _, stderr) = outcome(mpim(dir.path()).args(["-i", "no.toml"]).output().unwrap());
+    let (code, _, stderr) = outcome(mpim(dir.path()).args(["-i", "no.toml"]));
     assert_eq!(code, Some(2));
-    assert!(
-        stderr.contains("no.toml: cannot read the configuration file: No such file"),
-        "{stderr}"
+    assert_eq!(
+        stderr,
+        "mpim: no.toml: cannot read the configuration file: \
+         No such file or directory (os error 2)\n"
     );
 }
 
 #[test]
 fn help_documents_the_arguments_and_exit_codes() {
     let dir = TempDir::new().unwrap();
-    let (code, stdout, _) = outcome(mpim(dir.path()).arg("--help").output().unwrap());
+    let (code, stdout, _) = outcome(mpim(dir.path()).arg("--help"));
     assert_eq!(code, Some(0));
     for part in [
         "-i, --config <FILE>",
@@ -272,8 +296,4 @@ fn help_documents_the_arguments_and_exit_codes() {
     ] {
         assert!(stdout.contains(part), "{part} in {stdout}");
     }
-}
-
-fn last_line(text: &str) -> &str {
-    text.lines().last().unwrap_or_default()
 }
