@@ -8,3 +8,53 @@
 //!   stops what it started.
 //! * `tests/it` is the one binary of integration tests. `tidy` in it holds the rules of the
 //!   repository itself: dependency arrows, the length of files, what the documents cite.
+//!
+//! A failing test prints the end of the log of every process that it started.
+//!
+//! # Map
+//!
+//! | module | holds |
+//! |---|---|
+//! | `binaries` | builds the programs once per test run, in the profile of the tests |
+//! | `ports` | addresses that nobody else takes between a kill and a restart |
+//! | `wait` | waiting for a condition, with the last state seen in the failure |
+//! | `process` | one program: start, kill -9, SIGTERM, its log |
+//! | `stack` | [`Stack`]: MPIM as one process or as five |
+//! | `text_client` | [`TextClient`]: lines over a raw socket, bad ones included |
+//! | `people` | [`Person`]: a registered user with a connection |
+//! | `classic_client` | [`ClassicClient`]: the original RPC wire, byte by byte |
+//! | `walk` | [`hops`]: the hops of a message, out of the logs |
+//! | `load` | [`Load`]: talking users that outlive faults and keep a journal |
+//! | `journal`, `checker` | [`Run`]: what was sent, acknowledged, shown and stored, and whether L, D, O and S hold |
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a harness fails the test that uses it, and says why"
+)]
+
+mod binaries;
+mod checker;
+mod classic_client;
+mod journal;
+mod load;
+mod people;
+mod ports;
+mod process;
+mod stack;
+mod text_client;
+mod wait;
+mod walk;
+
+pub use binaries::binary;
+pub use checker::{Invariant, Violation};
+pub use classic_client::{ClassicClient, Fields, Message};
+pub use journal::{Conversation, Entry, Journal, Outcome, Receipt, Run, Sent, Timeline};
+pub use load::{Load, Talker};
+pub use people::{PASSWORD, Person, register_two};
+pub use ports::free_address;
+pub use process::Process;
+pub use stack::{Layout, Service, Stack, StackBuilder};
+pub use text_client::{History, Push, TextClient, WELCOME};
+pub use wait::{DEADLINE, until};
+pub use walk::{Hop, hops};

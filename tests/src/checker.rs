@@ -1,0 +1,310 @@
+//! Whether the invariants of messaging hold in a run.
+//!
+//! * **L** an acknowledged message is in the history exactly once, and its readers were shown it;
+//! * **D** within a session nobody is shown a message twice;
+//! * **O** one order for everybody: the history is numbered 1 to N without holes, and each session
+//!   is shown it in that order without leaving anything out;
+//! * **S** a session's own messages to a conversation are in the order in which it sent them.
+//!
+//! The tests beside this break each of them on purpose: a checker that cannot fail shows nothing.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use crate::journal::{Entry, Outcome, Receipt, Run, Sent, Timeline};
+
+/// Violations that a failure lists.
+const LISTED_MAX: usize = 20;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the module")]
+pub enum Invariant {
+    L,
+    D,
+    O,
+    S,
+}
+
+/// An invariant that does not hold, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Violation {
+    pub invariant: Invariant,
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.invariant, self.what)
+    }
+}
+
+impl Run {
+    /// Fails the test unless all invariants hold.
+    ///
+    /// # Panics
+    /// When they do not, with the first violations.
+    pub fn assert_holds(&self) {
+        let violations = self.violations();
+        let listed = violations
+            .iter()
+            .take(LISTED_MAX)
+            .map(|violation| format!("\n  {violation}"));
+        let listed: Vec<_> = listed.collect();
+        assert!(
+            violations.is_empty(),
+            "{} violations:{}",
+            violations.len(),
+            listed.concat()
+        );
+    }
+
+    /// Every place where an invariant does not hold.
+    pub fn violations(&self) -> Vec<Violation> {
+        let mut found = Found::default();
+        for timeline in &self.timelines {
+            let sent: Vec<_> = self
+                .journal
+                .sent
+                .iter()
+                .filter(|sent| sent.to == timeline.of)
+                .collect();
+            let order = Order::of(timeline);
+            check_numbers(timeline, &mut found);
+            check_sent(timeline, &sent, &mut found);
+            check_senders_order(&order, &sent, &mut found);
+            let mut shown: BTreeMap<i64, Vec<&Receipt>> = BTreeMap::new();
+            let here = |receipt: &&Receipt| receipt.within == timeline.of;
+            for receipt in self.journal.receipts.iter().filter(here) {
+                shown.entry(receipt.by).or_default().push(receipt);
+            }
+            for (reader, receipts) in &shown {
+                check_shown(timeline, &order, *reader, receipts, &mut found);
+            }
+            for reader in &timeline.readers {
+                let receipts = shown.get(reader).map_or(&[][..], Vec::as_slice);
+                check_complete(timeline, &sent, *reader, receipts, &mut found);
+            }
+        }
+        let known = |to| self.timelines.iter().any(|timeline| timeline.of == to);
+        for sent in self.journal.sent.iter().filter(|sent| !known(sent.to)) {
+            found.add(Invariant::L, || {
+                format!("the history of {} was not read", sent.to)
+            });
+        }
+        found.0
+    }
+}
+
+#[derive(Default)]
+struct Found(Vec<Violation>);
+
+impl Found {
+    fn add(&mut self, invariant: Invariant, what: impl FnOnce() -> String) {
+        self.0.push(Violation {
+            invariant,
+            what: what(),
+        });
+    }
+}
+
+/// Where each message stands in the history.
+struct Order<'a>(HashMap<i64, &'a Entry>);
+
+impl<'a> Order<'a> {
+    fn of(timeline: &'a Timeline) -> Self {
+        Self(
+            timeline
+                .entries
+                .iter()
+                .map(|entry| (entry.id, entry))
+                .collect(),
+        )
+    }
+}
+
+/// O: 1 to N, each number once.
+fn check_numbers(timeline: &Timeline, found: &mut Found) {
+    let mut next = 1;
+    for Entry { seq, id, .. } in &timeline.entries {
+        while timeline.hidden.contains(&next) {
+            next += 1;
+        }
+        if *seq != next {
+            found.add(Invariant::O, || {
+                format!("{}: {id} has number {seq} where {next} is due", timeline.of)
+            });
+        }
+        next = seq + 1;
+    }
+}
+
+/// L: what was acknowledged is there once, what was refused is not, and nothing else is.
+fn check_sent(timeline: &Timeline, sent: &[&Sent], found: &mut Found) {
+    let mut stored: HashMap<&str, Vec<&Entry>> = HashMap::new();
+    for entry in &timeline.entries {
+        stored.entry(&entry.text).or_default().push(entry);
+    }
+    for message in sent {
+        let copies = stored.remove(message.text.as_str()).unwrap_or_default();
+        let right = match message.outcome {
+            Outcome::Acknowledged(id) => copies.len() == 1 && copies[0].id == id,
+            Outcome::Refused => copies.is_empty(),
+            Outcome::Unknown => copies.len() <= 1,
+        };
+        if !right || copies.iter().any(|copy| copy.from != message.by) {
+            found.add(Invariant::L, || {
+                let copies: Vec<_> = copies
+                    .iter()
+                    .map(|copy| (copy.seq, copy.id, copy.from))
+                    .collect();
+                let Sent {
+                    by,
+                    session,
+                    text,
+                    outcome,
+                    ..
+                } = message;
+                format!(
+                    "{}: {text:?} of {by} (session {session}, {outcome:?}) is in the history as \
+                     (seq, id, from) {copies:?}",
+                    timeline.of
+                )
+            });
+        }
+    }
+    for (text, entries) in stored {
+        found.add(Invariant::L, || {
+            format!(
+                "{}: nobody sent {text:?}, stored as {}",
+                timeline.of, entries[0].seq
+            )
+        });
+    }
+}
+
+/// S: the numbers of a session's messages grow as it sent them.
+fn check_senders_order(order: &Order<'_>, sent: &[&Sent], found: &mut Found) {
+    let of_text: HashMap<&str, &Entry> = order
+        .0
+        .values()
+        .map(|entry| (entry.text.as_str(), *entry))
+        .collect();
+    let mut last: HashMap<(i64, u32), &Entry> = HashMap::new();
+    for message in sent {
+        let Some(entry) = of_text.get(message.text.as_str()) else {
+            continue;
+        };
+        if let Some(before) = last.insert((message.by, message.session), entry)
+            && before.seq > entry.seq
+        {
+            found.add(Invariant::S, || {
+                format!(
+                    "{}: {:?} of {} was sent after {:?} and has number {} before {}",
+                    message.to, entry.text, message.by, before.text, entry.seq, before.seq
+                )
+            });
+        }
+    }
+}
+
+/// D, O and L from the view of one reader: each session is shown others' messages in the order of
+/// the history, each once, none left out; the next session goes on no later than where the last
+/// one was.
+fn check_shown(
+    timeline: &Timeline,
+    order: &Order<'_>,
+    reader: i64,
+    receipts: &[&Receipt],
+    found: &mut Found,
+) {
+    let of = timeline.of;
+    let mut seen_to = 0;
+    let mut session: Option<(u32, i64)> = None;
+    for Receipt {
+        session: number,
+        id,
+        text,
+        ..
+    } in receipts
+    {
+        let Some(entry) = order.0.get(id) else {
+            found.add(Invariant::L, || {
+                format!("{of}: {reader} was shown {id}, not in the history")
+            });
+            continue;
+        };
+        if entry.text != *text || entry.from == reader {
+            found.add(Invariant::D, || {
+                format!("{of}: {reader} was shown {id} as {text:?}, it is {entry:?}")
+            });
+        }
+        let before = match session {
+            Some((last, seq)) if last == *number => Some(seq),
+            _ => None,
+        };
+        match before {
+            Some(seq) if seq == entry.seq => found.add(Invariant::D, || {
+                format!("{of}: {reader} was shown {seq} ({id}) twice in session {number}")
+            }),
+            Some(seq) if seq > entry.seq => found.add(Invariant::O, || {
+                format!(
+                    "{of}: {reader} was shown {} after {seq} in session {number}",
+                    entry.seq
+                )
+            }),
+            // A new session may show again what the last one was shown.
+            before => {
+                let from = before.unwrap_or(seen_to);
+                if let Some(skipped) = first_of_others(timeline, reader, from, entry.seq) {
+                    found.add(Invariant::O, || {
+                        format!(
+                            "{of}: {reader} was shown {} after {from} in session {number}, and \
+                             not {} between",
+                            entry.seq, skipped.seq
+                        )
+                    });
+                }
+            }
+        }
+        session = Some((*number, entry.seq));
+        seen_to = seen_to.max(entry.seq);
+    }
+}
+
+/// The first message of somebody else between two numbers.
+fn first_of_others(timeline: &Timeline, reader: i64, after: i64, before: i64) -> Option<&Entry> {
+    let between = |entry: &&Entry| entry.seq > after && entry.seq < before && entry.from != reader;
+    timeline.entries.iter().find(between)
+}
+
+/// L: the reader was shown everything of others up to the last acknowledged message. What nobody
+/// knows the outcome of may be stored after that, and still be on its way.
+fn check_complete(
+    timeline: &Timeline,
+    sent: &[&Sent],
+    reader: i64,
+    receipts: &[&Receipt],
+    found: &mut Found,
+) {
+    let acknowledged = |entry: &&Entry| {
+        sent.iter()
+            .any(|sent| sent.outcome == Outcome::Acknowledged(entry.id))
+    };
+    let last = timeline.entries.iter().filter(|entry| entry.from != reader);
+    let Some(last) = last.rev().find(acknowledged) else {
+        return;
+    };
+    let shown: std::collections::HashSet<i64> = receipts.iter().map(|receipt| receipt.id).collect();
+    for entry in &timeline.entries {
+        if entry.seq <= last.seq && entry.from != reader && !shown.contains(&entry.id) {
+            found.add(Invariant::L, || {
+                format!("{}: {reader} was never shown {entry:?}", timeline.of)
+            });
+        }
+    }
+}

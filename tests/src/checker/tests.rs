@@ -1,0 +1,211 @@
+//! Each invariant, broken on purpose.
+
+use super::*;
+use crate::journal::{Conversation, Journal};
+
+const ADA: i64 = 1;
+const BOB: i64 = 2;
+
+/// Ada sends 1 to 4 to bob, who has two sessions: the first is shown 1 to 3, the second 3 and 4.
+/// Between them, 5 is bob's own.
+fn good() -> Run {
+    let of = Conversation::pair(BOB, ADA);
+    let entry = |seq: i64| Entry {
+        seq,
+        id: 10 * seq,
+        from: if seq == 5 { BOB } else { ADA },
+        text: format!("text {seq}"),
+    };
+    let sent = |seq: i64| Sent {
+        by: entry(seq).from,
+        session: 1,
+        to: of,
+        text: entry(seq).text,
+        outcome: Outcome::Acknowledged(entry(seq).id),
+    };
+    let receipt = |session: u32, seq: i64| Receipt {
+        by: BOB,
+        session,
+        within: of,
+        id: entry(seq).id,
+        text: entry(seq).text,
+    };
+    Run {
+        journal: Journal {
+            sent: (1..=5).map(sent).collect(),
+            receipts: [(1, 1), (1, 2), (1, 3), (2, 3), (2, 4)]
+                .map(|(session, seq)| receipt(session, seq))
+                .into(),
+        },
+        timelines: vec![Timeline {
+            of,
+            entries: (1..=5).map(entry).collect(),
+            hidden: Default::default(),
+            readers: vec![BOB],
+        }],
+    }
+}
+
+/// The invariants that are broken after `spoil`.
+fn broken(spoil: impl FnOnce(&mut Run)) -> Vec<Invariant> {
+    let mut run = good();
+    spoil(&mut run);
+    let mut broken: Vec<_> = run
+        .violations()
+        .iter()
+        .map(|violation| violation.invariant)
+        .collect();
+    broken.dedup();
+    broken
+}
+
+#[test]
+fn a_good_run_has_no_violations() {
+    assert_eq!(good().violations(), []);
+}
+
+#[test]
+fn an_acknowledged_message_that_is_not_stored_breaks_l() {
+    let found = broken(|run| {
+        run.timelines[0].entries.pop();
+    });
+    assert_eq!(found, [Invariant::L]);
+}
+
+#[test]
+fn a_message_that_is_stored_twice_breaks_l() {
+    let found = broken(|run| {
+        let copy = Entry {
+            seq: 6,
+            id: 60,
+            ..run.timelines[0].entries[4].clone()
+        };
+        run.timelines[0].entries.push(copy);
+    });
+    assert_eq!(found, [Invariant::L]);
+}
+
+#[test]
+fn a_message_under_another_id_or_sender_breaks_l() {
+    let found = broken(|run| run.journal.sent[4].outcome = Outcome::Acknowledged(51));
+    assert_eq!(found, [Invariant::L]);
+    let found = broken(|run| run.timelines[0].entries[4].from = ADA);
+    assert!(found.contains(&Invariant::L));
+}
+
+#[test]
+fn a_message_that_nobody_sent_breaks_l() {
+    let found = broken(|run| {
+        run.journal.sent.pop();
+    });
+    assert_eq!(found, [Invariant::L]);
+}
+
+#[test]
+fn a_refused_message_that_is_stored_breaks_l() {
+    let found = broken(|run| run.journal.sent[4].outcome = Outcome::Refused);
+    assert_eq!(found, [Invariant::L]);
+}
+
+#[test]
+fn a_message_of_unknown_outcome_may_be_stored_or_not() {
+    assert_eq!(
+        broken(|run| run.journal.sent[4].outcome = Outcome::Unknown),
+        []
+    );
+    let found = broken(|run| {
+        run.journal.sent[4].outcome = Outcome::Unknown;
+        run.timelines[0].entries.pop();
+    });
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_message_that_its_reader_never_saw_breaks_l() {
+    let found = broken(|run| {
+        run.journal.receipts.pop();
+    });
+    assert_eq!(found, [Invariant::L]);
+}
+
+#[test]
+fn a_reader_who_saw_nothing_breaks_l() {
+    assert_eq!(broken(|run| run.journal.receipts.clear()), [Invariant::L]);
+}
+
+#[test]
+fn a_message_that_is_shown_twice_in_a_session_breaks_d() {
+    let found = broken(|run| {
+        let again = run.journal.receipts[1].clone();
+        run.journal.receipts.insert(2, again);
+    });
+    assert_eq!(found, [Invariant::D]);
+}
+
+#[test]
+fn a_message_that_is_shown_with_another_text_or_to_its_sender_breaks_d() {
+    let found = broken(|run| run.journal.receipts[0].text = "other".to_owned());
+    assert_eq!(found, [Invariant::D]);
+    let found = broken(|run| {
+        let own = Receipt {
+            id: 50,
+            text: "text 5".to_owned(),
+            ..run.journal.receipts[4].clone()
+        };
+        run.journal.receipts.push(own);
+    });
+    assert_eq!(found, [Invariant::D]);
+}
+
+#[test]
+fn a_hole_in_the_numbers_breaks_o() {
+    let found = broken(|run| {
+        run.timelines[0].entries[4].seq = 6;
+    });
+    assert_eq!(found, [Invariant::O]);
+    let found = broken(|run| {
+        run.timelines[0].entries[4].seq = 6;
+        run.timelines[0].hidden.insert(5);
+    });
+    assert_eq!(found, [], "a join has a number and no line");
+}
+
+#[test]
+fn messages_that_are_shown_in_another_order_break_o() {
+    assert_eq!(
+        broken(|run| run.journal.receipts.swap(0, 1)),
+        [Invariant::O]
+    );
+}
+
+#[test]
+fn a_message_that_is_left_out_breaks_o() {
+    let found = broken(|run| {
+        run.journal.receipts.remove(1);
+    });
+    assert!(found.contains(&Invariant::O));
+}
+
+#[test]
+fn a_session_that_goes_on_too_late_breaks_o() {
+    let found = broken(|run| {
+        // The first session ends after 2, and the second begins with 4.
+        run.journal.receipts.drain(2..4);
+    });
+    assert!(found.contains(&Invariant::O));
+}
+
+#[test]
+fn messages_of_one_session_in_another_order_than_sent_break_s() {
+    assert_eq!(broken(|run| run.journal.sent.swap(1, 2)), [Invariant::S]);
+    let found = broken(|run| {
+        run.journal.sent.swap(1, 2);
+        run.journal.sent[1].session = 2;
+    });
+    assert_eq!(found, [], "two sessions may overtake each other");
+}
+
+#[test]
+fn a_conversation_that_was_not_read_back_is_no_success() {
+    assert_eq!(broken(|run| run.timelines.clear()), [Invariant::L]);
+}

@@ -1,0 +1,110 @@
+//! What happened in a run, as those who took part know it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Two users or a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Conversation {
+    /// Two users, the smaller uid first: see [`pair`](Self::pair).
+    Pair(i64, i64),
+    /// A group.
+    Group(i64),
+}
+
+impl Conversation {
+    /// The conversation of two users.
+    pub fn pair(one: i64, other: i64) -> Self {
+        Self::Pair(one.min(other), one.max(other))
+    }
+}
+
+impl fmt::Display for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pair(one, other) => write!(f, "c2c_{one}_{other}"),
+            Self::Group(group) => write!(f, "grp_{group}"),
+        }
+    }
+}
+
+/// What a sender knows of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `+OK`, with this id.
+    Acknowledged(i64),
+    /// `-ERR` with a reason: it was not sent.
+    Refused,
+    /// No answer, or one that leaves it open: it was sent once or not at all.
+    Unknown,
+}
+
+/// A message that somebody sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Their uid.
+    pub by: i64,
+    /// Within one session the order of sends is kept. A client that repeats what was not answered,
+    /// with the same client ids and before anything new, is one session on all its connections.
+    pub session: u32,
+    /// To whom.
+    pub to: Conversation,
+    /// Different in every message of a run.
+    pub text: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// A message that somebody was shown.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Their uid.
+    pub by: i64,
+    /// Which of their connections, from 1.
+    pub session: u32,
+    /// Where.
+    pub within: Conversation,
+    /// Its id.
+    pub id: i64,
+    /// What it said.
+    pub text: String,
+}
+
+/// Sends and receipts, those of each session in their order.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Journal {
+    pub sent: Vec<Sent>,
+    pub receipts: Vec<Receipt>,
+}
+
+/// A message as the history has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of a line of history")]
+pub struct Entry {
+    pub seq: i64,
+    pub id: i64,
+    pub from: i64,
+    pub text: String,
+}
+
+/// The history of a conversation, read back at the end.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    /// Whose.
+    pub of: Conversation,
+    /// In the order in which they were read.
+    pub entries: Vec<Entry>,
+    /// Numbers of entries that have no line: joins and leaves.
+    pub hidden: BTreeSet<i64>,
+    /// Who was there all the time, and so has to be shown everything of the others.
+    pub readers: Vec<i64>,
+}
+
+/// Everything that the invariants are about.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Run {
+    pub journal: Journal,
+    pub timelines: Vec<Timeline>,
+}

@@ -1,0 +1,252 @@
+//! Users who talk while things fail, and write down what they sent and what they were shown.
+//!
+//! They do what any client does: connect again when a connection ends, log in, go on. Nothing
+//! tells them what failed. Afterwards their journal and the history are held against each other.
+
+mod talk;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::{Conversation, Entry, Journal, Outcome, PASSWORD, Run, TextClient, Timeline, until};
+use talk::Talking;
+
+/// Lines of history in one page.
+const PAGE: u32 = 1_000;
+
+/// A registered user who will talk.
+#[derive(Clone, Debug)]
+pub struct Talker {
+    /// Their name.
+    pub name: String,
+    /// Their number.
+    pub uid: i64,
+    /// Where they talk and listen.
+    pub to: Vec<Conversation>,
+    /// Whether they give each message an id, and repeat what was not answered when its connection
+    /// ended.
+    pub repeats: bool,
+}
+
+/// What talkers are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Talk,
+    /// Have one last message acknowledged in each conversation.
+    Conclude,
+    End,
+}
+
+/// What all talkers of a load share.
+#[derive(Debug)]
+struct Shared {
+    address: SocketAddr,
+    journal: Mutex<Journal>,
+    /// Talkers who had the last word everywhere.
+    concluded: Mutex<HashSet<i64>>,
+}
+
+impl Shared {
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().expect("no talker has panicked")
+    }
+
+    fn concluded(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.concluded.lock().expect("no talker has panicked")
+    }
+}
+
+/// Talkers at work. Dropping it ends them.
+#[derive(Debug)]
+pub struct Load {
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+    talkers: Vec<Talker>,
+    tasks: JoinSet<()>,
+}
+
+impl Load {
+    /// Lets them talk through the text port at `address`.
+    pub fn start(address: SocketAddr, talkers: Vec<Talker>) -> Self {
+        let shared = Arc::new(Shared {
+            address,
+            journal: Mutex::default(),
+            concluded: Mutex::default(),
+        });
+        let (phase, watched) = watch::channel(Phase::Talk);
+        let mut tasks = JoinSet::new();
+        for talker in &talkers {
+            tasks.spawn(Talking::new(talker.clone(), Arc::clone(&shared), watched.clone()).run());
+        }
+        Self {
+            shared,
+            phase,
+            talkers,
+            tasks,
+        }
+    }
+
+    /// Waits until each of them had another message acknowledged and was shown another: so sending
+    /// and receiving work now.
+    ///
+    /// # Panics
+    /// When that takes longer than the deadline.
+    pub async fn flows(&self) {
+        let progress = || {
+            let journal = self.shared.journal();
+            let of = |talker: &Talker| {
+                let acknowledged = journal.sent.iter().filter(|sent| sent.by == talker.uid);
+                let acknowledged = acknowledged.filter(|sent| is_acknowledged(sent.outcome));
+                let shown = journal
+                    .receipts
+                    .iter()
+                    .filter(|receipt| receipt.by == talker.uid);
+                (acknowledged.count(), shown.count())
+            };
+            self.talkers.iter().map(of).collect::<Vec<_>>()
+        };
+        let before = progress();
+        until("messages flow again", async || {
+            let now = progress();
+            let flows = before
+                .iter()
+                .zip(&now)
+                .all(|(old, new)| new.0 > old.0 && new.1 > old.1);
+            if flows {
+                Ok(())
+            } else {
+                Err(format!("(acknowledged, shown): {before:?} to {now:?}"))
+            }
+        })
+        .await;
+    }
+
+    /// Lets them have their last words and ends them when everybody was shown what was
+    /// acknowledged; then reads every conversation back. `hidden`: how many entries without a line
+    /// each group begins with.
+    ///
+    /// # Panics
+    /// When that takes longer than the deadline.
+    pub async fn finish(mut self, hidden: i64) -> Run {
+        self.phase.send_replace(Phase::Conclude);
+        until("everybody had the last word", async || {
+            let concluded = self.shared.concluded().clone();
+            let waiting = self
+                .talkers
+                .iter()
+                .filter(|talker| !concluded.contains(&talker.uid));
+            let waiting: Vec<_> = waiting.map(|talker| &talker.name).collect();
+            if waiting.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("not yet {waiting:?}"))
+            }
+        })
+        .await;
+        until("everybody was shown what was acknowledged", async || {
+            let missing = missing(&self.shared.journal(), &self.talkers);
+            let some = &missing[..missing.len().min(5)];
+            if missing.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{}: {some:?}", missing.len()))
+            }
+        })
+        .await;
+        self.phase.send_replace(Phase::End);
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.expect("no talker has panicked");
+        }
+        let journal = self.shared.journal().clone();
+        Run {
+            journal,
+            timelines: self.read_back(hidden).await,
+        }
+    }
+
+    async fn read_back(&self, hidden: i64) -> Vec<Timeline> {
+        let mut timelines: Vec<Timeline> = Vec::new();
+        for talker in &self.talkers {
+            let mut client = TextClient::connect(self.shared.address).await;
+            let reply = format!("+OK uid={}", talker.uid);
+            client
+                .expect(&format!("LOGIN {} {PASSWORD}", talker.name), &reply)
+                .await;
+            for of in &talker.to {
+                let entries = history(&mut client, talker.uid, *of).await;
+                match timelines.iter_mut().find(|timeline| timeline.of == *of) {
+                    Some(known) => {
+                        assert_eq!(
+                            known.entries, entries,
+                            "O: {of} is not the same for everybody"
+                        );
+                        known.readers.push(talker.uid);
+                    }
+                    None => timelines.push(Timeline {
+                        of: *of,
+                        entries,
+                        hidden: match of {
+                            Conversation::Group(_) => (1..=hidden).collect(),
+                            Conversation::Pair(..) => [].into(),
+                        },
+                        readers: vec![talker.uid],
+                    }),
+                }
+            }
+        }
+        timelines
+    }
+}
+
+fn is_acknowledged(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Acknowledged(_))
+}
+
+/// Who has not been shown which acknowledged message.
+fn missing<'a>(journal: &Journal, talkers: &'a [Talker]) -> Vec<(&'a str, i64)> {
+    let shown: HashSet<(i64, i64)> = journal
+        .receipts
+        .iter()
+        .map(|receipt| (receipt.by, receipt.id))
+        .collect();
+    let mut missing = Vec::new();
+    for sent in &journal.sent {
+        let Outcome::Acknowledged(id) = sent.outcome else {
+            continue;
+        };
+        let listens = |talker: &&Talker| talker.to.contains(&sent.to) && talker.uid != sent.by;
+        for talker in talkers.iter().filter(listens) {
+            if !shown.contains(&(talker.uid, id)) {
+                missing.push((talker.name.as_str(), id));
+            }
+        }
+    }
+    missing
+}
+
+/// The whole history of a conversation, as `uid` reads it.
+async fn history(client: &mut TextClient, uid: i64, of: Conversation) -> Vec<Entry> {
+    let peer = match of {
+        Conversation::Group(group) => format!("g{group}"),
+        Conversation::Pair(one, other) => (if one == uid { other } else { one }).to_string(),
+    };
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let after = entries.last().map_or(0, |entry| entry.seq);
+        let page = client.history(&peer, after, PAGE).await;
+        if page.is_empty() {
+            return entries;
+        }
+        let entry = |line: crate::History| Entry {
+            seq: line.seq,
+            id: line.id,
+            from: line.from,
+            text: line.text,
+        };
+        entries.extend(page.into_iter().map(entry));
+    }
+}

@@ -1,0 +1,202 @@
+//! One talker: a connection at a time, sends on a beat, everything else as it comes.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::{Phase, Shared, Talker, is_acknowledged};
+use crate::{Conversation, DEADLINE, Outcome, PASSWORD, Push, Receipt, Sent, TextClient};
+
+/// Between two messages.
+const BEAT: Duration = Duration::from_millis(5);
+/// Messages that wait for their answers at the same time.
+const WINDOW: usize = 8;
+/// Before the next attempt to connect.
+const RETRY: Duration = Duration::from_millis(50);
+/// The answer after which a message may have been sent or not.
+const OPEN: &str = "-ERR unavailable, try again";
+
+/// A message that was not answered yet.
+struct InFlight {
+    /// Its place in the journal.
+    place: usize,
+    line: String,
+    last_word: bool,
+}
+
+/// See the module.
+pub(super) struct Talking {
+    talker: Talker,
+    shared: Arc<Shared>,
+    phase: watch::Receiver<Phase>,
+    /// Connections so far.
+    connections: u32,
+    sent: usize,
+    in_flight: VecDeque<InFlight>,
+    /// Conversations that wait for the last word.
+    to_conclude: Vec<Conversation>,
+}
+
+impl Talking {
+    pub(super) fn new(talker: Talker, shared: Arc<Shared>, phase: watch::Receiver<Phase>) -> Self {
+        let to_conclude = talker.to.clone();
+        Self {
+            talker,
+            shared,
+            phase,
+            connections: 0,
+            sent: 0,
+            in_flight: VecDeque::new(),
+            to_conclude,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        while *self.phase.borrow() != Phase::End {
+            if let Ok(Some(client)) = self.connect().await {
+                self.connections += 1;
+                // How it ended makes no difference.
+                let _ = self.talk(client).await;
+                if !self.talker.repeats {
+                    self.in_flight.clear();
+                }
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// A connection that is logged in, if that can be had now.
+    async fn connect(&self) -> io::Result<Option<TextClient>> {
+        let log_in = async {
+            let mut client = TextClient::try_connect(self.shared.address).await?;
+            client.try_line().await?;
+            let line = format!("LOGIN {} {PASSWORD}\n", self.talker.name);
+            client.try_send_bytes(line.as_bytes()).await?;
+            let reply = client.try_line().await?;
+            let right = format!("+OK uid={}", self.talker.uid);
+            Ok((reply == Some(right)).then_some(client))
+        };
+        timeout(DEADLINE, log_in).await.map_err(io::Error::other)?
+    }
+
+    /// Talks until the connection or the run ends.
+    async fn talk(&mut self, mut client: TextClient) -> io::Result<()> {
+        for again in &self.in_flight {
+            client.try_send_bytes(again.line.as_bytes()).await?;
+        }
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut phase = self.phase.clone();
+        loop {
+            tokio::select! {
+                line = client.try_line() => match line? {
+                    Some(line) => self.heard(&line),
+                    None => return Ok(()),
+                },
+                _ = beat.tick(), if self.in_flight.len() < WINDOW => {
+                    if let Some(line) = self.next_line() {
+                        client.try_send_bytes(line.as_bytes()).await?;
+                    }
+                }
+                () = ended(&mut phase) => return Ok(()),
+            }
+        }
+    }
+
+    /// Something to say, noted before it is said.
+    fn next_line(&mut self) -> Option<String> {
+        let last_word = *self.phase.borrow() == Phase::Conclude;
+        let to = if last_word {
+            // One after the other, after everything else was answered.
+            *self
+                .to_conclude
+                .first()
+                .filter(|_| self.in_flight.is_empty())?
+        } else {
+            self.talker.to[self.sent % self.talker.to.len()]
+        };
+        self.sent += 1;
+        let text = format!("{} {}", self.talker.name, self.sent);
+        let id = if self.talker.repeats {
+            format!("ID {}-{}", self.talker.name, self.sent)
+        } else {
+            String::new()
+        };
+        let line = match to {
+            Conversation::Pair(one, other) => {
+                let peer = if one == self.talker.uid { other } else { one };
+                format!("SEND{id} {peer} {text}\n")
+            }
+            Conversation::Group(group) => format!("SENDGROUP{id} {group} {text}\n"),
+        };
+        let mut journal = self.shared.journal();
+        self.in_flight.push_back(InFlight {
+            place: journal.sent.len(),
+            line: line.clone(),
+            last_word,
+        });
+        journal.sent.push(Sent {
+            by: self.talker.uid,
+            session: if self.talker.repeats {
+                0
+            } else {
+                self.connections
+            },
+            to,
+            text,
+            outcome: Outcome::Unknown,
+        });
+        Some(line)
+    }
+
+    fn heard(&mut self, line: &str) {
+        if let Some(push) = Push::parse(line) {
+            let within = match push.group {
+                Some(group) => Conversation::Group(group),
+                None => Conversation::pair(self.talker.uid, push.from),
+            };
+            self.shared.journal().receipts.push(Receipt {
+                by: self.talker.uid,
+                session: self.connections,
+                within,
+                id: push.id,
+                text: push.text,
+            });
+            return;
+        }
+        if line.starts_with("-ERR closing ") {
+            return;
+        }
+        let InFlight {
+            place, last_word, ..
+        } = self
+            .in_flight
+            .pop_front()
+            .unwrap_or_else(|| panic!("{line:?} answers nothing"));
+        let id = line
+            .strip_prefix("+OK msg_id=")
+            .or(line.strip_prefix("+OK group_msg_id="));
+        let outcome = match id.and_then(|id| id.parse().ok()) {
+            Some(id) => Outcome::Acknowledged(id),
+            None if line == OPEN => Outcome::Unknown,
+            None if line.starts_with("-ERR ") => Outcome::Refused,
+            None => panic!("{line:?} is no answer to a message"),
+        };
+        self.shared.journal().sent[place].outcome = outcome;
+        if last_word && is_acknowledged(outcome) {
+            self.to_conclude.remove(0);
+        }
+        if self.to_conclude.is_empty() {
+            self.shared.concluded().insert(self.talker.uid);
+        }
+    }
+}
+
+async fn ended(phase: &mut watch::Receiver<Phase>) {
+    // Nobody left to tell is an end, too.
+    let _ = phase.wait_for(|phase| *phase == Phase::End).await;
+}

@@ -1,0 +1,178 @@
+//! One program under test.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::{DEADLINE, binary};
+
+/// Lines of a log that a failure shows.
+const TAIL_LINES: usize = 25;
+
+/// A program of ours, with what it is started with. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Process {
+    name: &'static str,
+    directory: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(String, String)>,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// A program that will run in `directory` and keep its log there. It is not started.
+    pub fn new(name: &'static str, directory: &Path) -> Self {
+        Self {
+            name,
+            directory: directory.to_path_buf(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            child: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The program's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Starts it. Both of its outputs are appended to its log.
+    ///
+    /// # Panics
+    /// When it runs already or cannot be started.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.name);
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path());
+        let log = log.expect("the log can be opened");
+        let and_errors = log.try_clone().expect("a descriptor is free");
+        let mut command = self.command();
+        let command = command.stdin(Stdio::null()).stdout(log).stderr(and_errors);
+        self.child = Some(command.spawn().expect("the program can be started"));
+    }
+
+    /// The command, for a test that wants its pipes. Nothing of the configuration comes from the
+    /// environment of the test.
+    ///
+    /// # Panics
+    /// When the program cannot be built.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary(self.name));
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        for name in ours.filter(|name| name.as_encoded_bytes().starts_with(b"MPIM_")) {
+            command.env_remove(name);
+        }
+        let variables = self.environment.iter().map(|(name, value)| (name, value));
+        command
+            .args(&self.arguments)
+            .envs(variables)
+            .current_dir(&self.directory);
+        command.kill_on_drop(true);
+        command
+    }
+
+    /// How it ended, if it has.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.child
+            .as_mut()?
+            .try_wait()
+            .expect("a child can be waited for")
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().await.expect("a child can be killed");
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().and_then(Child::id).expect("it runs");
+        let pid = i32::try_from(id)
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process has an id");
+        kill_process(pid, signal).expect("a child can be signalled");
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it has not within the deadline.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it was started");
+        match timeout(DEADLINE, child.wait()).await {
+            Ok(status) => status.expect("a child can be waited for"),
+            Err(_) => panic!(
+                "{} did not end within {DEADLINE:?}:\n{}",
+                self.name,
+                self.log_tail()
+            ),
+        }
+    }
+
+    /// Ends it with SIGTERM.
+    ///
+    /// # Panics
+    /// When its exit status is not 0.
+    pub async fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.ended().await;
+        assert!(
+            status.success(),
+            "{} ended with {status}:\n{}",
+            self.name,
+            self.log_tail()
+        );
+    }
+
+    /// Everything it has written.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.log_path()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The end of its log.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        let mut tail = format!("---- the end of the log of {}\n", self.name);
+        for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+            // Writing to a string does not fail.
+            let _ = writeln!(tail, "{line}");
+        }
+        tail
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.join(format!("{}.log", self.name))
+    }
+}
