@@ -1,8 +1,5 @@
 //! The text protocol alone: what a line costs, without sockets.
-#![expect(
-    clippy::expect_used,
-    reason = "a bench that cannot run ends with a panic"
-)]
+#![expect(clippy::expect_used, reason = "a bench that cannot run ends with a panic")]
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -16,14 +13,7 @@ const TEXT: &str = "Shall we meet at the old bridge at eight, or is that too ear
 
 fn push(msg_id: i64) -> Push<'static> {
     let text = Cow::Borrowed(TEXT);
-    Push {
-        msg_id,
-        from: 7,
-        to: None,
-        ts_ms: 1_700_000_000_000,
-        group_id: None,
-        text,
-    }
+    Push { msg_id, from: 7, to: None, ts_ms: 1_700_000_000_000, group_id: None, text }
 }
 
 /// The gateway's side of a send: line to command, reply to line.
@@ -59,9 +49,7 @@ fn pushes(criterion: &mut Criterion) {
             }
         });
     });
-    let lines: Vec<u8> = (1..=64)
-        .flat_map(|id| push(id).encode().as_bytes().to_vec())
-        .collect();
+    let lines: Vec<u8> = (1..=64).flat_map(|id| push(id).encode().as_bytes().to_vec()).collect();
     let mut decoder = LineDecoder::new(8 * 1024);
     group.bench_function("64 MSGs: parse, as a client", |bencher| {
         bencher.iter(|| {

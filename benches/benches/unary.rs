@@ -1,9 +1,6 @@
 //! Unary echo calls of mprpc over loopback TCP, client and server on one thread: what a call costs
 //! in all, on each wire. `mpim-rpc-load` measures two processes; this finds regressions.
-#![expect(
-    clippy::expect_used,
-    reason = "a bench that cannot run ends with a panic"
-)]
+#![expect(clippy::expect_used, reason = "a bench that cannot run ends with a panic")]
 
 use std::time::Duration;
 
@@ -32,18 +29,13 @@ fn start(runtime: &Runtime, query: &str) -> Client {
 
 async fn echo(client: &Client, payload: &Bytes) {
     let cx = Context::with_timeout(CALL_TIMEOUT);
-    let request = EchoReq {
-        payload: payload.clone(),
-    };
+    let request = EchoReq { payload: payload.clone() };
     client.echo(&cx, request).await.expect("an answer");
 }
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let payload = Bytes::from_static(&[b'x'; 64]);
     let mut group = criterion.benchmark_group("unary");
     for (wire, query) in [("v2", "?wire=v2"), ("classic", "?wire=classic")] {

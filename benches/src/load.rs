@@ -32,10 +32,7 @@ impl Window {
     /// A window of `measured`, starting after a warm-up of a fifth of it, at most one second.
     pub fn starting_now(measured: Duration) -> Self {
         let begin = Instant::now() + (measured / WARM_UP_DIVISOR).min(WARM_UP_MAX);
-        Self {
-            begin,
-            end: begin + measured,
-        }
+        Self { begin, end: begin + measured }
     }
 
     /// Whether something that finished at `at` counts.
@@ -66,11 +63,7 @@ impl Default for Tally {
         let max_ns = u64::try_from(LATENCY_MAX.as_nanos()).unwrap_or(u64::MAX);
         let latency_ns = Histogram::new_with_bounds(1, max_ns, 2)
             .unwrap_or_else(|_| unreachable!("legal bounds"));
-        Self {
-            latency_ns,
-            errors: 0,
-            first_error: None,
-        }
+        Self { latency_ns, errors: 0, first_error: None }
     }
 }
 
@@ -185,20 +178,14 @@ mod tests {
         let tally = closed_loop(caller.clone(), 4, Bytes::from_static(b"x"), window).await;
         let calls = caller.calls.load(Ordering::Relaxed);
         let counted = tally.latency_ns.len();
-        assert!(
-            0 < counted && counted < calls,
-            "{counted} of {calls}: the warm-up is left out"
-        );
+        assert!(0 < counted && counted < calls, "{counted} of {calls}: the warm-up is left out");
         assert_eq!(tally.errors, 0);
         assert!(!window.counts(window.end) && window.counts(window.begin));
     }
 
     #[tokio::test]
     async fn failed_calls_are_errors_and_never_latencies() {
-        let caller = Counting {
-            fails: true,
-            ..Counting::default()
-        };
+        let caller = Counting { fails: true, ..Counting::default() };
         let window = Window::starting_now(MEASURED);
         let tally = closed_loop(caller.clone(), 2, Bytes::from_static(b"x"), window).await;
         assert_eq!(tally.latency_ns.len(), 0);

@@ -48,10 +48,7 @@ pub fn per_second(tally: &Tally, window: Window) -> f64 {
 
 /// The latency at `quantile` (0 to 1) in microseconds, rounded to one decimal.
 pub fn quantile_us(latency_ns: &Histogram<u32>, quantile: f64) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "latencies stay far below 2^52 ns"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "latencies stay far below 2^52 ns")]
     let ns = latency_ns.value_at_quantile(quantile) as f64;
     one_decimal(ns / 1000.0)
 }

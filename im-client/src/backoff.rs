@@ -13,19 +13,13 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(min: Duration, max: Duration) -> Self {
-        Self {
-            min,
-            max,
-            attempts: 0,
-        }
+        Self { min, max, attempts: 0 }
     }
 
     /// The pause before the next attempt: between half and all of `min * 2^attempts`, at most
     /// `max`.
     pub(crate) fn next_pause(&mut self) -> Duration {
-        let doubled = self
-            .min
-            .saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX));
+        let doubled = self.min.saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX));
         self.attempts = self.attempts.saturating_add(1);
         doubled.min(self.max).mul_f64(0.5 + fastrand::f64() / 2.0)
     }
@@ -50,19 +44,13 @@ mod tests {
         let mut backoff = Backoff::new(SECOND, 8 * SECOND);
         for full in [1, 2, 4, 8, 8, 8] {
             let pause = backoff.next_pause();
-            assert!(
-                pause >= SECOND * full / 2 && pause <= SECOND * full,
-                "{pause:?} of {full} s"
-            );
+            assert!(pause >= SECOND * full / 2 && pause <= SECOND * full, "{pause:?} of {full} s");
         }
         for _ in 0..100 {
             assert!(backoff.next_pause() <= 8 * SECOND, "however many attempts");
         }
         let pauses: Vec<_> = (0..10).map(|_| backoff.next_pause()).collect();
-        assert!(
-            pauses.windows(2).any(|pair| pair[0] != pair[1]),
-            "{pauses:?}"
-        );
+        assert!(pauses.windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
     }
 
     #[test]

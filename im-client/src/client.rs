@@ -126,16 +126,7 @@ impl Client {
         let request_timeout = options.request_timeout;
         let worker = Worker::new(transport, options, to_worker, to_user);
         tokio::spawn(worker.run(connection));
-        Ok((
-            Self {
-                requests,
-                request_timeout,
-            },
-            Events {
-                from_worker: events,
-                taken: 0,
-            },
-        ))
+        Ok((Self { requests, request_timeout }, Events { from_worker: events, taken: 0 }))
     }
 
     /// Hands over a request without waiting for its answer. Requests are written in the order in
@@ -149,16 +140,9 @@ impl Client {
     pub async fn submit(&self, command: Command) -> Result<Reply, RequestError> {
         let deadline = Instant::now() + self.request_timeout;
         let (answer, answered) = oneshot::channel();
-        let request = Request {
-            command: with_client_msg_id(command),
-            answer: Some(answer),
-        };
+        let request = Request { command: with_client_msg_id(command), answer: Some(answer) };
         match timeout_at(deadline, self.requests.send(request)).await {
-            Ok(Ok(())) => Ok(Reply {
-                answered,
-                deadline,
-                request_timeout: self.request_timeout,
-            }),
+            Ok(Ok(())) => Ok(Reply { answered, deadline, request_timeout: self.request_timeout }),
             Ok(Err(_)) => Err(RequestError::Closed),
             Err(_) => Err(RequestError::TimedOut(self.request_timeout)),
         }
@@ -185,8 +169,7 @@ impl Client {
         password: impl Into<String>,
     ) -> Result<i64, RequestError> {
         let (username, password) = credentials(username, password);
-        self.number("uid", Command::Register { username, password })
-            .await
+        self.number("uid", Command::Register { username, password }).await
     }
 
     /// Logs in. Answers the uid. From here on the client logs in again whenever it connects again.
@@ -200,8 +183,7 @@ impl Client {
         password: impl Into<String>,
     ) -> Result<i64, RequestError> {
         let (username, password) = credentials(username, password);
-        self.number("uid", Command::Login { username, password })
-            .await
+        self.number("uid", Command::Login { username, password }).await
     }
 
     /// Sends a message to a user. Answers its id: it is stored, and will arrive.
@@ -211,15 +193,7 @@ impl Client {
     /// [`RequestError`]; whether the message may be stored all the same, it says.
     pub async fn send(&self, to: i64, text: impl Into<String>) -> Result<i64, RequestError> {
         let text = text.into();
-        self.number(
-            "msg_id",
-            Command::Send {
-                client_msg_id: None,
-                to,
-                text,
-            },
-        )
-        .await
+        self.number("msg_id", Command::Send { client_msg_id: None, to, text }).await
     }
 
     /// Sends a message to a group. Answers its id.
@@ -233,19 +207,13 @@ impl Client {
         text: impl Into<String>,
     ) -> Result<i64, RequestError> {
         let text = text.into();
-        let command = Command::SendGroup {
-            client_msg_id: None,
-            group_id,
-            text,
-        };
+        let command = Command::SendGroup { client_msg_id: None, group_id, text };
         self.number("group_msg_id", command).await
     }
 
     async fn number(&self, name: &str, command: Command) -> Result<i64, RequestError> {
         let answer = self.request(command).await?;
-        answer
-            .number(name)
-            .ok_or(RequestError::Unexpected(answer.text))
+        answer.number(name).ok_or(RequestError::Unexpected(answer.text))
     }
 }
 
@@ -274,10 +242,7 @@ impl Reply {
             Ok(Err(_)) => RequestError::Closed,
             Err(_) => RequestError::TimedOut(self.request_timeout),
         };
-        Answered {
-            outcome: Err(error),
-            after_events: 0,
-        }
+        Answered { outcome: Err(error), after_events: 0 }
     }
 }
 

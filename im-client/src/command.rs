@@ -50,12 +50,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, BadLine> {
     let (name, mut arguments) = Arguments::after_name(line);
     let entry = ENTRIES
         .iter()
-        .find(|entry| {
-            entry
-                .names
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        })
+        .find(|entry| entry.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
         // Only the name: what follows may be a password behind a misspelt `login`.
         .ok_or_else(|| BadLine::Unknown(name.to_owned()))?;
     (entry.parse)(&mut arguments).ok_or(BadLine::Usage {
@@ -98,26 +93,10 @@ impl<'a> Arguments<'a> {
     fn after_name(line: &'a str) -> (&'a str, Self) {
         match line.split_once([':', ' ']) {
             Some((name, rest)) => {
-                let separator = if line.as_bytes()[name.len()] == b':' {
-                    ':'
-                } else {
-                    ' '
-                };
-                (
-                    name,
-                    Self {
-                        rest: Some(rest),
-                        separator,
-                    },
-                )
+                let separator = if line.as_bytes()[name.len()] == b':' { ':' } else { ' ' };
+                (name, Self { rest: Some(rest), separator })
             }
-            None => (
-                line,
-                Self {
-                    rest: None,
-                    separator: ':',
-                },
-            ),
+            None => (line, Self { rest: None, separator: ':' }),
         }
     }
 
@@ -139,9 +118,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn text(&mut self) -> Option<String> {
-        self.rest()
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
+        self.rest().filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
     /// The last argument, where it is an id.
@@ -157,15 +134,8 @@ impl<'a> Arguments<'a> {
     fn history(&mut self) -> Option<Input> {
         let peer = self.next()?.parse::<Peer>().ok()?;
         let after_seq = self.next().map_or(Ok(0), str::parse).ok()?;
-        let limit = self
-            .rest()
-            .map_or(Ok(50), |limit| limit.trim().parse())
-            .ok()?;
-        Some(Input::Ask(Command::History {
-            peer,
-            after_seq,
-            limit,
-        }))
+        let limit = self.rest().map_or(Ok(50), |limit| limit.trim().parse()).ok()?;
+        Some(Input::Ask(Command::History { peer, after_seq, limit }))
     }
 }
 
@@ -178,27 +148,16 @@ mod tests {
     use super::*;
 
     fn send(to: i64, text: &str) -> Command {
-        Command::Send {
-            client_msg_id: None,
-            to,
-            text: text.to_owned(),
-        }
+        Command::Send { client_msg_id: None, to, text: text.to_owned() }
     }
 
     fn login(username: &str, password: &str) -> Command {
         let username = Bytes::copy_from_slice(username.as_bytes());
-        Command::Login {
-            username,
-            password: Secret::new(password.to_owned()),
-        }
+        Command::Login { username, password: Secret::new(password.to_owned()) }
     }
 
     fn history(peer: Peer, after_seq: i64, limit: u32) -> Command {
-        Command::History {
-            peer,
-            after_seq,
-            limit,
-        }
+        Command::History { peer, after_seq, limit }
     }
 
     #[test]
@@ -220,57 +179,25 @@ mod tests {
                 &["register:ada:pass:wo rd", "register ada pass:wo rd"][..],
                 Command::Register { username, password },
             ),
-            (
-                &["login:ada:pass:wo rd", "login ada pass:wo rd"],
-                login("ada", "pass:wo rd"),
-            ),
+            (&["login:ada:pass:wo rd", "login ada pass:wo rd"], login("ada", "pass:wo rd")),
             (&["logout", " LOGOUT ", "loginout"], Command::Logout),
             (
-                &[
-                    "chat:9:it is 10:30",
-                    "chat:@9:it is 10:30",
-                    "chat 9 it is 10:30",
-                ],
+                &["chat:9:it is 10:30", "chat:@9:it is 10:30", "chat 9 it is 10:30"],
                 send(9, "it is 10:30"),
             ),
-            (
-                &["chat @9 it is 10:30", "SEND 9 it is 10:30"],
-                send(9, "it is 10:30"),
-            ),
+            (&["chat @9 it is 10:30", "SEND 9 it is 10:30"], send(9, "it is 10:30")),
             (&["pull"], Command::Pull),
-            (
-                &["history:9", "history 9 0 50"],
-                history(Peer::User(9), 0, 50),
-            ),
-            (
-                &["history:g4:10:5", "history g4 10 5"],
-                history(Peer::Group(4), 10, 5),
-            ),
-            (
-                &["addfriend:9", "addfriend 9"],
-                Command::AddFriend { friend_id: 9 },
-            ),
-            (
-                &["removefriend:9", "delfriend 9"],
-                Command::RemoveFriend { friend_id: 9 },
-            ),
+            (&["history:9", "history 9 0 50"], history(Peer::User(9), 0, 50)),
+            (&["history:g4:10:5", "history g4 10 5"], history(Peer::Group(4), 10, 5)),
+            (&["addfriend:9", "addfriend 9"], Command::AddFriend { friend_id: 9 }),
+            (&["removefriend:9", "delfriend 9"], Command::RemoveFriend { friend_id: 9 }),
             (&["getfriends", "friends"], Command::GetFriends),
-            (
-                &["creategroup:crew:all: of us", "creategroup crew all: of us"],
-                { group("crew", "all: of us") },
-            ),
-            (
-                &["creategroup:crew", "creategroup crew", "creategroup:crew:"],
-                group("crew", ""),
-            ),
-            (
-                &["joingroup:4", "joingroup 4", "addgroup:4"],
-                Command::JoinGroup { group_id: 4 },
-            ),
-            (
-                &["leavegroup:4", "leavegroup 4"],
-                Command::LeaveGroup { group_id: 4 },
-            ),
+            (&["creategroup:crew:all: of us", "creategroup crew all: of us"], {
+                group("crew", "all: of us")
+            }),
+            (&["creategroup:crew", "creategroup crew", "creategroup:crew:"], group("crew", "")),
+            (&["joingroup:4", "joingroup 4", "addgroup:4"], Command::JoinGroup { group_id: 4 }),
+            (&["leavegroup:4", "leavegroup 4"], Command::LeaveGroup { group_id: 4 }),
             (
                 &[
                     "sendgroup:4:hello: all of you",
@@ -279,10 +206,7 @@ mod tests {
                 ],
                 send_group,
             ),
-            (
-                &["members:4", "members 4"],
-                Command::Members { group_id: 4 },
-            ),
+            (&["members:4", "members 4"], Command::Members { group_id: 4 }),
             (&["groups"], Command::Groups),
             (&["whoami"], Command::WhoAmI),
             (&["ping"], Command::Ping),
@@ -311,16 +235,9 @@ mod tests {
             ("joingroup -4", "usage: joingroup <group id>"),
             ("sendgroup:4:", "usage: sendgroup:<group id>:<text>"),
             ("creategroup:", "usage: creategroup:<name>:[description]"),
-            (
-                "history:x",
-                "usage: history:<uid or g<gid>>:[after seq]:[limit]",
-            ),
+            ("history:x", "usage: history:<uid or g<gid>>:[after seq]:[limit]"),
         ] {
-            assert_eq!(
-                parse(line).expect_err("refused").to_string(),
-                usage,
-                "{line:?}"
-            );
+            assert_eq!(parse(line).expect_err("refused").to_string(), usage, "{line:?}");
         }
     }
 
@@ -332,12 +249,7 @@ mod tests {
 
     #[test]
     fn a_line_that_may_hold_a_password_is_not_remembered() {
-        for line in [
-            "login:ada:secret",
-            " Register ada secret",
-            "login ada",
-            "lgoin:ada:secret",
-        ] {
+        for line in ["login:ada:secret", " Register ada secret", "login ada", "lgoin:ada:secret"] {
             assert!(!may_be_remembered(line), "{line:?}");
         }
         assert!(may_be_remembered("chat:9:hello"));

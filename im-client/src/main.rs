@@ -15,12 +15,7 @@ use terminal::{Keyboard, Left, Screen};
 #[command(version, after_help = command::help())]
 struct Arguments {
     /// The gateway's text port.
-    #[arg(
-        short,
-        long,
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:6000"
-    )]
+    #[arg(short, long, value_name = "HOST:PORT", default_value = "127.0.0.1:6000")]
     server: String,
 }
 
@@ -53,9 +48,7 @@ async fn use_both(
     server: &str,
 ) -> Left {
     if keyboard.is_interactive() {
-        screen
-            .show(format!("connected to {server}; try help"))
-            .await;
+        screen.show(format!("connected to {server}; try help")).await;
     }
     terminal::run(client, events, keyboard, screen).await
 }

@@ -26,10 +26,7 @@ impl Request {
     pub(crate) fn answer(self, outcome: Result<Answer, RequestError>, after_events: u64) {
         if let Some(answer) = self.answer {
             // An error means that the caller has given up.
-            let _ = answer.send(Answered {
-                outcome,
-                after_events,
-            });
+            let _ = answer.send(Answered { outcome, after_events });
         }
     }
 
@@ -58,10 +55,7 @@ struct InFlight {
 
 impl Pending {
     pub(crate) fn new(max: usize) -> Self {
-        Self {
-            requests: VecDeque::new(),
-            max,
-        }
+        Self { requests: VecDeque::new(), max }
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -74,10 +68,7 @@ impl Pending {
 
     /// Takes a request on, behind all others.
     pub(crate) fn push(&mut self, request: Request, written_at: Option<Instant>) {
-        self.requests.push_back(InFlight {
-            request,
-            written_at,
-        });
+        self.requests.push_back(InFlight { request, written_at });
     }
 
     /// The request that the next answer belongs to.
@@ -87,19 +78,13 @@ impl Pending {
 
     /// Since when the oldest request has been waiting for its answer.
     pub(crate) fn waiting_since(&self) -> Option<Instant> {
-        self.requests
-            .front()
-            .and_then(|in_flight| in_flight.written_at)
+        self.requests.front().and_then(|in_flight| in_flight.written_at)
     }
 
     /// The connection is gone: keeps, in order, what may be sent again and somebody waits for. The
     /// callers of the others learn that the outcome is unknown.
     pub(crate) fn connection_lost(&mut self, after_events: u64) {
-        for InFlight {
-            request,
-            written_at,
-        } in std::mem::take(&mut self.requests)
-        {
+        for InFlight { request, written_at } in std::mem::take(&mut self.requests) {
             if request.is_given_up() {
                 continue;
             }
@@ -172,13 +157,7 @@ mod tests {
 
     fn request(command: Command) -> (Request, oneshot::Receiver<Answered>) {
         let (answer, answered) = oneshot::channel();
-        (
-            Request {
-                command,
-                answer: Some(answer),
-            },
-            answered,
-        )
+        (Request { command, answer: Some(answer) }, answered)
     }
 
     #[tokio::test]
@@ -196,13 +175,7 @@ mod tests {
 
         pending.connection_lost(3);
         let outcome = Err(RequestError::Lost);
-        assert_eq!(
-            lost.try_recv(),
-            Ok(Answered {
-                outcome,
-                after_events: 3
-            })
-        );
+        assert_eq!(lost.try_recv(), Ok(Answered { outcome, after_events: 3 }));
         assert_eq!(pending.requests.len(), 2, "what was given up makes room");
         let mut started = Vec::new();
         pending.start_all(Instant::now(), 3, |command| {
@@ -222,13 +195,7 @@ mod tests {
         drop(given_up);
         for text in ["pull_done", "groups: 4"] {
             let request = pending.pop().expect("a place");
-            request.answer(
-                Ok(Answer {
-                    text: text.to_owned(),
-                    history: Vec::new(),
-                }),
-                0,
-            );
+            request.answer(Ok(Answer { text: text.to_owned(), history: Vec::new() }), 0);
         }
         let answer = answered.try_recv().expect("answered").outcome.expect("yes");
         assert_eq!(answer.ids(), Some(vec![4]));

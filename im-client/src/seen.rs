@@ -13,11 +13,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn new(max: usize) -> Self {
-        Self {
-            ids: HashSet::new(),
-            oldest_first: VecDeque::new(),
-            max,
-        }
+        Self { ids: HashSet::new(), oldest_first: VecDeque::new(), max }
     }
 
     /// Whether this is the first time; from then on it is not.

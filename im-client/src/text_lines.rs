@@ -30,9 +30,7 @@ pub struct TextLines {
 impl TextLines {
     /// `address` is `host:port`; a name is looked up at every attempt to connect.
     pub fn new(address: impl Into<String>) -> Self {
-        Self {
-            address: address.into(),
-        }
+        Self { address: address.into() }
     }
 
     async fn open(&self) -> io::Result<TcpStream> {
@@ -59,15 +57,9 @@ impl Transport for TextLines {
         let stream = self
             .open()
             .await
-            .map_err(|source| ConnectError::Unreachable {
-                address: address(),
-                source,
-            })?;
+            .map_err(|source| ConnectError::Unreachable { address: address(), source })?;
         let mut connection = TextConnection::new(stream);
-        let rejected = |source| ConnectError::Rejected {
-            address: address(),
-            source,
-        };
+        let rejected = |source| ConnectError::Rejected { address: address(), source };
         // The first line is the welcome. It looks like an answer and answers nothing.
         match connection.next().await.map_err(rejected)? {
             Incoming::Answer(Ok(_)) => Ok(connection),

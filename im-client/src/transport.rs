@@ -56,17 +56,12 @@ pub struct Answer {
 impl Answer {
     /// The number behind `name=`, where that is all that the answer says.
     pub fn number(&self, name: &str) -> Option<i64> {
-        self.text
-            .strip_prefix(name)?
-            .strip_prefix('=')?
-            .parse()
-            .ok()
+        self.text.strip_prefix(name)?.strip_prefix('=')?.parse().ok()
     }
 
     /// The id of the message that was stored, for a user or for a group.
     pub fn msg_id(&self) -> Option<i64> {
-        self.number("msg_id")
-            .or_else(|| self.number("group_msg_id"))
+        self.number("msg_id").or_else(|| self.number("group_msg_id"))
     }
 
     /// The ids behind `name: `, where the answer is a list.
@@ -84,10 +79,7 @@ mod tests {
     use super::*;
 
     fn answer(text: &str) -> Answer {
-        Answer {
-            text: text.to_owned(),
-            history: Vec::new(),
-        }
+        Answer { text: text.to_owned(), history: Vec::new() }
     }
 
     #[test]

@@ -57,14 +57,9 @@ pub(crate) async fn connect_within<T: Transport>(
     transport: &T,
     after: Duration,
 ) -> Result<T::Connection, ConnectError> {
-    timeout(after, transport.connect())
-        .await
-        .unwrap_or_else(|_| {
-            Err(ConnectError::TimedOut {
-                address: transport.address().to_owned(),
-                after,
-            })
-        })
+    timeout(after, transport.connect()).await.unwrap_or_else(|_| {
+        Err(ConnectError::TimedOut { address: transport.address().to_owned(), after })
+    })
 }
 
 impl<T: Transport> Worker<T> {
@@ -180,19 +175,11 @@ impl<T: Transport> Worker<T> {
                 let Some(uid) = answer.number("uid") else {
                     return;
                 };
-                if self
-                    .session
-                    .as_ref()
-                    .is_none_or(|session| session.uid != uid)
-                {
+                if self.session.as_ref().is_none_or(|session| session.uid != uid) {
                     self.seen.forget();
                 }
                 let (username, password) = (username.clone(), password.clone());
-                self.session = Some(Session {
-                    uid,
-                    username,
-                    password,
-                });
+                self.session = Some(Session { uid, username, password });
             }
             Command::Logout => self.session = None,
             _ => {}
@@ -211,8 +198,7 @@ impl<T: Transport> Worker<T> {
     async fn session_closed(&mut self, reason: String) {
         self.session = None;
         // Sent again without a session, they would all be refused.
-        self.pending
-            .fail_all(&RequestError::SessionClosed(reason.clone()), self.told);
+        self.pending.fail_all(&RequestError::SessionClosed(reason.clone()), self.told);
         self.tell(Event::SessionClosed { reason }).await;
     }
 
@@ -262,17 +248,11 @@ impl<T: Transport> Worker<T> {
         let mut connection = connect_within(&self.transport, self.options.connect_timeout)
             .await
             .map_err(|error| error.to_string())?;
-        timeout(
-            self.options.request_timeout,
-            self.log_in_again(&mut connection),
-        )
-        .await
-        .unwrap_or(Err(ConnectionError::Silent(self.options.request_timeout)))
-        .map_err(|error| error.to_string())?;
-        self.pending
-            .start_all(Instant::now(), self.told, |command| {
-                Ok(connection.start(command)?)
-            });
+        timeout(self.options.request_timeout, self.log_in_again(&mut connection))
+            .await
+            .unwrap_or(Err(ConnectionError::Silent(self.options.request_timeout)))
+            .map_err(|error| error.to_string())?;
+        self.pending.start_all(Instant::now(), self.told, |command| Ok(connection.start(command)?));
         Ok(connection)
     }
 
@@ -280,16 +260,10 @@ impl<T: Transport> Worker<T> {
         &mut self,
         connection: &mut T::Connection,
     ) -> Result<(), ConnectionError> {
-        let Some(Session {
-            username, password, ..
-        }) = &self.session
-        else {
+        let Some(Session { username, password, .. }) = &self.session else {
             return Ok(());
         };
-        let command = Command::Login {
-            username: username.clone(),
-            password: password.clone(),
-        };
+        let command = Command::Login { username: username.clone(), password: password.clone() };
         // It was written once, so it can be written.
         if connection.start(&command).is_err() {
             return Err(ConnectionError::Protocol("the log-in does not fit"));

@@ -91,9 +91,7 @@ fn lock(path: &Path) -> std::io::Result<Lock> {
             // It may not have written its number yet; that it has the lock is what matters.
             let _ = file.take(32).read_to_string(&mut owner);
             let owner = owner.trim();
-            Ok(Lock::TakenBy(
-                if owner.is_empty() { "unknown" } else { owner }.to_owned(),
-            ))
+            Ok(Lock::TakenBy(if owner.is_empty() { "unknown" } else { owner }.to_owned()))
         }
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -137,9 +135,6 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, "").unwrap();
         let error = DataDir::open(&path).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("cannot use data directory {}", path.display())
-        );
+        assert_eq!(error.to_string(), format!("cannot use data directory {}", path.display()));
     }
 }

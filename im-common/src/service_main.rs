@@ -64,10 +64,7 @@ impl From<Running> for Services {
 
 impl From<Vec<Running>> for Services {
     fn from(running: Vec<Running>) -> Self {
-        Self {
-            running,
-            banner: String::new(),
-        }
+        Self { running, banner: String::new() }
     }
 }
 
@@ -122,11 +119,7 @@ fn command(name: &'static str, about: &'static str, has_data_dir: bool) -> Comma
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(AFTER_HELP)
         .args([config, check]);
-    if has_data_dir {
-        command.arg(data_dir)
-    } else {
-        command
-    }
+    if has_data_dir { command.arg(data_dir) } else { command }
 }
 
 fn layers(matches: &ArgMatches) -> Layers<'_> {
@@ -151,9 +144,7 @@ where
     telemetry::init(&loaded.process.log)?;
     let open_files_max = open_files::raise_limit();
     tracing::debug!(open_files_max, "raised the limit of open files");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let drain = Duration::from_millis(loaded.process.shutdown.drain_ms);
     let outcome = runtime.block_on(async {
         let shutdown = Shutdown::new().on_signals()?;
@@ -164,9 +155,7 @@ where
             () = shutdown.triggered() => return Ok(()),
         };
         announce(&services);
-        run_until_shutdown(services.running, &shutdown, drain)
-            .await
-            .map_err(Into::into)
+        run_until_shutdown(services.running, &shutdown, drain).await.map_err(Into::into)
     });
     runtime.shutdown_timeout(RUNTIME_END);
     outcome
@@ -191,9 +180,7 @@ fn announce(services: &Services) {
     }
     let mut stdout = std::io::stdout().lock();
     // Perhaps nobody reads it; then there is nobody to tell.
-    let _ = stdout
-        .write_all(services.banner.as_bytes())
-        .and_then(|()| stdout.flush());
+    let _ = stdout.write_all(services.banner.as_bytes()).and_then(|()| stdout.flush());
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to --check")]
@@ -202,10 +189,7 @@ fn check<C>(name: &str, loaded: &Loaded<C>) {
     print!("{}", loaded.explain());
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "why the process ends, also when there is no log yet"
-)]
+#[expect(clippy::print_stderr, reason = "why the process ends, also when there is no log yet")]
 fn fail(name: &str, code: u8, error: &str) -> ExitCode {
     for line in error.lines() {
         eprintln!("{name}: {line}");
@@ -238,9 +222,7 @@ mod tests {
     fn an_error_is_one_line_that_says_nothing_twice() {
         let error = anyhow::Error::new(Listen(std::io::Error::other("in use"))).context("im-user");
         assert_eq!(in_one_line(&error), "im-user: cannot listen: in use");
-        let error = anyhow::anyhow!("in use")
-            .context("cannot listen")
-            .context("im-user");
+        let error = anyhow::anyhow!("in use").context("cannot listen").context("im-user");
         assert_eq!(in_one_line(&error), "im-user: cannot listen: in use");
     }
 }

@@ -30,9 +30,7 @@ impl Validate for LogConfig {
     fn validate(&self) -> Result<(), Vec<String>> {
         let wrong = |error| {
             let example = "`info` or `info,im_message=debug`";
-            vec![format!(
-                "log.filter: must be a filter like {example}: {error}"
-            )]
+            vec![format!("log.filter: must be a filter like {example}: {error}")]
         };
         EnvFilter::try_new(&self.filter).map(drop).map_err(wrong)
     }
@@ -68,23 +66,13 @@ where
         false => config.filter.clone(),
     };
     let filter = EnvFilter::try_new(directives).map_err(TelemetryError::Filter)?;
-    let ends = if config.spans {
-        FmtSpan::CLOSE
-    } else {
-        FmtSpan::NONE
-    };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
-        .with_span_events(ends);
+    let ends = if config.spans { FmtSpan::CLOSE } else { FmtSpan::NONE };
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_span_events(ends);
     Ok(if human {
         let lines = lines.with_ansi(std::io::stderr().is_terminal());
         Box::new(registry().with(filter).with(lines))
     } else {
-        Box::new(
-            registry()
-                .with(filter)
-                .with(lines.json().with_span_list(false)),
-        )
+        Box::new(registry().with(filter).with(lines.json().with_span_list(false)))
     })
 }
 
@@ -92,10 +80,7 @@ where
 /// like everything else.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
         let message = panic.payload_as_str().unwrap_or("(no message)");
         tracing::error!(place, thread = thread.name(), "panicked: {message}");
@@ -136,10 +121,7 @@ mod tests {
 
     #[test]
     fn a_hop_is_logged_with_its_message_when_spans_are_on() {
-        let log = log_of_one_hop(&LogConfig {
-            spans: true,
-            ..LogConfig::default()
-        });
+        let log = log_of_one_hop(&LogConfig { spans: true, ..LogConfig::default() });
         let (hop, event) = log.split_once('\n').unwrap();
         for part in [
             r#""target":"walk""#,
@@ -149,27 +131,18 @@ mod tests {
         ] {
             assert!(hop.contains(part), "{part} in {hop}");
         }
-        assert!(
-            event.contains("an event") && event.lines().count() == 1,
-            "{event}"
-        );
+        assert!(event.contains("an event") && event.lines().count() == 1, "{event}");
     }
 
     #[test]
     fn hops_are_not_logged_by_default() {
         let log = log_of_one_hop(&LogConfig::default());
-        assert!(
-            log.contains("an event") && log.lines().count() == 1,
-            "{log}"
-        );
+        assert!(log.contains("an event") && log.lines().count() == 1, "{log}");
     }
 
     #[test]
     fn a_filter_that_is_none_is_refused() {
-        let config = LogConfig {
-            filter: "info,x=loud".to_owned(),
-            ..LogConfig::default()
-        };
+        let config = LogConfig { filter: "info,x=loud".to_owned(), ..LogConfig::default() };
         let wrong = config.validate().unwrap_err();
         assert!(
             wrong[0].starts_with("log.filter: must be a filter like `info` or "),

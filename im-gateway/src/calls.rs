@@ -30,11 +30,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
     let user_id = session.user_id;
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     match call {
-        Call::Send(Batch {
-            target,
-            slots,
-            messages,
-        }) => {
+        Call::Send(Batch { target, slots, messages }) => {
             let request = SendBatchReq {
                 from: user_id,
                 to: Some(match target {
@@ -45,11 +41,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             };
             let hop = walk::hop!("gateway.send");
             let outcome = send(gateway, request).instrument(hop).await;
-            Answer::Sent {
-                target,
-                slots,
-                outcome,
-            }
+            Answer::Sent { target, slots, outcome }
         }
         Call::Locate(asked) => {
             let request = GetPositionsReq {
@@ -60,10 +52,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             let _place = gateway.fetches.acquire().await;
             let answer = gateway.services.message.get_positions(&cx, request).await;
             let positions = answer.map(|answer| answer.positions);
-            Answer::Located {
-                asked,
-                positions: noted("GetPositions", positions),
-            }
+            Answer::Located { asked, positions: noted("GetPositions", positions) }
         }
         Call::Fetch { conv_id, after_seq } => {
             let request = FetchRangeReq {
@@ -74,10 +63,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             };
             let _place = gateway.fetches.acquire().await;
             let page = gateway.services.message.fetch_range(&cx, request).await;
-            Answer::Fetched {
-                conv_id,
-                page: noted("FetchRange", page),
-            }
+            Answer::Fetched { conv_id, page: noted("FetchRange", page) }
         }
         Call::ListBehind { after } => {
             let request = ListBehindReq {
@@ -130,11 +116,7 @@ pub(crate) async fn advance_cursors(
     let advance = async {
         for moves in moves.moves.chunks(MOVES_MAX) {
             let (device, moves) = (DEVICE.to_owned(), moves.to_vec());
-            let request = AdvanceCursorsReq {
-                user_id,
-                device,
-                moves,
-            };
+            let request = AdvanceCursorsReq { user_id, device, moves };
             let answer = gateway.services.message.advance_cursors(cx, request).await;
             noted("AdvanceCursors", answer)?;
         }
@@ -151,26 +133,15 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
     let mut pause = SEND_PAUSE.0;
     loop {
         let tried = cx.capped(ms(calls.send_try_ms));
-        let status = match gateway
-            .services
-            .message
-            .send_batch(&tried, request.clone())
-            .await
-        {
+        let status = match gateway.services.message.send_batch(&tried, request.clone()).await {
             Ok(answer) => {
                 let refused = answer.result.filter(|result| !result.is_ok());
                 if let Some(result) = refused {
-                    let outcome = SendOutcome {
-                        result: Some(result),
-                        ..SendOutcome::default()
-                    };
+                    let outcome = SendOutcome { result: Some(result), ..SendOutcome::default() };
                     return Ok(vec![outcome; request.messages.len()]);
                 }
                 let msg_ids = answer.outcomes.iter().map(|outcome| outcome.msg_id);
-                walk::record(
-                    &tracing::Span::current(),
-                    msg_ids.filter(|msg_id| *msg_id > 0),
-                );
+                walk::record(&tracing::Span::current(), msg_ids.filter(|msg_id| *msg_id > 0));
                 return Ok(answer.outcomes);
             }
             Err(status) => status,
@@ -179,11 +150,7 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
         if !again || cx.remaining() <= pause {
             tracing::warn!(%status, "a send failed");
             let overloaded = status.code() == Code::ResourceExhausted;
-            return Err(if overloaded {
-                failure::SLOW_DOWN
-            } else {
-                failure::UNAVAILABLE
-            });
+            return Err(if overloaded { failure::SLOW_DOWN } else { failure::UNAVAILABLE });
         }
         tracing::debug!(%status, "a send is tried again");
         tokio::time::sleep(pause).await;

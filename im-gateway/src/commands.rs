@@ -48,18 +48,12 @@ async fn ask(
     let (users, groups) = (&gateway.services.user, &gateway.services.group);
     Ok(match command {
         Command::AddFriend { friend_id } => {
-            let request = AddFriendReq {
-                user_id,
-                friend_id,
-                message: String::new(),
-            };
+            let request = AddFriendReq { user_id, friend_id, message: String::new() };
             let answer = users.add_friend(cx, request).await?;
             refusal(answer.result).unwrap_or(Reply::FriendAdded)
         }
         Command::RemoveFriend { friend_id } => {
-            let answer = users
-                .remove_friend(cx, RemoveFriendReq { user_id, friend_id })
-                .await?;
+            let answer = users.remove_friend(cx, RemoveFriendReq { user_id, friend_id }).await?;
             refusal(answer.result).unwrap_or(Reply::FriendRemoved)
         }
         Command::GetFriends => {
@@ -67,30 +61,20 @@ async fn ask(
             refusal(answer.result).unwrap_or(Reply::Friends(answer.friend_ids))
         }
         Command::CreateGroup { name, description } => {
-            let request = CreateGroupReq {
-                creator_id: user_id,
-                group_name: name,
-                description,
-            };
+            let request = CreateGroupReq { creator_id: user_id, group_name: name, description };
             let answer = groups.create_group(cx, request).await?;
             refusal(answer.result).unwrap_or(Reply::GroupId(answer.group_id))
         }
         Command::JoinGroup { group_id } => {
-            let answer = groups
-                .join_group(cx, JoinGroupReq { user_id, group_id })
-                .await?;
+            let answer = groups.join_group(cx, JoinGroupReq { user_id, group_id }).await?;
             refusal(answer.result).unwrap_or(Reply::JoinedGroup)
         }
         Command::LeaveGroup { group_id } => {
-            let answer = groups
-                .leave_group(cx, LeaveGroupReq { user_id, group_id })
-                .await?;
+            let answer = groups.leave_group(cx, LeaveGroupReq { user_id, group_id }).await?;
             refusal(answer.result).unwrap_or(Reply::LeftGroup)
         }
         Command::Members { group_id } => {
-            let answer = groups
-                .get_group_members(cx, GetGroupMembersReq { group_id })
-                .await?;
+            let answer = groups.get_group_members(cx, GetGroupMembersReq { group_id }).await?;
             // Who is in a group is for its members to know.
             let member = answer.member_ids.contains(&user_id);
             let members = || {
@@ -103,16 +87,12 @@ async fn ask(
             refusal(answer.result).unwrap_or_else(members)
         }
         Command::Groups => {
-            let answer = groups
-                .get_user_groups(cx, GetUserGroupsReq { user_id })
-                .await?;
+            let answer = groups.get_user_groups(cx, GetUserGroupsReq { user_id }).await?;
             refusal(answer.result).unwrap_or(Reply::Groups(answer.group_ids))
         }
-        Command::History {
-            peer,
-            after_seq,
-            limit,
-        } => history(gateway, cx, user_id, peer, after_seq, limit).await?,
+        Command::History { peer, after_seq, limit } => {
+            history(gateway, cx, user_id, peer, after_seq, limit).await?
+        }
         Command::Help => Reply::Help,
         Command::Ping => Reply::Pong,
         Command::WhoAmI => Reply::Uid(user_id),
@@ -123,9 +103,7 @@ async fn ask(
         | Command::SendGroup { .. }
         | Command::Pull
         | Command::Ack { .. } => {
-            return Err(Status::internal(
-                "a command of the session itself was asked elsewhere",
-            ));
+            return Err(Status::internal("a command of the session itself was asked elsewhere"));
         }
     })
 }
@@ -156,18 +134,13 @@ async fn history(
             user_id,
             conv_id: conv_id.clone(),
             after_seq,
-            limit: session
-                .page_messages
-                .min(i32::try_from(limit).unwrap_or(i32::MAX)),
+            limit: session.page_messages.min(i32::try_from(limit).unwrap_or(i32::MAX)),
         };
         let page = gateway.services.message.fetch_range(cx, request).await?;
         if let Some(refused) = refusal(page.result) {
             return Ok(refused);
         }
-        let texts = page
-            .entries
-            .into_iter()
-            .filter(|entry| entry.kind() == EntryKind::Text);
+        let texts = page.entries.into_iter().filter(|entry| entry.kind() == EntryKind::Text);
         messages.extend(texts.map(hist));
         let at_end = page.complete_to >= page.head || page.complete_to <= after_seq;
         if at_end || messages.len() >= limit {

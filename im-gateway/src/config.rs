@@ -206,20 +206,13 @@ impl Default for CallsConfig {
 
 impl Default for RoutesConfig {
     fn default() -> Self {
-        Self {
-            renew_interval_ms: 1_000,
-            renew_batch_max: 5_000,
-            sync_spread_ms: 1_000,
-        }
+        Self { renew_interval_ms: 1_000, renew_batch_max: 5_000, sync_spread_ms: 1_000 }
     }
 }
 
 impl Default for ClosingConfig {
     fn default() -> Self {
-        Self {
-            drain_ms: 2_000,
-            linger_ms: 500,
-        }
+        Self { drain_ms: 2_000, linger_ms: 500 }
     }
 }
 
@@ -240,9 +233,6 @@ impl TextConfig {
 
 impl SessionConfig {
     pub(crate) fn window(&self) -> WindowLimits {
-        WindowLimits {
-            messages_max: self.window_messages_max,
-            bytes_max: self.window_bytes_max,
-        }
+        WindowLimits { messages_max: self.window_messages_max, bytes_max: self.window_bytes_max }
     }
 }

@@ -189,14 +189,8 @@ impl Connection {
             return Ok(());
         }
         let blocked = self.with_session(now, |session, client| session.is_blocked(client));
-        let acknowledged = self
-            .session
-            .as_ref()
-            .map_or(0, |session| session.acknowledged());
-        let found = Progress {
-            peer_has: self.peer_has,
-            acknowledged,
-        };
+        let acknowledged = self.session.as_ref().map_or(0, |session| session.acknowledged());
+        let found = Progress { peer_has: self.peer_has, acknowledged };
         let waiting = blocked || self.wire.output_end() > self.peer_has;
         let due = self.tick.tick(now, found, waiting);
         if due.stalled >= ms(self.gateway.config.session.stalled_ms) {
@@ -210,10 +204,7 @@ impl Connection {
 
     fn want_tick(&mut self, now: Instant) {
         let crowded = self.with_session(now, |session, client| session.is_crowded(client));
-        let session = self
-            .session
-            .as_ref()
-            .is_some_and(|session| session.wants_tick());
+        let session = self.session.as_ref().is_some_and(|session| session.wants_tick());
         if crowded || session || self.wire.output_end() > self.peer_has {
             self.tick.want(now, crowded);
         }
@@ -255,10 +246,7 @@ impl Connection {
             // A command under way ends by itself, and then this is looked at again.
             None => (self.wire.in_flight() == 0).then_some(self.login_by),
         };
-        [self.tick.at(), session, self.drain_by]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.tick.at(), session, self.drain_by].into_iter().flatten().min()
     }
 
     fn take_mail(&mut self, now: Instant) -> Result<(), End> {
@@ -269,11 +257,7 @@ impl Connection {
             return Ok(());
         };
         let close = post.close.take();
-        let mut client = Client {
-            wire: &mut self.wire,
-            peer_has: self.peer_has,
-            now,
-        };
+        let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
         session.receive(&mut client, post);
         close.map_or(Ok(()), |reason| Err(End::Closing(reason)))
     }
@@ -283,11 +267,7 @@ impl Connection {
         let Some(session) = &mut self.session else {
             return;
         };
-        let mut client = Client {
-            wire: &mut self.wire,
-            peer_has: self.peer_has,
-            now,
-        };
+        let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
         session.answer_pull(&mut client);
         let number = self.sessions;
         while let Some(call) = session.next_call(&client) {
@@ -295,10 +275,7 @@ impl Connection {
             let handle = Arc::clone(session.registration().handle());
             self.work.push(Box::pin(async move {
                 let answer = calls::carry_out(&gateway, &handle, call).await;
-                Done::Answer {
-                    session: number,
-                    answer,
-                }
+                Done::Answer { session: number, answer }
             }));
         }
     }
@@ -308,13 +285,7 @@ impl Connection {
         now: Instant,
         with: impl FnOnce(&mut Session, &Client<'_>) -> R,
     ) -> R {
-        let client = Client {
-            wire: &mut self.wire,
-            peer_has: self.peer_has,
-            now,
-        };
-        self.session
-            .as_mut()
-            .map_or_else(R::default, |session| with(session, &client))
+        let client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
+        self.session.as_mut().map_or_else(R::default, |session| with(session, &client))
     }
 }

@@ -36,10 +36,7 @@ pub(crate) struct Moves {
 impl Cursors {
     /// The device has everything up to this.
     pub(crate) fn delivered(&mut self, step: Step) {
-        let to = Move {
-            seq: step.seq,
-            msg_id: step.msg_id,
-        };
+        let to = Move { seq: step.seq, msg_id: step.msg_id };
         let moved = self.waiting.entry(step.conv_id).or_insert(to);
         if moved.seq < to.seq {
             *moved = to;
@@ -66,11 +63,7 @@ impl Cursors {
     /// The last batch may not have been written: it joins the next.
     pub(crate) fn failed(&mut self) {
         for (conv_id, Move { seq, msg_id }) in std::mem::take(&mut self.handed_over) {
-            self.delivered(Step {
-                conv_id,
-                seq,
-                msg_id,
-            });
+            self.delivered(Step { conv_id, seq, msg_id });
         }
     }
 
@@ -90,10 +83,7 @@ impl Cursors {
             conv_id: conv_id.to_string(),
             seq: *seq,
         });
-        Moves {
-            moves: moves.collect(),
-            msg_ids: moved.values().map(|to| to.msg_id).collect(),
-        }
+        Moves { moves: moves.collect(), msg_ids: moved.values().map(|to| to.msg_id).collect() }
     }
 }
 
@@ -102,19 +92,11 @@ mod tests {
     use super::*;
 
     fn step(conv_id: &str, seq: i64) -> Step {
-        Step {
-            conv_id: conv_id.into(),
-            seq,
-            msg_id: 100 + seq,
-        }
+        Step { conv_id: conv_id.into(), seq, msg_id: 100 + seq }
     }
 
     fn moves(batch: &Moves) -> Vec<(&str, i64)> {
-        let mut moves: Vec<_> = batch
-            .moves
-            .iter()
-            .map(|m| (m.conv_id.as_str(), m.seq))
-            .collect();
+        let mut moves: Vec<_> = batch.moves.iter().map(|m| (m.conv_id.as_str(), m.seq)).collect();
         moves.sort_unstable();
         moves
     }

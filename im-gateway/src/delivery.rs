@@ -115,11 +115,7 @@ impl Timelines {
 
     /// im-message knows of nothing for this user in the conversation.
     pub(crate) fn absent(&mut self, conv_id: &ConvId) {
-        if self
-            .timelines
-            .get(conv_id)
-            .is_some_and(|timeline| timeline.position.is_none())
-        {
+        if self.timelines.get(conv_id).is_some_and(|timeline| timeline.position.is_none()) {
             self.timelines.remove(conv_id);
         }
     }
@@ -140,11 +136,7 @@ impl Timelines {
     /// conversation goes up to `head`. Without `complete_to`, the page could not be shown to its end.
     pub(crate) fn page_end(&mut self, conv_id: &ConvId, complete_to: Option<i64>, head: i64) {
         let timeline = self.timeline(conv_id);
-        let Asking::Now {
-            head: head_then,
-            position: position_then,
-        } = timeline.asking
-        else {
+        let Asking::Now { head: head_then, position: position_then } = timeline.asking else {
             return;
         };
         timeline.asking = Asking::No;
@@ -189,10 +181,7 @@ impl Timelines {
                 continue;
             }
             let position = timeline.position.unwrap_or(0);
-            timeline.asking = Asking::Now {
-                head: timeline.head,
-                position,
-            };
+            timeline.asking = Asking::Now { head: timeline.head, position };
             return Some(match timeline.position {
                 None => Wish::Position(conv_id),
                 Some(after_seq) => Wish::Fetch { conv_id, after_seq },
@@ -203,19 +192,14 @@ impl Timelines {
 
     /// Every conversation in which the session lacks something, with how far it goes.
     pub(crate) fn behind(&self) -> impl Iterator<Item = (&ConvId, i64)> {
-        let behind = self
-            .timelines
-            .iter()
-            .filter(|(_, timeline)| timeline.is_behind());
+        let behind = self.timelines.iter().filter(|(_, timeline)| timeline.is_behind());
         behind.map(|(conv_id, timeline)| (conv_id, timeline.head))
     }
 
     /// Whether the session is at `seq`, or what was to be had up to there turned out to be less.
     pub(crate) fn has_reached(&self, conv_id: &ConvId, seq: i64) -> bool {
         self.timelines.get(conv_id).is_none_or(|timeline| {
-            timeline
-                .position
-                .is_some_and(|position| position >= seq.min(timeline.head))
+            timeline.position.is_some_and(|position| position >= seq.min(timeline.head))
         })
     }
 
@@ -234,21 +218,16 @@ impl Timelines {
         }
         self.timelines.retain(|conv_id, timeline| {
             let idle = timeline.asking == Asking::No && !timeline.is_behind();
-            !(idle
-                && timeline
-                    .position
-                    .is_some_and(|position| may(conv_id, position)))
+            !(idle && timeline.position.is_some_and(|position| may(conv_id, position)))
         });
     }
 
     fn timeline(&mut self, conv_id: &ConvId) -> &mut Timeline {
-        self.timelines
-            .entry(Arc::clone(conv_id))
-            .or_insert(Timeline {
-                position: None,
-                head: 0,
-                asking: Asking::No,
-            })
+        self.timelines.entry(Arc::clone(conv_id)).or_insert(Timeline {
+            position: None,
+            head: 0,
+            asking: Asking::No,
+        })
     }
 
     fn wish_if_behind(&mut self, conv_id: &ConvId) {

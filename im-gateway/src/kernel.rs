@@ -58,10 +58,7 @@ mod tests {
         let error = server.read(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         let after = unacknowledged_bytes(server.as_fd()).unwrap();
-        assert!(
-            0 < after && after <= before,
-            "{after} after the reset, {before} before"
-        );
+        assert!(0 < after && after <= before, "{after} after the reset, {before} before");
     }
 
     #[test]

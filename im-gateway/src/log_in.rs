@@ -29,44 +29,26 @@ pub(crate) async fn prove(gateway: &Gateway, command: Command) -> Result<Proved,
     let users = &gateway.services.user;
     match command {
         Command::Login { username, password } => {
-            let request = LoginReq {
-                username,
-                password: password.into_exposed(),
-            };
-            let answer = users
-                .login(&cx, request)
-                .await
-                .map_err(|status| busy(name, &status))?;
+            let request = LoginReq { username, password: password.into_exposed() };
+            let answer = users.login(&cx, request).await.map_err(|status| busy(name, &status))?;
             match answer.result {
-                Some(result) if result.is_ok() => Ok(Proved {
-                    user_id: answer.user_id,
-                    token: answer.token,
-                }),
+                Some(result) if result.is_ok() => {
+                    Ok(Proved { user_id: answer.user_id, token: answer.token })
+                }
                 Some(result) => Err(Reply::err(format!("auth {}", result.msg))),
                 None => Err(Reply::err(failure::UNAVAILABLE)),
             }
         }
         Command::Register { username, password } => {
-            let request = RegisterReq {
-                username,
-                password: password.into_exposed(),
-            };
-            let answer = users
-                .register(&cx, request)
-                .await
-                .map_err(|status| busy(name, &status))?;
+            let request = RegisterReq { username, password: password.into_exposed() };
+            let answer =
+                users.register(&cx, request).await.map_err(|status| busy(name, &status))?;
             match crate::commands::refusal(answer.result) {
-                None => Ok(Proved {
-                    user_id: answer.user_id,
-                    token: answer.token,
-                }),
+                None => Ok(Proved { user_id: answer.user_id, token: answer.token }),
                 Some(refused) => Err(refused),
             }
         }
-        other => Err(unavailable(
-            other.name(),
-            &Status::internal("this proves nothing"),
-        )),
+        other => Err(unavailable(other.name(), &Status::internal("this proves nothing"))),
     }
 }
 
@@ -92,25 +74,16 @@ pub(crate) async fn bind(gateway: &Gateway, registration: &Registration) -> Resu
 /// The reply, if it is unknown whether the token still opens doors.
 pub(crate) async fn revoke(gateway: &Gateway, user_id: i64, token: String) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let answer = gateway
-        .services
-        .user
-        .logout(&cx, LogoutReq { user_id, token })
-        .await;
+    let answer = gateway.services.user.logout(&cx, LogoutReq { user_id, token }).await;
     // One that im-user refuses is of no use to anybody either.
-    answer
-        .map(drop)
-        .map_err(|status| unavailable("LOGOUT", &status))
+    answer.map(drop).map_err(|status| unavailable("LOGOUT", &status))
 }
 
 /// Ends a session at the services: first its cursors, so that a successor does not show again what
 /// this one has shown, then its route. Both are tried once; what fails is made good by the route's
 /// lifetime, and by showing some messages again.
 pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
-    let Ending {
-        registration,
-        moves,
-    } = ending;
+    let Ending { registration, moves } = ending;
     let handle = registration.handle();
     let bound = ms(gateway.config.calls.hand_over_ms);
     if !moves.moves.is_empty() {

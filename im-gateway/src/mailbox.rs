@@ -48,11 +48,7 @@ pub(crate) struct Mailbox {
 impl Mailbox {
     /// For at most `max` pushes. Whoever is woken by `wake` empties it.
     pub(crate) fn new(max: usize, wake: Arc<Notify>) -> Self {
-        Self {
-            post: Mutex::new(Some(Post::default())),
-            max,
-            wake,
-        }
+        Self { post: Mutex::new(Some(Post::default())), max, wake }
     }
 
     /// Leaves an entry, or at least its seq. Answers whether there is a session to get it.
@@ -143,11 +139,7 @@ mod tests {
     use super::*;
 
     fn entry(conv: usize, seq: i64) -> Arc<Pushed> {
-        Arc::new(Pushed::new(Entry {
-            conv_id: format!("c{conv}"),
-            seq,
-            ..Entry::default()
-        }))
+        Arc::new(Pushed::new(Entry { conv_id: format!("c{conv}"), seq, ..Entry::default() }))
     }
 
     fn mailbox(max: usize) -> Mailbox {
@@ -184,10 +176,7 @@ mod tests {
         for ms in [50, 10, 90] {
             mailbox.sync(Duration::from_millis(ms));
         }
-        assert_eq!(
-            mailbox.empty().unwrap().sync_within,
-            Some(Duration::from_millis(10))
-        );
+        assert_eq!(mailbox.empty().unwrap().sync_within, Some(Duration::from_millis(10)));
     }
 
     #[test]

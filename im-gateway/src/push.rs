@@ -25,10 +25,7 @@ impl Link {
             // Another im-presence. Only if this gateway was never pushed to, and the link begins
             // at its beginning, is it certain that nothing was lost.
             let missed = !self.boot_id.is_empty() || number != 1;
-            *self = Self {
-                boot_id: boot_id.to_owned(),
-                seen: number,
-            };
+            *self = Self { boot_id: boot_id.to_owned(), seen: number };
             return missed;
         }
         // One that is late was counted as missing when the next one came.
@@ -40,10 +37,7 @@ impl Link {
     /// A renewal says that pushes up to `last` have gone out. Answers whether some never came.
     pub(crate) fn last_push(&mut self, boot_id: &str, last: u64) -> bool {
         if self.boot_id != boot_id {
-            *self = Self {
-                boot_id: boot_id.to_owned(),
-                seen: last,
-            };
+            *self = Self { boot_id: boot_id.to_owned(), seen: last };
             return last > 0;
         }
         let missed = last > self.seen;
@@ -67,10 +61,7 @@ impl gateway_service::Server for PushService {
     async fn push(&self, _cx: &Context, req: PushReq) -> Result<PushResp, Status> {
         if req.gateway_boot_id != self.boot_id {
             let result = mpim_proto::Result::not_found("another boot of this gateway was meant");
-            return Ok(PushResp {
-                result: Some(result),
-                reached: 0,
-            });
+            return Ok(PushResp { result: Some(result), reached: 0 });
         }
         let missed = {
             let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,10 +74,7 @@ impl gateway_service::Server for PushService {
             tracing::info!(missed, resync = req.resync, "every session compares heads");
             sync_all(&self.sessions, self.sync_spread);
         }
-        Ok(PushResp {
-            result: Some(mpim_proto::Result::ok()),
-            reached,
-        })
+        Ok(PushResp { result: Some(mpim_proto::Result::ok()), reached })
     }
 
     async fn close_session(
@@ -100,9 +88,7 @@ impl gateway_service::Server for PushService {
             // Ends by itself in time; whoever asks does not wait for longer than it wants.
             let _ = tokio::time::timeout_at(cx.deadline(), session.handed_over()).await;
         }
-        Ok(CloseSessionResp {
-            result: Some(mpim_proto::Result::ok()),
-        })
+        Ok(CloseSessionResp { result: Some(mpim_proto::Result::ok()) })
     }
 }
 
@@ -114,15 +100,11 @@ impl PushService {
         match push.content {
             Some(Content::Entry(entry)) => {
                 let entry = Arc::new(Pushed::new(entry));
-                recipients
-                    .map(|to| sessions.leave(to, |it| it.mailbox.leave_entry(&entry)))
-                    .sum()
+                recipients.map(|to| sessions.leave(to, |it| it.mailbox.leave_entry(&entry))).sum()
             }
             Some(Content::Direct(msg)) => {
                 let line = direct_line(&msg);
-                recipients
-                    .map(|to| sessions.leave(to, |it| it.mailbox.leave_direct(&line)))
-                    .sum()
+                recipients.map(|to| sessions.leave(to, |it| it.mailbox.leave_direct(&line))).sum()
             }
             None => 0,
         }

@@ -25,11 +25,7 @@ impl Pushed {
 
     /// The same for an entry of a conversation whose id is known already.
     pub(crate) fn of(conv_id: ConvId, entry: Entry) -> Self {
-        Self {
-            conv_id,
-            entry,
-            line: OnceLock::new(),
-        }
+        Self { conv_id, entry, line: OnceLock::new() }
     }
 
     pub(crate) fn conv_id(&self) -> &ConvId {
@@ -46,11 +42,7 @@ impl Pushed {
 
     /// The position's step to this entry.
     pub(crate) fn step(&self) -> Step {
-        Step {
-            conv_id: Arc::clone(&self.conv_id),
-            seq: self.entry.seq,
-            msg_id: self.entry.msg_id,
-        }
+        Step { conv_id: Arc::clone(&self.conv_id), seq: self.entry.seq, msg_id: self.entry.msg_id }
     }
 
     /// The line that shows it to `user_id`. `None` for what is passed over: their own messages,
@@ -68,10 +60,7 @@ impl Pushed {
             from: self.entry.from,
             to: None,
             ts_ms: self.entry.ts_ms,
-            group_id: self
-                .conv_id
-                .strip_prefix("grp_")
-                .and_then(|group_id| group_id.parse().ok()),
+            group_id: self.conv_id.strip_prefix("grp_").and_then(|group_id| group_id.parse().ok()),
             text: Cow::Borrowed(&self.entry.text),
         };
         push.encode()
@@ -107,15 +96,7 @@ mod tests {
 
     fn pushed(conv_id: &str, from: i64, kind: EntryKind) -> Pushed {
         let (conv_id, text) = (conv_id.to_owned(), "hi".to_owned());
-        let entry = Entry {
-            conv_id,
-            seq: 3,
-            msg_id: 7,
-            from,
-            ts_ms: 5,
-            kind: kind.into(),
-            text,
-        };
+        let entry = Entry { conv_id, seq: 3, msg_id: 7, from, ts_ms: 5, kind: kind.into(), text };
         Pushed::new(entry)
     }
 
@@ -129,10 +110,7 @@ mod tests {
         let direct = pushed("c2c_1_2", 1, EntryKind::Text);
         assert_eq!(line(&direct, 2).unwrap(), "MSG id=7 from=1 ts=5 text=hi\n");
         let in_group = pushed("grp_4", 1, EntryKind::Text);
-        assert_eq!(
-            line(&in_group, 2).unwrap(),
-            "MSG id=7 from=1 ts=5 group=4 text=hi\n"
-        );
+        assert_eq!(line(&in_group, 2).unwrap(), "MSG id=7 from=1 ts=5 group=4 text=hi\n");
     }
 
     #[test]

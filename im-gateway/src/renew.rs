@@ -15,16 +15,8 @@ use crate::sessions::Handle;
 /// then knows that the gateway is there.
 pub(crate) async fn run(gateway: Arc<Gateway>, link: Arc<Mutex<Link>>, shutdown: Shutdown) {
     let interval = ms(gateway.config.routes.renew_interval_ms);
-    let mut renewer = Renewer {
-        gateway,
-        link,
-        presence_boot_id: String::new(),
-        failing: false,
-    };
-    while tokio::time::timeout(interval, shutdown.triggered())
-        .await
-        .is_err()
-    {
+    let mut renewer = Renewer { gateway, link, presence_boot_id: String::new(), failing: false };
+    while tokio::time::timeout(interval, shutdown.triggered()).await.is_err() {
         tokio::select! {
             () = renewer.round() => {}
             () = shutdown.triggered() => {}
@@ -58,9 +50,7 @@ impl Renewer {
         let timeout = ms(self.gateway.config.calls.timeout_ms);
         let batch_max = self.gateway.config.routes.renew_batch_max;
         // An empty batch is one, too.
-        let batches = sessions
-            .chunks(batch_max)
-            .chain(sessions.is_empty().then_some(&[][..]));
+        let batches = sessions.chunks(batch_max).chain(sessions.is_empty().then_some(&[][..]));
         for batch in batches {
             let request = RenewRoutesReq {
                 gateway_id: self.gateway.identity.gateway_id.clone(),
@@ -68,12 +58,7 @@ impl Renewer {
                 routes: batch.iter().map(|session| session.key()).collect(),
             };
             let cx = Context::with_timeout(timeout);
-            let answer = self
-                .gateway
-                .services
-                .presence
-                .renew_routes(&cx, request)
-                .await?;
+            let answer = self.gateway.services.presence.renew_routes(&cx, request).await?;
             self.bind_missing(&answer.missing);
             self.compare(answer.boot_id, answer.last_push);
         }
@@ -84,10 +69,7 @@ impl Renewer {
     /// nothing was pushed to them since.
     fn bind_missing(&self, missing: &[RouteKey]) {
         if !missing.is_empty() {
-            tracing::info!(
-                routes = missing.len(),
-                "routes were lost and are bound again"
-            );
+            tracing::info!(routes = missing.len(), "routes were lost and are bound again");
         }
         for key in missing {
             if let Some(session) = self.gateway.sessions.get(&key.session_id) {

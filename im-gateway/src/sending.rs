@@ -50,13 +50,7 @@ impl Sending {
             self.ready.push_back(target);
             VecDeque::new()
         });
-        waiting.push_back((
-            slot,
-            Outgoing {
-                client_msg_id,
-                text,
-            },
-        ));
+        waiting.push_back((slot, Outgoing { client_msg_id, text }));
     }
 
     /// The next batch that may go, of at most `max` messages. It ends with [`done`](Self::done).
@@ -65,11 +59,7 @@ impl Sending {
         let waiting = self.waiting.get_mut(&target)?;
         let gathered = waiting.drain(..waiting.len().min(max));
         let (slots, messages) = gathered.unzip();
-        Some(Batch {
-            target,
-            slots,
-            messages,
-        })
+        Some(Batch { target, slots, messages })
     }
 
     /// The batch under way to `target` has ended, well or not.
@@ -99,11 +89,7 @@ mod tests {
     }
 
     fn texts(batch: &Batch) -> Vec<&str> {
-        batch
-            .messages
-            .iter()
-            .map(|message| message.text.as_str())
-            .collect()
+        batch.messages.iter().map(|message| message.text.as_str()).collect()
     }
 
     /// Slots of sends that are all in flight at once.
@@ -136,10 +122,7 @@ mod tests {
         assert_eq!(texts(&sending.next_batch(2).unwrap()), ["4"]);
         sending.done(target);
         assert!(sending.next_batch(2).is_none());
-        assert!(
-            sending.waiting.is_empty(),
-            "nothing is kept of a conversation at rest"
-        );
+        assert!(sending.waiting.is_empty(), "nothing is kept of a conversation at rest");
     }
 
     #[test]
@@ -148,12 +131,7 @@ mod tests {
         let mut slots = send_slots(2).into_iter();
         sending.push(Target::User(2), slots.next().unwrap(), None, "a".to_owned());
         sending.next_batch(256).unwrap();
-        sending.push(
-            Target::Group(2),
-            slots.next().unwrap(),
-            None,
-            "b".to_owned(),
-        );
+        sending.push(Target::Group(2), slots.next().unwrap(), None, "b".to_owned());
         let batch = sending.next_batch(256).unwrap();
         assert_eq!((batch.target, texts(&batch)), (Target::Group(2), vec!["b"]));
     }
@@ -167,15 +145,7 @@ mod tests {
         let [a, b]: [Outgoing; 2] = sending.next_batch(9).unwrap().messages.try_into().unwrap();
         assert_eq!(a.client_msg_id.len(), 32);
         assert_ne!(a.client_msg_id, b.client_msg_id);
-        sending.push(
-            Target::User(2),
-            slots(1).remove(0),
-            Some("mine".to_owned()),
-            "x".to_owned(),
-        );
-        assert_eq!(
-            sending.next_batch(9).unwrap().messages[0].client_msg_id,
-            "mine"
-        );
+        sending.push(Target::User(2), slots(1).remove(0), Some("mine".to_owned()), "x".to_owned());
+        assert_eq!(sending.next_batch(9).unwrap().messages[0].client_msg_id, "mine");
     }
 }

@@ -41,11 +41,7 @@ struct Controls {
 
 impl TextServer {
     pub(crate) fn new(gateway: Arc<Gateway>, tasks: Tasks) -> Self {
-        Self {
-            gateway,
-            tasks,
-            controls: Arc::default(),
-        }
+        Self { gateway, tasks, controls: Arc::default() }
     }
 
     /// Accepts until the shutdown, then lets all connections end. They are tasks of their own.
@@ -91,11 +87,7 @@ impl TextServer {
             let _place = place;
             let _listed = listed;
             // A bug that one client has found must not end the service for the others.
-            if AssertUnwindSafe(connection.run())
-                .catch_unwind()
-                .await
-                .is_err()
-            {
+            if AssertUnwindSafe(connection.run()).catch_unwind().await.is_err() {
                 tracing::error!("a connection panicked and was closed");
             }
         });
@@ -126,25 +118,14 @@ fn prepare(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
 
 impl Controls {
     fn list(self: &Arc<Self>, number: u64, control: &Arc<Control>) -> Listed {
-        let mut controls = self
-            .by_number
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut controls = self.by_number.lock().unwrap_or_else(PoisonError::into_inner);
         controls.insert(number, Arc::clone(control));
-        Listed {
-            controls: Arc::clone(self),
-            number,
-        }
+        Listed { controls: Arc::clone(self), number }
     }
 
     fn shut_down(&self, reason: &'static str) {
-        let controls = self
-            .by_number
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        controls
-            .values()
-            .for_each(|control| control.shut_down(reason));
+        let controls = self.by_number.lock().unwrap_or_else(PoisonError::into_inner);
+        controls.values().for_each(|control| control.shut_down(reason));
     }
 }
 
@@ -156,11 +137,7 @@ struct Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        let mut controls = self
-            .controls
-            .by_number
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut controls = self.controls.by_number.lock().unwrap_or_else(PoisonError::into_inner);
         controls.remove(&self.number);
     }
 }

@@ -46,19 +46,9 @@ pub(crate) enum Call {
 /// What became of a call. An error was logged already; what it says to the client is its text.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Sent {
-        target: Target,
-        slots: Vec<Slot>,
-        outcome: Result<Vec<SendOutcome>, &'static str>,
-    },
-    Located {
-        asked: Vec<ConvId>,
-        positions: Result<Vec<Position>, Failed>,
-    },
-    Fetched {
-        conv_id: ConvId,
-        page: Result<FetchRangeResp, Failed>,
-    },
+    Sent { target: Target, slots: Vec<Slot>, outcome: Result<Vec<SendOutcome>, &'static str> },
+    Located { asked: Vec<ConvId>, positions: Result<Vec<Position>, Failed> },
+    Fetched { conv_id: ConvId, page: Result<FetchRangeResp, Failed> },
     Listed(Result<ListBehindResp, Failed>),
     Advanced(Result<(), Failed>),
     Bound(Result<(), Failed>),
@@ -185,11 +175,7 @@ impl Session {
         let sync = self.sync.want_now(client.now);
         // Somebody waits: no reason to hold back after an earlier failure.
         self.retry_at = None;
-        self.pull = Some(Pull {
-            slot,
-            sync,
-            targets: None,
-        });
+        self.pull = Some(Pull { slot, sync, targets: None });
     }
 
     /// `ACK`.
@@ -275,11 +261,8 @@ impl Session {
         let Some(pull) = &mut self.pull else { return };
         if pull.targets.is_none() && self.sync.has_completed(pull.sync) {
             let behind = self.timelines.behind();
-            pull.targets = Some(
-                behind
-                    .map(|(conv_id, head)| (Arc::clone(conv_id), head))
-                    .collect(),
-            );
+            pull.targets =
+                Some(behind.map(|(conv_id, head)| (Arc::clone(conv_id), head)).collect());
         }
         let Some(targets) = &mut pull.targets else {
             return;
@@ -333,10 +316,7 @@ impl Session {
         self.registration.leave_pushes();
         let delivered = self.window.kernel_has(peer_has.unwrap_or(0));
         self.delivered(delivered);
-        Ending {
-            registration: self.registration,
-            moves: self.cursors.into_rest(),
-        }
+        Ending { registration: self.registration, moves: self.cursors.into_rest() }
     }
 
     /// The position has moved to `entry`: shows it, or passes it over.
@@ -351,16 +331,12 @@ impl Session {
                 let end = hop.in_scope(|| client.wire.push(line));
                 self.window.shown(entry.step(), end);
             }
-            None => self
-                .window
-                .passed_over(entry.step(), client.wire.output_end()),
+            None => self.window.passed_over(entry.step(), client.wire.output_end()),
         }
     }
 
     fn delivered(&mut self, steps: Vec<Step>) {
-        steps
-            .into_iter()
-            .for_each(|step| self.cursors.delivered(step));
+        steps.into_iter().for_each(|step| self.cursors.delivered(step));
     }
 
     fn limits(&self) -> WindowLimits {
@@ -372,22 +348,17 @@ impl Session {
     }
 
     fn has_room(&self, client: &Client<'_>) -> bool {
-        self.window
-            .has_room(self.limits(), client.wire.output_end(), client.peer_has)
+        self.window.has_room(self.limits(), client.wire.output_end(), client.peer_has)
     }
 
     /// Whether the window is at most half full: a client that takes one message at a time must not
     /// cost a page for each.
     fn has_room_for_a_page(&self, client: &Client<'_>) -> bool {
-        let WindowLimits {
-            messages_max,
-            bytes_max,
-        } = self.limits();
+        let WindowLimits { messages_max, bytes_max } = self.limits();
         let half = WindowLimits {
             messages_max: messages_max.div_ceil(2),
             bytes_max: bytes_max.div_ceil(2),
         };
-        self.window
-            .has_room(half, client.wire.output_end(), client.peer_has)
+        self.window.has_room(half, client.wire.output_end(), client.peer_has)
     }
 }

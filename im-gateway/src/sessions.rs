@@ -75,25 +75,16 @@ impl Sessions {
             bound: AtomicBool::new(false),
             handed_over: CancellationToken::new(),
         });
-        self.of_users(user_id)
-            .entry(user_id)
-            .or_default()
-            .push(Arc::clone(&handle));
+        self.of_users(user_id).entry(user_id).or_default().push(Arc::clone(&handle));
         lock(&self.by_id).insert(handle.session_id.clone(), Arc::clone(&handle));
-        Registration {
-            sessions: Arc::clone(self),
-            handle,
-        }
+        Registration { sessions: Arc::clone(self), handle }
     }
 
     /// Calls `leave` with each session of `user_id`; answers how often it said yes.
     pub(crate) fn leave(&self, user_id: i64, leave: impl Fn(&Handle) -> bool) -> u32 {
         let users = self.of_users(user_id);
         let sessions = users.get(&user_id).map(Vec::as_slice).unwrap_or_default();
-        sessions
-            .iter()
-            .map(|session| u32::from(leave(session)))
-            .sum()
+        sessions.iter().map(|session| u32::from(leave(session))).sum()
     }
 
     /// The session with this id, also while it ends.
@@ -104,9 +95,7 @@ impl Sessions {
     /// The sessions whose routes are to be renewed.
     pub(crate) fn bound(&self) -> Vec<Arc<Handle>> {
         let sessions = lock(&self.by_id);
-        let bound = sessions
-            .values()
-            .filter(|handle| handle.bound.load(Ordering::Acquire));
+        let bound = sessions.values().filter(|handle| handle.bound.load(Ordering::Acquire));
         bound.cloned().collect()
     }
 
@@ -173,10 +162,7 @@ mod tests {
     fn a_session_is_found_by_its_user_and_its_id_until_it_is_dropped() {
         let sessions = Arc::new(Sessions::new());
         let (one, two) = (add(&sessions, 1), add(&sessions, 1));
-        let (first, second) = (
-            one.handle().session_id.clone(),
-            two.handle().session_id.clone(),
-        );
+        let (first, second) = (one.handle().session_id.clone(), two.handle().session_id.clone());
         assert_ne!(first, second);
         assert_eq!(sessions.leave(1, |_| true), 2);
         assert_eq!(sessions.leave(2, |_| true), 0);

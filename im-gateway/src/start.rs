@@ -46,11 +46,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         config.text.connections_max as u64,
         "text.connections_max",
     );
-    let channel = |target: &Target| {
-        Channel::builder(target.as_str())
-            .memory(&deps.memory)
-            .build()
-    };
+    let channel = |target: &Target| Channel::builder(target.as_str()).memory(&deps.memory).build();
     let services = Services {
         user: user_service::Client::new(&channel(&config.targets.user)?),
         message: message_service::Client::new(&channel(&config.targets.message)?),
@@ -60,10 +56,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 
     // Both ports are bound before anything is served: the address of one is told over the other.
     let text_addr = config.text.listen;
-    let failed = |source| StartError::Text {
-        addr: text_addr,
-        source,
-    };
+    let failed = |source| StartError::Text { addr: text_addr, source };
     let text = TcpListener::bind(text_addr).await.map_err(failed)?;
     let text_addr = text.local_addr().map_err(failed)?;
     let sessions = Arc::new(Sessions::new());
@@ -88,11 +81,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         "" => reached_at.clone(),
         configured => configured.to_owned(),
     };
-    let identity = Identity {
-        gateway_id,
-        addr: reached_at,
-        boot_id,
-    };
+    let identity = Identity { gateway_id, addr: reached_at, boot_id };
     let gateway = Arc::new(Gateway::new(config, identity, services, sessions));
 
     let tasks = Tasks::new("im-gateway", deps.shutdown.clone());

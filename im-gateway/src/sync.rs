@@ -128,10 +128,6 @@ mod tests {
         assert_eq!(sync.due_at(now), Some(now + Duration::from_secs(1)));
         assert_eq!(sync.next_page(now), None);
         assert!(sync.next_page(now + Duration::from_secs(1)).is_some());
-        assert_eq!(
-            sync.next_page(now + Duration::from_secs(9)),
-            None,
-            "once is enough"
-        );
+        assert_eq!(sync.next_page(now + Duration::from_secs(9)), None, "once is enough");
     }
 }

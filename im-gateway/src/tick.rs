@@ -47,10 +47,7 @@ impl Tick {
             at: None,
             pause: PAUSE_MIN.min(interval),
             write_at: None,
-            last: Progress {
-                peer_has: 0,
-                acknowledged: 0,
-            },
+            last: Progress { peer_has: 0, acknowledged: 0 },
             stalled_since: None,
         }
     }
@@ -84,9 +81,7 @@ impl Tick {
         if write {
             self.write_at = Some(now + self.interval);
         }
-        let stalled = self
-            .stalled_since
-            .map_or(Duration::ZERO, |since| now - since);
+        let stalled = self.stalled_since.map_or(Duration::ZERO, |since| now - since);
         Due { write, stalled }
     }
 }
@@ -98,10 +93,7 @@ mod tests {
     const INTERVAL: Duration = Duration::from_millis(200);
 
     fn found(peer_has: u64) -> Progress {
-        Progress {
-            peer_has,
-            acknowledged: 0,
-        }
+        Progress { peer_has, acknowledged: 0 }
     }
 
     #[test]
@@ -145,15 +137,9 @@ mod tests {
         let (mut tick, start) = (Tick::new(INTERVAL), Instant::now());
         let at = |s| start + Duration::from_secs(s);
         assert_eq!(tick.tick(at(0), found(0), true).stalled, Duration::ZERO);
-        assert_eq!(
-            tick.tick(at(9), found(0), true).stalled,
-            Duration::from_secs(9)
-        );
+        assert_eq!(tick.tick(at(9), found(0), true).stalled, Duration::from_secs(9));
         assert_eq!(tick.tick(at(10), found(1), true).stalled, Duration::ZERO);
-        assert_eq!(
-            tick.tick(at(15), found(1), true).stalled,
-            Duration::from_secs(5)
-        );
+        assert_eq!(tick.tick(at(15), found(1), true).stalled, Duration::from_secs(5));
         assert_eq!(tick.tick(at(90), found(1), false).stalled, Duration::ZERO);
         assert_eq!(tick.tick(at(99), found(1), true).stalled, Duration::ZERO);
     }

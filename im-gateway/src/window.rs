@@ -44,21 +44,13 @@ pub(crate) struct WindowLimits {
 impl Window {
     /// A message was written that ends at `end` in the output.
     pub(crate) fn shown(&mut self, step: Step, end: u64) {
-        self.pending.push_back(Pending {
-            step,
-            end,
-            silent: false,
-        });
+        self.pending.push_back(Pending { step, end, silent: false });
     }
 
     /// The position moved without a line; `end` is where the output ends now. It arrives with what
     /// was written before it.
     pub(crate) fn passed_over(&mut self, step: Step, end: u64) {
-        self.pending.push_back(Pending {
-            step,
-            end,
-            silent: true,
-        });
+        self.pending.push_back(Pending { step, end, silent: true });
     }
 
     /// Whether another push may be written, when the output goes to `output_end` and the peer has
@@ -76,9 +68,7 @@ impl Window {
 
     /// Whether anything of this conversation waits to arrive.
     pub(crate) fn holds(&self, conv_id: &ConvId) -> bool {
-        self.pending
-            .iter()
-            .any(|pending| pending.step.conv_id == *conv_id)
+        self.pending.iter().any(|pending| pending.step.conv_id == *conv_id)
     }
 
     /// Whether anything waits for the peer's kernel, and not for an `ACK`.
@@ -92,15 +82,8 @@ impl Window {
         if self.explicit {
             return self.settle_silent();
         }
-        let arrived = self
-            .pending
-            .iter()
-            .take_while(|pending| pending.end <= peer_has)
-            .count();
-        self.pending
-            .drain(..arrived)
-            .map(|pending| pending.step)
-            .collect()
+        let arrived = self.pending.iter().take_while(|pending| pending.end <= peer_has).count();
+        self.pending.drain(..arrived).map(|pending| pending.step).collect()
     }
 
     /// The client says that it has `msg_id`, and so everything before it in its conversation. An id
@@ -108,12 +91,7 @@ impl Window {
     pub(crate) fn acknowledged(&mut self, msg_id: i64) -> Vec<Step> {
         self.explicit = true;
         let named = |pending: &&Pending| pending.step.msg_id == msg_id && !pending.silent;
-        if let Some(step) = self
-            .pending
-            .iter()
-            .find(named)
-            .map(|pending| pending.step.clone())
-        {
+        if let Some(step) = self.pending.iter().find(named).map(|pending| pending.step.clone()) {
             self.pending.retain(|pending| {
                 pending.step.conv_id != step.conv_id || pending.step.seq > step.seq
             });
@@ -152,11 +130,7 @@ mod tests {
     use super::*;
 
     fn step(conv_id: &str, seq: i64, msg_id: i64) -> Step {
-        Step {
-            conv_id: conv_id.into(),
-            seq,
-            msg_id,
-        }
+        Step { conv_id: conv_id.into(), seq, msg_id }
     }
 
     #[test]
@@ -179,11 +153,7 @@ mod tests {
             window.shown(step("b", seq, msg_id + 1), 10 * msg_id as u64);
         }
         assert_eq!(window.acknowledged(12), [step("a", 2, 12)]);
-        assert_eq!(
-            window.kernel_has(u64::MAX),
-            [],
-            "the kernel has no say any more"
-        );
+        assert_eq!(window.kernel_has(u64::MAX), [], "the kernel has no say any more");
         assert_eq!(window.acknowledged(10), [], "an older one again");
         assert_eq!(window.acknowledged(15), [step("b", 3, 15)]);
         assert_eq!(window.acknowledged(14), [step("a", 3, 14)]);
@@ -200,19 +170,13 @@ mod tests {
         window.passed_over(step("a", 3, 11), 50);
         window.passed_over(step("b", 1, 12), 50);
         assert_eq!(window.kernel_has(50), [step("b", 1, 12)]);
-        assert_eq!(
-            window.acknowledged(10),
-            [step("a", 2, 10), step("a", 3, 11)]
-        );
+        assert_eq!(window.acknowledged(10), [step("a", 2, 10), step("a", 3, 11)]);
         assert!(window.is_empty());
     }
 
     #[test]
     fn the_window_is_bounded_in_messages_and_in_bytes() {
-        let limits = WindowLimits {
-            messages_max: 2,
-            bytes_max: 100,
-        };
+        let limits = WindowLimits { messages_max: 2, bytes_max: 100 };
         let mut window = Window::default();
         assert!(window.has_room(limits, 99, 0));
         assert!(!window.has_room(limits, 100, 0));

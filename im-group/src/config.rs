@@ -60,9 +60,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("data/group"),
             rpc: RpcConfig::on_loopback(8013),
-            targets: Targets {
-                message: Target::on_loopback(8011),
-            },
+            targets: Targets { message: Target::on_loopback(8011) },
             limits: LimitsConfig::default(),
             hand_over: HandOverConfig::default(),
         }
@@ -102,47 +100,14 @@ impl Validate for Config {
         };
         let limits = &self.limits;
         within("limits.members_max", limits.members_max.into(), 1, 100_000);
-        within(
-            "limits.groups_per_user_max",
-            limits.groups_per_user_max.into(),
-            1,
-            100_000,
-        );
-        within(
-            "limits.name_length_max",
-            limits.name_length_max as u64,
-            1,
-            255,
-        );
-        within(
-            "limits.description_length_max",
-            limits.description_length_max as u64,
-            0,
-            4096,
-        );
+        within("limits.groups_per_user_max", limits.groups_per_user_max.into(), 1, 100_000);
+        within("limits.name_length_max", limits.name_length_max as u64, 1, 255);
+        within("limits.description_length_max", limits.description_length_max as u64, 0, 4096);
         let hand_over = &self.hand_over;
-        within(
-            "hand_over.timeout_ms",
-            hand_over.timeout_ms.into(),
-            1,
-            60_000,
-        );
-        within(
-            "hand_over.sweep_interval_ms",
-            hand_over.sweep_interval_ms.into(),
-            10,
-            60_000,
-        );
-        within(
-            "hand_over.sweep_batch_max",
-            hand_over.sweep_batch_max.into(),
-            1,
-            10_000,
-        );
-        let (min, max) = (
-            hand_over.backoff_min_ms.into(),
-            hand_over.backoff_max_ms.into(),
-        );
+        within("hand_over.timeout_ms", hand_over.timeout_ms.into(), 1, 60_000);
+        within("hand_over.sweep_interval_ms", hand_over.sweep_interval_ms.into(), 10, 60_000);
+        within("hand_over.sweep_batch_max", hand_over.sweep_batch_max.into(), 1, 10_000);
+        let (min, max) = (hand_over.backoff_min_ms.into(), hand_over.backoff_max_ms.into());
         within("hand_over.backoff_min_ms", min, 1, max);
         within("hand_over.backoff_max_ms", max, 1, 3_600_000);
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
@@ -166,9 +131,6 @@ mod tests {
         config.hand_over.backoff_min_ms = 10_000;
         let wrong = config.validate().unwrap_err();
         assert_eq!(wrong[0], "limits.members_max: must be 1..=100000, is 0");
-        assert_eq!(
-            wrong[1],
-            "hand_over.backoff_min_ms: must be 1..=5000, is 10000"
-        );
+        assert_eq!(wrong[1], "hand_over.backoff_min_ms: must be 1..=5000, is 10000");
     }
 }

@@ -30,12 +30,7 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
         }
         // So that of several callers at once the second finds the first one's group finished.
         let _turn = self.creating.wait(name.as_str()).await;
-        let group = NewGroup {
-            creator_id,
-            name,
-            description,
-            now_ms: self.clock.now_ms(),
-        };
+        let group = NewGroup { creator_id, name, description, now_ms: self.clock.now_ms() };
         let due_at_ms = self.hand_over.due_at_ms();
         let change = match self.store.create(group, self.limits(), due_at_ms).await? {
             Created::Done(change) | Created::Unfinished(change) => change,
@@ -43,9 +38,7 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
             Created::TooManyGroups => return Err(GroupError::TooManyGroups),
         };
         let _turn = self.changing.wait(&change.member).await;
-        self.hand_over
-            .finish(cx, change.member, change.number)
-            .await?;
+        self.hand_over.finish(cx, change.member, change.number).await?;
         Ok(change.member.group_id)
     }
 }
@@ -73,18 +66,9 @@ mod tests {
 
     #[test]
     fn names_that_could_forge_a_line_are_refused() {
-        for name in [
-            "",
-            " ",
-            " a",
-            "a ",
-            "a\nb",
-            "a\rb",
-            "a\0",
-            "\x1b[1m",
-            "a\u{2028}b",
-            "1234567890",
-        ] {
+        for name in
+            ["", " ", " a", "a ", "a\nb", "a\rb", "a\0", "\x1b[1m", "a\u{2028}b", "1234567890"]
+        {
             assert!(!is_acceptable_name(name, 9), "{name:?}");
         }
     }

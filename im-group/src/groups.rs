@@ -26,20 +26,9 @@ pub(crate) struct Groups<S, M> {
 impl<S: GroupStore, M: Spans> Groups<S, M> {
     pub(crate) fn new(store: S, messages: M, clock: Clock, config: Config) -> Self {
         let store = Arc::new(store);
-        let hand_over = HandOver::new(
-            Arc::clone(&store),
-            messages,
-            clock.clone(),
-            config.hand_over.clone(),
-        );
-        Self {
-            store,
-            hand_over,
-            creating: Turns::new(),
-            changing: Turns::new(),
-            clock,
-            config,
-        }
+        let hand_over =
+            HandOver::new(Arc::clone(&store), messages, clock.clone(), config.hand_over.clone());
+        Self { store, hand_over, creating: Turns::new(), changing: Turns::new(), clock, config }
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -50,10 +39,7 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
     }
 
     pub(crate) async fn members(&self, group_id: i64) -> Result<Vec<Member>, GroupError> {
-        self.store
-            .members(group_id)
-            .await?
-            .ok_or(GroupError::GroupNotFound)
+        self.store.members(group_id).await?.ok_or(GroupError::GroupNotFound)
     }
 
     pub(crate) async fn groups_of(&self, user_id: i64) -> Result<Vec<i64>, GroupError> {
@@ -61,9 +47,6 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
     }
 
     pub(crate) async fn group(&self, group_id: i64) -> Result<Group, GroupError> {
-        self.store
-            .group(group_id)
-            .await?
-            .ok_or(GroupError::GroupNotFound)
+        self.store.group(group_id).await?.ok_or(GroupError::GroupNotFound)
     }
 }

@@ -65,12 +65,7 @@ pub(crate) struct HandOver<S, M> {
 
 impl<S: GroupStore, M: Spans> HandOver<S, M> {
     pub(crate) fn new(store: Arc<S>, messages: M, clock: Clock, config: HandOverConfig) -> Self {
-        Self {
-            store,
-            messages,
-            clock,
-            config,
-        }
+        Self { store, messages, clock, config }
     }
 
     /// When the sweep may take up a change that is made now. Its caller has one attempt and some
@@ -99,11 +94,7 @@ impl<S: GroupStore, M: Spans> HandOver<S, M> {
     }
 
     async fn tell(&self, cx: &Context, change: &PendingChange) -> Result<(), HandOverError> {
-        let kind = if change.joins {
-            MembershipChange::Join
-        } else {
-            MembershipChange::Leave
-        };
+        let kind = if change.joins { MembershipChange::Join } else { MembershipChange::Leave };
         let request = ChangeMembershipReq {
             group_id: change.member.group_id,
             user_id: change.member.user_id,
@@ -111,10 +102,7 @@ impl<S: GroupStore, M: Spans> HandOver<S, M> {
             change_id: change.change_id.clone(),
         };
         let timeout = Duration::from_millis(self.config.timeout_ms.into());
-        let answer = self
-            .messages
-            .change_membership(&cx.capped(timeout), request)
-            .await;
+        let answer = self.messages.change_membership(&cx.capped(timeout), request).await;
         let error = match answer.map(|answer| answer.result.unwrap_or_default()) {
             Ok(result) if result.is_ok() || is_so_already(change, &result) => {
                 return Ok(self.store.confirm(change.number).await?);

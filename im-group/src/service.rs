@@ -32,31 +32,16 @@ impl<S: GroupStore, M: Spans> group_service::Server for GroupService<S, M> {
         cx: &Context,
         req: CreateGroupReq,
     ) -> Result<CreateGroupResp, Status> {
-        let CreateGroupReq {
-            creator_id,
-            group_name,
-            description,
-        } = req;
-        let outcome = self
-            .groups
-            .create(cx, creator_id, group_name, description)
-            .await;
+        let CreateGroupReq { creator_id, group_name, description } = req;
+        let outcome = self.groups.create(cx, creator_id, group_name, description).await;
         let (result, group_id) = answer("group created", outcome)?;
-        Ok(CreateGroupResp {
-            result: Some(result),
-            group_id,
-        })
+        Ok(CreateGroupResp { result: Some(result), group_id })
     }
 
     async fn join_group(&self, cx: &Context, req: JoinGroupReq) -> Result<JoinGroupResp, Status> {
-        let member = MemberKey {
-            group_id: req.group_id,
-            user_id: req.user_id,
-        };
+        let member = MemberKey { group_id: req.group_id, user_id: req.user_id };
         let (result, ()) = answer("joined group", self.groups.join(cx, member).await)?;
-        Ok(JoinGroupResp {
-            result: Some(result),
-        })
+        Ok(JoinGroupResp { result: Some(result) })
     }
 
     async fn leave_group(
@@ -64,14 +49,9 @@ impl<S: GroupStore, M: Spans> group_service::Server for GroupService<S, M> {
         cx: &Context,
         req: LeaveGroupReq,
     ) -> Result<LeaveGroupResp, Status> {
-        let member = MemberKey {
-            group_id: req.group_id,
-            user_id: req.user_id,
-        };
+        let member = MemberKey { group_id: req.group_id, user_id: req.user_id };
         let (result, ()) = answer("left group", self.groups.leave(cx, member).await)?;
-        Ok(LeaveGroupResp {
-            result: Some(result),
-        })
+        Ok(LeaveGroupResp { result: Some(result) })
     }
 
     async fn get_group_members(
@@ -82,11 +62,7 @@ impl<S: GroupStore, M: Spans> group_service::Server for GroupService<S, M> {
         let (result, members) = answer("ok", self.groups.members(req.group_id).await)?;
         let member_ids = members.iter().map(|member| member.user_id).collect();
         let members = members.into_iter().map(group_member).collect();
-        Ok(GetGroupMembersResp {
-            result: Some(result),
-            member_ids,
-            members,
-        })
+        Ok(GetGroupMembersResp { result: Some(result), member_ids, members })
     }
 
     async fn get_user_groups(
@@ -95,10 +71,7 @@ impl<S: GroupStore, M: Spans> group_service::Server for GroupService<S, M> {
         req: GetUserGroupsReq,
     ) -> Result<GetUserGroupsResp, Status> {
         let (result, group_ids) = answer("ok", self.groups.groups_of(req.user_id).await)?;
-        Ok(GetUserGroupsResp {
-            result: Some(result),
-            group_ids,
-        })
+        Ok(GetUserGroupsResp { result: Some(result), group_ids })
     }
 
     async fn get_group_info(
@@ -108,10 +81,7 @@ impl<S: GroupStore, M: Spans> group_service::Server for GroupService<S, M> {
     ) -> Result<GetGroupInfoResp, Status> {
         let outcome = self.groups.group(req.group_id).await;
         let (result, group_info) = answer("ok", outcome.map(group_info).map(Some))?;
-        Ok(GetGroupInfoResp {
-            result: Some(result),
-            group_info,
-        })
+        Ok(GetGroupInfoResp { result: Some(result), group_info })
     }
 }
 
@@ -120,10 +90,7 @@ fn group_member(member: Member) -> GroupMember {
         Role::Member => GroupRole::Member,
         Role::Creator => GroupRole::Creator,
     };
-    GroupMember {
-        user_id: member.user_id,
-        role: role.into(),
-    }
+    GroupMember { user_id: member.user_id, role: role.into() }
 }
 
 fn group_info(group: Group) -> GroupInfo {

@@ -40,9 +40,7 @@ pub enum StartError {
 /// # Errors
 /// If the data directory is in use, the data cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
-    let channel = Channel::builder(config.targets.message.as_str())
-        .memory(&deps.memory)
-        .build();
+    let channel = Channel::builder(config.targets.message.as_str()).memory(&deps.memory).build();
     let messages = message_service::Client::new(&channel.map_err(StartError::Message)?);
 
     // Another database means another adapter, chosen here. Opening one blocks.

@@ -57,10 +57,7 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
     /// timeout each.
     pub(crate) async fn sweep(&self) -> Result<Round, StoreError> {
         let hand_over = &self.config.hand_over;
-        let due = self
-            .store
-            .due(self.clock.now_ms(), hand_over.sweep_batch_max)
-            .await?;
+        let due = self.store.due(self.clock.now_ms(), hand_over.sweep_batch_max).await?;
         let full = due.len() >= hand_over.sweep_batch_max as usize;
         for member in due {
             // Somebody else is telling im-message of this member just now.

@@ -60,13 +60,7 @@ impl Messages {
 
     /// What the user did in the group, as far as im-message knows.
     pub(crate) fn changes(&self, group_id: i64, user_id: i64) -> Vec<MembershipChange> {
-        self.0
-            .lock()
-            .unwrap()
-            .changes
-            .get(&(group_id, user_id))
-            .cloned()
-            .unwrap_or_default()
+        self.0.lock().unwrap().changes.get(&(group_id, user_id)).cloned().unwrap_or_default()
     }
 }
 
@@ -99,10 +93,7 @@ impl Spans for Messages {
                 return Err(Status::deadline_exceeded("no answer"));
             }
         };
-        Ok(ChangeMembershipResp {
-            result: Some(result),
-            seq: 1,
-        })
+        Ok(ChangeMembershipResp { result: Some(result), seq: 1 })
     }
 }
 
@@ -128,25 +119,14 @@ impl Fixture {
         let (clock, messages) = (Clock::manual(1_700_000_000_000), Messages::default());
         let groups = open(&directory, &messages, &clock, &config);
         let service = Arc::new(GroupService::new(Arc::clone(&groups)));
-        Self {
-            groups,
-            service,
-            messages,
-            clock,
-            config,
-            directory,
-        }
+        Self { groups, service, messages, clock, config, directory }
     }
 
     /// What a restart makes of it: nothing but the database is left.
     pub(crate) fn reopen(self) -> Self {
         let groups = open(&self.directory, &self.messages, &self.clock, &self.config);
         let service = Arc::new(GroupService::new(Arc::clone(&groups)));
-        Self {
-            groups,
-            service,
-            ..self
-        }
+        Self { groups, service, ..self }
     }
 
     pub(crate) async fn try_create(
@@ -155,11 +135,7 @@ impl Fixture {
         name: &str,
     ) -> Result<CreateGroupResp, Status> {
         let (group_name, description) = (name.to_owned(), format!("about {name}"));
-        let req = CreateGroupReq {
-            creator_id,
-            group_name,
-            description,
-        };
+        let req = CreateGroupReq { creator_id, group_name, description };
         self.service.create_group(&cx(), req).await
     }
 
@@ -173,10 +149,7 @@ impl Fixture {
         user_id: i64,
     ) -> Result<mpim_proto::Result, Status> {
         let req = JoinGroupReq { user_id, group_id };
-        self.service
-            .join_group(&cx(), req)
-            .await
-            .map(|answer| answer.result.unwrap())
+        self.service.join_group(&cx(), req).await.map(|answer| answer.result.unwrap())
     }
 
     pub(crate) async fn join(&self, group_id: i64, user_id: i64) -> mpim_proto::Result {
@@ -189,10 +162,7 @@ impl Fixture {
         user_id: i64,
     ) -> Result<mpim_proto::Result, Status> {
         let req = LeaveGroupReq { user_id, group_id };
-        self.service
-            .leave_group(&cx(), req)
-            .await
-            .map(|answer| answer.result.unwrap())
+        self.service.leave_group(&cx(), req).await.map(|answer| answer.result.unwrap())
     }
 
     pub(crate) async fn leave(&self, group_id: i64, user_id: i64) -> mpim_proto::Result {
@@ -207,12 +177,7 @@ fn open(
     config: &Config,
 ) -> Arc<Groups<SqliteStore, Messages>> {
     let store = SqliteStore::open(&directory.path().join("group.db")).unwrap();
-    Arc::new(Groups::new(
-        store,
-        messages.clone(),
-        clock.clone(),
-        config.clone(),
-    ))
+    Arc::new(Groups::new(store, messages.clone(), clock.clone(), config.clone()))
 }
 
 pub(crate) fn cx() -> Context {

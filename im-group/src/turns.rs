@@ -23,10 +23,7 @@ pub(crate) type Turn<'a> = MutexGuard<'a, ()>;
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self {
-            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
-            hash_keys: RandomState::new(),
-        }
+        Self { locks: (0..LOCKS).map(|_| Mutex::new(())).collect(), hash_keys: RandomState::new() }
     }
 
     /// Waits for the turn; first come, first served. Cancel safe: a dropped wait leaves the queue.

@@ -109,10 +109,7 @@ impl Default for Config {
 
 impl Default for TargetsConfig {
     fn default() -> Self {
-        Self {
-            user: Target::on_loopback(8010),
-            presence: Target::on_loopback(8012),
-        }
+        Self { user: Target::on_loopback(8010), presence: Target::on_loopback(8012) }
     }
 }
 
@@ -124,11 +121,7 @@ impl Default for TextConfig {
 
 impl Default for LaneConfig {
     fn default() -> Self {
-        Self {
-            count: 8,
-            batch_entries_max: 256,
-            queue_entries_max: 4096,
-        }
+        Self { count: 8, batch_entries_max: 256, queue_entries_max: 4096 }
     }
 }
 
@@ -148,20 +141,13 @@ impl Default for DispatchConfig {
 
 impl Default for UsersConfig {
     fn default() -> Self {
-        Self {
-            cached_max: 100_000,
-            timeout_ms: 1_000,
-        }
+        Self { cached_max: 100_000, timeout_ms: 1_000 }
     }
 }
 
 impl Default for AnswerConfig {
     fn default() -> Self {
-        Self {
-            entries_max: 500,
-            bytes_max: 1 << 20,
-            conversations_max: 500,
-        }
+        Self { entries_max: 500, bytes_max: 1 << 20, conversations_max: 500 }
     }
 }
 
@@ -175,57 +161,24 @@ impl Validate for Config {
         };
         // Room for a SENDGROUPID with its ids in a line of 8 KiB.
         within("text.bytes_max", self.text.bytes_max as u64, 1, 8_000);
-        let LaneConfig {
-            count,
-            batch_entries_max,
-            queue_entries_max,
-        } = self.lane;
+        let LaneConfig { count, batch_entries_max, queue_entries_max } = self.lane;
         within("lane.count", count as u64, 1, 1024);
         within("lane.batch_entries_max", batch_entries_max as u64, 1, 4096);
         // The largest SendBatch must fit.
-        within(
-            "lane.queue_entries_max",
-            queue_entries_max as u64,
-            256,
-            1 << 20,
-        );
+        within("lane.queue_entries_max", queue_entries_max as u64, 256, 1 << 20);
         let dispatch = &self.dispatch;
-        within(
-            "dispatch.queue_entries_max",
-            dispatch.queue_entries_max as u64,
-            1,
-            1 << 20,
-        );
-        within(
-            "dispatch.batch_entries_max",
-            dispatch.batch_entries_max as u64,
-            1,
-            4096,
-        );
+        within("dispatch.queue_entries_max", dispatch.queue_entries_max as u64, 1, 1 << 20);
+        within("dispatch.batch_entries_max", dispatch.batch_entries_max as u64, 1, 4096);
         within("dispatch.bytes_max", dispatch.bytes_max as u64, 1, 3 << 20);
         within("dispatch.timeout_ms", dispatch.timeout_ms, 1, 60_000);
-        within(
-            "dispatch.retry_ms_min",
-            dispatch.retry_ms_min,
-            1,
-            dispatch.retry_ms_max,
-        );
+        within("dispatch.retry_ms_min", dispatch.retry_ms_min, 1, dispatch.retry_ms_max);
         within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1, 60_000);
         within("users.cached_max", self.users.cached_max, 0, 100_000_000);
         within("users.timeout_ms", self.users.timeout_ms, 1, 60_000);
-        let AnswerConfig {
-            entries_max,
-            bytes_max,
-            conversations_max,
-        } = self.answer;
+        let AnswerConfig { entries_max, bytes_max, conversations_max } = self.answer;
         within("answer.entries_max", entries_max as u64, 1, 10_000);
         within("answer.bytes_max", bytes_max as u64, 1, 3 << 20);
-        within(
-            "answer.conversations_max",
-            conversations_max as u64,
-            1,
-            10_000,
-        );
+        within("answer.conversations_max", conversations_max as u64, 1, 10_000);
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 }

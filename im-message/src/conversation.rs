@@ -26,10 +26,7 @@ pub(crate) struct MalformedConvId;
 impl ConvId {
     /// The conversation of two users, in whichever order they are given.
     pub(crate) fn pair(one: i64, other: i64) -> Self {
-        Self::Pair {
-            low: one.min(other),
-            high: one.max(other),
-        }
+        Self::Pair { low: one.min(other), high: one.max(other) }
     }
 
     /// The users of a pair (once, if it is one user); `None` for a group, whose members are in
@@ -64,11 +61,7 @@ impl FromStr for ConvId {
         let id = |digits: &str| {
             // `i64::from_str` also takes `+7` and `007`, which would be second names.
             let canonical = !digits.starts_with(['0', '+', '-']);
-            digits
-                .parse::<i64>()
-                .ok()
-                .filter(|_| canonical)
-                .ok_or(MalformedConvId)
+            digits.parse::<i64>().ok().filter(|_| canonical).ok_or(MalformedConvId)
         };
         if let Some(group) = text.strip_prefix("grp_") {
             return id(group).map(Self::Group);
@@ -95,11 +88,7 @@ mod tests {
 
     #[test]
     fn the_text_of_a_conversation_reads_back_as_the_same_conversation() {
-        for conv in [
-            ConvId::pair(1, 2),
-            ConvId::pair(5, 5),
-            ConvId::Group(i64::MAX),
-        ] {
+        for conv in [ConvId::pair(1, 2), ConvId::pair(5, 5), ConvId::Group(i64::MAX)] {
             assert_eq!(conv.to_string().parse::<ConvId>().unwrap(), conv);
         }
     }

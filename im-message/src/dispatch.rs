@@ -94,11 +94,7 @@ impl<T: Timeline, P: presence_service::Server> Dispatcher<T, P> {
         let deliveries = deliveries(&*self.store, &gathered.entries, self.config.bytes_max).await;
         let deliveries = deliveries.map_err(|error| Status::unavailable(error.to_string()))?;
         let sent = deliveries.len();
-        let msg_ids = gathered
-            .entries
-            .iter()
-            .take(sent)
-            .map(|committed| committed.entry.msg_id);
+        let msg_ids = gathered.entries.iter().take(sent).map(|committed| committed.entry.msg_id);
         walk::record(&tracing::Span::current(), msg_ids);
         self.call(deliveries, gathered.resync).await?;
         Ok(sent)
@@ -121,11 +117,7 @@ impl<T: Timeline, P: presence_service::Server> Dispatcher<T, P> {
     /// Doubles with each failure up to the maximum, and is blurred, so that the lanes of many
     /// instances do not return in step.
     fn pause(&self, failures: u32) -> Duration {
-        let DispatchConfig {
-            retry_ms_min,
-            retry_ms_max,
-            ..
-        } = self.config;
+        let DispatchConfig { retry_ms_min, retry_ms_max, .. } = self.config;
         let doubled = retry_ms_min.saturating_mul(1 << failures.min(20).saturating_sub(1));
         let most = doubled.min(retry_ms_max);
         Duration::from_millis(fastrand::u64(most / 2..=most))
@@ -134,8 +126,5 @@ impl<T: Timeline, P: presence_service::Server> Dispatcher<T, P> {
 
 /// Whether sending the same again is pointless.
 fn is_refusal(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::InvalidArgument | Code::OutOfRange | Code::Internal
-    )
+    matches!(status.code(), Code::InvalidArgument | Code::OutOfRange | Code::Internal)
 }

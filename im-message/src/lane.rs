@@ -80,14 +80,9 @@ impl Lanes {
                 batch_entries_max: config.batch_entries_max,
             };
             tasks.spawn("lane", worker.run());
-            Lane {
-                queue,
-                room: Arc::new(Semaphore::new(config.queue_entries_max)),
-            }
+            Lane { queue, room: Arc::new(Semaphore::new(config.queue_entries_max)) }
         };
-        Self {
-            lanes: outlets.into_iter().map(start_one).collect(),
-        }
+        Self { lanes: outlets.into_iter().map(start_one).collect() }
     }
 
     /// Writes `entries`, all of them of `conv`, and answers once they are durable.
@@ -105,15 +100,9 @@ impl Lanes {
         let lane = self.lane_of(conv);
         let count = u32::try_from(entries.len()).map_err(|_| LaneError::Full)?;
         let room = lane.room.clone();
-        let room = room
-            .try_acquire_many_owned(count)
-            .map_err(|_| LaneError::Full)?;
+        let room = room.try_acquire_many_owned(count).map_err(|_| LaneError::Full)?;
         let (answer, answered) = oneshot::channel();
-        let submission = Submission {
-            entries,
-            answer,
-            _room: room,
-        };
+        let submission = Submission { entries, answer, _room: room };
         lane.queue.send(submission).map_err(|_| LaneError::Closed)?;
         answered.await.map_err(|_| LaneError::Closed)
     }
@@ -156,12 +145,7 @@ impl<T: Timeline> Worker<T> {
     async fn commit(&self, gathered: Vec<Submission>) {
         let mut callers = Vec::with_capacity(gathered.len());
         let mut batch = Vec::new();
-        for Submission {
-            entries,
-            answer,
-            _room,
-        } in gathered
-        {
+        for Submission { entries, answer, _room } in gathered {
             callers.push((entries.len(), answer, _room));
             batch.extend(entries);
         }
@@ -184,12 +168,7 @@ impl<T: Timeline> Worker<T> {
 fn committed(batch: &[NewEntry], answers: &Answers) -> Vec<Committed> {
     let both = batch.iter().zip(answers);
     both.filter_map(|(new, answer)| match answer {
-        Ok(Appended {
-            seq,
-            msg_id,
-            ts_ms,
-            new: true,
-        }) => Some(Committed {
+        Ok(Appended { seq, msg_id, ts_ms, new: true }) => Some(Committed {
             conv: new.conv,
             entry: Entry {
                 seq: *seq,

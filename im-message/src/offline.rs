@@ -42,20 +42,15 @@ impl<T: Timeline> Offline<T> {
     pub(crate) async fn pull(&self, uid: i64) -> Result<Vec<(ConvId, Entry)>, StoreError> {
         let reader = reader(uid);
         self.store.confirm_given(&reader).await?;
-        let mut room = Room {
-            messages: MESSAGES_MAX,
-            bytes: self.bytes_max,
-            entries: ENTRIES_SEEN_MAX,
-        };
+        let mut room =
+            Room { messages: MESSAGES_MAX, bytes: self.bytes_max, entries: ENTRIES_SEEN_MAX };
         let mut messages = Vec::new();
         let mut given = Vec::new();
         let mut after = None;
         loop {
             let (behind, more) = self.store.behind(&reader, after, PAGE).await?;
             for position in &behind {
-                let to = self
-                    .pull_from(uid, *position, &mut room, &mut messages)
-                    .await?;
+                let to = self.pull_from(uid, *position, &mut room, &mut messages).await?;
                 given.push((position.conv, to));
                 if room.is_empty() {
                     break;
@@ -84,10 +79,7 @@ impl<T: Timeline> Offline<T> {
         let Position { conv, cursor, head } = position;
         let mut at = cursor;
         while at < head {
-            let limit = RangeLimit {
-                entries_max: PAGE,
-                bytes_max: room.bytes,
-            };
+            let limit = RangeLimit { entries_max: PAGE, bytes_max: room.bytes };
             let Some(range) = self.store.range(uid, conv, at, limit).await? else {
                 break;
             };
@@ -119,9 +111,7 @@ impl<T: Timeline> Offline<T> {
         let convs = acked.keys().copied().collect();
         let mut moves = Vec::new();
         for position in self.store.positions(&reader, convs).await? {
-            let to = self
-                .contiguous(uid, position, &acked[&position.conv])
-                .await?;
+            let to = self.contiguous(uid, position, &acked[&position.conv]).await?;
             moves.push((position.conv, to));
         }
         self.store.advance_cursors(&reader, moves).await?;
@@ -136,10 +126,7 @@ impl<T: Timeline> Offline<T> {
         acked: &HashSet<i64>,
     ) -> Result<i64, StoreError> {
         let Position { conv, cursor, head } = position;
-        let limit = RangeLimit {
-            entries_max: PAGE,
-            bytes_max: usize::MAX,
-        };
+        let limit = RangeLimit { entries_max: PAGE, bytes_max: usize::MAX };
         let mut at = cursor;
         while at < head {
             let Some(range) = self.store.range(uid, conv, at, limit).await? else {
@@ -164,10 +151,7 @@ impl Room {
 }
 
 fn reader(uid: i64) -> Reader {
-    Reader {
-        uid,
-        device: "text".to_owned(),
-    }
+    Reader { uid, device: "text".to_owned() }
 }
 
 /// The size of a message that this route shows; `None` for one's own, and for entries that it

@@ -105,12 +105,7 @@ impl<U: user_service::Server> Sender<U> {
             .into_iter()
             .map(|draft| {
                 let (key, content) = self.check(draft)?;
-                entries.push(NewEntry {
-                    conv,
-                    author: from,
-                    key,
-                    content,
-                });
+                entries.push(NewEntry { conv, author: from, key, content });
                 Ok(())
             })
             .collect();
@@ -153,12 +148,7 @@ impl<U: user_service::Server> Sender<U> {
     ) -> Result<i64, SendError> {
         let conv = ConvId::Group(group_id);
         let key = DedupKey::change(change_id);
-        let entry = NewEntry {
-            conv,
-            author: uid,
-            key,
-            content: change,
-        };
+        let entry = NewEntry { conv, author: uid, key, content: change };
         let mut answers = self.append(cx, conv, vec![entry]).await?;
         let answer = answers.pop().ok_or(SendError::Closing)?;
         Ok(answer?.seq)

@@ -42,20 +42,10 @@ pub(crate) struct MessageService<T, U> {
 impl<T: Timeline, U: user_service::Server> message_service::Server for MessageService<T, U> {
     async fn send(&self, cx: &Context, request: SendReq) -> Result<SendResp, Status> {
         let C2cMsg { from, to, text, .. } = request.msg.unwrap_or_default();
-        let draft = Draft {
-            client_msg_id: request.client_msg_id,
-            text,
-        };
-        let SendOutcome {
-            result,
-            msg_id,
-            seq,
-        } = self.send_one(cx, from, To::User(to), draft).await?;
-        Ok(SendResp {
-            result,
-            msg_id,
-            seq,
-        })
+        let draft = Draft { client_msg_id: request.client_msg_id, text };
+        let SendOutcome { result, msg_id, seq } =
+            self.send_one(cx, from, To::User(to), draft).await?;
+        Ok(SendResp { result, msg_id, seq })
     }
 
     async fn send_group(
@@ -63,26 +53,11 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         cx: &Context,
         request: SendGroupReq,
     ) -> Result<SendGroupResp, Status> {
-        let GroupMsg {
-            from,
-            group_id,
-            text,
-            ..
-        } = request.msg.unwrap_or_default();
-        let draft = Draft {
-            client_msg_id: request.client_msg_id,
-            text,
-        };
-        let SendOutcome {
-            result,
-            msg_id,
-            seq,
-        } = self.send_one(cx, from, To::Group(group_id), draft).await?;
-        Ok(SendGroupResp {
-            result,
-            msg_id,
-            seq,
-        })
+        let GroupMsg { from, group_id, text, .. } = request.msg.unwrap_or_default();
+        let draft = Draft { client_msg_id: request.client_msg_id, text };
+        let SendOutcome { result, msg_id, seq } =
+            self.send_one(cx, from, To::Group(group_id), draft).await?;
+        Ok(SendGroupResp { result, msg_id, seq })
     }
 
     async fn send_batch(
@@ -91,9 +66,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         request: SendBatchReq,
     ) -> Result<SendBatchResp, Status> {
         if request.messages.len() > BATCH_MAX {
-            return Err(Status::invalid_argument(format!(
-                "more than {BATCH_MAX} messages"
-            )));
+            return Err(Status::invalid_argument(format!("more than {BATCH_MAX} messages")));
         }
         let to = match request.to {
             Some(send_batch_req::To::ToUser(uid)) => To::User(uid),
@@ -106,14 +79,8 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         };
         let drafts = request.messages.into_iter().map(draft).collect();
         match self.send_walking(cx, request.from, to, drafts).await {
-            Ok(answers) => Ok(SendBatchResp {
-                result: ok(),
-                outcomes: outcomes(answers)?,
-            }),
-            Err(error) => Ok(SendBatchResp {
-                result: refusal(error)?,
-                outcomes: Vec::new(),
-            }),
+            Ok(answers) => Ok(SendBatchResp { result: ok(), outcomes: outcomes(answers)? }),
+            Err(error) => Ok(SendBatchResp { result: refusal(error)?, outcomes: Vec::new() }),
         }
     }
 
@@ -124,43 +91,18 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
     ) -> Result<PullOfflineResp, Status> {
         let uid = request.user_id;
         let messages = self.offline.pull(uid).await.map_err(unavailable)?;
-        let mut answer = PullOfflineResp {
-            result: ok(),
-            ..PullOfflineResp::default()
-        };
-        for (
-            conv,
-            Entry {
-                msg_id,
-                author,
-                ts_ms,
-                content,
-                ..
-            },
-        ) in messages
-        {
+        let mut answer = PullOfflineResp { result: ok(), ..PullOfflineResp::default() };
+        for (conv, Entry { msg_id, author, ts_ms, content, .. }) in messages {
             let Content::Text(text) = content else {
                 continue;
             };
             match conv {
                 ConvId::Pair { .. } => {
-                    answer.msg_list.push(C2cMsg {
-                        msg_id,
-                        from: author,
-                        to: uid,
-                        ts_ms,
-                        text,
-                    });
+                    answer.msg_list.push(C2cMsg { msg_id, from: author, to: uid, ts_ms, text });
                 }
                 ConvId::Group(group_id) => {
                     let from = author;
-                    answer.group_msg_list.push(GroupMsg {
-                        msg_id,
-                        from,
-                        group_id,
-                        ts_ms,
-                        text,
-                    });
+                    answer.group_msg_list.push(GroupMsg { msg_id, from, group_id, ts_ms, text });
                 }
             }
         }
@@ -169,10 +111,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
 
     async fn ack(&self, _cx: &Context, request: AckReq) -> Result<AckResp, Status> {
         bounded(request.msg_id_list.len())?;
-        self.offline
-            .ack(request.user_id, request.msg_id_list)
-            .await
-            .map_err(unavailable)?;
+        self.offline.ack(request.user_id, request.msg_id_list).await.map_err(unavailable)?;
         Ok(AckResp { result: ok() })
     }
 
@@ -181,26 +120,15 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         _cx: &Context,
         request: ListBehindReq,
     ) -> Result<ListBehindResp, Status> {
-        let reader = Reader {
-            uid: request.user_id,
-            device: request.device,
-        };
+        let reader = Reader { uid: request.user_id, device: request.device };
         let after = match request.after_conv_id.as_str() {
             "" => None,
             conv_id => Some(conv(conv_id)?),
         };
         let limit = limit(request.limit, self.answer.conversations_max);
-        let (behind, more) = self
-            .store
-            .behind(&reader, after, limit)
-            .await
-            .map_err(unavailable)?;
+        let (behind, more) = self.store.behind(&reader, after, limit).await.map_err(unavailable)?;
         let positions = behind.iter().map(proto::position).collect();
-        Ok(ListBehindResp {
-            result: ok(),
-            positions,
-            more,
-        })
+        Ok(ListBehindResp { result: ok(), positions, more })
     }
 
     async fn get_positions(
@@ -209,22 +137,12 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         request: GetPositionsReq,
     ) -> Result<GetPositionsResp, Status> {
         bounded(request.conv_ids.len())?;
-        let reader = Reader {
-            uid: request.user_id,
-            device: request.device,
-        };
+        let reader = Reader { uid: request.user_id, device: request.device };
         let convs = request.conv_ids.iter().map(|conv_id| conv(conv_id));
         let convs = convs.collect::<Result<_, _>>()?;
-        let positions = self
-            .store
-            .positions(&reader, convs)
-            .await
-            .map_err(unavailable)?;
+        let positions = self.store.positions(&reader, convs).await.map_err(unavailable)?;
         let positions = positions.iter().map(proto::position).collect();
-        Ok(GetPositionsResp {
-            result: ok(),
-            positions,
-        })
+        Ok(GetPositionsResp { result: ok(), positions })
     }
 
     async fn fetch_range(
@@ -238,24 +156,14 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
             bytes_max: self.answer.bytes_max,
         };
         let after_seq = request.after_seq.max(0);
-        let range = self
-            .store
-            .range(request.user_id, conv, after_seq, limit)
-            .await;
+        let range = self.store.range(request.user_id, conv, after_seq, limit).await;
         let Some(range) = range.map_err(unavailable)? else {
             let result = self.why_nothing(request.user_id, conv).await?;
-            return Ok(FetchRangeResp {
-                result,
-                ..FetchRangeResp::default()
-            });
+            return Ok(FetchRangeResp { result, ..FetchRangeResp::default() });
         };
         Ok(FetchRangeResp {
             result: ok(),
-            entries: range
-                .entries
-                .iter()
-                .map(|entry| proto::entry(conv, entry))
-                .collect(),
+            entries: range.entries.iter().map(|entry| proto::entry(conv, entry)).collect(),
             complete_to: range.complete_to,
             head: range.head,
         })
@@ -267,19 +175,10 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         request: AdvanceCursorsReq,
     ) -> Result<AdvanceCursorsResp, Status> {
         bounded(request.moves.len())?;
-        let reader = Reader {
-            uid: request.user_id,
-            device: request.device,
-        };
-        let moves = request
-            .moves
-            .iter()
-            .map(|to| Ok((conv(&to.conv_id)?, to.seq)));
+        let reader = Reader { uid: request.user_id, device: request.device };
+        let moves = request.moves.iter().map(|to| Ok((conv(&to.conv_id)?, to.seq)));
         let moves = moves.collect::<Result<_, Status>>()?;
-        self.store
-            .advance_cursors(&reader, moves)
-            .await
-            .map_err(unavailable)?;
+        self.store.advance_cursors(&reader, moves).await.map_err(unavailable)?;
         Ok(AdvanceCursorsResp { result: ok() })
     }
 
@@ -288,13 +187,9 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         cx: &Context,
         request: ChangeMembershipReq,
     ) -> Result<ChangeMembershipResp, Status> {
-        let ChangeMembershipReq {
-            group_id, user_id, ..
-        } = request;
+        let ChangeMembershipReq { group_id, user_id, .. } = request;
         if group_id <= 0 || user_id <= 0 || request.change_id.is_empty() {
-            return Err(Status::invalid_argument(
-                "group_id, user_id and change_id are needed",
-            ));
+            return Err(Status::invalid_argument("group_id, user_id and change_id are needed"));
         }
         let change = match MembershipChange::try_from(request.change) {
             Ok(MembershipChange::Join) => Content::Joined,
@@ -303,8 +198,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         };
         let hop = walk::hop!("message.send");
         let change =
-            self.sender
-                .change_membership(cx, group_id, user_id, change, &request.change_id);
+            self.sender.change_membership(cx, group_id, user_id, change, &request.change_id);
         match change.instrument(hop).await {
             Ok(seq) => Ok(ChangeMembershipResp { result: ok(), seq }),
             // Here it is not the sender who is missing.
@@ -312,10 +206,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
                 let result = Some(mpim_proto::Result::invalid("not in group"));
                 Ok(ChangeMembershipResp { result, seq: 0 })
             }
-            Err(error) => Ok(ChangeMembershipResp {
-                result: refusal(error)?,
-                seq: 0,
-            }),
+            Err(error) => Ok(ChangeMembershipResp { result: refusal(error)?, seq: 0 }),
         }
     }
 }
@@ -334,10 +225,9 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
         };
         match answers.pop() {
             Some(Ok(appended)) => Ok(outcome(appended)),
-            Some(Err(error)) => Ok(SendOutcome {
-                result: refusal(error)?,
-                ..SendOutcome::default()
-            }),
+            Some(Err(error)) => {
+                Ok(SendOutcome { result: refusal(error)?, ..SendOutcome::default() })
+            }
             None => Err(Status::internal("no answer to a message")),
         }
     }

@@ -44,11 +44,7 @@ pub enum StartError {
 /// # Errors
 /// If the data directory is in use, the timelines cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
-    let channel = |target: &Target| {
-        Channel::builder(target.as_str())
-            .memory(&deps.memory)
-            .build()
-    };
+    let channel = |target: &Target| Channel::builder(target.as_str()).memory(&deps.memory).build();
     let users = user_service::Client::new(&channel(&config.targets.user)?);
     let presence = presence_service::Client::new(&channel(&config.targets.presence)?);
 
@@ -69,10 +65,8 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     };
     let tasks = Tasks::new("im-message", deps.shutdown.clone());
     let service = assemble(&config, &deps, store, users, Arc::new(presence), &tasks);
-    let server = builder
-        .add_service(message_service::serve(service))
-        .bind(config.rpc.listen)
-        .await?;
+    let server =
+        builder.add_service(message_service::serve(service)).bind(config.rpc.listen).await?;
     let addr = server.local_addr();
     // Once it has ended, the service is dropped, and with it the way into the lanes: they finish
     // what they have, then the dispatchers do.
@@ -94,27 +88,13 @@ where
     U: user_service::Server,
     P: presence_service::Server,
 {
-    let outlets = dispatch::start(
-        &config.dispatch,
-        config.lane.count,
-        &store,
-        &presence,
-        tasks,
-    );
+    let outlets = dispatch::start(&config.dispatch, config.lane.count, &store, &presence, tasks);
     let lanes = Lanes::start(&config.lane, &store, &deps.clock, outlets, tasks);
     let sender = Sender {
         lanes,
         users: Users::new(users, &config.users),
         text_bytes_max: config.text.bytes_max,
     };
-    let offline = Offline {
-        store: store.clone(),
-        bytes_max: config.answer.bytes_max,
-    };
-    MessageService {
-        store,
-        sender,
-        offline,
-        answer: config.answer.clone(),
-    }
+    let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
+    MessageService { store, sender, offline, answer: config.answer.clone() }
 }

@@ -39,12 +39,7 @@ impl<U: user_service::Server> Users<U> {
             return Ok(true);
         }
         let cx = cx.capped(self.timeout);
-        let call = self.service.get_users(
-            &cx,
-            GetUsersReq {
-                user_ids: vec![uid],
-            },
-        );
+        let call = self.service.get_users(&cx, GetUsersReq { user_ids: vec![uid] });
         let answer = tokio::time::timeout_at(cx.deadline(), call).await;
         let answer = match answer {
             Ok(Ok(answer)) => answer,

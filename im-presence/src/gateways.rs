@@ -29,10 +29,7 @@ struct Dialled {
 
 impl Gateways {
     pub(crate) fn new(max: usize) -> Self {
-        Self {
-            max,
-            dialled: Arc::default(),
-        }
+        Self { max, dialled: Arc::default() }
     }
 
     /// A client of that gateway; no connection is made yet. `None` if it has no address that could
@@ -53,18 +50,13 @@ impl Gateways {
             .inspect_err(|error| tracing::warn!(addr = gateway.addr, %error, "cannot be dialled"))
             .ok()?;
         if dialled.by_addr.len() >= self.max {
-            let oldest = dialled
-                .by_addr
-                .iter()
-                .min_by_key(|(_, (_, last_use))| *last_use);
+            let oldest = dialled.by_addr.iter().min_by_key(|(_, (_, last_use))| *last_use);
             if let Some(addr) = oldest.map(|(addr, _)| addr.clone()) {
                 dialled.by_addr.remove(&addr);
             }
         }
         let client = gateway_service::Client::new(&channel);
-        dialled
-            .by_addr
-            .insert(gateway.addr.clone(), (client.clone(), uses));
+        dialled.by_addr.insert(gateway.addr.clone(), (client.clone(), uses));
         Some(client)
     }
 }
@@ -91,25 +83,12 @@ mod tests {
 
     #[test]
     fn only_one_host_and_port_is_an_address() {
-        for good in [
-            "127.0.0.1:8014",
-            "gateway-1.example.org:8014",
-            "[::1]:8014",
-            "localhost:1",
-        ] {
+        for good in ["127.0.0.1:8014", "gateway-1.example.org:8014", "[::1]:8014", "localhost:1"] {
             assert!(is_address(good), "{good}");
         }
         let long = format!("{}:80", "a".repeat(300));
-        let bad = [
-            "",
-            ":80",
-            "host",
-            "host:0",
-            "host:65536",
-            "a:1,b:2",
-            "a:1?wire=classic",
-            "a/b:1",
-        ];
+        let bad =
+            ["", ":80", "host", "host:0", "host:65536", "a:1,b:2", "a:1?wire=classic", "a/b:1"];
         for bad in bad.into_iter().chain([long.as_str()]) {
             assert!(!is_address(bad), "{bad}");
         }

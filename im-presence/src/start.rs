@@ -28,10 +28,7 @@ pub enum StartError {
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let tasks = Tasks::new("im-presence", deps.shutdown.clone());
     let boot_id = format!("{:016x}-{:016x}", deps.clock.now_ms(), fastrand::u64(..));
-    let routes = Arc::new(MemoryRoutes::new(
-        config.routes.memory_limits(),
-        deps.clock.clone(),
-    ));
+    let routes = Arc::new(MemoryRoutes::new(config.routes.memory_limits(), deps.clock.clone()));
     let gateways = Gateways::new(config.push.gateways_max);
     let queue = Arc::new(DirectQueue::new(
         boot_id.clone(),
@@ -49,10 +46,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
             gateways,
             close_timeout: config.routes.close_timeout(),
         },
-        dispatcher: Dispatcher {
-            routes: Arc::clone(&routes),
-            queue: Arc::clone(&queue),
-        },
+        dispatcher: Dispatcher { routes: Arc::clone(&routes), queue: Arc::clone(&queue) },
     };
 
     let clock = deps.clock.clone();
@@ -74,10 +68,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     });
     let (shutdown, interval) = (deps.shutdown.clone(), config.routes.sweep_interval());
     tasks.spawn_essential("sweep", async move {
-        while tokio::time::timeout(interval, shutdown.triggered())
-            .await
-            .is_err()
-        {
+        while tokio::time::timeout(interval, shutdown.triggered()).await.is_err() {
             routes.sweep();
         }
     });

@@ -80,10 +80,7 @@ mod tests {
             attempts.failed(b"alice", NOW);
         }
         assert!(attempts.used_up(b"alice", NOW));
-        assert!(
-            attempts.used_up(b"ALICE", NOW),
-            "case would give a second allowance"
-        );
+        assert!(attempts.used_up(b"ALICE", NOW), "case would give a second allowance");
     }
 
     #[test]
@@ -102,11 +99,7 @@ mod tests {
         attempts.failed(b"alice", NOW);
         // Two names may share a place by chance; that all of these do is impossible.
         let others = ["bob", "carol", "dave", "erin"];
-        assert!(
-            others
-                .iter()
-                .any(|name| !attempts.used_up(name.as_bytes(), NOW))
-        );
+        assert!(others.iter().any(|name| !attempts.used_up(name.as_bytes(), NOW)));
     }
 
     #[test]

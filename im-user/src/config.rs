@@ -120,26 +120,19 @@ impl Default for PasswordConfig {
 impl Default for LogInConfig {
     fn default() -> Self {
         // NIST SP 800-63B section 5.2.2 allows 100 failures in a row.
-        Self {
-            failures_max: 100,
-            failure_refill_ms: 6_000,
-        }
+        Self { failures_max: 100, failure_refill_ms: 6_000 }
     }
 }
 
 impl Default for TokenConfig {
     fn default() -> Self {
-        Self {
-            ttl_s: 7 * 24 * 3600,
-        }
+        Self { ttl_s: 7 * 24 * 3600 }
     }
 }
 
 impl Default for FriendsConfig {
     fn default() -> Self {
-        Self {
-            per_user_max: 5_000,
-        }
+        Self { per_user_max: 5_000 }
     }
 }
 
@@ -151,64 +144,19 @@ impl Validate for Config {
                 wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
             }
         };
-        let PasswordConfig {
-            length_min,
-            length_max,
-            memory_kib,
-            passes,
-            ..
-        } = self.password;
-        within(
-            "username.length_max",
-            self.username.length_max as u64,
-            1,
-            LENGTH_EVER as u64,
-        );
-        within(
-            "password.length_min",
-            length_min as u64,
-            1,
-            length_max as u64,
-        );
+        let PasswordConfig { length_min, length_max, memory_kib, passes, .. } = self.password;
+        within("username.length_max", self.username.length_max as u64, 1, LENGTH_EVER as u64);
+        within("password.length_min", length_min as u64, 1, length_max as u64);
         within("password.length_max", length_max as u64, 64, 4096);
         within("password.memory_kib", memory_kib.into(), 8, 1 << 20);
         within("password.passes", passes.into(), 1, 64);
-        let PasswordConfig {
-            hashes_concurrent_max,
-            hashes_waiting_max,
-            ..
-        } = self.password;
-        within(
-            "password.hashes_concurrent_max",
-            hashes_concurrent_max as u64,
-            0,
-            1024,
-        );
-        within(
-            "password.hashes_waiting_max",
-            hashes_waiting_max as u64,
-            1,
-            1 << 20,
-        );
-        within(
-            "log_in.failures_max",
-            self.log_in.failures_max.into(),
-            1,
-            1 << 20,
-        );
-        within(
-            "log_in.failure_refill_ms",
-            self.log_in.failure_refill_ms.into(),
-            1,
-            86_400_000,
-        );
+        let PasswordConfig { hashes_concurrent_max, hashes_waiting_max, .. } = self.password;
+        within("password.hashes_concurrent_max", hashes_concurrent_max as u64, 0, 1024);
+        within("password.hashes_waiting_max", hashes_waiting_max as u64, 1, 1 << 20);
+        within("log_in.failures_max", self.log_in.failures_max.into(), 1, 1 << 20);
+        within("log_in.failure_refill_ms", self.log_in.failure_refill_ms.into(), 1, 86_400_000);
         within("token.ttl_s", self.token.ttl_s.into(), 60, 366 * 24 * 3600);
-        within(
-            "friends.per_user_max",
-            self.friends.per_user_max.into(),
-            1,
-            1_000_000,
-        );
+        within("friends.per_user_max", self.friends.per_user_max.into(), 1, 1_000_000);
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 }

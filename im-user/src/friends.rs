@@ -11,11 +11,7 @@ impl<S: UserStore> Users<S> {
         }
         let friends_max = self.config.friends.per_user_max;
         let now_ms = self.clock.now_ms();
-        match self
-            .store
-            .befriend(user_id, friend_id, friends_max, now_ms)
-            .await?
-        {
+        match self.store.befriend(user_id, friend_id, friends_max, now_ms).await? {
             Befriended::Added => Ok(()),
             Befriended::Already => Err(UserError::AlreadyFriends),
             Befriended::NoSuchUser => Err(UserError::FriendNotFound),

@@ -20,9 +20,7 @@ impl<S: UserStore> Users<S> {
             Some(key) => self.store.credentials(key).await?,
             None => None,
         };
-        let (user_id, hash) = credentials
-            .map(|known| (known.user_id, known.password_hash))
-            .unzip();
+        let (user_id, hash) = credentials.map(|known| (known.user_id, known.password_hash)).unzip();
         // Nobody has such a password. Hashing all of it would show in the time, so check an
         // empty one against nobody.
         let (password, hash) = if password.is_too_long(&self.config.password) {

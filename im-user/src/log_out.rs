@@ -12,19 +12,14 @@ impl<S: UserStore> Users<S> {
     /// The original's token `tok_<uid>` is accepted and proves nothing, so there is nothing to
     /// revoke.
     pub(crate) async fn log_out(&self, user_id: i64, token: &str) -> Result<(), UserError> {
-        if token
-            .strip_prefix("tok_")
-            .is_some_and(|id| id == user_id.to_string())
-        {
+        if token.strip_prefix("tok_").is_some_and(|id| id == user_id.to_string()) {
             return Ok(());
         }
         let now_ms = self.clock.now_ms();
         match self.tokens.verify(token, now_ms) {
             Ok(grant) if grant.user_id == user_id => {
-                let revoked = self
-                    .store
-                    .revoke_token(grant.token_id, grant.expires_at_ms, now_ms)
-                    .await;
+                let revoked =
+                    self.store.revoke_token(grant.token_id, grant.expires_at_ms, now_ms).await;
                 Ok(revoked?)
             }
             Err(TokenError::Expired) => Ok(()),

@@ -76,9 +76,7 @@ impl PasswordHasher {
         let params = Params::new(config.memory_kib, config.passes, 1, None);
         let params = params.map_err(HashError::failed)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let decoy = argon2
-            .hash_password(b"nobody's password")
-            .map_err(HashError::failed)?;
+        let decoy = argon2.hash_password(b"nobody's password").map_err(HashError::failed)?;
         let concurrent = config.hashes_concurrent();
         Ok(Self {
             argon2,
@@ -124,9 +122,7 @@ impl HashSlot {
     pub(crate) async fn hash(&self, password: Password) -> Result<SecretString, HashError> {
         self.compute(move |slot| {
             let hash = slot.argon2.hash_password(password.0.expose_secret());
-            Ok(SecretString::from(
-                hash.map_err(HashError::failed)?.to_string(),
-            ))
+            Ok(SecretString::from(hash.map_err(HashError::failed)?.to_string()))
         })
         .await
     }
@@ -145,10 +141,7 @@ impl HashSlot {
             let expected = hash.as_ref().unwrap_or(&slot.decoy);
             let expected =
                 PasswordHash::new(expected.expose_secret()).map_err(HashError::failed)?;
-            match slot
-                .argon2
-                .verify_password(password.0.expose_secret(), &expected)
-            {
+            match slot.argon2.verify_password(password.0.expose_secret(), &expected) {
                 Ok(()) => Ok(hash.is_some()),
                 Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
                 Err(error) => Err(HashError::failed(error)),
@@ -174,11 +167,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     fn cheap() -> PasswordConfig {
-        PasswordConfig {
-            memory_kib: 8,
-            passes: 1,
-            ..PasswordConfig::default()
-        }
+        PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() }
     }
 
     #[tokio::test]
@@ -187,34 +176,20 @@ mod tests {
         let slot = hasher.slot().await.unwrap();
         let hash = slot.hash(Password::new(b"correct horse")).await.unwrap();
         let hash = hash.expose_secret();
-        assert!(
-            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-            "{hash}"
-        );
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     }
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_and_no_other_password_does() {
         let hasher = PasswordHasher::new(&cheap()).unwrap();
         let long = [b'x'; 1024];
-        let hash = hasher
-            .slot()
-            .await
-            .unwrap()
-            .hash(Password::new(&long))
-            .await
-            .unwrap();
+        let hash = hasher.slot().await.unwrap().hash(Password::new(&long)).await.unwrap();
         let verify = async |password: &[u8]| {
             let slot = hasher.slot().await.unwrap();
-            slot.verify(Password::new(password), Some(hash.clone()))
-                .await
-                .unwrap()
+            slot.verify(Password::new(password), Some(hash.clone())).await.unwrap()
         };
         assert!(verify(&long).await);
-        assert!(
-            !verify(&long[..1023]).await,
-            "the last byte of a long password counts"
-        );
+        assert!(!verify(&long[..1023]).await, "the last byte of a long password counts");
         assert!(!verify(b"").await);
     }
 
@@ -222,41 +197,20 @@ mod tests {
     async fn nobody_has_the_password_of_the_decoy() {
         let hasher = PasswordHasher::new(&cheap()).unwrap();
         let slot = hasher.slot().await.unwrap();
-        assert!(
-            !slot
-                .verify(Password::new(b"nobody's password"), None)
-                .await
-                .unwrap()
-        );
+        assert!(!slot.verify(Password::new(b"nobody's password"), None).await.unwrap());
     }
 
     #[tokio::test]
     async fn equal_passwords_have_different_hashes() {
         let hasher = PasswordHasher::new(&cheap()).unwrap();
-        let one = hasher
-            .slot()
-            .await
-            .unwrap()
-            .hash(Password::new(b"the same"))
-            .await
-            .unwrap();
-        let two = hasher
-            .slot()
-            .await
-            .unwrap()
-            .hash(Password::new(b"the same"))
-            .await
-            .unwrap();
+        let one = hasher.slot().await.unwrap().hash(Password::new(b"the same")).await.unwrap();
+        let two = hasher.slot().await.unwrap().hash(Password::new(b"the same")).await.unwrap();
         assert_ne!(one.expose_secret(), two.expose_secret());
     }
 
     #[tokio::test]
     async fn beyond_the_queue_callers_are_turned_away_at_once() {
-        let config = PasswordConfig {
-            hashes_concurrent_max: 1,
-            hashes_waiting_max: 1,
-            ..cheap()
-        };
+        let config = PasswordConfig { hashes_concurrent_max: 1, hashes_waiting_max: 1, ..cheap() };
         let hasher = PasswordHasher::new(&config).unwrap();
         let computing = hasher.slot().await.unwrap();
         let mut waiting = Box::pin(hasher.slot());
@@ -277,10 +231,7 @@ mod tests {
         let acceptable = |bytes: &[u8]| Password::new(bytes).is_acceptable(&config);
         assert!(acceptable(b"12345678"));
         assert!(!acceptable(b"1234567"));
-        assert!(
-            !acceptable("пароль".as_bytes()),
-            "six characters in twelve bytes"
-        );
+        assert!(!acceptable("пароль".as_bytes()), "six characters in twelve bytes");
         assert!(acceptable(&[0xff; 8]));
         assert!(acceptable(&[b'x'; 1024]));
         assert!(!acceptable(&[b'x'; 1025]));

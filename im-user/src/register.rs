@@ -23,16 +23,8 @@ impl<S: UserStore> Users<S> {
             return Err(UserError::NameTaken);
         }
         let password_hash = self.hasher.slot().await?.hash(password).await?;
-        let account = NewAccount {
-            name,
-            password_hash,
-            now_ms: self.clock.now_ms(),
-        };
-        let user_id = self
-            .store
-            .create_account(account)
-            .await?
-            .ok_or(UserError::NameTaken)?;
+        let account = NewAccount { name, password_hash, now_ms: self.clock.now_ms() };
+        let user_id = self.store.create_account(account).await?.ok_or(UserError::NameTaken)?;
         self.logged_in(user_id)
     }
 }

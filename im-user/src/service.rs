@@ -29,37 +29,21 @@ impl<S> UserService<S> {
 
 impl<S: UserStore> user_service::Server for UserService<S> {
     async fn login(&self, _cx: &Context, req: LoginReq) -> Result<LoginResp, Status> {
-        let outcome = self
-            .users
-            .log_in(&req.username, Password::new(&req.password))
-            .await;
+        let outcome = self.users.log_in(&req.username, Password::new(&req.password)).await;
         let (result, LoggedIn { user_id, token }) = answer("ok", outcome)?;
-        Ok(LoginResp {
-            result: Some(result),
-            user_id,
-            token,
-        })
+        Ok(LoginResp { result: Some(result), user_id, token })
     }
 
     async fn register(&self, _cx: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
-        let outcome = self
-            .users
-            .register(&req.username, Password::new(&req.password))
-            .await;
+        let outcome = self.users.register(&req.username, Password::new(&req.password)).await;
         let (result, LoggedIn { user_id, token }) = answer("ok", outcome)?;
-        Ok(RegisterResp {
-            result: Some(result),
-            user_id,
-            token,
-        })
+        Ok(RegisterResp { result: Some(result), user_id, token })
     }
 
     async fn logout(&self, _cx: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
         let outcome = self.users.log_out(req.user_id, &req.token).await;
         let (result, ()) = answer("logout success", outcome)?;
-        Ok(LogoutResp {
-            result: Some(result),
-        })
+        Ok(LogoutResp { result: Some(result) })
     }
 
     async fn verify_token(
@@ -69,18 +53,13 @@ impl<S: UserStore> user_service::Server for UserService<S> {
     ) -> Result<VerifyTokenResp, Status> {
         let outcome = self.users.token_holder(&req.token).await;
         let (result, user_id) = answer("ok", outcome)?;
-        Ok(VerifyTokenResp {
-            result: Some(result),
-            user_id,
-        })
+        Ok(VerifyTokenResp { result: Some(result), user_id })
     }
 
     async fn add_friend(&self, _cx: &Context, req: AddFriendReq) -> Result<AddFriendResp, Status> {
         let outcome = self.users.add_friend(req.user_id, req.friend_id).await;
         let (result, ()) = answer("friend added", outcome)?;
-        Ok(AddFriendResp {
-            result: Some(result),
-        })
+        Ok(AddFriendResp { result: Some(result) })
     }
 
     async fn remove_friend(
@@ -90,9 +69,7 @@ impl<S: UserStore> user_service::Server for UserService<S> {
     ) -> Result<RemoveFriendResp, Status> {
         let outcome = self.users.remove_friend(req.user_id, req.friend_id).await;
         let (result, ()) = answer("friend removed", outcome)?;
-        Ok(RemoveFriendResp {
-            result: Some(result),
-        })
+        Ok(RemoveFriendResp { result: Some(result) })
     }
 
     async fn get_friends(
@@ -101,10 +78,7 @@ impl<S: UserStore> user_service::Server for UserService<S> {
         req: GetFriendsReq,
     ) -> Result<GetFriendsResp, Status> {
         let (result, friend_ids) = answer("ok", self.users.friends(req.user_id).await)?;
-        Ok(GetFriendsResp {
-            result: Some(result),
-            friend_ids,
-        })
+        Ok(GetFriendsResp { result: Some(result), friend_ids })
     }
 
     async fn get_users(&self, _cx: &Context, req: GetUsersReq) -> Result<GetUsersResp, Status> {
@@ -121,20 +95,14 @@ impl<S: UserStore> user_service::Server for UserService<S> {
             username: profile.name,
         };
         let users = profiles.into_iter().map(user).collect();
-        Ok(GetUsersResp {
-            result: Some(result),
-            users,
-        })
+        Ok(GetUsersResp { result: Some(result), users })
     }
 }
 
 impl Default for LoggedIn {
     /// Nobody, for the answer to a refusal.
     fn default() -> Self {
-        Self {
-            user_id: 0,
-            token: String::new(),
-        }
+        Self { user_id: 0, token: String::new() }
     }
 }
 

@@ -39,12 +39,7 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(1_700_000_000_000);
         let service = open(&directory, &clock, &config);
-        Self {
-            service,
-            clock,
-            config,
-            directory,
-        }
+        Self { service, clock, config, directory }
     }
 
     pub(crate) fn reopen(self) -> Self {
@@ -61,56 +56,28 @@ impl Fixture {
     }
 
     pub(crate) async fn log_out(&self, user_id: i64, token: &str) -> mpim_proto::Result {
-        let req = LogoutReq {
-            user_id,
-            token: token.into(),
-        };
-        self.service
-            .logout(&cx(), req)
-            .await
-            .unwrap()
-            .result
-            .unwrap()
+        let req = LogoutReq { user_id, token: token.into() };
+        self.service.logout(&cx(), req).await.unwrap().result.unwrap()
     }
 
     pub(crate) async fn verify_token(&self, token: &str) -> (mpim_proto::Result, i64) {
-        let req = VerifyTokenReq {
-            token: token.into(),
-        };
+        let req = VerifyTokenReq { token: token.into() };
         let answer = self.service.verify_token(&cx(), req).await.unwrap();
         (answer.result.unwrap(), answer.user_id)
     }
 
     pub(crate) async fn add_friend(&self, user_id: i64, friend_id: i64) -> mpim_proto::Result {
-        let req = AddFriendReq {
-            user_id,
-            friend_id,
-            message: String::new(),
-        };
-        self.service
-            .add_friend(&cx(), req)
-            .await
-            .unwrap()
-            .result
-            .unwrap()
+        let req = AddFriendReq { user_id, friend_id, message: String::new() };
+        self.service.add_friend(&cx(), req).await.unwrap().result.unwrap()
     }
 
     pub(crate) async fn remove_friend(&self, user_id: i64, friend_id: i64) -> mpim_proto::Result {
         let req = RemoveFriendReq { user_id, friend_id };
-        self.service
-            .remove_friend(&cx(), req)
-            .await
-            .unwrap()
-            .result
-            .unwrap()
+        self.service.remove_friend(&cx(), req).await.unwrap().result.unwrap()
     }
 
     pub(crate) async fn friends(&self, user_id: i64) -> Vec<i64> {
-        let answer = self
-            .service
-            .get_friends(&cx(), GetFriendsReq { user_id })
-            .await
-            .unwrap();
+        let answer = self.service.get_friends(&cx(), GetFriendsReq { user_id }).await.unwrap();
         assert!(answer.result.unwrap().is_ok());
         answer.friend_ids
     }
@@ -133,9 +100,7 @@ pub(crate) async fn register(
     password: &str,
 ) -> Result<RegisterResp, Status> {
     let (username, password) = (name.to_owned().into(), password.to_owned().into());
-    service
-        .register(&cx(), RegisterReq { username, password })
-        .await
+    service.register(&cx(), RegisterReq { username, password }).await
 }
 
 pub(crate) async fn log_in(

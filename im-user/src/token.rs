@@ -77,12 +77,7 @@ impl Tokens {
         // The library would compare with the system's clock; `verify` does it with ours.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self {
-            key,
-            ttl_s: i64::from(ttl_s),
-            header,
-            validation,
-        }
+        Self { key, ttl_s: i64::from(ttl_s), header, validation }
     }
 
     /// A new token for the user, valid from now on.
@@ -116,14 +111,7 @@ impl Tokens {
         let token: TokenData<Claims> =
             jsonwebtoken::decode(token, self.key.verifying(), &self.validation)
                 .map_err(|_| TokenError::Invalid)?;
-        let Claims {
-            sub,
-            typ,
-            nbf,
-            exp,
-            jti,
-            ..
-        } = token.claims;
+        let Claims { sub, typ, nbf, exp, jti, .. } = token.claims;
         if token.header.kid.as_deref() != Some(self.key.id()) || typ != TYPE || jti.is_empty() {
             return Err(TokenError::Invalid);
         }
@@ -135,11 +123,7 @@ impl Tokens {
         if exp <= now_s {
             return Err(TokenError::Expired);
         }
-        Ok(Grant {
-            user_id,
-            token_id: jti,
-            expires_at_ms: exp.saturating_mul(1000),
-        })
+        Ok(Grant { user_id, token_id: jti, expires_at_ms: exp.saturating_mul(1000) })
     }
 }
 

@@ -52,14 +52,7 @@ mod tests {
 
     #[test]
     fn names_of_the_safe_set_are_taken_as_written() {
-        for name in [
-            "a",
-            "Alice",
-            "bob_7",
-            "j.doe@example.org",
-            "a+b-c",
-            &"x".repeat(32),
-        ] {
+        for name in ["a", "Alice", "bob_7", "j.doe@example.org", "a+b-c", &"x".repeat(32)] {
             let parsed = Username::parse(name.as_bytes(), 32).expect(name);
             assert_eq!(parsed.as_str(), name);
         }

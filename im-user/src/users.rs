@@ -50,10 +50,7 @@ impl<S: UserStore> Users<S> {
 
     /// Gives a user who has proved who they are a token.
     pub(crate) fn logged_in(&self, user_id: i64) -> Result<LoggedIn, UserError> {
-        let token = self
-            .tokens
-            .issue(user_id, self.clock.now_ms())
-            .map_err(UserError::Token)?;
+        let token = self.tokens.issue(user_id, self.clock.now_ms()).map_err(UserError::Token)?;
         Ok(LoggedIn { user_id, token })
     }
 }

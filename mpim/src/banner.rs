@@ -24,37 +24,24 @@ pub(crate) fn of(services: &[Running], data_dir: &Path) -> String {
 fn listeners(service: &Running) -> impl Iterator<Item = Listener> + '_ {
     // What people connect to comes before what services call each other on.
     let others = service.others.iter().copied();
-    others
-        .chain([("mprpc", service.addr)])
-        .map(|(speaks, addr)| Listener {
-            service: service.name,
-            speaks,
-            addr,
-        })
+    others.chain([("mprpc", service.addr)]).map(|(speaks, addr)| Listener {
+        service: service.name,
+        speaks,
+        addr,
+    })
 }
 
 fn banner(listeners: &[Listener], data_dir: &Path) -> String {
-    let mut text = format!(
-        "MPIM {} is running: five services, one process.\n\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    let (people, services): (Vec<_>, Vec<_>) = listeners
-        .iter()
-        .partition(|listener| listener.speaks != "mprpc");
-    for Listener {
-        service,
-        speaks,
-        addr,
-    } in people.iter().chain(&services)
-    {
+    let mut text =
+        format!("MPIM {} is running: five services, one process.\n\n", env!("CARGO_PKG_VERSION"));
+    let (people, services): (Vec<_>, Vec<_>) =
+        listeners.iter().partition(|listener| listener.speaks != "mprpc");
+    for Listener { service, speaks, addr } in people.iter().chain(&services) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {speaks:<12}{addr:<22}{service}");
     }
     let _ = writeln!(text, "  {:<12}{}", "data", data_dir.display());
-    if let Some(text_lines) = people
-        .iter()
-        .find(|listener| listener.speaks == "text lines")
-    {
+    if let Some(text_lines) = people.iter().find(|listener| listener.speaks == "text lines") {
         text.push_str(&try_it(text_lines.addr));
     }
     text.push_str("\nCtrl-C ends it.\n");
@@ -93,11 +80,7 @@ mod tests {
     #[test]
     fn it_says_where_to_connect_what_to_type_and_where_the_data_is() {
         let listeners = [
-            Listener {
-                service: "im-user",
-                speaks: "mprpc",
-                addr: ([127, 0, 0, 1], 8010).into(),
-            },
+            Listener { service: "im-user", speaks: "mprpc", addr: ([127, 0, 0, 1], 8010).into() },
             Listener {
                 service: "im-gateway",
                 speaks: "text lines",

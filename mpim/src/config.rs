@@ -99,9 +99,7 @@ impl Validate for Config {
             .into_iter()
             .flat_map(|(section, config)| {
                 let wrong = config.validate().err().unwrap_or_default();
-                wrong
-                    .into_iter()
-                    .map(move |wrong| format!("{section}.{wrong}"))
+                wrong.into_iter().map(move |wrong| format!("{section}.{wrong}"))
             })
             .collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
@@ -114,10 +112,7 @@ mod tests {
 
     #[test]
     fn every_service_has_its_directory_in_the_shared_one_unless_it_is_given_another() {
-        let mut config = Config {
-            data_dir: "/srv/mpim".into(),
-            ..Config::default()
-        };
+        let mut config = Config { data_dir: "/srv/mpim".into(), ..Config::default() };
         config.group.data_dir = "/fast/group".into();
         let config = config.resolved();
         assert_eq!(config.user.data_dir, Path::new("/srv/mpim/user"));
@@ -129,10 +124,7 @@ mod tests {
     fn a_broken_rule_of_a_service_is_named_under_its_section() {
         let mut config = Config::default();
         config.user.password.passes = 0;
-        assert_eq!(
-            config.validate().unwrap_err(),
-            ["user.password.passes: must be 1..=64, is 0"]
-        );
+        assert_eq!(config.validate().unwrap_err(), ["user.password.passes: must be 1..=64, is 0"]);
     }
 
     #[test]

@@ -17,21 +17,11 @@ pub async fn start(config: Config, deps: Deps) -> anyhow::Result<Services> {
     let config = config.resolved();
     let next = || deps.for_service();
     let services = vec![
-        im_user::start(config.user, next())
-            .await
-            .context("im-user")?,
-        im_presence::start(config.presence, next())
-            .await
-            .context("im-presence")?,
-        im_message::start(config.message, next())
-            .await
-            .context("im-message")?,
-        im_group::start(config.group, next())
-            .await
-            .context("im-group")?,
-        im_gateway::start(config.gateway, next())
-            .await
-            .context("im-gateway")?,
+        im_user::start(config.user, next()).await.context("im-user")?,
+        im_presence::start(config.presence, next()).await.context("im-presence")?,
+        im_message::start(config.message, next()).await.context("im-message")?,
+        im_group::start(config.group, next()).await.context("im-group")?,
+        im_gateway::start(config.gateway, next()).await.context("im-gateway")?,
     ];
     let banner = banner::of(&services, &config.data_dir);
     Ok(Services::from(services).with_banner(banner))

@@ -15,9 +15,6 @@ struct Health<F> {
 
 impl<F: Fn() -> i64 + Send + Sync + 'static> health_service::Server for Health<F> {
     async fn ping(&self, _cx: &Context, request: PingReq) -> Result<PingResp, Status> {
-        Ok(PingResp {
-            echo: request.payload,
-            ts_server_ms: (self.now_ms)(),
-        })
+        Ok(PingResp { echo: request.payload, ts_server_ms: (self.now_ms)() })
     }
 }

@@ -9,10 +9,7 @@
 //! * [`health`]: the service that every binary answers on its own port;
 //! * `result`: makers for [`Result`], in the original's words.
 
-#![expect(
-    missing_docs,
-    reason = "generated from .proto files, which carry the documentation"
-)]
+#![expect(missing_docs, reason = "generated from .proto files, which carry the documentation")]
 
 mod health;
 mod result;

@@ -40,9 +40,6 @@ impl Result {
     }
 
     fn with(code: Code, msg: &str) -> Self {
-        Self {
-            code: code.into(),
-            msg: msg.to_owned(),
-        }
+        Self { code: code.into(), msg: msg.to_owned() }
     }
 }

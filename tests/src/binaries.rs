@@ -8,15 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const PACKAGES: [&str; 7] = [
-    "mpim",
-    "im-user",
-    "im-message",
-    "im-presence",
-    "im-group",
-    "im-gateway",
-    "im-client",
-];
+const PACKAGES: [&str; 7] =
+    ["mpim", "im-user", "im-message", "im-presence", "im-group", "im-gateway", "im-client"];
 
 /// The path of a program, built in the profile of the running tests.
 ///
@@ -33,47 +26,25 @@ pub fn binary(name: &str) -> PathBuf {
 fn build() -> PathBuf {
     let this_test = std::env::current_exe().expect("a running program has a path");
     // <target directory>/<profile>/deps/<test>
-    let directory = this_test
-        .ancestors()
-        .nth(2)
-        .expect("tests run from a target directory");
-    let target = directory
-        .parent()
-        .expect("a profile has a target directory around it");
+    let directory = this_test.ancestors().nth(2).expect("tests run from a target directory");
+    let target = directory.parent().expect("a profile has a target directory around it");
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
         Some(other) => other,
         None => panic!("{} names no profile", directory.display()),
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--bins",
-            "--profile",
-            profile,
-            "--target-dir",
-        ])
-        .arg(target);
+    cargo.args(["build", "--quiet", "--bins", "--profile", profile, "--target-dir"]).arg(target);
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }
-    let built = cargo
-        .current_dir(repository())
-        .output()
-        .expect("cargo runs");
+    let built = cargo.current_dir(repository()).output().expect("cargo runs");
     let errors = String::from_utf8_lossy(&built.stderr);
-    assert!(
-        built.status.success(),
-        "cargo cannot build what is tested:\n{errors}"
-    );
+    assert!(built.status.success(), "cargo cannot build what is tested:\n{errors}");
     directory.to_path_buf()
 }
 
 /// The top of the repository.
 pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the package is below the top")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is below the top")
 }

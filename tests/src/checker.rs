@@ -50,29 +50,17 @@ impl Run {
     /// When they do not, with the first violations.
     pub fn assert_holds(&self) {
         let violations = self.violations();
-        let listed = violations
-            .iter()
-            .take(LISTED_MAX)
-            .map(|violation| format!("\n  {violation}"));
+        let listed = violations.iter().take(LISTED_MAX).map(|violation| format!("\n  {violation}"));
         let listed: Vec<_> = listed.collect();
-        assert!(
-            violations.is_empty(),
-            "{} violations:{}",
-            violations.len(),
-            listed.concat()
-        );
+        assert!(violations.is_empty(), "{} violations:{}", violations.len(), listed.concat());
     }
 
     /// Every place where an invariant does not hold.
     pub fn violations(&self) -> Vec<Violation> {
         let mut found = Found::default();
         for timeline in &self.timelines {
-            let sent: Vec<_> = self
-                .journal
-                .sent
-                .iter()
-                .filter(|sent| sent.to == timeline.of)
-                .collect();
+            let sent: Vec<_> =
+                self.journal.sent.iter().filter(|sent| sent.to == timeline.of).collect();
             let order = Order::of(timeline);
             check_numbers(timeline, &mut found);
             check_sent(timeline, &sent, &mut found);
@@ -92,9 +80,7 @@ impl Run {
         }
         let known = |to| self.timelines.iter().any(|timeline| timeline.of == to);
         for sent in self.journal.sent.iter().filter(|sent| !known(sent.to)) {
-            found.add(Invariant::L, || {
-                format!("the history of {} was not read", sent.to)
-            });
+            found.add(Invariant::L, || format!("the history of {} was not read", sent.to));
         }
         found.0
     }
@@ -105,10 +91,7 @@ struct Found(Vec<Violation>);
 
 impl Found {
     fn add(&mut self, invariant: Invariant, what: impl FnOnce() -> String) {
-        self.0.push(Violation {
-            invariant,
-            what: what(),
-        });
+        self.0.push(Violation { invariant, what: what() });
     }
 }
 
@@ -117,13 +100,7 @@ struct Order<'a>(HashMap<i64, &'a Entry>);
 
 impl<'a> Order<'a> {
     fn of(timeline: &'a Timeline) -> Self {
-        Self(
-            timeline
-                .entries
-                .iter()
-                .map(|entry| (entry.id, entry))
-                .collect(),
-        )
+        Self(timeline.entries.iter().map(|entry| (entry.id, entry)).collect())
     }
 }
 
@@ -158,17 +135,9 @@ fn check_sent(timeline: &Timeline, sent: &[&Sent], found: &mut Found) {
         };
         if !right || copies.iter().any(|copy| copy.from != message.by) {
             found.add(Invariant::L, || {
-                let copies: Vec<_> = copies
-                    .iter()
-                    .map(|copy| (copy.seq, copy.id, copy.from))
-                    .collect();
-                let Sent {
-                    by,
-                    session,
-                    text,
-                    outcome,
-                    ..
-                } = message;
+                let copies: Vec<_> =
+                    copies.iter().map(|copy| (copy.seq, copy.id, copy.from)).collect();
+                let Sent { by, session, text, outcome, .. } = message;
                 format!(
                     "{}: {text:?} of {by} (session {session}, {outcome:?}) is in the history as \
                      (seq, id, from) {copies:?}",
@@ -179,21 +148,15 @@ fn check_sent(timeline: &Timeline, sent: &[&Sent], found: &mut Found) {
     }
     for (text, entries) in stored {
         found.add(Invariant::L, || {
-            format!(
-                "{}: nobody sent {text:?}, stored as {}",
-                timeline.of, entries[0].seq
-            )
+            format!("{}: nobody sent {text:?}, stored as {}", timeline.of, entries[0].seq)
         });
     }
 }
 
 /// S: the numbers of a session's messages grow as it sent them.
 fn check_senders_order(order: &Order<'_>, sent: &[&Sent], found: &mut Found) {
-    let of_text: HashMap<&str, &Entry> = order
-        .0
-        .values()
-        .map(|entry| (entry.text.as_str(), *entry))
-        .collect();
+    let of_text: HashMap<&str, &Entry> =
+        order.0.values().map(|entry| (entry.text.as_str(), *entry)).collect();
     let mut last: HashMap<(i64, u32), &Entry> = HashMap::new();
     for message in sent {
         let Some(entry) = of_text.get(message.text.as_str()) else {
@@ -225,17 +188,10 @@ fn check_shown(
     let of = timeline.of;
     let mut seen_to = 0;
     let mut session: Option<(u32, i64)> = None;
-    for Receipt {
-        session: number,
-        id,
-        text,
-        ..
-    } in receipts
-    {
+    for Receipt { session: number, id, text, .. } in receipts {
         let Some(entry) = order.0.get(id) else {
-            found.add(Invariant::L, || {
-                format!("{of}: {reader} was shown {id}, not in the history")
-            });
+            found
+                .add(Invariant::L, || format!("{of}: {reader} was shown {id}, not in the history"));
             continue;
         };
         if entry.text != *text || entry.from == reader {
@@ -252,10 +208,7 @@ fn check_shown(
                 format!("{of}: {reader} was shown {seq} ({id}) twice in session {number}")
             }),
             Some(seq) if seq > entry.seq => found.add(Invariant::O, || {
-                format!(
-                    "{of}: {reader} was shown {} after {seq} in session {number}",
-                    entry.seq
-                )
+                format!("{of}: {reader} was shown {} after {seq} in session {number}", entry.seq)
             }),
             // A new session may show again what the last one was shown.
             before => {
@@ -291,10 +244,8 @@ fn check_complete(
     receipts: &[&Receipt],
     found: &mut Found,
 ) {
-    let acknowledged = |entry: &&Entry| {
-        sent.iter()
-            .any(|sent| sent.outcome == Outcome::Acknowledged(entry.id))
-    };
+    let acknowledged =
+        |entry: &&Entry| sent.iter().any(|sent| sent.outcome == Outcome::Acknowledged(entry.id));
     let last = timeline.entries.iter().filter(|entry| entry.from != reader);
     let Some(last) = last.rev().find(acknowledged) else {
         return;

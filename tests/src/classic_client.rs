@@ -25,9 +25,7 @@ impl ClassicClient {
     /// # Panics
     /// When nobody is there.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address)
-            .await
-            .expect("the service takes connections");
+        let stream = TcpStream::connect(address).await.expect("the service takes connections");
         Self { stream }
     }
 
@@ -38,10 +36,7 @@ impl ClassicClient {
     pub fn request(service: &str, method: &str, arguments: &Fields) -> Vec<u8> {
         let arguments = arguments.as_bytes();
         let length = i64::try_from(arguments.len()).expect("arguments are short");
-        let header = Fields::new()
-            .text(1, service)
-            .text(2, method)
-            .number(3, length);
+        let header = Fields::new().text(1, service).text(2, method).number(3, length);
         let header = header.as_bytes();
         let header_size = u32::try_from(header.len()).expect("names are short");
         [&header_size.to_le_bytes(), header, arguments].concat()
@@ -52,8 +47,7 @@ impl ClassicClient {
     /// # Panics
     /// When the connection is closed instead of an answer.
     pub async fn call(&mut self, service: &str, method: &str, arguments: &Fields) -> Message {
-        self.send_bytes(&Self::request(service, method, arguments))
-            .await;
+        self.send_bytes(&Self::request(service, method, arguments)).await;
         match timeout(DEADLINE, self.answer()).await {
             Ok(Ok(bytes)) => Message::parse(&bytes),
             Ok(Err(error)) => panic!("{service}.{method}: {error}"),
@@ -66,10 +60,7 @@ impl ClassicClient {
     /// # Panics
     /// When the connection is gone.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream
-            .write_all(bytes)
-            .await
-            .expect("the connection is open");
+        self.stream.write_all(bytes).await.expect("the connection is open");
     }
 
     /// The bytes of the next answer, without its length.
@@ -91,13 +82,7 @@ impl ClassicClient {
         let mut rest = Vec::new();
         // A reset is a close, too.
         let read = timeout(DEADLINE, self.stream.read_to_end(&mut rest)).await;
-        assert!(
-            read.is_ok(),
-            "the server has not closed within {DEADLINE:?}"
-        );
-        assert!(
-            rest.is_empty(),
-            "an answer where there is none to give: {rest:?}"
-        );
+        assert!(read.is_ok(), "the server has not closed within {DEADLINE:?}");
+        assert!(rest.is_empty(), "an answer where there is none to give: {rest:?}");
     }
 }

@@ -72,22 +72,14 @@ pub struct Load {
 impl Load {
     /// Lets them talk through the text port at `address`.
     pub fn start(address: SocketAddr, talkers: Vec<Talker>) -> Self {
-        let shared = Arc::new(Shared {
-            address,
-            journal: Mutex::default(),
-            concluded: Mutex::default(),
-        });
+        let shared =
+            Arc::new(Shared { address, journal: Mutex::default(), concluded: Mutex::default() });
         let (phase, watched) = watch::channel(Phase::Talk);
         let mut tasks = JoinSet::new();
         for talker in &talkers {
             tasks.spawn(Talking::new(talker.clone(), Arc::clone(&shared), watched.clone()).run());
         }
-        Self {
-            shared,
-            phase,
-            talkers,
-            tasks,
-        }
+        Self { shared, phase, talkers, tasks }
     }
 
     /// Waits until each of them had another message acknowledged and was shown another: so sending
@@ -101,10 +93,7 @@ impl Load {
             let of = |talker: &Talker| {
                 let acknowledged = journal.sent.iter().filter(|sent| sent.by == talker.uid);
                 let acknowledged = acknowledged.filter(|sent| is_acknowledged(sent.outcome));
-                let shown = journal
-                    .receipts
-                    .iter()
-                    .filter(|receipt| receipt.by == talker.uid);
+                let shown = journal.receipts.iter().filter(|receipt| receipt.by == talker.uid);
                 (acknowledged.count(), shown.count())
             };
             self.talkers.iter().map(of).collect::<Vec<_>>()
@@ -112,10 +101,7 @@ impl Load {
         let before = progress();
         until("messages flow again", async || {
             let now = progress();
-            let flows = before
-                .iter()
-                .zip(&now)
-                .all(|(old, new)| new.0 > old.0 && new.1 > old.1);
+            let flows = before.iter().zip(&now).all(|(old, new)| new.0 > old.0 && new.1 > old.1);
             if flows {
                 Ok(())
             } else {
@@ -135,26 +121,15 @@ impl Load {
         self.phase.send_replace(Phase::Conclude);
         until("everybody had the last word", async || {
             let concluded = self.shared.concluded().clone();
-            let waiting = self
-                .talkers
-                .iter()
-                .filter(|talker| !concluded.contains(&talker.uid));
+            let waiting = self.talkers.iter().filter(|talker| !concluded.contains(&talker.uid));
             let waiting: Vec<_> = waiting.map(|talker| &talker.name).collect();
-            if waiting.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("not yet {waiting:?}"))
-            }
+            if waiting.is_empty() { Ok(()) } else { Err(format!("not yet {waiting:?}")) }
         })
         .await;
         until("everybody was shown what was acknowledged", async || {
             let missing = missing(&self.shared.journal(), &self.talkers);
             let some = &missing[..missing.len().min(5)];
-            if missing.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("{}: {some:?}", missing.len()))
-            }
+            if missing.is_empty() { Ok(()) } else { Err(format!("{}: {some:?}", missing.len())) }
         })
         .await;
         self.phase.send_replace(Phase::End);
@@ -162,10 +137,7 @@ impl Load {
             ended.expect("no talker has panicked");
         }
         let journal = self.shared.journal().clone();
-        Run {
-            journal,
-            timelines: self.read_back(hidden).await,
-        }
+        Run { journal, timelines: self.read_back(hidden).await }
     }
 
     async fn read_back(&self, hidden: i64) -> Vec<Timeline> {
@@ -173,17 +145,12 @@ impl Load {
         for talker in &self.talkers {
             let mut client = TextClient::connect(self.shared.address).await;
             let reply = format!("+OK uid={}", talker.uid);
-            client
-                .expect(&format!("LOGIN {} {PASSWORD}", talker.name), &reply)
-                .await;
+            client.expect(&format!("LOGIN {} {PASSWORD}", talker.name), &reply).await;
             for of in &talker.to {
                 let entries = history(&mut client, talker.uid, *of).await;
                 match timelines.iter_mut().find(|timeline| timeline.of == *of) {
                     Some(known) => {
-                        assert_eq!(
-                            known.entries, entries,
-                            "O: {of} is not the same for everybody"
-                        );
+                        assert_eq!(known.entries, entries, "O: {of} is not the same for everybody");
                         known.readers.push(talker.uid);
                     }
                     None => timelines.push(Timeline {
@@ -208,11 +175,8 @@ fn is_acknowledged(outcome: Outcome) -> bool {
 
 /// Who has not been shown which acknowledged message.
 fn missing<'a>(journal: &Journal, talkers: &'a [Talker]) -> Vec<(&'a str, i64)> {
-    let shown: HashSet<(i64, i64)> = journal
-        .receipts
-        .iter()
-        .map(|receipt| (receipt.by, receipt.id))
-        .collect();
+    let shown: HashSet<(i64, i64)> =
+        journal.receipts.iter().map(|receipt| (receipt.by, receipt.id)).collect();
     let mut missing = Vec::new();
     for sent in &journal.sent {
         let Outcome::Acknowledged(id) = sent.outcome else {

@@ -23,14 +23,8 @@ impl Person {
     /// When the name is taken.
     pub async fn register(stack: &Stack, name: &str) -> Self {
         let mut client = stack.connect().await;
-        let uid = client
-            .number(&format!("REGISTER {name} {PASSWORD}"), "uid")
-            .await;
-        Self {
-            name: name.to_owned(),
-            uid,
-            client,
-        }
+        let uid = client.number(&format!("REGISTER {name} {PASSWORD}"), "uid").await;
+        Self { name: name.to_owned(), uid, client }
     }
 
     /// Logs in on a new connection. The old one, unless it is gone, is closed by the server.
@@ -40,9 +34,7 @@ impl Person {
     pub async fn log_in(&mut self, stack: &Stack) {
         let mut client = stack.connect().await;
         let reply = format!("+OK uid={}", self.uid);
-        client
-            .expect(&format!("LOGIN {} {PASSWORD}", self.name), &reply)
-            .await;
+        client.expect(&format!("LOGIN {} {PASSWORD}", self.name), &reply).await;
         self.client = client;
     }
 
@@ -56,9 +48,7 @@ impl Person {
     /// # Panics
     /// When it is refused.
     pub async fn send(&mut self, to: i64, text: &str) -> i64 {
-        self.client
-            .number(&format!("SEND {to} {text}"), "msg_id")
-            .await
+        self.client.number(&format!("SEND {to} {text}"), "msg_id").await
     }
 
     /// The same to a group.
@@ -66,16 +56,11 @@ impl Person {
     /// # Panics
     /// When it is refused.
     pub async fn send_group(&mut self, group: i64, text: &str) -> i64 {
-        self.client
-            .number(&format!("SENDGROUP {group} {text}"), "group_msg_id")
-            .await
+        self.client.number(&format!("SENDGROUP {group} {text}"), "group_msg_id").await
     }
 }
 
 /// Ada and bob.
 pub async fn register_two(stack: &Stack) -> (Person, Person) {
-    (
-        Person::register(stack, "ada").await,
-        Person::register(stack, "bob").await,
-    )
+    (Person::register(stack, "ada").await, Person::register(stack, "bob").await)
 }

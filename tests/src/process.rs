@@ -62,10 +62,7 @@ impl Process {
     /// When it runs already or cannot be started.
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.name);
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_path());
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path());
         let log = log.expect("the log can be opened");
         let and_errors = log.try_clone().expect("a descriptor is free");
         let mut command = self.command();
@@ -85,20 +82,14 @@ impl Process {
             command.env_remove(name);
         }
         let variables = self.environment.iter().map(|(name, value)| (name, value));
-        command
-            .args(&self.arguments)
-            .envs(variables)
-            .current_dir(&self.directory);
+        command.args(&self.arguments).envs(variables).current_dir(&self.directory);
         command.kill_on_drop(true);
         command
     }
 
     /// How it ended, if it has.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
-        self.child
-            .as_mut()?
-            .try_wait()
-            .expect("a child can be waited for")
+        self.child.as_mut()?.try_wait().expect("a child can be waited for")
     }
 
     /// Kills it as `kill -9` does, and waits until it is gone.
@@ -116,10 +107,7 @@ impl Process {
     /// When it does not run.
     pub fn signal(&self, signal: Signal) {
         let id = self.child.as_ref().and_then(Child::id).expect("it runs");
-        let pid = i32::try_from(id)
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a process has an id");
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process has an id");
         kill_process(pid, signal).expect("a child can be signalled");
     }
 
@@ -131,11 +119,7 @@ impl Process {
         let mut child = self.child.take().expect("it was started");
         match timeout(DEADLINE, child.wait()).await {
             Ok(status) => status.expect("a child can be waited for"),
-            Err(_) => panic!(
-                "{} did not end within {DEADLINE:?}:\n{}",
-                self.name,
-                self.log_tail()
-            ),
+            Err(_) => panic!("{} did not end within {DEADLINE:?}:\n{}", self.name, self.log_tail()),
         }
     }
 
@@ -146,12 +130,7 @@ impl Process {
     pub async fn stop(&mut self) {
         self.signal(Signal::TERM);
         let status = self.ended().await;
-        assert!(
-            status.success(),
-            "{} ended with {status}:\n{}",
-            self.name,
-            self.log_tail()
-        );
+        assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.log_tail());
     }
 
     /// Everything it has written.

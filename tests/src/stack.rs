@@ -43,13 +43,8 @@ pub enum Service {
 
 impl Service {
     /// All of them, each after those that it calls.
-    pub const ALL: [Self; 5] = [
-        Self::User,
-        Self::Presence,
-        Self::Message,
-        Self::Group,
-        Self::Gateway,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::User, Self::Presence, Self::Message, Self::Group, Self::Gateway];
 
     /// Its section in the configuration of the one process.
     pub(crate) fn section(self) -> &'static str {
@@ -128,22 +123,14 @@ pub struct Stack {
 impl Stack {
     /// How to start one with settings of its own.
     pub fn builder(layout: Layout) -> StackBuilder {
-        StackBuilder {
-            layout,
-            settings: Vec::new(),
-        }
+        StackBuilder { layout, settings: Vec::new() }
     }
 
     async fn try_start(builder: &StackBuilder) -> Result<Self, PortTaken> {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let addresses = Addresses::free();
         let processes = layout::processes(builder, &addresses, directory.path());
-        let mut stack = Self {
-            layout: builder.layout,
-            addresses,
-            processes,
-            directory,
-        };
+        let mut stack = Self { layout: builder.layout, addresses, processes, directory };
         stack.processes.iter_mut().for_each(Process::start);
         for service in Service::ALL {
             stack.ready(service).await?;
@@ -195,9 +182,7 @@ impl Stack {
     /// When it has no such process.
     pub fn process(&mut self, name: &str) -> &mut Process {
         let mut processes = self.processes.iter_mut();
-        processes
-            .find(|process| process.name() == name)
-            .expect("one of its processes")
+        processes.find(|process| process.name() == name).expect("one of its processes")
     }
 
     /// `kill -9`.
@@ -249,18 +234,14 @@ impl Stack {
                 Ok(()) if service == Service::Gateway => welcomed(text).await,
                 pinged => pinged,
             };
-            seen.map(Ok)
-                .map_err(|error| format!("{error}\n{}", process.log_tail()))
+            seen.map(Ok).map_err(|error| format!("{error}\n{}", process.log_tail()))
         })
         .await
     }
 }
 
 impl Drop for Stack {
-    #[expect(
-        clippy::print_stderr,
-        reason = "what the processes of a failed test have said"
-    )]
+    #[expect(clippy::print_stderr, reason = "what the processes of a failed test have said")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             for process in &self.processes {
@@ -274,11 +255,8 @@ async fn ping(address: SocketAddr) -> Result<(), String> {
     let channel = Channel::builder(format!("static://{address}")).build();
     let channel = channel.map_err(|error| error.to_string())?;
     let health = health_service::Client::new(&channel);
-    let pong = health
-        .ping(&Context::with_timeout(LOOK), PingReq::default())
-        .await;
-    pong.map(drop)
-        .map_err(|status| format!("{address}: {status}"))
+    let pong = health.ping(&Context::with_timeout(LOOK), PingReq::default()).await;
+    pong.map(drop).map_err(|status| format!("{address}: {status}"))
 }
 
 async fn welcomed(address: SocketAddr) -> Result<(), String> {
@@ -290,10 +268,7 @@ async fn welcomed(address: SocketAddr) -> Result<(), String> {
     };
     match timeout(DEADLINE.min(LOOK), look).await {
         Ok(Ok(line)) if line == format!("{WELCOME}\n").as_bytes() => Ok(()),
-        Ok(Ok(line)) => Err(format!(
-            "welcomed with {:?}",
-            String::from_utf8_lossy(&line)
-        )),
+        Ok(Ok(line)) => Err(format!("welcomed with {:?}", String::from_utf8_lossy(&line))),
         Ok(Err(error)) => Err(format!("{address}: {error}")),
         Err(_) => Err(format!("{address}: connected, and no welcome")),
     }

@@ -41,9 +41,7 @@ impl TextClient {
     /// # Panics
     /// When there is none.
     pub async fn connect(address: SocketAddr) -> Self {
-        let mut client = Self::try_connect(address)
-            .await
-            .expect("the text port takes connections");
+        let mut client = Self::try_connect(address).await.expect("the text port takes connections");
         assert_eq!(client.line().await, WELCOME);
         client
     }
@@ -62,13 +60,8 @@ impl TextClient {
     /// When there is none.
     pub async fn connect_with_buffer(address: SocketAddr, bytes: u32) -> Self {
         let socket = TcpSocket::new_v4().expect("a descriptor is free");
-        socket
-            .set_recv_buffer_size(bytes)
-            .expect("a buffer can be small");
-        let stream = socket
-            .connect(address)
-            .await
-            .expect("the text port takes connections");
+        socket.set_recv_buffer_size(bytes).expect("a buffer can be small");
+        let stream = socket.connect(address).await.expect("the text port takes connections");
         let mut client = Self::over(stream);
         assert_eq!(client.line().await, WELCOME);
         client
@@ -183,9 +176,7 @@ impl TextClient {
     pub async fn number(&mut self, command: &str, name: &str) -> i64 {
         let reply = self.ask(command).await;
         let start = format!("+OK {name}=");
-        let number = reply
-            .strip_prefix(&start)
-            .and_then(|number| number.parse().ok());
+        let number = reply.strip_prefix(&start).and_then(|number| number.parse().ok());
         match number {
             Some(number) => number,
             None => panic!("{command:?} was answered {reply:?}{}", self.seen()),
@@ -233,20 +224,14 @@ impl TextClient {
     /// # Panics
     /// When it fails.
     pub async fn history(&mut self, peer: &str, after_seq: i64, limit: u32) -> Vec<History> {
-        self.send(&format!("HISTORY {peer} {after_seq} {limit}"))
-            .await;
+        self.send(&format!("HISTORY {peer} {after_seq} {limit}")).await;
         let mut found = Vec::new();
         loop {
             let line = self.reply().await;
             match History::parse(&line) {
                 Some(message) => found.push(message),
                 None => {
-                    assert_eq!(
-                        line,
-                        "+OK history_done",
-                        "the end of a history{}",
-                        self.seen()
-                    );
+                    assert_eq!(line, "+OK history_done", "the end of a history{}", self.seen());
                     return found;
                 }
             }
@@ -277,11 +262,7 @@ impl TextClient {
 
     /// The last lines, for a failure.
     fn seen(&self) -> String {
-        let lines: Vec<_> = self
-            .transcript
-            .iter()
-            .map(|line| format!("\n  {line}"))
-            .collect();
+        let lines: Vec<_> = self.transcript.iter().map(|line| format!("\n  {line}")).collect();
         format!("; the last lines:{}", lines.concat())
     }
 }

@@ -51,10 +51,7 @@ fn msg_ids(span: &Value) -> Vec<i64> {
     if let Some(id) = span["msg_id"].as_i64().or_else(|| span["msg_ids"].as_i64()) {
         return vec![id];
     }
-    let ids = span["msg_id"]
-        .as_str()
-        .or_else(|| span["msg_ids"].as_str())
-        .unwrap_or_default();
+    let ids = span["msg_id"].as_str().or_else(|| span["msg_ids"].as_str()).unwrap_or_default();
     ids.split(',').filter_map(|id| id.parse().ok()).collect()
 }
 
@@ -68,9 +65,7 @@ fn duration_us(text: &str) -> Option<(f64, f64)> {
         "s" => 1e6,
         _ => return None,
     };
-    let decimals = digits
-        .split_once('.')
-        .map_or(0, |(_, decimals)| decimals.len());
+    let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let last_digit = 10_f64.powi(-i32::try_from(decimals).ok()?);
     Some((digits.parse::<f64>().ok()? * unit_us, last_digit * unit_us))
 }
@@ -108,12 +103,8 @@ mod tests {
 
     #[test]
     fn durations_are_read_in_every_unit() {
-        for (text, us) in [
-            ("1.00ns", 0.001),
-            ("56.7µs", 56.7),
-            ("2.50ms", 2500.0),
-            ("1.00s", 1e6),
-        ] {
+        for (text, us) in [("1.00ns", 0.001), ("56.7µs", 56.7), ("2.50ms", 2500.0), ("1.00s", 1e6)]
+        {
             assert!((duration_us(text).unwrap().0 - us).abs() < 1e-6, "{text}");
         }
         assert_eq!(duration_us("5 minutes"), None);

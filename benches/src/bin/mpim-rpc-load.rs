@@ -126,8 +126,5 @@ async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
 }
 
 fn name_of(value: impl ValueEnum) -> String {
-    value
-        .to_possible_value()
-        .map(|known| known.get_name().to_owned())
-        .unwrap_or_default()
+    value.to_possible_value().map(|known| known.get_name().to_owned()).unwrap_or_default()
 }

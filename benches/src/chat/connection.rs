@@ -32,33 +32,21 @@ impl Connection {
     }
 
     async fn register_patiently(addr: SocketAddr) -> anyhow::Result<(Self, i64)> {
-        let stream = TcpStream::connect(addr)
-            .await
-            .with_context(|| format!("connecting to {addr}"))?;
+        let stream =
+            TcpStream::connect(addr).await.with_context(|| format!("connecting to {addr}"))?;
         stream.set_nodelay(true)?;
         let lines = LineDecoder::new(LINE_BYTES_MAX);
-        let mut connection = Self {
-            stream,
-            lines,
-            buffer: BytesMut::new(),
-        };
+        let mut connection = Self { stream, lines, buffer: BytesMut::new() };
         connection.expect_ok().await.context("the welcome line")?;
         let username = Bytes::from(format!("load{:016x}", fastrand::u64(..)));
         let mut line = BytesMut::new();
-        Command::Register {
-            username,
-            password: Secret::new(PASSWORD),
-        }
-        .encode(&mut line)?;
+        Command::Register { username, password: Secret::new(PASSWORD) }.encode(&mut line)?;
         connection.write(&line).await?;
         let reply = connection.expect_ok().await.context("registering")?;
         let uid = reply.strip_prefix("uid=").and_then(|uid| uid.parse().ok());
         // What a connection needs while it waits is one socket; the buffer comes back with data.
         connection.buffer = BytesMut::new();
-        Ok((
-            connection,
-            uid.with_context(|| format!("a reply without a uid: {reply}"))?,
-        ))
+        Ok((connection, uid.with_context(|| format!("a reply without a uid: {reply}"))?))
     }
 
     /// Waits for a line and returns its text if it is a success.
@@ -82,10 +70,7 @@ impl Connection {
     /// Waits for bytes. Cancel safe: no byte is taken unless this returns.
     pub(super) async fn read(&mut self) -> anyhow::Result<()> {
         self.buffer.reserve(8 * 1024);
-        anyhow::ensure!(
-            self.stream.read_buf(&mut self.buffer).await? > 0,
-            "connection closed"
-        );
+        anyhow::ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "connection closed");
         self.lines.receive(&self.buffer);
         self.buffer.clear();
         Ok(())

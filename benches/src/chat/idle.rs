@@ -45,12 +45,7 @@ pub async fn measure_idle(addr: SocketAddr, count: usize, pid: u32) -> anyhow::R
     let growth = rss_after_kib.saturating_sub(rss_before_kib) * 1024;
     let bytes_per_connection = growth / u64::try_from(count.max(1))?;
     drop(open);
-    Ok(IdleReport {
-        idle: count,
-        rss_before_kib,
-        rss_after_kib,
-        bytes_per_connection,
-    })
+    Ok(IdleReport { idle: count, rss_before_kib, rss_after_kib, bytes_per_connection })
 }
 
 async fn open_connections(addr: SocketAddr, count: usize) -> anyhow::Result<Vec<Connection>> {

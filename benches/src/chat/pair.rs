@@ -90,14 +90,7 @@ pub async fn measure_pairs(chat: Chat) -> anyhow::Result<ChatReport> {
     let mut running = JoinSet::new();
     for (sender, (receiver, to)) in registered {
         let counts = PairTally::default();
-        let pair = Pair {
-            sender,
-            receiver,
-            to,
-            epoch,
-            window,
-            counts,
-        };
+        let pair = Pair { sender, receiver, to, epoch, window, counts };
         running.spawn(pair.run(chat.in_flight));
     }
     let mut total = PairTally::default();
@@ -139,9 +132,7 @@ impl Pair {
     async fn run(mut self, in_flight: u64) -> PairTally {
         let outcome = async {
             self.talk(in_flight).await?;
-            timeout(DRAIN_TIMEOUT, self.drain())
-                .await
-                .context("messages are missing at the end")?
+            timeout(DRAIN_TIMEOUT, self.drain()).await.context("messages are missing at the end")?
         };
         if let Err(error) = outcome.await {
             self.counts.tally.fail(format!("{error:#}"));
@@ -206,21 +197,14 @@ impl Pair {
         let now = Instant::now();
         let before = self.counts.received;
         while let Some(line) = self.receiver.next_line()? {
-            let ServerLine::Push(push) = line else {
-                bail!("the receiver got {line:?}")
-            };
+            let ServerLine::Push(push) = line else { bail!("the receiver got {line:?}") };
             let (number, sent_at) = read_stamp(&push.text).context("a text that nobody sent")?;
             if number != self.counts.received {
-                bail!(
-                    "message {number} came when {} was due",
-                    self.counts.received
-                );
+                bail!("message {number} came when {} was due", self.counts.received);
             }
             self.counts.received += 1;
             if self.window.counts(now) {
-                self.counts
-                    .tally
-                    .record((now - self.epoch).saturating_sub(sent_at));
+                self.counts.tally.record((now - self.epoch).saturating_sub(sent_at));
             }
         }
         Ok(self.counts.received - before)

@@ -114,11 +114,7 @@ async fn run_peer<P: Peer>(load: &Load) -> anyhow::Result<(Tally, Window)> {
     let connections = load.connections.min(load.in_flight);
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
-        open.push(
-            P::connect(load)
-                .await
-                .with_context(|| format!("connecting to {}", load.addr))?,
-        );
+        open.push(P::connect(load).await.with_context(|| format!("connecting to {}", load.addr))?);
     }
     let window = Window::starting_now(load.measured);
     let mut running = JoinSet::new();
@@ -141,12 +137,7 @@ mod tests {
     #[test]
     fn the_shares_add_up_to_the_calls_in_flight() {
         for (total, parts) in [(1, 1), (64, 8), (65, 8), (512, 7)] {
-            assert_eq!(
-                (0..parts)
-                    .map(|index| share(total, parts, index))
-                    .sum::<usize>(),
-                total
-            );
+            assert_eq!((0..parts).map(|index| share(total, parts, index)).sum::<usize>(), total);
         }
     }
 }

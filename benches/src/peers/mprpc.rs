@@ -36,9 +36,7 @@ impl Peer for Mprpc {
             Wire::V2 => format!("static://{}", load.addr),
             Wire::Classic => format!("static://{}?wire=classic", load.addr),
         };
-        let channel = Channel::builder(target)
-            .classic_connections_max(1)
-            .build()?;
+        let channel = Channel::builder(target).classic_connections_max(1).build()?;
         let mut client = Client::new(&channel);
         // A channel connects with its first call.
         let answer = client.call(Bytes::from_static(b"hello")).await;

@@ -42,13 +42,9 @@ impl Peer for Tarpc {
             stream.set_nodelay(true)?;
             let framed = LengthDelimitedCodec::builder().new_framed(stream);
             let channel = BaseChannel::with_defaults(transport::new(framed, Bincode::default()));
-            tokio::spawn(
-                channel
-                    .execute(EchoServer.serve())
-                    .for_each(|answer| async {
-                        tokio::spawn(answer);
-                    }),
-            );
+            tokio::spawn(channel.execute(EchoServer.serve()).for_each(|answer| async {
+                tokio::spawn(answer);
+            }));
         }
     }
 

@@ -30,9 +30,7 @@ struct EchoServer;
 #[tonic::async_trait]
 impl EchoService for EchoServer {
     async fn echo(&self, request: Request<EchoReq>) -> Result<Response<EchoResp>, Status> {
-        Ok(Response::new(EchoResp {
-            payload: request.into_inner().payload,
-        }))
+        Ok(Response::new(EchoResp { payload: request.into_inner().payload }))
     }
 }
 
@@ -45,9 +43,7 @@ impl Peer for Tonic {
         let incoming = TcpIncoming::bind(listen)?.with_nodelay(Some(true));
         announce(incoming.local_addr()?)?;
         let service = EchoServiceServer::new(EchoServer);
-        Ok(Server::builder()
-            .serve_with_incoming(service, incoming)
-            .await?)
+        Ok(Server::builder().serve_with_incoming(service, incoming).await?)
     }
 
     async fn connect(load: &Load) -> anyhow::Result<Self::Connection> {

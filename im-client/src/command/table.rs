@@ -44,11 +44,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         parse: |arguments| {
             let to = arguments.next()?;
             let to = id(to.strip_prefix('@').unwrap_or(to))?;
-            Some(Input::Ask(Command::Send {
-                client_msg_id: None,
-                to,
-                text: arguments.text()?,
-            }))
+            Some(Input::Ask(Command::Send { client_msg_id: None, to, text: arguments.text()? }))
         },
     },
     Entry {
@@ -67,21 +63,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         names: &["addfriend"],
         arguments: &["<uid>"],
         about: "become friends",
-        parse: |arguments| {
-            Some(Input::Ask(Command::AddFriend {
-                friend_id: arguments.id()?,
-            }))
-        },
+        parse: |arguments| Some(Input::Ask(Command::AddFriend { friend_id: arguments.id()? })),
     },
     Entry {
         names: &["removefriend", "delfriend"],
         arguments: &["<uid>"],
         about: "be friends no more",
-        parse: |arguments| {
-            Some(Input::Ask(Command::RemoveFriend {
-                friend_id: arguments.id()?,
-            }))
-        },
+        parse: |arguments| Some(Input::Ask(Command::RemoveFriend { friend_id: arguments.id()? })),
     },
     Entry {
         names: &["getfriends", "friends"],
@@ -103,21 +91,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         names: &["joingroup", "addgroup"],
         arguments: &["<group id>"],
         about: "join a group",
-        parse: |arguments| {
-            Some(Input::Ask(Command::JoinGroup {
-                group_id: arguments.id()?,
-            }))
-        },
+        parse: |arguments| Some(Input::Ask(Command::JoinGroup { group_id: arguments.id()? })),
     },
     Entry {
         names: &["leavegroup"],
         arguments: &["<group id>"],
         about: "leave a group",
-        parse: |arguments| {
-            Some(Input::Ask(Command::LeaveGroup {
-                group_id: arguments.id()?,
-            }))
-        },
+        parse: |arguments| Some(Input::Ask(Command::LeaveGroup { group_id: arguments.id()? })),
     },
     Entry {
         names: &["sendgroup", "groupchat"],
@@ -126,22 +106,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         parse: |arguments| {
             let group_id = id(arguments.next()?)?;
             let text = arguments.text()?;
-            Some(Input::Ask(Command::SendGroup {
-                client_msg_id: None,
-                group_id,
-                text,
-            }))
+            Some(Input::Ask(Command::SendGroup { client_msg_id: None, group_id, text }))
         },
     },
     Entry {
         names: &["members"],
         arguments: &["<group id>"],
         about: "list a group's members",
-        parse: |arguments| {
-            Some(Input::Ask(Command::Members {
-                group_id: arguments.id()?,
-            }))
-        },
+        parse: |arguments| Some(Input::Ask(Command::Members { group_id: arguments.id()? })),
     },
     Entry {
         names: &["groups"],

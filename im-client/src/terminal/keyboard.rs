@@ -45,10 +45,7 @@ impl Keyboard {
                 }
             }
         });
-        Self {
-            typed,
-            prompts: Some(prompts),
-        }
+        Self { typed, prompts: Some(prompts) }
     }
 
     /// A pipe or a file.
@@ -69,10 +66,7 @@ impl Keyboard {
                 }
             }
         });
-        Self {
-            typed,
-            prompts: None,
-        }
+        Self { typed, prompts: None }
     }
 
     pub(crate) fn is_interactive(&self) -> bool {

@@ -12,32 +12,20 @@ pub(crate) fn event(event: &Event) -> String {
         Event::Message(message) => self::message(message),
         Event::Disconnected { reason, retry_in } => {
             let reason = Escaped(reason);
-            format!(
-                "* not connected: {reason}; next try in {:.1} s",
-                retry_in.as_secs_f64()
-            )
+            format!("* not connected: {reason}; next try in {:.1} s", retry_in.as_secs_f64())
         }
         Event::Reconnected { uid: Some(uid) } => {
             format!("* connected again, logged in as uid {uid}")
         }
         Event::Reconnected { uid: None } => "* connected again, not logged in".to_owned(),
         Event::SessionClosed { reason } => {
-            format!(
-                "* the session was closed: {}; log in to go on",
-                Escaped(reason)
-            )
+            format!("* the session was closed: {}; log in to go on", Escaped(reason))
         }
     }
 }
 
 fn message(message: &Push<'_>) -> String {
-    let Push {
-        from,
-        to,
-        group_id,
-        text,
-        ..
-    } = message;
+    let Push { from, to, group_id, text, .. } = message;
     let text = Escaped(text);
     match (to, group_id) {
         (Some(to), _) => format!("<you to {to}> {text}"),
@@ -83,14 +71,7 @@ mod tests {
 
     fn push(to: Option<i64>, group_id: Option<i64>) -> Event {
         let text = Cow::Borrowed("hi\x1B[2J");
-        Event::Message(Push {
-            msg_id: 1,
-            from: 9,
-            to,
-            ts_ms: 3,
-            group_id,
-            text,
-        })
+        Event::Message(Push { msg_id: 1, from: 9, to, ts_ms: 3, group_id, text })
     }
 
     #[test]
@@ -103,17 +84,8 @@ mod tests {
     #[test]
     fn a_history_stands_above_its_end() {
         let text = Cow::Borrowed("hi");
-        let history = vec![Hist {
-            seq: 1,
-            msg_id: 2,
-            from: 9,
-            ts_ms: 3,
-            text,
-        }];
-        let answer = Answer {
-            text: "history_done".to_owned(),
-            history,
-        };
+        let history = vec![Hist { seq: 1, msg_id: 2, from: 9, ts_ms: 3, text }];
+        let answer = Answer { text: "history_done".to_owned(), history };
         assert_eq!(super::answer(&Ok(answer)), "1. <9> hi\nhistory_done");
     }
 }

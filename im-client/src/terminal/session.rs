@@ -80,13 +80,7 @@ async fn ask(client: &Client, command: Command, keyboard: &Keyboard, asked: &mps
     let reply = client.submit(command).await;
     let (_shown, shown) = oneshot::channel();
     // An error means that nobody looks any more.
-    let _ = asked
-        .send(Asked {
-            effect,
-            reply,
-            _shown,
-        })
-        .await;
+    let _ = asked.send(Asked { effect, reply, _shown }).await;
     if effect != Effect::None && keyboard.is_interactive() {
         // So that the next prompt knows.
         let _ = shown.await;
@@ -140,10 +134,7 @@ async fn show(
 async fn answered(reply: Result<Reply, RequestError>) -> Answered {
     match reply {
         Ok(reply) => reply.answered().await,
-        Err(error) => Answered {
-            outcome: Err(error),
-            after_events: 0,
-        },
+        Err(error) => Answered { outcome: Err(error), after_events: 0 },
     }
 }
 

@@ -10,9 +10,7 @@ const SHORT: Duration = Duration::from_millis(500);
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_error_that_says_where() {
     let address = Server::start().await.address();
-    let error = Client::connect(TextLines::new(&address), options())
-        .await
-        .expect_err("no server");
+    let error = Client::connect(TextLines::new(&address), options()).await.expect_err("no server");
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&address), "{error}");
 }
@@ -20,10 +18,7 @@ async fn a_server_that_is_not_there_is_an_error_that_says_where() {
 #[tokio::test]
 async fn a_server_that_never_greets_is_not_waited_for() {
     let server = Server::start().await;
-    let impatient = Options {
-        connect_timeout: SHORT,
-        ..options()
-    };
+    let impatient = Options { connect_timeout: SHORT, ..options() };
     let connect = Client::connect(TextLines::new(server.address()), impatient);
     let error = within("the error", connect).await.expect_err("silence");
     assert!(matches!(error, ConnectError::TimedOut { .. }), "{error}");
@@ -33,24 +28,12 @@ async fn a_server_that_never_greets_is_not_waited_for() {
 async fn a_server_that_refuses_says_why_and_one_of_another_kind_is_found_out() {
     let server = Server::start().await;
     let connect = || Client::connect(TextLines::new(server.address()), options());
-    let refuse = async {
-        server
-            .accept_silently()
-            .await
-            .close("too many connections")
-            .await
-    };
+    let refuse = async { server.accept_silently().await.close("too many connections").await };
     let (error, ()) = tokio::join!(connect(), refuse);
     let error = error.expect_err("refused").to_string();
     assert!(error.contains("too many connections"), "{error}");
 
-    let other = async {
-        server
-            .accept_silently()
-            .await
-            .garble(b"SSH-2.0-x\r\n")
-            .await
-    };
+    let other = async { server.accept_silently().await.garble(b"SSH-2.0-x\r\n").await };
     let (error, ()) = tokio::join!(connect(), other);
     let error = error.expect_err("no server of ours").to_string();
     assert!(error.contains("does not speak the protocol"), "{error}");
@@ -59,18 +42,12 @@ async fn a_server_that_refuses_says_why_and_one_of_another_kind_is_found_out() {
 #[tokio::test]
 async fn a_server_that_stops_answering_is_left_for_a_new_connection() {
     let server = Server::start().await;
-    let impatient = Options {
-        request_timeout: SHORT,
-        ..options()
-    };
+    let impatient = Options { request_timeout: SHORT, ..options() };
     let (client, mut events, mut peer) = server.client(impatient).await;
     let unanswered = client.request(Command::Groups).await;
     assert_eq!(unanswered, Err(RequestError::TimedOut(SHORT)));
     let _ = peer.command().await;
-    assert!(matches!(
-        next(&mut events).await,
-        Event::Disconnected { .. }
-    ));
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
     let _new = server.accept_login().await;
     assert_eq!(next(&mut events).await, Event::Reconnected { uid: Some(7) });
 }
@@ -78,17 +55,9 @@ async fn a_server_that_stops_answering_is_left_for_a_new_connection() {
 #[tokio::test]
 async fn a_half_open_connection_is_found_by_asking() {
     let server = Server::start().await;
-    let watchful = Options {
-        keepalive: SHORT,
-        request_timeout: SHORT,
-        ..options()
-    };
+    let watchful = Options { keepalive: SHORT, request_timeout: SHORT, ..options() };
     let (_client, mut events, mut peer) = server.client(watchful).await;
-    assert_eq!(
-        peer.command().await.1,
-        Command::Ping,
-        "nobody asked for anything"
-    );
+    assert_eq!(peer.command().await.1, Command::Ping, "nobody asked for anything");
     let Event::Disconnected { reason, .. } = next(&mut events).await else {
         panic!("the silence was not noticed");
     };

@@ -6,11 +6,7 @@ use im_wire::text::{Command, Reply};
 
 fn sent(command: Command) -> (String, String) {
     match command {
-        Command::Send {
-            client_msg_id: Some(id),
-            to: 9,
-            text,
-        } => (id, text),
+        Command::Send { client_msg_id: Some(id), to: 9, text } => (id, text),
         other => panic!("no send with an id but {other:?}"),
     }
 }
@@ -41,31 +37,19 @@ async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repea
     let (client, _events, mut peer) = server.client(options()).await;
     let mut replies = Vec::new();
     for text in ["a", "b", "c"] {
-        let send = Command::Send {
-            client_msg_id: None,
-            to: 9,
-            text: text.to_owned(),
-        };
+        let send = Command::Send { client_msg_id: None, to: 9, text: text.to_owned() };
         replies.push(client.submit(send).await.expect("room"));
     }
     let (slot, _) = peer.command().await;
     let (_b, _) = peer.command().await;
     let (_c, _) = peer.command().await;
     peer.reply(slot, Reply::MsgId(1)).await;
-    let first = replies
-        .remove(0)
-        .answer()
-        .await
-        .expect("answered before the loss");
+    let first = replies.remove(0).answer().await.expect("answered before the loss");
     assert_eq!(first.msg_id(), Some(1));
     drop(peer);
 
     // Asked while there is no connection: behind those that were.
-    let send = Command::Send {
-        client_msg_id: None,
-        to: 9,
-        text: "d".to_owned(),
-    };
+    let send = Command::Send { client_msg_id: None, to: 9, text: "d".to_owned() };
     replies.push(client.submit(send).await.expect("room"));
     let mut peer = server.accept_login().await;
     let mut texts = Vec::new();
@@ -76,10 +60,7 @@ async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repea
     }
     assert_eq!(texts, ["b", "c", "d"]);
     for (reply, msg_id) in replies.into_iter().zip(2..) {
-        assert_eq!(
-            reply.answer().await.expect("answered").msg_id(),
-            Some(msg_id)
-        );
+        assert_eq!(reply.answer().await.expect("answered").msg_id(), Some(msg_id));
     }
 }
 
@@ -87,10 +68,7 @@ async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repea
 async fn what_must_not_run_twice_is_reported_as_lost_and_not_repeated() {
     let server = Server::start().await;
     let (client, _events, mut peer) = server.client(options()).await;
-    let lost = client
-        .submit(Command::AddFriend { friend_id: 9 })
-        .await
-        .expect("room");
+    let lost = client.submit(Command::AddFriend { friend_id: 9 }).await.expect("room");
     let (_slot, _) = peer.command().await;
     drop(peer);
     let error = lost.answer().await.expect_err("lost");
@@ -114,10 +92,7 @@ async fn a_message_that_comes_again_after_a_reconnect_is_shown_once() {
     assert_eq!(next_message(&mut events).await, 1);
     assert_eq!(next_message(&mut events).await, 2);
     drop(peer);
-    assert!(matches!(
-        next(&mut events).await,
-        Event::Disconnected { .. }
-    ));
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
 
     let mut peer = server.accept_login().await;
     assert_eq!(next(&mut events).await, Event::Reconnected { uid: Some(7) });
@@ -137,19 +112,12 @@ async fn a_session_that_is_closed_for_another_does_not_fight_back() {
     let closed = RequestError::SessionClosed(reason.clone());
     assert_eq!(pending.answer().await, Err(closed));
     assert_eq!(next(&mut events).await, Event::SessionClosed { reason });
-    assert!(matches!(
-        next(&mut events).await,
-        Event::Disconnected { .. }
-    ));
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
 
     let mut peer = server.accept().await;
     assert_eq!(next(&mut events).await, Event::Reconnected { uid: None });
     let _pong = client.submit(Command::Ping).await.expect("room");
-    assert_eq!(
-        peer.command().await.1,
-        Command::Ping,
-        "and no log-in before it"
-    );
+    assert_eq!(peer.command().await.1, Command::Ping, "and no log-in before it");
 }
 
 #[tokio::test]
@@ -157,10 +125,7 @@ async fn a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_i
     let server = Server::start().await;
     let (_client, mut events, peer) = server.client(options()).await;
     drop(peer);
-    assert!(matches!(
-        next(&mut events).await,
-        Event::Disconnected { .. }
-    ));
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
     for refusal in ["auth too many attempts", "auth bad cred"] {
         let mut peer = server.accept().await;
         let (slot, command) = peer.command().await;

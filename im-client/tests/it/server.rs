@@ -13,19 +13,13 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("waited too long for {what}"))
+    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited too long for {what}"))
 }
 
 /// Short pauses, so that tests reconnect at once.
 pub(crate) fn options() -> Options {
     let backoff_min = Duration::from_millis(1);
-    Options {
-        backoff_min,
-        backoff_max: Duration::from_millis(20),
-        ..Options::default()
-    }
+    Options { backoff_min, backoff_max: Duration::from_millis(20), ..Options::default() }
 }
 
 pub(crate) struct Server {
@@ -34,9 +28,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self {
-            listener: TcpListener::bind("127.0.0.1:0").await.expect("a free port"),
-        }
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.expect("a free port") }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -45,13 +37,8 @@ impl Server {
 
     /// The next connection, before anything was said.
     pub(crate) async fn accept_silently(&self) -> Peer {
-        let (stream, _) = within("a connection", self.listener.accept())
-            .await
-            .expect("accepts");
-        Peer {
-            stream,
-            connection: ServerConnection::new(TextLimits::default()),
-        }
+        let (stream, _) = within("a connection", self.listener.accept()).await.expect("accepts");
+        Peer { stream, connection: ServerConnection::new(TextLimits::default()) }
     }
 
     /// The next connection, welcomed.
@@ -126,14 +113,7 @@ impl Peer {
 
     pub(crate) async fn push(&mut self, msg_id: i64, text: &str) {
         let text = Cow::Borrowed(text);
-        let push = Push {
-            msg_id,
-            from: 9,
-            to: None,
-            ts_ms: 3,
-            group_id: None,
-            text,
-        };
+        let push = Push { msg_id, from: 9, to: None, ts_ms: 3, group_id: None, text };
         self.connection.push(&push.encode());
         self.flush().await;
     }
@@ -157,9 +137,7 @@ impl Peer {
 
 /// The next event.
 pub(crate) async fn next(events: &mut Events) -> Event {
-    within("an event", events.next())
-        .await
-        .expect("the client lives")
+    within("an event", events.next()).await.expect("the client lives")
 }
 
 /// The id of the next event, which is a message.

@@ -48,23 +48,12 @@ async fn a_script_gets_every_answer_and_message_in_order_before_the_program_leav
 
     let output = within("the end", running).await.expect("ran");
     assert!(output.status.success(), "{output:?}");
-    let (complaints, answers): (Vec<_>, Vec<_>) = stdout(&output)
-        .lines()
-        .map(str::to_owned)
-        .partition(|line| line.starts_with("error"));
-    assert_eq!(
-        complaints,
-        ["error: there is no command \"lgoin\"; try help"]
-    );
+    let (complaints, answers): (Vec<_>, Vec<_>) =
+        stdout(&output).lines().map(str::to_owned).partition(|line| line.starts_with("error"));
+    assert_eq!(complaints, ["error: there is no command \"lgoin\"; try help"]);
     assert_eq!(
         answers,
-        [
-            "you are uid 7",
-            "sent, msg_id=61",
-            r"<9> \x1B[2Jwaited",
-            "pull_done",
-            "logout success"
-        ]
+        ["you are uid 7", "sent, msg_id=61", r"<9> \x1B[2Jwaited", "pull_done", "logout success"]
     );
 }
 
@@ -81,15 +70,10 @@ async fn quit_leaves_with_success_and_nothing_after_it_is_read() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_failure_that_says_so() {
     let address = Server::start().await.address();
-    let output = within("the end", run(address.clone(), ""))
-        .await
-        .expect("ran");
+    let output = within("the end", run(address.clone(), "")).await.expect("ran");
     assert_eq!(output.status.code(), Some(1));
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        complaint.contains(&format!("cannot connect to {address}")),
-        "{complaint}"
-    );
+    assert!(complaint.contains(&format!("cannot connect to {address}")), "{complaint}");
 }
 
 #[tokio::test]
@@ -105,8 +89,5 @@ async fn a_reconnect_is_shown() {
     let shown = stdout(&within("the end", running).await.expect("ran"));
     let lines: Vec<_> = shown.lines().collect();
     assert!(lines[1].starts_with("* not connected: "), "{shown}");
-    assert_eq!(
-        lines[2..],
-        ["* connected again, logged in as uid 7", "groups: 4"]
-    );
+    assert_eq!(lines[2..], ["* connected again, logged in as uid 7", "groups: 4"]);
 }

@@ -17,10 +17,7 @@ pub(super) fn overrides(
     let mut found: Vec<_> = variables
         .filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            let key = name
-                .strip_prefix(&start)?
-                .to_lowercase()
-                .replace(NESTING, ".");
+            let key = name.strip_prefix(&start)?.to_lowercase().replace(NESTING, ".");
             Some((name, key, value.into_string().ok()))
         })
         .collect();

@@ -18,10 +18,8 @@ pub(super) struct File<'p> {
 
 impl<'p> File<'p> {
     pub(super) fn read(path: &'p Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text)
     }
 
@@ -35,20 +33,13 @@ impl<'p> File<'p> {
         let values = text.parse::<Table>().map_err(|error| syntax(&error))?;
         let mut lines = HashMap::new();
         collect_lines(spanned.get_ref(), "", text, &mut lines);
-        Ok(Self {
-            path,
-            values,
-            lines,
-        })
+        Ok(Self { path, values, lines })
     }
 
     /// Where a key of this file stands.
     pub(super) fn origin(&self, key: &str) -> Origin {
         let line = self.lines.get(key).copied().unwrap_or(1);
-        Origin::File {
-            path: self.path.to_owned(),
-            line,
-        }
+        Origin::File { path: self.path.to_owned(), line }
     }
 }
 
@@ -68,10 +59,5 @@ fn collect_lines(
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    1 + text
-        .as_bytes()
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
+    1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
 }

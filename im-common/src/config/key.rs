@@ -21,11 +21,7 @@ fn collect(table: &Table, prefix: &str, keys: &mut Vec<String>) {
 }
 
 pub(super) fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{prefix}.{name}")
-    }
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 /// The value at a key.
@@ -49,8 +45,7 @@ pub(super) fn set(table: &mut Table, key: &str, value: Value) {
 }
 
 fn split_first(key: &str) -> (&str, Option<&str>) {
-    key.split_once('.')
-        .map_or((key, None), |(first, rest)| (first, Some(rest)))
+    key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)))
 }
 
 /// The known key that is nearest to an unknown one: a slip in one part counts as such, and a key
@@ -72,10 +67,7 @@ fn last_part(key: &str) -> &str {
 pub(super) fn is_secret(key: &str) -> bool {
     let last = last_part(key);
     ["secret", "password", "token", "key"].iter().any(|word| {
-        last == *word
-            || last
-                .strip_suffix(word)
-                .is_some_and(|rest| rest.ends_with('_'))
+        last == *word || last.strip_suffix(word).is_some_and(|rest| rest.ends_with('_'))
     })
 }
 
@@ -85,15 +77,10 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_the_one_that_was_meant() {
-        let known: Vec<String> = [
-            "data_dir",
-            "rpc",
-            "rpc.listen",
-            "log.filter",
-            "password.length_min",
-        ]
-        .map(str::to_owned)
-        .into();
+        let known: Vec<String> =
+            ["data_dir", "rpc", "rpc.listen", "log.filter", "password.length_min"]
+                .map(str::to_owned)
+                .into();
         let nearest = |unknown| nearest(unknown, &known).unwrap();
         assert_eq!(nearest("datadir"), "data_dir");
         assert_eq!(nearest("rcp.listen"), "rpc.listen");

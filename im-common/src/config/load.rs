@@ -119,11 +119,7 @@ impl Effective {
     }
 
     fn problem(&mut self, key: &str, origin: Origin, what: String) {
-        self.problems.push(Problem {
-            origin,
-            key: key.to_owned(),
-            what,
-        });
+        self.problems.push(Problem { origin, key: key.to_owned(), what });
     }
 
     /// Where the value of a key, or of the section that holds it, was set.
@@ -132,12 +128,7 @@ impl Effective {
         let at_or_below = |set: &str| set == key || set.starts_with(&inside);
         let exact = self.origins.get(key);
         exact
-            .or_else(|| {
-                self.origins
-                    .iter()
-                    .find(|(set, _)| at_or_below(set))
-                    .map(|(_, o)| o)
-            })
+            .or_else(|| self.origins.iter().find(|(set, _)| at_or_below(set)).map(|(_, o)| o))
             .cloned()
             .unwrap_or(Origin::Default)
     }

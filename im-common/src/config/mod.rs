@@ -51,12 +51,7 @@ where
     T: Default + Serialize + DeserializeOwned + Validate,
 {
     let env = std::env::vars_os().collect();
-    let layers = Layers {
-        file,
-        env_prefix,
-        env,
-        arguments: Vec::new(),
-    };
+    let layers = Layers { file, env_prefix, env, arguments: Vec::new() };
     let mut effective = layers.over(defaults_of::<T>()?)?;
     let config = effective.extract::<T>()?;
     effective.finish()?;

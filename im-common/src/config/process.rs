@@ -48,11 +48,7 @@ where
     let service = effective.extract::<C>()?;
     effective.finish()?;
     match (process, service) {
-        (Some(process), Some(service)) => Ok(Loaded {
-            process,
-            service,
-            effective,
-        }),
+        (Some(process), Some(service)) => Ok(Loaded { process, service, effective }),
         // Not reached: what cannot be extracted left a problem behind.
         _ => Err(ConfigError::Invalid(Vec::new())),
     }
@@ -62,12 +58,7 @@ impl<C> Loaded<C> {
     /// What the program would do: where it listens, whom it calls, where its data is, and whatever
     /// differs from the defaults. One `key = value` a line, with its origin; secrets are not shown.
     pub(crate) fn explain(&self) -> String {
-        let Effective {
-            values,
-            defaults,
-            origins,
-            ..
-        } = &self.effective;
+        let Effective { values, defaults, origins, .. } = &self.effective;
         let mut text = String::new();
         for key in key::all(values) {
             let value = match key::get(values, &key) {
@@ -78,11 +69,8 @@ impl<C> Loaded<C> {
             if unchanged && (!is_essential(&key) || value.as_str() == Some("")) {
                 continue;
             }
-            let shown = if key::is_secret(&key) {
-                "(secret)".to_owned()
-            } else {
-                value.to_string()
-            };
+            let shown =
+                if key::is_secret(&key) { "(secret)".to_owned() } else { value.to_string() };
             let origin = origins.get(&key).unwrap_or(&Origin::Default);
             text.push_str(&format!("  {key} = {shown}  ({origin})\n"));
         }
@@ -117,32 +105,17 @@ mod tests {
 
     impl Default for Config {
         fn default() -> Self {
-            let token = Token {
-                secret: String::new(),
-            };
+            let token = Token { secret: String::new() };
             let (data_dir, rpc) = ("data/x".to_owned(), RpcConfig::on_loopback(8010));
-            Self {
-                data_dir,
-                rpc,
-                token,
-                limit_max: 1,
-                other_max: 2,
-            }
+            Self { data_dir, rpc, token, limit_max: 1, other_max: 2 }
         }
     }
 
     impl Validate for Config {}
 
     fn layers(env: &[(&str, &str)]) -> Layers<'static> {
-        let env = env
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        Layers {
-            env_prefix: "MPIM",
-            env,
-            ..Layers::default()
-        }
+        let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Layers { env_prefix: "MPIM", env, ..Layers::default() }
     }
 
     #[test]
@@ -162,22 +135,13 @@ mod tests {
     fn the_process_and_its_service_share_a_file() {
         let env = [("MPIM_LOG__FILTER", "debug"), ("MPIM_OTHER_MAX", "9")];
         let loaded = load::<Config>(layers(&env)).unwrap();
-        assert_eq!(
-            (loaded.process.log.filter.as_str(), loaded.service.other_max),
-            ("debug", 9)
-        );
+        assert_eq!((loaded.process.log.filter.as_str(), loaded.service.other_max), ("debug", 9));
     }
 
     #[test]
     fn problems_of_both_are_reported_together() {
-        let env = [
-            ("MPIM_LOG__FILTER", "x=loud"),
-            ("MPIM_RPC__LISTEN", "nowhere"),
-        ];
+        let env = [("MPIM_LOG__FILTER", "x=loud"), ("MPIM_RPC__LISTEN", "nowhere")];
         let error = load::<Config>(layers(&env)).unwrap_err().to_string();
-        assert!(
-            error.contains("`log.filter`") && error.contains("`rpc.listen`"),
-            "{error}"
-        );
+        assert!(error.contains("`log.filter`") && error.contains("`rpc.listen`"), "{error}");
     }
 }

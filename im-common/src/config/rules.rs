@@ -32,8 +32,7 @@ impl Rules {
     ) {
         if !bounds.contains(&value) {
             let (min, max) = bounds.into_inner();
-            self.broken
-                .push(format!("{key}: must be {min}..={max}, is {value}"));
+            self.broken.push(format!("{key}: must be {min}..={max}, is {value}"));
         }
     }
 
@@ -42,10 +41,6 @@ impl Rules {
     /// # Errors
     /// Every rule that was broken.
     pub fn finish(self) -> Result<(), Vec<String>> {
-        if self.broken.is_empty() {
-            Ok(())
-        } else {
-            Err(self.broken)
-        }
+        if self.broken.is_empty() { Ok(()) } else { Err(self.broken) }
     }
 }

@@ -39,15 +39,8 @@ impl Default for Config {
             rpc: RpcConfig::on_loopback(8010),
             log: LogConfig::default(),
             target: Target::memory(),
-            limits: Limits {
-                members_max: 500,
-                ratio: 0.5,
-                strict: true,
-                names,
-            },
-            token: Token {
-                secret: String::new(),
-            },
+            limits: Limits { members_max: 500, ratio: 0.5, strict: true, names },
+            token: Token { secret: String::new() },
         }
     }
 }
@@ -55,9 +48,7 @@ impl Default for Config {
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
         match self.limits.members_max {
-            0 => Err(vec![
-                "limits.members_max: must be 1..=1000, is 0".to_owned(),
-            ]),
+            0 => Err(vec!["limits.members_max: must be 1..=1000, is 0".to_owned()]),
             _ => Ok(()),
         }
     }
@@ -67,23 +58,12 @@ fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, String> {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("x.toml");
     std::fs::write(&path, toml).unwrap();
-    let env = env
-        .iter()
-        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let layers = Layers {
-        file: Some(&path),
-        env_prefix: "MPIM",
-        env: env.collect(),
-        arguments: Vec::new(),
-    };
-    let shorten = |error: ConfigError| {
-        error
-            .to_string()
-            .replace(&format!("{}/", dir.path().display()), "")
-    };
-    let mut effective = layers
-        .over(defaults_of::<Config>().unwrap())
-        .map_err(shorten)?;
+    let env = env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let layers =
+        Layers { file: Some(&path), env_prefix: "MPIM", env: env.collect(), arguments: Vec::new() };
+    let shorten =
+        |error: ConfigError| error.to_string().replace(&format!("{}/", dir.path().display()), "");
+    let mut effective = layers.over(defaults_of::<Config>().unwrap()).map_err(shorten)?;
     let config = effective.extract::<Config>().unwrap();
     effective.finish().map_err(shorten)?;
     Ok(config.unwrap())
@@ -136,10 +116,7 @@ fn a_value_of_the_wrong_kind_is_named_with_what_would_be_right() {
         error("[limits]\nmembers_max = \"many\"\n"),
         "x.toml:2: `limits.members_max`: must be an integer such as 500, is a string"
     );
-    assert_eq!(
-        error("rpc = 8010\n"),
-        "x.toml:1: `rpc`: must be a section [rpc], is an integer"
-    );
+    assert_eq!(error("rpc = 8010\n"), "x.toml:1: `rpc`: must be a section [rpc], is an integer");
     assert_eq!(
         error("[data_dir]\npath = \"x\"\n"),
         "x.toml:1: `data_dir`: must be a string such as \"data/x\", is a section"
@@ -198,10 +175,7 @@ fn a_file_that_is_not_toml_is_named_with_its_line() {
     let error = error("data_dir = \"x\"\n[rpc\n");
     assert!(error.starts_with("x.toml:2: not valid TOML: "), "{error}");
     let twice = "[log]\nspans = true\nspans = false\n";
-    assert_eq!(
-        self::error(twice),
-        "x.toml:3: not valid TOML: duplicate key"
-    );
+    assert_eq!(self::error(twice), "x.toml:3: not valid TOML: duplicate key");
 }
 
 #[test]
@@ -226,12 +200,8 @@ fn the_environment_overrides_the_file() {
     ];
     let config = from("data_dir = \"here\"\n[limits]\nmembers_max = 3\n", &env).unwrap();
     assert_eq!(config.data_dir, Path::new("/elsewhere"));
-    let limits = Limits {
-        members_max: 7,
-        ratio: 1.0,
-        strict: false,
-        names: vec!["b".into(), "c".into()],
-    };
+    let limits =
+        Limits { members_max: 7, ratio: 1.0, strict: false, names: vec!["b".into(), "c".into()] };
     assert_eq!(config.limits, limits);
 }
 

@@ -38,11 +38,7 @@ mod addr_or_empty {
                 D::Error::custom(format!("{error}: must be empty or like 10.0.0.5:8010"))
             })
         };
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            addr().map(Some)
-        }
+        if text.is_empty() { Ok(None) } else { addr().map(Some) }
     }
 }
 
@@ -50,10 +46,7 @@ impl RpcConfig {
     /// On 127.0.0.1, where nobody else can call: these ports ask for no proof of who calls.
     #[must_use]
     pub fn on_loopback(port: u16) -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, port).into(),
-            advertise: None,
-        }
+        Self { listen: (Ipv4Addr::LOCALHOST, port).into(), advertise: None }
     }
 
     /// What to tell discovery, given the address that was bound.
@@ -78,11 +71,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: LogFormat::Auto,
-            spans: false,
-        }
+        Self { filter: "info".to_owned(), format: LogFormat::Auto, spans: false }
     }
 }
 
@@ -107,9 +96,7 @@ pub struct ShutdownConfig {
 
 impl Default for ShutdownConfig {
     fn default() -> Self {
-        Self {
-            drain_ms: u64::try_from(crate::DRAIN.as_millis()).unwrap_or(u64::MAX),
-        }
+        Self { drain_ms: u64::try_from(crate::DRAIN.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 
@@ -161,11 +148,7 @@ impl TryFrom<String> for Target {
             }
             _ => false,
         };
-        if known {
-            Ok(Self(text))
-        } else {
-            Err(TargetError)
-        }
+        if known { Ok(Self(text)) } else { Err(TargetError) }
     }
 }
 
@@ -189,21 +172,11 @@ mod tests {
 
     #[test]
     fn a_target_is_checked_when_it_is_read() {
-        for good in [
-            "memory://",
-            "static://a:1",
-            "static://127.0.0.1:8010,[::1]:8010?wire=classic",
-        ] {
+        for good in ["memory://", "static://a:1", "static://127.0.0.1:8010,[::1]:8010?wire=classic"]
+        {
             assert_eq!(Target::try_from(good.to_owned()).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "127.0.0.1:8010",
-            "memory://x",
-            "static://",
-            "static://a",
-            "static://a:0",
-        ] {
+        for bad in ["", "127.0.0.1:8010", "memory://x", "static://", "static://a", "static://a:0"] {
             assert!(Target::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

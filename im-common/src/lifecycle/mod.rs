@@ -25,19 +25,12 @@ impl Deps {
     /// The system's clock and a shutdown of its own, over this process's discovery.
     #[must_use]
     pub fn new(memory: mprpc::discovery::Memory) -> Self {
-        Self {
-            memory,
-            shutdown: Shutdown::new(),
-            clock: Clock::system(),
-        }
+        Self { memory, shutdown: Shutdown::new(), clock: Clock::system() }
     }
 
     /// The same dependencies with a shutdown of its own, for the next service of the process.
     #[must_use]
     pub fn for_service(&self) -> Self {
-        Self {
-            shutdown: Shutdown::new(),
-            ..self.clone()
-        }
+        Self { shutdown: Shutdown::new(), ..self.clone() }
     }
 }

@@ -28,12 +28,7 @@ pub struct Running {
 impl Running {
     /// A started service with all of its tasks in `tasks`.
     pub fn new(addr: SocketAddr, tasks: Tasks) -> Self {
-        Self {
-            name: tasks.service(),
-            addr,
-            others: Vec::new(),
-            tasks,
-        }
+        Self { name: tasks.service(), addr, others: Vec::new(), tasks }
     }
 
     /// Adds another address and what is spoken there, for those who print or log them.
@@ -60,10 +55,7 @@ impl Running {
             (None, Ok(())) => Ok(()),
             (None, Err(_elapsed)) => {
                 let left = self.tasks.left();
-                Err(ServiceError::DrainTimeout {
-                    service: self.name,
-                    left,
-                })
+                Err(ServiceError::DrainTimeout { service: self.name, left })
             }
         }
     }
@@ -97,9 +89,7 @@ pub async fn run_until_shutdown(
     let deadline = Instant::now() + drain;
     let mut outcome = Ok(());
     for service in services.into_iter().rev() {
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .max(LAST_CHANCE);
+        let left = deadline.saturating_duration_since(Instant::now()).max(LAST_CHANCE);
         match service.stop(left).await {
             Ok(()) => {}
             Err(error @ ServiceError::DrainTimeout { .. }) => {
@@ -113,19 +103,10 @@ pub async fn run_until_shutdown(
 
 async fn any_ended(services: &[Running]) {
     // Dozens at most, woken once: a select over boxed futures is simple enough.
-    let mut waits: Vec<_> = services
-        .iter()
-        .map(|service| Box::pin(service.ended()))
-        .collect();
+    let mut waits: Vec<_> = services.iter().map(|service| Box::pin(service.ended())).collect();
     std::future::poll_fn(|cx| {
-        let done = waits
-            .iter_mut()
-            .any(|wait| wait.as_mut().poll(cx).is_ready());
-        if done {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
+        let done = waits.iter_mut().any(|wait| wait.as_mut().poll(cx).is_ready());
+        if done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
 }

@@ -34,10 +34,7 @@ impl Shutdown {
                 }
             };
             let name = next().await;
-            tracing::info!(
-                signal = name,
-                "shutting down; a second signal exits at once"
-            );
+            tracing::info!(signal = name, "shutting down; a second signal exits at once");
             shutdown.trigger();
             let name = next().await;
             tracing::warn!(signal = name, "exiting at once");

@@ -53,12 +53,7 @@ impl Tasks {
     #[must_use]
     pub fn new(service: &'static str, shutdown: Shutdown) -> Self {
         let (tracker, failure) = (TaskTracker::new(), Arc::default());
-        Self {
-            service,
-            tracker,
-            shutdown,
-            failure,
-        }
+        Self { service, tracker, shutdown, failure }
     }
 
     /// The signal at which the tasks finish.
@@ -87,12 +82,7 @@ impl Tasks {
         essential: bool,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        let watch = Watch {
-            tasks: self.clone(),
-            task,
-            essential,
-            returned: false,
-        };
+        let watch = Watch { tasks: self.clone(), task, essential, returned: false };
         self.tracker.spawn(async move {
             // The whole of it moves in; naming a field alone would leave the rest behind.
             let mut watch = watch;
@@ -111,10 +101,7 @@ impl Tasks {
     }
 
     pub(super) fn failure(&self) -> Option<ServiceError> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn service(&self) -> &'static str {

@@ -15,19 +15,12 @@ pub(super) fn migrate(
 ) -> Result<(), DatabaseError> {
     let found: i64 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(|source| DatabaseError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
+        .map_err(|source| DatabaseError::Open { path: path.to_owned(), source })?;
     let known = migrations.len();
     let seen = match usize::try_from(found) {
         Ok(seen) if seen <= known => seen,
         _ => {
-            return Err(DatabaseError::Newer {
-                path: path.to_owned(),
-                found,
-                known,
-            });
+            return Err(DatabaseError::Newer { path: path.to_owned(), found, known });
         }
     };
     for (index, script) in migrations.iter().enumerate().skip(seen) {
@@ -44,10 +37,6 @@ pub(super) fn migrate(
 fn apply(connection: &mut Connection, script: &str, version: usize) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(script)?;
-    tx.pragma_update(
-        None,
-        "user_version",
-        i64::try_from(version).unwrap_or(i64::MAX),
-    )?;
+    tx.pragma_update(None, "user_version", i64::try_from(version).unwrap_or(i64::MAX))?;
     tx.commit()
 }

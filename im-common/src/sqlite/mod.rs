@@ -93,35 +93,18 @@ impl Database {
     /// When the file cannot be opened, a migration fails, or the file is newer than the program.
     pub fn open(path: impl AsRef<Path>, migrations: &[&str]) -> Result<Self, DatabaseError> {
         let path = path.as_ref();
-        let failed = |source| DatabaseError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| DatabaseError::Open { path: path.to_owned(), source };
         let mut connection = open_writer(path).map_err(failed)?;
         migrate(&mut connection, path, migrations)?;
         let readers = Readers::open(path, READERS).map_err(failed)?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let name = path
-            .file_stem()
-            .map_or("db".into(), |stem| stem.to_string_lossy());
+        let name = path.file_stem().map_or("db".into(), |stem| stem.to_string_lossy());
         let thread = std::thread::Builder::new()
             .name(format!("sqlite-{name}"))
             .spawn(move || writer::run(connection, jobs, BATCH_MAX))
-            .map_err(|source| DatabaseError::Thread {
-                path: path.to_owned(),
-                source,
-            })?;
-        let writer = Writer {
-            queue: Some(queue),
-            thread: Some(thread),
-        };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                path: path.to_owned(),
-                readers,
-                writer,
-            }),
-        })
+            .map_err(|source| DatabaseError::Thread { path: path.to_owned(), source })?;
+        let writer = Writer { queue: Some(queue), thread: Some(thread) };
+        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), readers, writer }) })
     }
 
     /// Runs `job` inside a transaction on the writer thread and answers once it is on disk.
@@ -170,9 +153,7 @@ impl Database {
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database")
-            .field("path", &self.inner.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Database").field("path", &self.inner.path).finish_non_exhaustive()
     }
 }
 

@@ -16,13 +16,8 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn open(path: &Path, count: usize) -> rusqlite::Result<Self> {
-        let idle = (0..count)
-            .map(|_| open(path))
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(Self {
-            turns: Arc::new(Semaphore::new(count)),
-            idle: Arc::new(Mutex::new(idle)),
-        })
+        let idle = (0..count).map(|_| open(path)).collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(Self { turns: Arc::new(Semaphore::new(count)), idle: Arc::new(Mutex::new(idle)) })
     }
 
     /// Runs `query` in one read transaction: all of its statements see the same snapshot.
@@ -34,12 +29,7 @@ impl Readers {
         R: Send + 'static,
         E: Send + 'static,
     {
-        let turn = self
-            .turns
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_| ReadError::Closed)?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| ReadError::Closed)?;
         let mut lease = Lease::take(self.idle.clone(), turn).ok_or(ReadError::Closed)?;
         let task = tokio::task::spawn_blocking(move || {
             let connection = lease.connection.as_mut().ok_or(ReadError::Closed)?;
@@ -68,21 +58,14 @@ struct Lease {
 impl Lease {
     fn take(idle: Arc<Mutex<Vec<Connection>>>, turn: OwnedSemaphorePermit) -> Option<Self> {
         let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        Some(Self {
-            connection: Some(connection),
-            idle,
-            _turn: turn,
-        })
+        Some(Self { connection: Some(connection), idle, _turn: turn })
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
     }
 }

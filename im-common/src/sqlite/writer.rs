@@ -34,11 +34,7 @@ where
     E: Send + 'static,
 {
     pub(super) fn new(work: F, caller: oneshot::Sender<Result<R, WriteError<E>>>) -> Self {
-        Self {
-            work: Some(work),
-            result: Err(WriteError::Closed),
-            caller,
-        }
+        Self { work: Some(work), result: Err(WriteError::Closed), caller }
     }
 }
 

@@ -22,9 +22,7 @@ async fn until_shutdown(
     drain: Duration,
 ) -> Result<(), ServiceError> {
     let ends = run_until_shutdown(services, shutdown, drain);
-    tokio::time::timeout(Duration::from_secs(3600), ends)
-        .await
-        .expect("it ends")
+    tokio::time::timeout(Duration::from_secs(3600), ends).await.expect("it ends")
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,13 +44,7 @@ async fn stopping_has_a_bound() {
     let (tasks, running) = service("im-user");
     tasks.spawn("connection", std::future::pending());
     let error = running.stop(DRAIN).await.unwrap_err();
-    assert_eq!(
-        error,
-        ServiceError::DrainTimeout {
-            service: "im-user",
-            left: 1
-        }
-    );
+    assert_eq!(error, ServiceError::DrainTimeout { service: "im-user", left: 1 });
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,16 +54,9 @@ async fn a_panic_in_any_task_ends_all_services_with_an_error() {
     user.spawn_essential("listener", user.shutdown().clone().into_triggered());
     group.spawn("connection", async { panic!("a bug") });
     let shutdown = Shutdown::new();
-    let error = until_shutdown(vec![user_running, group_running], &shutdown, DRAIN)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ServiceError::Panicked {
-            service: "im-group",
-            task: "connection"
-        }
-    );
+    let error =
+        until_shutdown(vec![user_running, group_running], &shutdown, DRAIN).await.unwrap_err();
+    assert_eq!(error, ServiceError::Panicked { service: "im-group", task: "connection" });
     assert!(shutdown.is_triggered() && user.shutdown().is_triggered());
 }
 
@@ -83,13 +68,8 @@ async fn the_early_end_of_an_essential_task_is_an_error_and_of_another_is_not() 
         // Later than the connection, so that its end alone is seen to change nothing.
         tokio::time::sleep(Duration::from_secs(1)).await;
     });
-    let error = until_shutdown(vec![running], &Shutdown::new(), DRAIN)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "im-user: its task `listener` ended unexpectedly"
-    );
+    let error = until_shutdown(vec![running], &Shutdown::new(), DRAIN).await.unwrap_err();
+    assert_eq!(error.to_string(), "im-user: its task `listener` ended unexpectedly");
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,10 +89,7 @@ async fn services_stop_in_the_reverse_of_their_order() {
     let shutdown = Shutdown::new();
     shutdown.trigger();
     until_shutdown(services, &shutdown, DRAIN).await.unwrap();
-    assert_eq!(
-        *order.lock().unwrap(),
-        ["im-gateway", "im-message", "im-user"]
-    );
+    assert_eq!(*order.lock().unwrap(), ["im-gateway", "im-message", "im-user"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,9 +106,7 @@ async fn a_service_that_does_not_drain_still_leaves_the_next_one_a_chance() {
     gateway.spawn("connection", std::future::pending());
     let shutdown = Shutdown::new();
     shutdown.trigger();
-    until_shutdown(vec![user_running, gateway_running], &shutdown, DRAIN)
-        .await
-        .unwrap();
+    until_shutdown(vec![user_running, gateway_running], &shutdown, DRAIN).await.unwrap();
     assert_eq!(handed_over.load(Ordering::SeqCst), 1);
 }
 

@@ -20,17 +20,14 @@ fn fresh() -> (TempDir, Database) {
 }
 
 fn insert(tx: &Connection, name: &str) -> Result<(), rusqlite::Error> {
-    tx.prepare_cached("INSERT INTO item VALUES (?)")?
-        .execute([name])?;
+    tx.prepare_cached("INSERT INTO item VALUES (?)")?.execute([name])?;
     Ok(())
 }
 
 async fn names(db: &Database) -> Vec<String> {
     db.read(|conn| {
         let mut statement = conn.prepare_cached("SELECT name FROM item ORDER BY name")?;
-        statement
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<Vec<String>, _>>()
+        statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
     })
     .await
     .unwrap()
@@ -128,8 +125,7 @@ async fn a_commit_that_fails_fails_every_job_of_its_batch_and_no_later_one() {
     let (_dir, db) = fresh();
     let held = hold(&db).await;
     let innocent = queued!(db, |tx| insert(tx, "innocent"));
-    let orphan = queued!(db, |tx| tx
-        .execute("INSERT INTO child VALUES ('nobody')", []));
+    let orphan = queued!(db, |tx| tx.execute("INSERT INTO child VALUES ('nobody')", []));
     held.release().await;
     assert!(matches!(innocent.await, Err(WriteError::Transaction(_))));
     assert!(matches!(orphan.await, Err(WriteError::Transaction(_))));
@@ -180,10 +176,7 @@ async fn concurrent_writers_lose_nothing_and_read_their_own_writes() {
                 })
                 .await
                 .unwrap();
-            assert_eq!(
-                seen, 1,
-                "a committed write must be visible to the next read"
-            );
+            assert_eq!(seen, 1, "a committed write must be visible to the next read");
         });
     }
     while let Some(done) = tasks.join_next().await {
@@ -257,9 +250,8 @@ async fn readers_survive_a_panic_in_a_query() {
     let (_dir, db) = fresh();
     // More often than there are readers: a lost connection would block the last read for ever.
     for _ in 0..8 {
-        let result = db
-            .read(|_| -> Result<(), rusqlite::Error> { panic!("a bug in a query") })
-            .await;
+        let result =
+            db.read(|_| -> Result<(), rusqlite::Error> { panic!("a bug in a query") }).await;
         assert!(matches!(result, Err(ReadError::Panicked)));
     }
     assert!(names(&db).await.is_empty());
@@ -271,20 +263,10 @@ async fn a_file_from_a_newer_program_is_refused() {
     drop(db);
     let path = dir.path().join("t.db");
     let error = Database::open(&path, &SCHEMA[..1]).unwrap_err();
-    assert!(matches!(
-        error,
-        DatabaseError::Newer {
-            found: 2,
-            known: 1,
-            ..
-        }
-    ));
+    assert!(matches!(error, DatabaseError::Newer { found: 2, known: 1, .. }));
     assert_eq!(
         error.to_string(),
-        format!(
-            "{} has schema version 2, this program knows versions up to 1",
-            path.display()
-        )
+        format!("{} has schema version 2, this program knows versions up to 1", path.display())
     );
 }
 

@@ -26,18 +26,11 @@ impl Connection {
     fn take(&mut self, now: Instant, slot: Slot, command: Command) {
         let gateway = Arc::clone(&self.gateway);
         let work = &mut self.work;
-        let mut client = Client {
-            wire: &mut self.wire,
-            peer_has: self.peer_has,
-            now,
-        };
+        let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
         match (command, &mut self.session) {
             (command @ (Command::Login { .. } | Command::Register { .. }), _) => {
                 work.push(Box::pin(async move {
-                    Done::Proved {
-                        slot,
-                        outcome: log_in::prove(&gateway, command).await,
-                    }
+                    Done::Proved { slot, outcome: log_in::prove(&gateway, command).await }
                 }));
             }
             (Command::Help, _) => client.wire.reply(slot, Reply::Help),
@@ -47,37 +40,14 @@ impl Connection {
             (Command::Logout, Some(session)) => {
                 let (user_id, token) = (session.user_id(), session.token().to_owned());
                 work.push(Box::pin(async move {
-                    Done::Revoked {
-                        slot,
-                        outcome: log_in::revoke(&gateway, user_id, token).await,
-                    }
+                    Done::Revoked { slot, outcome: log_in::revoke(&gateway, user_id, token).await }
                 }));
             }
-            (
-                Command::Send {
-                    client_msg_id,
-                    to,
-                    text,
-                },
-                Some(session),
-            ) => {
+            (Command::Send { client_msg_id, to, text }, Some(session)) => {
                 session.send(&mut client, Target::User(to), slot, client_msg_id, text);
             }
-            (
-                Command::SendGroup {
-                    client_msg_id,
-                    group_id,
-                    text,
-                },
-                Some(session),
-            ) => {
-                session.send(
-                    &mut client,
-                    Target::Group(group_id),
-                    slot,
-                    client_msg_id,
-                    text,
-                );
+            (Command::SendGroup { client_msg_id, group_id, text }, Some(session)) => {
+                session.send(&mut client, Target::Group(group_id), slot, client_msg_id, text);
             }
             (Command::Pull, Some(session)) => session.pull(&client, slot),
             (Command::Ack { msg_id }, Some(session)) => {
@@ -97,30 +67,17 @@ impl Connection {
     pub(super) fn done(&mut self, done: Done) {
         let now = Instant::now();
         match done {
-            Done::Answer {
-                session: number,
-                answer,
-            } => {
+            Done::Answer { session: number, answer } => {
                 if let Some(session) = &mut self.session
                     && number == self.sessions
                 {
-                    let mut client = Client {
-                        wire: &mut self.wire,
-                        peer_has: self.peer_has,
-                        now,
-                    };
+                    let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
                     session.answered(&mut client, answer);
                 }
             }
             Done::Replied { slot, reply } => self.wire.reply(slot, reply),
-            Done::Proved {
-                slot,
-                outcome: Ok(proved),
-            } => self.begin_session(slot, proved),
-            Done::Bound {
-                slot,
-                outcome: Ok((registration, token)),
-            } => {
+            Done::Proved { slot, outcome: Ok(proved) } => self.begin_session(slot, proved),
+            Done::Bound { slot, outcome: Ok((registration, token)) } => {
                 let user_id = registration.handle().user_id;
                 let config = Arc::clone(&self.gateway.session_config);
                 let retry_ms = self.gateway.config.calls.retry_ms;
@@ -129,26 +86,14 @@ impl Connection {
                 self.session = Some(Box::new(session));
                 self.wire.reply(slot, Reply::Uid(user_id));
             }
-            Done::Revoked {
-                slot,
-                outcome: Ok(()),
-            } => self.end_session(slot),
+            Done::Revoked { slot, outcome: Ok(()) } => self.end_session(slot),
             Done::LoggedOut { slot } => {
                 self.login_by = now + ms(self.gateway.config.text.login_timeout_ms);
                 self.wire.reply(slot, Reply::LoggedOut);
             }
-            Done::Proved {
-                slot,
-                outcome: Err(reply),
-            }
-            | Done::Bound {
-                slot,
-                outcome: Err(reply),
-            }
-            | Done::Revoked {
-                slot,
-                outcome: Err(reply),
-            } => self.wire.reply(slot, reply),
+            Done::Proved { slot, outcome: Err(reply) }
+            | Done::Bound { slot, outcome: Err(reply) }
+            | Done::Revoked { slot, outcome: Err(reply) } => self.wire.reply(slot, reply),
         }
     }
 
@@ -189,10 +134,7 @@ impl Connection {
     fn end_session(&mut self, slot: Slot) {
         // What the client had when it asked came with the bytes of its command.
         self.observe();
-        let ending = self
-            .session
-            .take()
-            .map(|session| session.end(Some(self.peer_has)));
+        let ending = self.session.take().map(|session| session.end(Some(self.peer_has)));
         let gateway = Arc::clone(&self.gateway);
         self.work.push(Box::pin(async move {
             if let Some(ending) = ending {

@@ -26,26 +26,14 @@ impl Connection {
             // As much as goes without waiting: a successor may be waiting for the cursors.
             let _ = self.write();
         }
-        let Self {
-            gateway,
-            mut stream,
-            wire,
-            work,
-            session,
-            ..
-        } = self;
+        let Self { gateway, mut stream, wire, work, session, .. } = self;
         // Cancels what was under way, a log-in included: nobody is there to hear of it.
         drop(work);
         if let Some(session) = session {
             log_in::hand_over(&gateway, session.end(peer_has)).await;
         }
         if !matches!(end, End::Broken) {
-            linger(
-                &mut stream,
-                wire.output(),
-                ms(gateway.config.closing.linger_ms),
-            )
-            .await;
+            linger(&mut stream, wire.output(), ms(gateway.config.closing.linger_ms)).await;
         }
     }
 }

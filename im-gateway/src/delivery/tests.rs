@@ -29,10 +29,7 @@ fn a_gap_is_fetched_once_from_the_position_on() {
     let (mut timelines, c) = at(4);
     assert_eq!(timelines.offer(&c, 7, true), Verdict::Behind);
     assert_eq!(timelines.offer(&c, 9, true), Verdict::Behind);
-    let wish = Wish::Fetch {
-        conv_id: Arc::clone(&c),
-        after_seq: 4,
-    };
+    let wish = Wish::Fetch { conv_id: Arc::clone(&c), after_seq: 4 };
     assert_eq!(timelines.next_wish(), Some(wish));
     assert_eq!(timelines.offer(&c, 10, true), Verdict::Behind);
     assert_eq!(timelines.next_wish(), None, "one fetch at a time");
@@ -40,15 +37,8 @@ fn a_gap_is_fetched_once_from_the_position_on() {
         assert_eq!(timelines.fetched(&c, seq), Verdict::Next);
     }
     timelines.page_end(&c, Some(9), 9);
-    let wish = Wish::Fetch {
-        conv_id: Arc::clone(&c),
-        after_seq: 9,
-    };
-    assert_eq!(
-        timelines.next_wish(),
-        Some(wish),
-        "10 came while the page was on its way"
-    );
+    let wish = Wish::Fetch { conv_id: Arc::clone(&c), after_seq: 9 };
+    assert_eq!(timelines.next_wish(), Some(wish), "10 came while the page was on its way");
 }
 
 #[test]
@@ -57,10 +47,7 @@ fn in_an_unknown_conversation_the_position_is_asked_for_first() {
     assert_eq!(timelines.offer(&c, 8, true), Verdict::Behind);
     assert_eq!(timelines.next_wish(), Some(Wish::Position(Arc::clone(&c))));
     timelines.place(&c, 7, 8);
-    let wish = Wish::Fetch {
-        conv_id: Arc::clone(&c),
-        after_seq: 7,
-    };
+    let wish = Wish::Fetch { conv_id: Arc::clone(&c), after_seq: 7 };
     assert_eq!(timelines.next_wish(), Some(wish));
 }
 
@@ -77,10 +64,7 @@ fn a_cursor_that_lags_does_not_take_the_position_back() {
 fn without_room_an_entry_is_only_remembered() {
     let (mut timelines, c) = at(0);
     assert_eq!(timelines.offer(&c, 1, false), Verdict::Behind);
-    let wish = Wish::Fetch {
-        conv_id: Arc::clone(&c),
-        after_seq: 0,
-    };
+    let wish = Wish::Fetch { conv_id: Arc::clone(&c), after_seq: 0 };
     assert_eq!(timelines.next_wish(), Some(wish));
 }
 
@@ -112,10 +96,7 @@ fn a_page_that_was_cut_short_is_fetched_again_from_where_it_was_cut() {
     timelines.next_wish();
     timelines.fetched(&c, 1);
     timelines.page_end(&c, None, 3);
-    let wish = Wish::Fetch {
-        conv_id: Arc::clone(&c),
-        after_seq: 1,
-    };
+    let wish = Wish::Fetch { conv_id: Arc::clone(&c), after_seq: 1 };
     assert_eq!(timelines.next_wish(), Some(wish));
 }
 
@@ -187,15 +168,8 @@ struct Model {
 /// What im-message answered, at the time when it read the database.
 #[derive(Clone, Debug)]
 enum Read {
-    Position {
-        cursor: i64,
-        head: i64,
-    },
-    Page {
-        seqs: Vec<i64>,
-        complete_to: i64,
-        head: i64,
-    },
+    Position { cursor: i64, head: i64 },
+    Page { seqs: Vec<i64>, complete_to: i64, head: i64 },
 }
 
 impl Model {
@@ -229,10 +203,7 @@ impl Model {
         match wish {
             Wish::Position(conv_id) => {
                 let conv = Self::index(conv_id);
-                Read::Position {
-                    cursor: self.cursors[conv],
-                    head: self.heads[conv],
-                }
+                Read::Position { cursor: self.cursors[conv], head: self.heads[conv] }
             }
             Wish::Fetch { conv_id, after_seq } => {
                 let conv = Self::index(conv_id);
@@ -241,11 +212,7 @@ impl Model {
                 let seqs: Vec<i64> = seqs.take(Self::PAGE).collect();
                 let full = seqs.len() == Self::PAGE;
                 let complete_to = if full { seqs[Self::PAGE - 1] } else { head };
-                Read::Page {
-                    seqs,
-                    complete_to,
-                    head,
-                }
+                Read::Page { seqs, complete_to, head }
             }
         }
     }
@@ -255,14 +222,7 @@ impl Model {
             (Wish::Position(conv_id), Read::Position { cursor, head }) => {
                 self.timelines.place(conv_id, cursor, head);
             }
-            (
-                Wish::Fetch { conv_id, .. },
-                Read::Page {
-                    seqs,
-                    complete_to,
-                    head,
-                },
-            ) => {
+            (Wish::Fetch { conv_id, .. }, Read::Page { seqs, complete_to, head }) => {
                 for (index, seq) in seqs.into_iter().enumerate() {
                     if index == room {
                         self.timelines.page_end(conv_id, None, head);
@@ -290,9 +250,7 @@ impl Model {
                     self.shown[conv].push(seq);
                 }
             }
-            Event::Ask => self
-                .open
-                .extend(self.timelines.next_wish().map(|wish| (wish, None))),
+            Event::Ask => self.open.extend(self.timelines.next_wish().map(|wish| (wish, None))),
             Event::Read(which) => {
                 if let Some((wish, None)) = self.open.get(which).cloned() {
                     self.open[which].1 = Some(self.read(&wish));

@@ -14,11 +14,7 @@ impl Session {
     /// Takes what became of a call.
     pub(crate) fn answered(&mut self, client: &mut Client<'_>, answer: Answer) {
         match answer {
-            Answer::Sent {
-                target,
-                slots,
-                outcome,
-            } => {
+            Answer::Sent { target, slots, outcome } => {
                 self.sending.done(target);
                 reply_to_sends(client.wire, target, slots, outcome);
             }
@@ -27,9 +23,7 @@ impl Session {
                 match positions {
                     Ok(positions) => self.located(asked, positions),
                     Err(Failed) => {
-                        asked
-                            .iter()
-                            .for_each(|conv_id| self.timelines.failed(conv_id));
+                        asked.iter().for_each(|conv_id| self.timelines.failed(conv_id));
                         self.failed(client);
                     }
                 }
@@ -45,14 +39,10 @@ impl Session {
                 }
             }
             Answer::Listed(Ok(page)) => {
-                let last = page
-                    .positions
-                    .last()
-                    .map(|position| position.conv_id.clone());
+                let last = page.positions.last().map(|position| position.conv_id.clone());
                 for position in page.positions {
                     let conv_id = ConvId::from(position.conv_id);
-                    self.timelines
-                        .place(&conv_id, position.cursor, position.head);
+                    self.timelines.place(&conv_id, position.cursor, position.head);
                 }
                 self.sync.page(last, page.more);
             }
@@ -63,10 +53,9 @@ impl Session {
             Answer::Advanced(Ok(())) => {
                 self.cursors.written();
                 let (cursors, window) = (&self.cursors, &self.window);
-                self.timelines
-                    .forget_idle(self.config.conversations_max, |conv_id, _| {
-                        cursors.has_written(conv_id) && !window.holds(conv_id)
-                    });
+                self.timelines.forget_idle(self.config.conversations_max, |conv_id, _| {
+                    cursors.has_written(conv_id) && !window.holds(conv_id)
+                });
             }
             Answer::Advanced(Err(Failed)) => self.cursors.failed(),
             Answer::Bound(outcome) => {
@@ -82,12 +71,7 @@ impl Session {
     }
 
     fn located(&mut self, asked: Vec<ConvId>, positions: Vec<Position>) {
-        for Position {
-            conv_id,
-            cursor,
-            head,
-        } in positions
-        {
+        for Position { conv_id, cursor, head } in positions {
             self.timelines.place(&ConvId::from(conv_id), cursor, head);
         }
         for conv_id in asked {
@@ -110,8 +94,7 @@ impl Session {
                 self.step_to(client, &Pushed::of(Arc::clone(conv_id), entry));
             }
         }
-        self.timelines
-            .page_end(conv_id, Some(page.complete_to), page.head);
+        self.timelines.page_end(conv_id, Some(page.complete_to), page.head);
     }
 
     /// Something could not be asked for. It is asked for again after a while, which varies so that
@@ -119,9 +102,7 @@ impl Session {
     fn failed(&mut self, client: &mut Client<'_>) {
         self.retry_at = Some(client.now + self.retry.mul_f64(0.5 + fastrand::f64() / 2.0));
         if let Some(pull) = self.pull.take() {
-            client
-                .wire
-                .reply(pull.slot, Reply::err(failure::UNAVAILABLE));
+            client.wire.reply(pull.slot, Reply::err(failure::UNAVAILABLE));
         }
     }
 }
@@ -135,9 +116,7 @@ fn reply_to_sends(
     let mut outcomes = match outcome {
         Ok(outcomes) => outcomes.into_iter(),
         Err(text) => {
-            slots
-                .into_iter()
-                .for_each(|slot| wire.reply(slot, Reply::err(text)));
+            slots.into_iter().for_each(|slot| wire.reply(slot, Reply::err(text)));
             return;
         }
     };

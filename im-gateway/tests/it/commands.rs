@@ -70,27 +70,15 @@ async fn history_shows_messages_and_skips_what_is_none() {
         ]
     );
     let first = ada.ask_all("HISTORY 2 0 1").await;
-    assert_eq!(
-        first,
-        [
-            "HIST seq=1 id=1 from=1 ts=1000 text=one",
-            "+OK history_done"
-        ]
-    );
+    assert_eq!(first, ["HIST seq=1 id=1 from=1 ts=1000 text=one", "+OK history_done"]);
     assert_eq!(ada.ask("HISTORY 2 9 1").await, "+OK history_done");
     assert_eq!(ada.ask("HISTORY 2 0 1000000").await, "-ERR bad range");
     assert_eq!(ada.ask("HISTORY g5 0 10").await, "-ERR not a member");
     ada.ask("CREATEGROUP team").await;
-    system
-        .fakes
-        .state()
-        .append("grp_1", 1, mpim_proto::EntryKind::Joined, "");
+    system.fakes.state().append("grp_1", 1, mpim_proto::EntryKind::Joined, "");
     ada.ask("SENDGROUP 1 hi").await;
     let group = ada.ask_all("HISTORY g1 0 10").await;
-    assert_eq!(
-        group,
-        ["HIST seq=2 id=5 from=1 ts=1000 text=hi", "+OK history_done"]
-    );
+    assert_eq!(group, ["HIST seq=2 id=5 from=1 ts=1000 text=hi", "+OK history_done"]);
 }
 
 #[tokio::test]
@@ -110,8 +98,7 @@ async fn a_long_history_is_fetched_page_by_page_up_to_its_limit() {
 async fn pipelined_commands_are_answered_in_their_order() {
     let system = System::start().await;
     let mut ada = system.register("ada").await;
-    ada.send(b"SEND 1 a\nWHOAMI\nSEND 9 b\nPING\nSEND 1 c\nPULL\n")
-        .await;
+    ada.send(b"SEND 1 a\nWHOAMI\nSEND 9 b\nPING\nSEND 1 c\nPULL\n").await;
     assert_eq!(
         ada.lines(6).await,
         [
@@ -129,17 +116,10 @@ async fn pipelined_commands_are_answered_in_their_order() {
 async fn a_client_that_half_closes_gets_all_its_replies() {
     let system = System::start().await;
     let mut ada = system.connect().await;
-    ada.send(b"REGISTER ada password\nSEND 1 a\nSEND 1 b\nLOGOUT\nHALF A LINE")
-        .await;
+    ada.send(b"REGISTER ada password\nSEND 1 a\nSEND 1 b\nLOGOUT\nHALF A LINE").await;
     ada.half_close().await;
     assert_eq!(
         ada.lines(5).await,
-        [
-            "+OK uid=1",
-            "+OK msg_id=1",
-            "+OK msg_id=2",
-            "+OK logout success",
-            "closed"
-        ]
+        ["+OK uid=1", "+OK msg_id=1", "+OK msg_id=2", "+OK logout success", "closed"]
     );
 }

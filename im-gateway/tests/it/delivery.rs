@@ -13,9 +13,8 @@ const CONV: &str = "c2c_1_2";
 async fn pushes_in_any_order_are_shown_in_order_and_once() {
     let mut system = System::start().await;
     let mut ada = system.register("ada").await;
-    let entries: Vec<_> = (1..=6)
-        .map(|number| system.store(CONV, 2, &number.to_string()))
-        .collect();
+    let entries: Vec<_> =
+        (1..=6).map(|number| system.store(CONV, 2, &number.to_string())).collect();
     for index in [1, 0, 0, 4, 2, 5, 3, 1] {
         system.push(&[&entries[index]], &[1]).await;
     }
@@ -41,18 +40,12 @@ async fn own_messages_and_changes_of_membership_are_passed_over_and_still_move_t
     let mut system = System::start().await;
     let mut ada = system.register("ada").await;
     ada.ask("CREATEGROUP team").await;
-    let joined = system
-        .fakes
-        .state()
-        .append("grp_1", 1, EntryKind::Joined, "");
+    let joined = system.fakes.state().append("grp_1", 1, EntryKind::Joined, "");
     ada.ask("SENDGROUP 1 mine").await;
     let mine = system.fakes.state().timelines["grp_1"][1].clone();
     let theirs = system.store("grp_1", 2, "theirs");
     system.push(&[&joined, &mine, &theirs], &[1]).await;
-    assert_eq!(
-        ada.line().await,
-        "MSG id=3 from=2 ts=1000 group=1 text=theirs"
-    );
+    assert_eq!(ada.line().await, "MSG id=3 from=2 ts=1000 group=1 text=theirs");
     system.cursor(1, "grp_1", 3).await;
 }
 
@@ -74,18 +67,14 @@ async fn the_reply_to_a_send_does_not_move_the_position() {
 async fn cursors_are_gathered() {
     let mut system = System::start().await;
     let mut ada = system.register("ada").await;
-    let entries: Vec<_> = (1..=100)
-        .map(|number| system.store(CONV, 2, &number.to_string()))
-        .collect();
+    let entries: Vec<_> =
+        (1..=100).map(|number| system.store(CONV, 2, &number.to_string())).collect();
     for entry in &entries {
         system.push(&[entry], &[1]).await;
     }
     ada.lines(100).await;
     system.cursor(1, CONV, 100).await;
-    let writes = system
-        .asked()
-        .into_iter()
-        .filter(|it| matches!(it, Asked::Advance { .. }));
+    let writes = system.asked().into_iter().filter(|it| matches!(it, Asked::Advance { .. }));
     assert!(writes.count() <= 10, "not one for each message");
 }
 
@@ -94,26 +83,17 @@ async fn after_the_first_ack_only_what_is_acknowledged_counts_as_delivered() {
     let mut system = System::with(|config| config.session.cursor_interval_ms = 5).await;
     let mut ada = system.register("ada").await;
     assert_eq!(ada.ask("ACK 1").await, "+OK acked");
-    let entries: Vec<_> = (1..=5)
-        .map(|number| system.store(CONV, 2, &number.to_string()))
-        .collect();
+    let entries: Vec<_> =
+        (1..=5).map(|number| system.store(CONV, 2, &number.to_string())).collect();
     system.push(&entries.iter().collect::<Vec<_>>(), &[1]).await;
     ada.lines(5).await;
     assert_eq!(ada.ask("ACK 3").await, "+OK acked");
     system.cursor(1, CONV, 3).await;
-    assert_eq!(
-        ada.ask("ACK 2").await,
-        "+OK acked",
-        "an older one changes nothing"
-    );
+    assert_eq!(ada.ask("ACK 2").await, "+OK acked", "an older one changes nothing");
     assert_eq!(ada.ask("LOGOUT").await, "+OK logout success");
     assert_eq!(system.fakes.state().cursors[&(1, CONV.to_owned())], 3);
     let mut ada = system.log_in("ada").await;
-    assert_eq!(
-        texts(&ada.lines(2).await),
-        ["4", "5"],
-        "the rest comes again"
-    );
+    assert_eq!(texts(&ada.lines(2).await), ["4", "5"], "the rest comes again");
 }
 
 #[tokio::test]
@@ -160,17 +140,8 @@ async fn pull_gives_a_client_that_acknowledges_for_itself_more_than_a_window() {
 async fn an_originals_deliver_is_shown_and_counted() {
     let mut system = System::start().await;
     let mut ada = system.register("ada").await;
-    let msg = C2cMsg {
-        msg_id: 7,
-        from: 9,
-        to: 1,
-        ts_ms: 5,
-        text: "hi".to_owned(),
-    };
-    let push = |to| Push {
-        content: Some(Content::Direct(msg.clone())),
-        recipients: vec![to],
-    };
+    let msg = C2cMsg { msg_id: 7, from: 9, to: 1, ts_ms: 5, text: "hi".to_owned() };
+    let push = |to| Push { content: Some(Content::Direct(msg.clone())), recipients: vec![to] };
     assert_eq!(system.push_all(vec![push(1)]).await.reached, 1);
     assert_eq!(ada.line().await, "MSG id=7 from=9 ts=5 text=hi");
     assert_eq!(system.push_all(vec![push(2)]).await.reached, 0);

@@ -18,28 +18,12 @@ use tokio::sync::Semaphore;
 pub(crate) enum Asked {
     Login(String),
     Revoke(String),
-    Bind {
-        user_id: i64,
-        session_id: String,
-    },
-    Unbind {
-        user_id: i64,
-        session_id: String,
-    },
+    Bind { user_id: i64, session_id: String },
+    Unbind { user_id: i64, session_id: String },
     Behind(i64),
-    Fetch {
-        conv_id: String,
-        after_seq: i64,
-    },
-    Send {
-        from: i64,
-        texts: Vec<String>,
-        ids: Vec<String>,
-    },
-    Advance {
-        user_id: i64,
-        moves: Vec<(String, i64)>,
-    },
+    Fetch { conv_id: String, after_seq: i64 },
+    Send { from: i64, texts: Vec<String>, ids: Vec<String> },
+    Advance { user_id: i64, moves: Vec<(String, i64)> },
 }
 
 /// What an operation does instead of its work.
@@ -113,50 +97,29 @@ impl State {
     fn sees(&self, user_id: i64, conv_id: &str) -> bool {
         match conv_id.split('_').collect::<Vec<_>>()[..] {
             ["c2c", a, b] => [a, b].contains(&user_id.to_string().as_str()),
-            ["grp", id] => self
-                .groups
-                .get(&id.parse().unwrap())
-                .is_some_and(|group| group.contains(&user_id)),
+            ["grp", id] => {
+                self.groups.get(&id.parse().unwrap()).is_some_and(|group| group.contains(&user_id))
+            }
             _ => false,
         }
     }
 
     fn position(&self, user_id: i64, conv_id: &str) -> Position {
-        let cursor = self
-            .cursors
-            .get(&(user_id, conv_id.to_owned()))
-            .copied()
-            .unwrap_or(0);
+        let cursor = self.cursors.get(&(user_id, conv_id.to_owned())).copied().unwrap_or(0);
         let head = self.timelines.get(conv_id).map_or(0, Vec::len) as i64;
-        Position {
-            conv_id: conv_id.to_owned(),
-            cursor,
-            head,
-        }
+        Position { conv_id: conv_id.to_owned(), cursor, head }
     }
 
     fn send(&mut self, from: i64, conv_id: &str, id: &str, text: &str) -> SendOutcome {
         let key = (conv_id.to_owned(), from, id.to_owned());
         if let Some(seq) = self.sent.get(&key) {
             let entry = &self.timelines[conv_id][usize::try_from(seq - 1).unwrap()];
-            let result = if entry.text == text {
-                ok()
-            } else {
-                invalid("conflict")
-            };
-            return SendOutcome {
-                result,
-                msg_id: entry.msg_id,
-                seq: *seq,
-            };
+            let result = if entry.text == text { ok() } else { invalid("conflict") };
+            return SendOutcome { result, msg_id: entry.msg_id, seq: *seq };
         }
         let entry = self.append(conv_id, from, EntryKind::Text, text);
         self.sent.insert(key, entry.seq);
-        SendOutcome {
-            result: ok(),
-            msg_id: entry.msg_id,
-            seq: entry.seq,
-        }
+        SendOutcome { result: ok(), msg_id: entry.msg_id, seq: entry.seq }
     }
 }
 

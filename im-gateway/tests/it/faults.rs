@@ -52,9 +52,7 @@ async fn routes_that_im_presence_lost_are_bound_again_and_then_heads_are_compare
     let system = System::with(|config| config.routes.renew_interval_ms = 10).await;
     let mut ada = system.register("ada").await;
     assert_eq!(ada.ask("PULL").await, "+OK pull_done");
-    system
-        .until("renewed once", |state| state.renewals > 0)
-        .await;
+    system.until("renewed once", |state| state.renewals > 0).await;
     system.asked();
     {
         let mut state = system.fakes.state();
@@ -62,22 +60,11 @@ async fn routes_that_im_presence_lost_are_bound_again_and_then_heads_are_compare
         state.presence_boot_id = "q".to_owned();
     }
     system.store(CONV, 2, "while nobody knew the route");
-    assert!(
-        ada.line()
-            .await
-            .ends_with("text=while nobody knew the route")
-    );
-    system
-        .until("bound again", |state| state.routes.contains_key(&1))
-        .await;
+    assert!(ada.line().await.ends_with("text=while nobody knew the route"));
+    system.until("bound again", |state| state.routes.contains_key(&1)).await;
     let renewals = system.fakes.state().renewals;
-    system
-        .until("renewed on", |state| state.renewals > renewals + 2)
-        .await;
-    let binds = system
-        .asked()
-        .into_iter()
-        .filter(|it| matches!(it, Asked::Bind { .. }));
+    system.until("renewed on", |state| state.renewals > renewals + 2).await;
+    let binds = system.asked().into_iter().filter(|it| matches!(it, Asked::Bind { .. }));
     assert_eq!(binds.count(), 1, "and then all is well");
 }
 
@@ -86,10 +73,7 @@ async fn a_push_for_another_boot_of_the_gateway_is_refused() {
     let mut system = System::start().await;
     let _ada = system.register("ada").await;
     let entry = system.store(CONV, 2, "hi");
-    let push = Push {
-        content: Some(Content::Entry(entry.clone())),
-        recipients: vec![1],
-    };
+    let push = Push { content: Some(Content::Entry(entry.clone())), recipients: vec![1] };
     let request = PushReq {
         link_boot_id: "p".to_owned(),
         number: 1,
@@ -97,11 +81,7 @@ async fn a_push_for_another_boot_of_the_gateway_is_refused() {
         resync: false,
         gateway_boot_id: "a former one".to_owned(),
     };
-    let answer = system
-        .gateway
-        .push(&Context::with_timeout(SOON), request)
-        .await
-        .unwrap();
+    let answer = system.gateway.push(&Context::with_timeout(SOON), request).await.unwrap();
     assert!(!answer.result.unwrap().is_ok());
     assert_eq!(answer.reached, 0);
     assert_eq!(system.push(&[&entry], &[1]).await.reached, 1);
@@ -124,10 +104,7 @@ async fn what_could_not_be_fetched_is_fetched_later() {
 async fn cursors_that_could_not_be_written_are_written_later() {
     let mut system = System::with(|config| config.session.cursor_interval_ms = 5).await;
     let mut ada = system.register("ada").await;
-    system.fakes.fault(
-        "advance_cursors",
-        Fault::Fails(3, Status::unavailable("down")),
-    );
+    system.fakes.fault("advance_cursors", Fault::Fails(3, Status::unavailable("down")));
     let entry = system.store(CONV, 2, "hi");
     system.push(&[&entry], &[1]).await;
     ada.line().await;
@@ -150,26 +127,13 @@ async fn what_a_client_had_not_read_when_it_reset_the_connection_comes_again_wit
     stream.readable().await.unwrap();
     // What goes the other way acknowledges it to the kernel of the gateway.
     stream.write_all(b"PING\n").await.unwrap();
-    SockRef::from(&stream)
-        .set_linger(Some(Duration::ZERO))
-        .unwrap();
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
-    system
-        .until("unbound", |state| state.routes.is_empty())
-        .await;
+    system.until("unbound", |state| state.routes.is_empty()).await;
     let mut ada = system.log_in("ada").await;
     let lines = ada.ask_all("PULL").await;
-    let again: Vec<&String> = lines
-        .iter()
-        .filter(|line| line.ends_with("text=unread"))
-        .collect();
-    assert_eq!(
-        again,
-        [&format!(
-            "MSG id={} from=2 ts=1000 text=unread",
-            unread.msg_id
-        )]
-    );
+    let again: Vec<&String> = lines.iter().filter(|line| line.ends_with("text=unread")).collect();
+    assert_eq!(again, [&format!("MSG id={} from=2 ts=1000 text=unread", unread.msg_id)]);
 }
 
 #[tokio::test]
@@ -192,10 +156,7 @@ async fn a_client_that_does_not_read_is_cut_off_loses_nothing_and_holds_up_nobod
     .await;
     let silent = system.register("silent").await;
     let mut reader = system.register("reader").await;
-    system
-        .fakes
-        .state()
-        .append("grp_1", 3, EntryKind::Joined, "");
+    system.fakes.state().append("grp_1", 3, EntryKind::Joined, "");
     // Both are members of the group.
     let mut owner = system.register("owner").await;
     owner.ask("CREATEGROUP team").await;
@@ -211,17 +172,9 @@ async fn a_client_that_does_not_read_is_cut_off_loses_nothing_and_holds_up_nobod
             assert!(texts(&lines)[99].starts_with(&format!("{number} ")));
         }
     }
-    system
-        .until("cut off", |state| !state.routes.contains_key(&1))
-        .await;
+    system.until("cut off", |state| !state.routes.contains_key(&1)).await;
     drop(silent);
-    let cursor = system
-        .fakes
-        .state()
-        .cursors
-        .get(&(1, "grp_1".to_owned()))
-        .copied()
-        .unwrap_or(0);
+    let cursor = system.fakes.state().cursors.get(&(1, "grp_1".to_owned())).copied().unwrap_or(0);
     assert!(cursor < 2_001, "it cannot have got all of it: {cursor}");
     let mut silent = system.log_in("silent").await;
     let lines = silent.ask_all("PULL").await;
@@ -240,9 +193,7 @@ async fn a_session_whose_calls_hang_is_closed_in_time() {
     let mut system = System::with(|config| config.calls.hand_over_ms = 100).await;
     let mut ada = system.register("ada").await;
     let frozen = Arc::new(Semaphore::new(0));
-    system
-        .fakes
-        .fault("advance_cursors", Fault::Waits(Arc::clone(&frozen)));
+    system.fakes.fault("advance_cursors", Fault::Waits(Arc::clone(&frozen)));
     system.fakes.fault("unbind_route", Fault::Waits(frozen));
     let entry = system.store(CONV, 2, "hi");
     system.push(&[&entry], &[1]).await;
@@ -256,9 +207,7 @@ async fn whoever_fences_a_session_waits_for_its_cursors_and_for_nothing_else() {
     let mut system = System::with(|config| config.calls.hand_over_ms = 10_000).await;
     let mut ada = system.register("ada").await;
     let frozen = Arc::new(Semaphore::new(0));
-    system
-        .fakes
-        .fault("unbind_route", Fault::Waits(Arc::clone(&frozen)));
+    system.fakes.fault("unbind_route", Fault::Waits(Arc::clone(&frozen)));
     let entry = system.store(CONV, 2, "hi");
     system.push(&[&entry], &[1]).await;
     ada.line().await;
@@ -276,12 +225,8 @@ async fn a_flood_of_pushes_overflows_the_mailbox_and_is_still_shown_in_order() {
     })
     .await;
     let mut ada = system.register("ada").await;
-    let entries: Vec<_> = (0..500)
-        .map(|at| system.store(CONV, 2, &at.to_string()))
-        .collect();
-    let other: Vec<_> = (0..500)
-        .map(|at| system.store("c2c_1_3", 3, &at.to_string()))
-        .collect();
+    let entries: Vec<_> = (0..500).map(|at| system.store(CONV, 2, &at.to_string())).collect();
+    let other: Vec<_> = (0..500).map(|at| system.store("c2c_1_3", 3, &at.to_string())).collect();
     for (one, two) in entries.iter().zip(&other) {
         system.push(&[one, two], &[1]).await;
     }
@@ -289,11 +234,7 @@ async fn a_flood_of_pushes_overflows_the_mailbox_and_is_still_shown_in_order() {
     let expected: Vec<String> = (0..500).map(|at| at.to_string()).collect();
     for from in [2, 3] {
         let from = format!(" from={from} ");
-        let of: Vec<String> = lines
-            .iter()
-            .filter(|line| line.contains(&from))
-            .cloned()
-            .collect();
+        let of: Vec<String> = lines.iter().filter(|line| line.contains(&from)).cloned().collect();
         assert_eq!(texts(&of), expected);
     }
 }

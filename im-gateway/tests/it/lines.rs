@@ -7,8 +7,7 @@ use crate::system::System;
 async fn a_bad_line_is_answered_and_the_connection_goes_on() {
     let system = System::with(|config| config.text.line_bytes_max = 100).await;
     let mut ada = system.register("ada").await;
-    ada.send(&[b"SEND 1 ", &[b'x'; 5_000][..], b"\nPING\n"].concat())
-        .await;
+    ada.send(&[b"SEND 1 ", &[b'x'; 5_000][..], b"\nPING\n"].concat()).await;
     assert_eq!(ada.lines(2).await, ["-ERR line too long", "+OK pong"]);
     ada.send(b"SEND 1 \xff\xfe\nPING\n").await;
     assert_eq!(ada.lines(2).await, ["-ERR not valid UTF-8", "+OK pong"]);
@@ -45,11 +44,7 @@ async fn one_connection_more_than_the_bound_is_told_so() {
     let (mut third, first) = Client::connect(system.addr).await;
     assert_eq!(first, "-ERR closing server full");
     assert_eq!(third.line().await, "closed");
-    assert_eq!(
-        ada.ask("PING").await,
-        "+OK pong",
-        "the others notice nothing"
-    );
+    assert_eq!(ada.ask("PING").await, "+OK pong", "the others notice nothing");
     drop(bob);
     loop {
         let (_, first) = Client::connect(system.addr).await;
@@ -63,16 +58,10 @@ async fn one_connection_more_than_the_bound_is_told_so() {
 async fn a_connection_that_never_logs_in_is_closed_with_a_reason() {
     let system = System::with(|config| config.text.login_timeout_ms = 100).await;
     let mut stranger = system.connect().await;
-    assert_eq!(
-        stranger.lines(2).await,
-        ["-ERR closing login timeout", "closed"]
-    );
+    assert_eq!(stranger.lines(2).await, ["-ERR closing login timeout", "closed"]);
     let mut half_a_line = system.connect().await;
     half_a_line.send(b"LOGIN ada").await;
-    assert_eq!(
-        half_a_line.lines(2).await,
-        ["-ERR closing login timeout", "closed"]
-    );
+    assert_eq!(half_a_line.lines(2).await, ["-ERR closing login timeout", "closed"]);
 }
 
 #[tokio::test]
@@ -87,14 +76,8 @@ async fn a_shutdown_is_told_and_what_was_delivered_is_handed_over() {
     assert_eq!(ada.ask("PING").await, "+OK pong");
     let fakes = system.fakes.clone();
     let stopped = tokio::spawn(system.running.stop(crate::client::SOON));
-    assert_eq!(
-        ada.lines(2).await,
-        ["-ERR closing server shutting down", "closed"]
-    );
-    assert_eq!(
-        stranger.lines(2).await,
-        ["-ERR closing server shutting down", "closed"]
-    );
+    assert_eq!(ada.lines(2).await, ["-ERR closing server shutting down", "closed"]);
+    assert_eq!(stranger.lines(2).await, ["-ERR closing server shutting down", "closed"]);
     drop((ada, stranger));
     stopped.await.unwrap().unwrap();
     let state = fakes.state();

@@ -21,11 +21,7 @@ async fn missed_messages_come_on_their_own_in_order_and_a_second_pull_is_empty()
     let lines = ada.lines(150).await;
     for (from, name) in [(2, "direct"), (3, "other"), (4, "third")] {
         let from = format!(" from={from} ");
-        let of: Vec<String> = lines
-            .iter()
-            .filter(|line| line.contains(&from))
-            .cloned()
-            .collect();
+        let of: Vec<String> = lines.iter().filter(|line| line.contains(&from)).cloned().collect();
         let expected: Vec<String> = (0..50).map(|number| format!("{name} {number}")).collect();
         assert_eq!(texts(&of), expected);
     }
@@ -56,20 +52,11 @@ async fn the_route_is_bound_before_heads_are_compared_and_a_push_meanwhile_hides
     system.store("c2c_1_2", 2, "older");
     system.asked();
     let gate = Arc::new(Semaphore::new(0));
-    system
-        .fakes
-        .fault("list_behind", Fault::Waits(Arc::clone(&gate)));
+    system.fakes.fault("list_behind", Fault::Waits(Arc::clone(&gate)));
     let mut ada = system.log_in("ada").await;
-    system
-        .until("heads are compared", |state| {
-            state.asked.contains(&Asked::Behind(1))
-        })
-        .await;
+    system.until("heads are compared", |state| state.asked.contains(&Asked::Behind(1))).await;
     let asked = system.asked();
-    assert!(matches!(
-        asked[..],
-        [Asked::Login(_), Asked::Bind { .. }, Asked::Behind(1)]
-    ));
+    assert!(matches!(asked[..], [Asked::Login(_), Asked::Bind { .. }, Asked::Behind(1)]));
     let newer = system.store("c2c_1_2", 2, "newer");
     assert_eq!(system.push(&[&newer], &[1]).await.reached, 1);
     gate.add_permits(10);
@@ -124,11 +111,7 @@ async fn a_second_log_in_on_a_connection_ends_the_first_session() {
     let _ = system.register("bob").await.ask("LOGOUT").await;
     system.asked();
     assert_eq!(client.ask("LOGIN bob wrong").await, "-ERR auth bad cred");
-    assert_eq!(
-        client.ask("WHOAMI").await,
-        "+OK uid=1",
-        "a failed one changes nothing"
-    );
+    assert_eq!(client.ask("WHOAMI").await, "+OK uid=1", "a failed one changes nothing");
     assert_eq!(client.ask("LOGIN bob password").await, "+OK uid=2");
     assert_eq!(client.ask("WHOAMI").await, "+OK uid=2");
     let asked = system.asked();
@@ -164,28 +147,17 @@ async fn a_fenced_session_is_closed_with_the_reason_once_its_cursors_are_handed_
     ada.line().await;
     assert_eq!(ada.ask("PING").await, "+OK pong");
     system.close_session(1).await;
-    assert_eq!(
-        system.fakes.state().cursors[&(1, "c2c_1_2".to_owned())],
-        1,
-        "before the answer"
-    );
-    assert_eq!(
-        ada.lines(2).await,
-        ["-ERR closing logged in elsewhere", "closed"]
-    );
+    assert_eq!(system.fakes.state().cursors[&(1, "c2c_1_2".to_owned())], 1, "before the answer");
+    assert_eq!(ada.lines(2).await, ["-ERR closing logged in elsewhere", "closed"]);
 }
 
 #[tokio::test]
 async fn the_end_of_a_connection_unbinds_its_route() {
     let system = System::start().await;
     let ada = system.register("ada").await;
-    system
-        .until("bound", |state| !state.routes.is_empty())
-        .await;
+    system.until("bound", |state| !state.routes.is_empty()).await;
     drop(ada);
-    system
-        .until("unbound", |state| state.routes.is_empty())
-        .await;
+    system.until("unbound", |state| state.routes.is_empty()).await;
 }
 
 #[tokio::test]
@@ -194,19 +166,10 @@ async fn a_log_in_without_a_route_is_no_log_in() {
     let mut ada = system.register("ada").await;
     ada.ask("LOGOUT").await;
     let down = mprpc::Status::unavailable("down");
-    system
-        .fakes
-        .fault("bind_route", Fault::Fails(usize::MAX, down));
-    assert_eq!(
-        ada.ask("LOGIN ada password").await,
-        "-ERR unavailable, try again"
-    );
+    system.fakes.fault("bind_route", Fault::Fails(usize::MAX, down));
+    assert_eq!(ada.ask("LOGIN ada password").await, "-ERR unavailable, try again");
     assert_eq!(ada.ask("WHOAMI").await, "-ERR not login");
-    assert!(
-        system
-            .asked()
-            .contains(&Asked::Revoke("token-ada".to_owned()))
-    );
+    assert!(system.asked().contains(&Asked::Revoke("token-ada".to_owned())));
     system.fakes.heal();
     assert_eq!(ada.ask("LOGIN ada password").await, "+OK uid=1");
 }

@@ -1,11 +1,6 @@
 //! im-gateway as clients and im-presence see it: a real gateway on free ports, before services that
 //! are fakes in this process.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod client;
 mod commands;

@@ -22,39 +22,25 @@ async fn pipelined_messages_form_batches_and_are_stored_in_the_order_sent() {
     let mut ada = system.register("ada").await;
     let _bob = system.register("bob").await;
     let gate = Arc::new(Semaphore::new(0));
-    system
-        .fakes
-        .fault("send_batch", Fault::Waits(Arc::clone(&gate)));
+    system.fakes.fault("send_batch", Fault::Waits(Arc::clone(&gate)));
     ada.send(b"SEND 2 m0\n").await;
-    system
-        .until("one is under way", |state| {
-            !batches(&state.asked).is_empty()
-        })
-        .await;
-    let rest: String = (1..=600)
-        .map(|number| format!("SEND 2 m{number}\n"))
-        .collect();
+    system.until("one is under way", |state| !batches(&state.asked).is_empty()).await;
+    let rest: String = (1..=600).map(|number| format!("SEND 2 m{number}\n")).collect();
     ada.send(rest.as_bytes()).await;
     // Another conversation does not wait for this one, though its reply has to.
     ada.send(b"SEND 1 self\n").await;
     let own =
         |state: &crate::fakes::State| batches(&state.asked).contains(&vec!["self".to_owned()]);
     system.until("the other conversation's turn", own).await;
-    assert_eq!(
-        batches(&system.asked()),
-        [["m0"], ["self"]],
-        "one batch at a time"
-    );
+    assert_eq!(batches(&system.asked()), [["m0"], ["self"]], "one batch at a time");
     gate.add_permits(100);
     let replies = ada.lines(602).await;
     assert!(replies.iter().all(|reply| reply.starts_with("+OK msg_id=")));
     let sizes: Vec<usize> = batches(&system.asked()).iter().map(Vec::len).collect();
     assert_eq!(sizes, [256, 256, 88]);
     let state = system.fakes.state();
-    let stored: Vec<&str> = state.timelines["c2c_1_2"]
-        .iter()
-        .map(|entry| entry.text.as_str())
-        .collect();
+    let stored: Vec<&str> =
+        state.timelines["c2c_1_2"].iter().map(|entry| entry.text.as_str()).collect();
     let sent: Vec<String> = (0..=600).map(|number| format!("m{number}")).collect();
     assert_eq!(stored, sent);
 }
@@ -88,49 +74,21 @@ async fn a_service_that_is_down_is_one_clear_error_within_the_deadline() {
     .await;
     let mut ada = system.register("ada").await;
     let down = Status::unavailable("down");
-    for operation in [
-        "send_batch",
-        "add_friend",
-        "list_behind",
-        "fetch_range",
-        "login",
-    ] {
-        system
-            .fakes
-            .fault(operation, Fault::Fails(usize::MAX, down.clone()));
+    for operation in ["send_batch", "add_friend", "list_behind", "fetch_range", "login"] {
+        system.fakes.fault(operation, Fault::Fails(usize::MAX, down.clone()));
     }
-    for command in [
-        "SEND 1 a",
-        "ADDFRIEND 1",
-        "PULL",
-        "HISTORY 1 0 1",
-        "LOGIN ada password",
-    ] {
-        assert_eq!(
-            ada.ask(command).await,
-            "-ERR unavailable, try again",
-            "to {command}"
-        );
+    for command in ["SEND 1 a", "ADDFRIEND 1", "PULL", "HISTORY 1 0 1", "LOGIN ada password"] {
+        assert_eq!(ada.ask(command).await, "-ERR unavailable, try again", "to {command}");
     }
     let frozen = Arc::new(Semaphore::new(0));
     for operation in ["send_batch", "add_friend", "list_behind"] {
-        system
-            .fakes
-            .fault(operation, Fault::Waits(Arc::clone(&frozen)));
+        system.fakes.fault(operation, Fault::Waits(Arc::clone(&frozen)));
     }
     for command in ["SEND 1 b", "ADDFRIEND 1", "PULL"] {
-        assert_eq!(
-            ada.ask(command).await,
-            "-ERR unavailable, try again",
-            "to {command}"
-        );
+        assert_eq!(ada.ask(command).await, "-ERR unavailable, try again", "to {command}");
     }
     system.fakes.heal();
-    assert_eq!(
-        ada.ask("WHOAMI").await,
-        "+OK uid=1",
-        "the session is still there"
-    );
+    assert_eq!(ada.ask("WHOAMI").await, "+OK uid=1", "the session is still there");
     assert!(ada.ask("SEND 1 c").await.starts_with("+OK msg_id="));
     assert_eq!(ada.ask("PULL").await, "+OK pull_done");
 }
@@ -141,16 +99,9 @@ async fn whoever_sends_faster_than_allowed_is_told_to_slow_down() {
     let mut ada = system.register("ada").await;
     ada.send("SEND 1 x\n".repeat(20).as_bytes()).await;
     let replies = ada.lines(20).await;
-    let slow = replies
-        .iter()
-        .filter(|reply| *reply == "-ERR slow down")
-        .count();
+    let slow = replies.iter().filter(|reply| *reply == "-ERR slow down").count();
     assert!((10..=15).contains(&slow), "{slow} of 20");
-    assert!(
-        replies[..5]
-            .iter()
-            .all(|reply| reply.starts_with("+OK msg_id="))
-    );
+    assert!(replies[..5].iter().all(|reply| reply.starts_with("+OK msg_id=")));
 }
 
 #[tokio::test]

@@ -52,17 +52,9 @@ impl System {
         change(&mut config);
         let running = start(config, Deps::new(memory)).await.unwrap();
         let addr = running.others[0].1;
-        let channel = Channel::builder(format!("static://{}", running.addr))
-            .build()
-            .unwrap();
+        let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
         let gateway = gateway_service::Client::new(&channel);
-        Self {
-            fakes,
-            running,
-            addr,
-            gateway,
-            pushes: 0,
-        }
+        Self { fakes, running, addr, gateway, pushes: 0 }
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -88,9 +80,7 @@ impl System {
 
     /// Puts a message into the database, without telling anybody.
     pub(crate) fn store(&self, conv_id: &str, from: i64, text: &str) -> Entry {
-        self.fakes
-            .state()
-            .append(conv_id, from, EntryKind::Text, text)
+        self.fakes.state().append(conv_id, from, EntryKind::Text, text)
     }
 
     /// Pushes entries over the link, with the next number.
@@ -120,22 +110,13 @@ impl System {
             resync,
             gateway_boot_id: self.boot_id(),
         };
-        self.gateway
-            .push(&Context::with_timeout(SOON), request)
-            .await
-            .unwrap()
+        self.gateway.push(&Context::with_timeout(SOON), request).await.unwrap()
     }
 
     /// The gateway's boot id, which it tells when it binds a route.
     pub(crate) fn boot_id(&self) -> String {
         let state = self.fakes.state();
-        state
-            .routes
-            .values()
-            .next()
-            .expect("somebody is logged in")
-            .boot_id
-            .clone()
+        state.routes.values().next().expect("somebody is logged in").boot_id.clone()
     }
 
     pub(crate) async fn close_session(&self, user_id: i64) {
@@ -145,10 +126,7 @@ impl System {
             session_id: route.session_id,
             reason: "logged in elsewhere".to_owned(),
         };
-        let answer = self
-            .gateway
-            .close_session(&Context::with_timeout(SOON), request)
-            .await;
+        let answer = self.gateway.close_session(&Context::with_timeout(SOON), request).await;
         assert!(answer.unwrap().result.unwrap().is_ok());
     }
 
@@ -160,10 +138,7 @@ impl System {
             }
         };
         if tokio::time::timeout(SOON, wait).await.is_err() {
-            panic!(
-                "not within 10 s: {what}; asked was {:?}",
-                self.fakes.state().asked
-            );
+            panic!("not within 10 s: {what}; asked was {:?}", self.fakes.state().asked);
         }
     }
 
@@ -171,8 +146,7 @@ impl System {
     pub(crate) async fn cursor(&self, user_id: i64, conv_id: &str, seq: i64) {
         let key = (user_id, conv_id.to_owned());
         let what = format!("the cursor of {user_id} in {conv_id} at {seq}");
-        self.until(&what, |state| state.cursors.get(&key) == Some(&seq))
-            .await;
+        self.until(&what, |state| state.cursors.get(&key) == Some(&seq)).await;
     }
 
     /// What was asked since the last time.

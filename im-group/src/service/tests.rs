@@ -18,18 +18,10 @@ fn assert_says(result: impl Into<Option<mpim_proto::Result>>, code: Code, msg: &
 }
 
 async fn members(fixture: &Fixture, group_id: i64) -> Vec<i64> {
-    let answer = fixture
-        .service
-        .get_group_members(&cx(), GetGroupMembersReq { group_id })
-        .await;
+    let answer = fixture.service.get_group_members(&cx(), GetGroupMembersReq { group_id }).await;
     let answer = answer.unwrap();
     assert!(answer.result.unwrap().is_ok());
-    assert!(
-        answer
-            .member_ids
-            .iter()
-            .eq(answer.members.iter().map(|member| &member.user_id))
-    );
+    assert!(answer.member_ids.iter().eq(answer.members.iter().map(|member| &member.user_id)));
     answer.member_ids
 }
 
@@ -42,17 +34,11 @@ async fn who_creates_a_group_is_its_first_member_and_im_message_knows() {
     assert_eq!(members(&fixture, 1).await, [7]);
     assert_eq!(fixture.messages.changes(1, 7), [MembershipChange::Join]);
 
-    let info = fixture
-        .service
-        .get_group_info(&cx(), GetGroupInfoReq { group_id: 1 })
-        .await;
+    let info = fixture.service.get_group_info(&cx(), GetGroupInfoReq { group_id: 1 }).await;
     let info = info.unwrap().group_info.unwrap();
     assert_eq!((info.group_name.as_str(), info.creator_id), ("rust", 7));
     assert_eq!(info.description, "about rust");
-    assert_eq!(
-        info.created_at, 1_700_000_000,
-        "in seconds, as the original stores it"
-    );
+    assert_eq!(info.created_at, 1_700_000_000, "in seconds, as the original stores it");
 }
 
 #[tokio::test]
@@ -77,38 +63,14 @@ async fn joining_and_leaving_answer_in_the_words_of_the_protocol() {
 async fn creating_is_refused_in_the_words_of_the_protocol() {
     let fixture = Fixture::with(|config| config.limits.description_length_max = 20);
     fixture.create(7, "rust").await;
-    assert_says(
-        fixture.create(7, "rust").await.result,
-        Code::Invalid,
-        "exists",
-    );
-    assert_says(
-        fixture.create(8, "rust").await.result,
-        Code::Invalid,
-        "exists",
-    );
-    assert_says(
-        fixture.create(8, "").await.result,
-        Code::Invalid,
-        "bad group_name",
-    );
-    assert_says(
-        fixture.create(8, "a\nb").await.result,
-        Code::Invalid,
-        "bad group_name",
-    );
-    assert_says(
-        fixture.create(0, "c").await.result,
-        Code::Invalid,
-        "bad user_id",
-    );
+    assert_says(fixture.create(7, "rust").await.result, Code::Invalid, "exists");
+    assert_says(fixture.create(8, "rust").await.result, Code::Invalid, "exists");
+    assert_says(fixture.create(8, "").await.result, Code::Invalid, "bad group_name");
+    assert_says(fixture.create(8, "a\nb").await.result, Code::Invalid, "bad group_name");
+    assert_says(fixture.create(0, "c").await.result, Code::Invalid, "bad user_id");
     let long = fixture.create(8, "its description is too long").await;
     assert_says(long.result, Code::Invalid, "description too long");
-    assert_eq!(
-        fixture.create(8, "c").await.group_id,
-        2,
-        "refusals used up ids"
-    );
+    assert_eq!(fixture.create(8, "c").await.group_id, 2, "refusals used up ids");
 }
 
 #[tokio::test]
@@ -124,11 +86,7 @@ async fn limits_are_those_of_the_configuration() {
     assert_says(fixture.join(1, 99).await, Code::Invalid, "group full");
     fixture.join(2, 8).await;
     assert_says(fixture.join(3, 8).await, Code::Invalid, "too many groups");
-    assert_says(
-        fixture.create(8, "four").await.result,
-        Code::Invalid,
-        "too many groups",
-    );
+    assert_says(fixture.create(8, "four").await.result, Code::Invalid, "too many groups");
 
     fixture.leave(1, 8).await;
     assert_says(fixture.join(1, 99).await, Code::Ok, "joined group");
@@ -138,22 +96,13 @@ async fn limits_are_those_of_the_configuration() {
 #[tokio::test]
 async fn lists_of_what_does_not_exist_are_answers() {
     let fixture = Fixture::new();
-    let answer = fixture
-        .service
-        .get_group_members(&cx(), GetGroupMembersReq { group_id: 9 })
-        .await;
+    let answer = fixture.service.get_group_members(&cx(), GetGroupMembersReq { group_id: 9 }).await;
     assert_says(answer.unwrap().result, Code::NotFound, "group not found");
-    let answer = fixture
-        .service
-        .get_group_info(&cx(), GetGroupInfoReq { group_id: 9 })
-        .await;
+    let answer = fixture.service.get_group_info(&cx(), GetGroupInfoReq { group_id: 9 }).await;
     let answer = answer.unwrap();
     assert_says(answer.result, Code::NotFound, "group not found");
     assert_eq!(answer.group_info, None);
-    let answer = fixture
-        .service
-        .get_user_groups(&cx(), GetUserGroupsReq { user_id: 9 })
-        .await;
+    let answer = fixture.service.get_user_groups(&cx(), GetUserGroupsReq { user_id: 9 }).await;
     let answer = answer.unwrap();
     assert_says(answer.result, Code::Ok, "ok");
     assert_eq!(answer.group_ids, [] as [i64; 0]);
@@ -165,22 +114,13 @@ async fn a_users_groups_are_listed_and_the_creators_role_is_shown() {
     fixture.create(7, "one").await;
     fixture.create(8, "two").await;
     fixture.join(2, 7).await;
-    let answer = fixture
-        .service
-        .get_user_groups(&cx(), GetUserGroupsReq { user_id: 7 })
-        .await;
+    let answer = fixture.service.get_user_groups(&cx(), GetUserGroupsReq { user_id: 7 }).await;
     assert_eq!(answer.unwrap().group_ids, [1, 2]);
 
     fixture.leave(2, 8).await;
-    let answer = fixture
-        .service
-        .get_group_members(&cx(), GetGroupMembersReq { group_id: 2 })
-        .await;
+    let answer = fixture.service.get_group_members(&cx(), GetGroupMembersReq { group_id: 2 }).await;
     let members = answer.unwrap().members;
-    assert_eq!(
-        (members[0].user_id, members[0].role()),
-        (7, GroupRole::Creator)
-    );
+    assert_eq!((members[0].user_id, members[0].role()), (7, GroupRole::Creator));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,17 +130,11 @@ async fn of_many_joins_of_one_user_at_once_exactly_one_is_told_joined() {
     let mut callers = JoinSet::new();
     for _ in 0..20 {
         let service = Arc::clone(&fixture.service);
-        let req = JoinGroupReq {
-            user_id: 8,
-            group_id: 1,
-        };
+        let req = JoinGroupReq { user_id: 8, group_id: 1 };
         callers.spawn(async move { service.join_group(&cx(), req).await.unwrap() });
     }
     let answers = callers.join_all().await;
-    let joined = answers
-        .iter()
-        .filter(|answer| answer.result.as_ref().unwrap().is_ok())
-        .count();
+    let joined = answers.iter().filter(|answer| answer.result.as_ref().unwrap().is_ok()).count();
     assert_eq!(joined, 1);
     assert_eq!(fixture.messages.changes(1, 8), [MembershipChange::Join]);
 }
@@ -225,11 +159,7 @@ async fn a_repeated_creation_gives_the_same_group() {
     fixture.messages.set(Mood::Mute);
     fixture.try_create(7, "rust").await.unwrap_err();
     fixture.messages.set(Mood::Well);
-    assert_says(
-        fixture.create(8, "rust").await.result,
-        Code::Invalid,
-        "exists",
-    );
+    assert_says(fixture.create(8, "rust").await.result, Code::Invalid, "exists");
     let answer = fixture.create(7, "rust").await;
     assert_says(answer.result, Code::Ok, "group created");
     assert_eq!(answer.group_id, 1);

@@ -14,10 +14,7 @@ use super::{
 const NOW_MS: i64 = 1_700_000_000_000;
 const DUE_MS: i64 = NOW_MS + 2_000;
 const CALLERS: i64 = 32;
-const LIMITS: Limits = Limits {
-    members_max: 500,
-    groups_per_user_max: 100,
-};
+const LIMITS: Limits = Limits { members_max: 500, groups_per_user_max: 100 };
 
 /// Runs the whole suite, each part on a store of its own.
 pub(super) async fn run<S: GroupStore>(mut fresh: impl FnMut() -> S) {
@@ -58,31 +55,18 @@ fn key(group_id: i64, user_id: i64) -> MemberKey {
 
 fn new_group(creator_id: i64, name: &str) -> NewGroup {
     let description = format!("about {name}");
-    NewGroup {
-        creator_id,
-        name: name.into(),
-        description,
-        now_ms: NOW_MS,
-    }
+    NewGroup { creator_id, name: name.into(), description, now_ms: NOW_MS }
 }
 
 async fn create(store: &impl GroupStore, creator_id: i64, name: &str) -> PendingChange {
-    match store
-        .create(new_group(creator_id, name), LIMITS, DUE_MS)
-        .await
-        .unwrap()
-    {
+    match store.create(new_group(creator_id, name), LIMITS, DUE_MS).await.unwrap() {
         Created::Done(change) => change,
         other => panic!("{other:?}"),
     }
 }
 
 async fn join(store: &impl GroupStore, group_id: i64, user_id: i64) -> PendingChange {
-    match store
-        .join(key(group_id, user_id), LIMITS, DUE_MS)
-        .await
-        .unwrap()
-    {
+    match store.join(key(group_id, user_id), LIMITS, DUE_MS).await.unwrap() {
         Joined::Done(change) => change,
         other => panic!("{other:?}"),
     }
@@ -126,10 +110,7 @@ async fn a_group_is_what_was_created(store: &impl GroupStore) {
         created_at_ms: NOW_MS,
     };
     assert_eq!(store.group(1).await.unwrap(), Some(group));
-    let creator = Member {
-        user_id: 7,
-        role: Role::Creator,
-    };
+    let creator = Member { user_id: 7, role: Role::Creator };
     assert_eq!(store.members(1).await.unwrap(), Some(vec![creator]));
     assert_eq!(store.groups_of(7).await.unwrap(), [1]);
     assert_eq!(store.group(2).await.unwrap(), None);
@@ -138,31 +119,18 @@ async fn a_group_is_what_was_created(store: &impl GroupStore) {
 
 async fn ids_are_dense_and_names_unique(store: &impl GroupStore) {
     create(store, 7, "one").await;
-    let again = store
-        .create(new_group(8, "one"), LIMITS, DUE_MS)
-        .await
-        .unwrap();
+    let again = store.create(new_group(8, "one"), LIMITS, DUE_MS).await.unwrap();
     assert_eq!(again, Created::NameTaken);
-    assert_eq!(
-        create(store, 7, "ONE").await.member.group_id,
-        2,
-        "names differ in case"
-    );
+    assert_eq!(create(store, 7, "ONE").await.member.group_id, 2, "names differ in case");
     assert_eq!(create(store, 7, "three").await.member.group_id, 3);
 }
 
 async fn one_of_many_gets_a_name<S: GroupStore>(store: Arc<S>) {
     let outcomes = at_once(&store, async |store: Arc<S>, user| {
-        store
-            .create(new_group(user, "same"), LIMITS, DUE_MS)
-            .await
-            .unwrap()
+        store.create(new_group(user, "same"), LIMITS, DUE_MS).await.unwrap()
     })
     .await;
-    let created = outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome, Created::Done(_)))
-        .count();
+    let created = outcomes.iter().filter(|outcome| matches!(outcome, Created::Done(_))).count();
     assert_eq!(created, 1, "{outcomes:?}");
     assert!(store.group(1).await.unwrap().is_some());
     assert!(store.group(2).await.unwrap().is_none());
@@ -182,18 +150,9 @@ async fn a_user_is_a_member_between_joining_and_leaving(store: &impl GroupStore)
     confirm(leave(store, 1, 8).await).await;
     assert_eq!(members(store, 1).await, [7]);
     assert_eq!(store.groups_of(8).await.unwrap(), [2]);
-    assert_eq!(
-        store.leave(key(1, 8), DUE_MS).await.unwrap(),
-        Left::NotMember
-    );
-    assert_eq!(
-        store.leave(key(1, 99), DUE_MS).await.unwrap(),
-        Left::NotMember
-    );
-    assert_eq!(
-        store.leave(key(9, 8), DUE_MS).await.unwrap(),
-        Left::NoSuchGroup
-    );
+    assert_eq!(store.leave(key(1, 8), DUE_MS).await.unwrap(), Left::NotMember);
+    assert_eq!(store.leave(key(1, 99), DUE_MS).await.unwrap(), Left::NotMember);
+    assert_eq!(store.leave(key(9, 8), DUE_MS).await.unwrap(), Left::NoSuchGroup);
     let nowhere = store.join(key(9, 8), LIMITS, DUE_MS).await.unwrap();
     assert_eq!(nowhere, Joined::NoSuchGroup);
 }
@@ -204,10 +163,7 @@ async fn one_of_many_joins<S: GroupStore>(store: Arc<S>) {
         store.join(key(1, 8), LIMITS, DUE_MS).await.unwrap()
     })
     .await;
-    let joined = outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome, Joined::Done(_)))
-        .count();
+    let joined = outcomes.iter().filter(|outcome| matches!(outcome, Joined::Done(_))).count();
     assert_eq!(joined, 1, "{outcomes:?}");
     assert_eq!(members(&*store, 1).await, [7, 8]);
 }
@@ -215,31 +171,21 @@ async fn one_of_many_joins<S: GroupStore>(store: Arc<S>) {
 async fn one_of_many_leaves<S: GroupStore>(store: Arc<S>) {
     create(&*store, 7, "one").await;
     join(&*store, 1, 8).await;
-    let outcomes = at_once(&store, async |store: Arc<S>, _| {
-        store.leave(key(1, 8), DUE_MS).await.unwrap()
-    })
-    .await;
-    let left = outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome, Left::Done(_)))
-        .count();
+    let outcomes =
+        at_once(&store, async |store: Arc<S>, _| store.leave(key(1, 8), DUE_MS).await.unwrap())
+            .await;
+    let left = outcomes.iter().filter(|outcome| matches!(outcome, Left::Done(_))).count();
     assert_eq!(left, 1, "{outcomes:?}");
 }
 
 async fn a_group_is_never_too_full<S: GroupStore>(store: Arc<S>) {
     create(&*store, 1000, "one").await;
-    let limits = Limits {
-        members_max: 5,
-        ..LIMITS
-    };
+    let limits = Limits { members_max: 5, ..LIMITS };
     let outcomes = at_once(&store, move |store, user| async move {
         store.join(key(1, user), limits, DUE_MS).await.unwrap()
     })
     .await;
-    let joined = outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome, Joined::Done(_)))
-        .count();
+    let joined = outcomes.iter().filter(|outcome| matches!(outcome, Joined::Done(_))).count();
     assert_eq!(joined, 4, "the creator is the fifth: {outcomes:?}");
     assert_eq!(members(&*store, 1).await.len(), 5);
 }
@@ -248,33 +194,21 @@ async fn a_user_is_never_in_too_many_groups<S: GroupStore>(store: Arc<S>) {
     for group in 1..=CALLERS {
         create(&*store, 1000, &group.to_string()).await;
     }
-    let limits = Limits {
-        groups_per_user_max: 5,
-        ..LIMITS
-    };
+    let limits = Limits { groups_per_user_max: 5, ..LIMITS };
     let outcomes = at_once(&store, move |store, group| async move {
         store.join(key(group, 8), limits, DUE_MS).await.unwrap()
     })
     .await;
-    let joined = outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome, Joined::Done(_)))
-        .count();
+    let joined = outcomes.iter().filter(|outcome| matches!(outcome, Joined::Done(_))).count();
     assert_eq!(joined, 5, "{outcomes:?}");
     assert_eq!(store.groups_of(8).await.unwrap().len(), 5);
-    let created = store
-        .create(new_group(8, "sixth"), limits, DUE_MS)
-        .await
-        .unwrap();
+    let created = store.create(new_group(8, "sixth"), limits, DUE_MS).await.unwrap();
     assert_eq!(created, Created::TooManyGroups);
 }
 
 async fn joining_and_leaving_at_once_keep_the_limit_and_one_creator<S: GroupStore>(store: Arc<S>) {
     create(&*store, 1, "one").await;
-    let limits = Limits {
-        members_max: 5,
-        ..LIMITS
-    };
+    let limits = Limits { members_max: 5, ..LIMITS };
     at_once(&store, move |store, user| async move {
         for _ in 0..10 {
             store.join(key(1, user), limits, DUE_MS).await.unwrap();
@@ -307,11 +241,7 @@ async fn the_creators_role_passes_to_the_longest_member(store: &impl GroupStore)
     for user in [9, 8, 7] {
         leave(store, 1, user).await;
     }
-    assert_eq!(
-        store.members(1).await.unwrap(),
-        Some(Vec::new()),
-        "an empty group stays"
-    );
+    assert_eq!(store.members(1).await.unwrap(), Some(Vec::new()), "an empty group stays");
     join(store, 1, 8).await;
     let expected = vec![member(8, Role::Creator)];
     assert_eq!(store.members(1).await.unwrap(), Some(expected));

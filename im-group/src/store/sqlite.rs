@@ -29,9 +29,7 @@ impl SqliteStore {
     /// # Errors
     /// As [`Database::open`].
     pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            database: Database::open(path, MIGRATIONS)?,
-        })
+        Ok(Self { database: Database::open(path, MIGRATIONS)? })
     }
 
     async fn write<R: Send + 'static>(
@@ -54,10 +52,7 @@ impl SqliteStore {
 }
 
 fn failed<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> StoreError {
-    move |source| StoreError {
-        operation,
-        source: Box::new(source),
-    }
+    move |source| StoreError { operation, source: Box::new(source) }
 }
 
 impl GroupStore for SqliteStore {
@@ -67,10 +62,8 @@ impl GroupStore for SqliteStore {
         limits: Limits,
         due_at_ms: i64,
     ) -> Result<Created, StoreError> {
-        self.write("creating a group", move |tx| {
-            change::create(tx, &group, limits, due_at_ms)
-        })
-        .await
+        self.write("creating a group", move |tx| change::create(tx, &group, limits, due_at_ms))
+            .await
     }
 
     async fn join(
@@ -79,17 +72,11 @@ impl GroupStore for SqliteStore {
         limits: Limits,
         due_at_ms: i64,
     ) -> Result<Joined, StoreError> {
-        self.write("joining a group", move |tx| {
-            change::join(tx, member, limits, due_at_ms)
-        })
-        .await
+        self.write("joining a group", move |tx| change::join(tx, member, limits, due_at_ms)).await
     }
 
     async fn leave(&self, member: MemberKey, due_at_ms: i64) -> Result<Left, StoreError> {
-        self.write("leaving a group", move |tx| {
-            change::leave(tx, member, due_at_ms)
-        })
-        .await
+        self.write("leaving a group", move |tx| change::leave(tx, member, due_at_ms)).await
     }
 
     async fn members(&self, group_id: i64) -> Result<Option<Vec<Member>>, StoreError> {
@@ -101,10 +88,7 @@ impl GroupStore for SqliteStore {
                 "SELECT user_id, role FROM member WHERE group_id = ?1 ORDER BY joined",
             )?
             .query_map([group_id], |row| {
-                Ok(Member {
-                    user_id: row.get(0)?,
-                    role: role_from(row.get(1)?),
-                })
+                Ok(Member { user_id: row.get(0)?, role: role_from(row.get(1)?) })
             })?
             .collect::<rusqlite::Result<_>>()
             .map(Some)
@@ -145,10 +129,7 @@ impl GroupStore for SqliteStore {
         &self,
         member: MemberKey,
     ) -> Result<Option<PendingChange>, StoreError> {
-        self.read("reading a pending change", move |conn| {
-            earliest_pending(conn, member)
-        })
-        .await
+        self.read("reading a pending change", move |conn| earliest_pending(conn, member)).await
     }
 
     async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<MemberKey>, StoreError> {
@@ -162,10 +143,7 @@ impl GroupStore for SqliteStore {
                  ORDER BY due_at_ms, number LIMIT ?2",
             )?
             .query_map(params![now_ms, limit], |row| {
-                Ok(MemberKey {
-                    group_id: row.get(0)?,
-                    user_id: row.get(1)?,
-                })
+                Ok(MemberKey { group_id: row.get(0)?, user_id: row.get(1)? })
             })?
             .collect()
         })
@@ -174,8 +152,7 @@ impl GroupStore for SqliteStore {
 
     async fn confirm(&self, number: i64) -> Result<(), StoreError> {
         self.write("confirming a change", move |tx| {
-            tx.prepare_cached("DELETE FROM pending_change WHERE number = ?1")?
-                .execute([number])?;
+            tx.prepare_cached("DELETE FROM pending_change WHERE number = ?1")?.execute([number])?;
             Ok(())
         })
         .await

@@ -25,11 +25,7 @@ async fn a_change_that_a_crash_left_pending_is_finished_after_the_start() {
     assert_eq!(fixture.messages.changes(1, 7), [Join]);
     let calls = fixture.messages.calls();
     fixture.groups.sweep().await.unwrap();
-    assert_eq!(
-        fixture.messages.calls(),
-        calls,
-        "what is finished is left alone"
-    );
+    assert_eq!(fixture.messages.calls(), calls, "what is finished is left alone");
 }
 
 #[tokio::test]
@@ -51,10 +47,7 @@ async fn the_sweep_keeps_the_order_of_a_members_changes() {
 #[tokio::test]
 async fn a_caller_has_its_time_before_the_sweep_steps_in() {
     let fixture = Fixture::new();
-    let member = MemberKey {
-        group_id: 1,
-        user_id: 7,
-    };
+    let member = MemberKey { group_id: 1, user_id: 7 };
     fixture.create(7, "rust").await;
     // The decision without what follows it: as if its caller had just died.
     let due_at_ms = fixture.groups.hand_over.due_at_ms();
@@ -70,10 +63,7 @@ async fn a_caller_has_its_time_before_the_sweep_steps_in() {
 #[tokio::test]
 async fn a_member_whose_turn_is_taken_is_left_alone() {
     let fixture = Fixture::new();
-    let member = MemberKey {
-        group_id: 1,
-        user_id: 7,
-    };
+    let member = MemberKey { group_id: 1, user_id: 7 };
     fixture.messages.set(Mood::Unreachable);
     fixture.try_create(7, "rust").await.unwrap_err();
     let calls = fixture.messages.calls();
@@ -105,19 +95,12 @@ async fn attempts_become_rarer_and_one_failure_ends_a_round() {
     fixture.clock.advance_ms(LATER_MS);
     let before = fixture.messages.calls();
     fixture.groups.sweep().await.unwrap();
-    assert_eq!(
-        fixture.messages.calls(),
-        before + 1,
-        "the others would only wait in vain"
-    );
+    assert_eq!(fixture.messages.calls(), before + 1, "the others would only wait in vain");
 
     attempts_within(60_000).await;
     // Three changes, each every five seconds at most.
     let attempts = attempts_within(60_000).await;
-    assert!(
-        (30..=36).contains(&attempts),
-        "{attempts} attempts a minute"
-    );
+    assert!((30..=36).contains(&attempts), "{attempts} attempts a minute");
 
     fixture.messages.set(Mood::Well);
     attempts_within(5_000).await;
@@ -171,12 +154,7 @@ async fn the_sweep_ends_with_the_shutdown_even_if_im_message_is_stuck() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), called)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), called).await.unwrap();
     shutdown.trigger();
-    tokio::time::timeout(Duration::from_secs(10), sweeping)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), sweeping).await.unwrap().unwrap();
 }

@@ -17,10 +17,7 @@ use mprpc::{Channel, Context};
 use messages::Messages;
 
 async fn start(data_dir: &Path, memory: &Memory) -> Result<Running, StartError> {
-    let mut config = Config {
-        data_dir: data_dir.to_owned(),
-        ..Config::default()
-    };
+    let mut config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
     config.rpc.listen.set_port(0);
     config.targets.message = Target::memory();
     config.hand_over.timeout_ms = 100;
@@ -40,11 +37,7 @@ fn cx() -> Context {
 
 fn create(name: &str) -> CreateGroupReq {
     let (group_name, description) = (name.to_owned(), String::new());
-    CreateGroupReq {
-        creator_id: 7,
-        group_name,
-        description,
-    }
+    CreateGroupReq { creator_id: 7, group_name, description }
 }
 
 #[tokio::test]
@@ -53,15 +46,11 @@ async fn it_answers_on_both_wires_and_in_the_same_process() {
     let messages = Messages::start(&memory).await;
     let running = start(directory.path(), &memory).await.unwrap();
     let address = format!("static://{}", running.addr);
-    for (id, target) in [&address, &format!("{address}?wire=classic"), "memory://"]
-        .into_iter()
-        .enumerate()
+    for (id, target) in
+        [&address, &format!("{address}?wire=classic"), "memory://"].into_iter().enumerate()
     {
         let client = client(target, &memory);
-        let answer = client
-            .create_group(&cx(), create(&format!("group{id}")))
-            .await
-            .unwrap();
+        let answer = client.create_group(&cx(), create(&format!("group{id}"))).await.unwrap();
         assert_eq!(answer.result.unwrap().msg, "group created");
         assert_eq!(answer.group_id, id as i64 + 1, "{target}");
     }
@@ -74,20 +63,8 @@ async fn what_was_decided_while_im_message_was_away_reaches_it_after_a_restart()
     let (directory, memory) = (tempfile::tempdir().unwrap(), Memory::new());
     let running = start(directory.path(), &memory).await.unwrap();
     let client = client("memory://", &memory);
-    client
-        .create_group(&cx(), create("rust"))
-        .await
-        .unwrap_err();
-    client
-        .join_group(
-            &cx(),
-            JoinGroupReq {
-                user_id: 8,
-                group_id: 1,
-            },
-        )
-        .await
-        .unwrap_err();
+    client.create_group(&cx(), create("rust")).await.unwrap_err();
+    client.join_group(&cx(), JoinGroupReq { user_id: 8, group_id: 1 }).await.unwrap_err();
     running.stop(DRAIN).await.unwrap();
 
     let running = start(directory.path(), &memory).await.unwrap();
@@ -108,10 +85,5 @@ async fn a_second_one_on_the_same_data_is_refused_while_the_first_runs() {
     assert!(matches!(refused, StartError::DataDir(_)), "{refused}");
     assert!(refused.to_string().contains("in use"), "{refused}");
     running.stop(DRAIN).await.unwrap();
-    start(directory.path(), &memory)
-        .await
-        .unwrap()
-        .stop(DRAIN)
-        .await
-        .unwrap();
+    start(directory.path(), &memory).await.unwrap().stop(DRAIN).await.unwrap();
 }

@@ -38,20 +38,13 @@ impl Messages {
 
     /// What the user did in the group.
     pub(crate) fn changes(&self, group_id: i64, user_id: i64) -> Vec<MembershipChange> {
-        self.0
-            .borrow()
-            .changes
-            .get(&(group_id, user_id))
-            .cloned()
-            .unwrap_or_default()
+        self.0.borrow().changes.get(&(group_id, user_id)).cloned().unwrap_or_default()
     }
 
     /// Waits until the user has done something in the group.
     pub(crate) async fn told_of(&self, group_id: i64, user_id: i64) {
         let mut told = self.0.subscribe();
-        told.wait_for(|told| told.changes.contains_key(&(group_id, user_id)))
-            .await
-            .unwrap();
+        told.wait_for(|told| told.changes.contains_key(&(group_id, user_id))).await.unwrap();
     }
 }
 
@@ -72,16 +65,10 @@ impl message_service::Server for Messages {
         let change = req.change();
         self.0.send_modify(|told| {
             if told.change_ids.insert(req.change_id) {
-                told.changes
-                    .entry((req.group_id, req.user_id))
-                    .or_default()
-                    .push(change);
+                told.changes.entry((req.group_id, req.user_id)).or_default().push(change);
             }
         });
-        Ok(ChangeMembershipResp {
-            result: Some(mpim_proto::Result::ok()),
-            seq: 1,
-        })
+        Ok(ChangeMembershipResp { result: Some(mpim_proto::Result::ok()), seq: 1 })
     }
 
     not_for_im_group! {

@@ -47,19 +47,9 @@ struct Waiting {
 
 /// A hand-over with room for `entries_max` entries. With `resync`, the dispatcher begins with one.
 pub(super) fn outlet(entries_max: usize, resync: bool) -> (Outlet, Intake) {
-    let gathered = Gathered {
-        entries: VecDeque::new(),
-        resync,
-    };
-    let waiting = Mutex::new(Waiting {
-        gathered,
-        closed: false,
-    });
-    let shared = Arc::new(Shared {
-        waiting,
-        changed: Notify::new(),
-        entries_max,
-    });
+    let gathered = Gathered { entries: VecDeque::new(), resync };
+    let waiting = Mutex::new(Waiting { gathered, closed: false });
+    let shared = Arc::new(Shared { waiting, changed: Notify::new(), entries_max });
     (Outlet(shared.clone()), Intake(shared))
 }
 
@@ -151,10 +141,7 @@ impl Shared {
         }
         let count = gathered.entries.len().min(entries_max);
         let entries = gathered.entries.drain(..count).collect();
-        Some(Some(Gathered {
-            entries,
-            resync: std::mem::take(&mut gathered.resync),
-        }))
+        Some(Some(Gathered { entries, resync: std::mem::take(&mut gathered.resync) }))
     }
 }
 
@@ -164,28 +151,13 @@ mod tests {
     use crate::entry::Content;
 
     fn entries(seqs: impl IntoIterator<Item = i64>) -> Vec<Committed> {
-        let entry = |seq| Entry {
-            seq,
-            msg_id: seq,
-            author: 1,
-            ts_ms: 0,
-            content: Content::Joined,
-        };
+        let entry = |seq| Entry { seq, msg_id: seq, author: 1, ts_ms: 0, content: Content::Joined };
         let conv = ConvId::Group(1);
-        seqs.into_iter()
-            .map(|seq| Committed {
-                conv,
-                entry: entry(seq),
-            })
-            .collect()
+        seqs.into_iter().map(|seq| Committed { conv, entry: entry(seq) }).collect()
     }
 
     fn seqs(gathered: &Gathered) -> Vec<i64> {
-        gathered
-            .entries
-            .iter()
-            .map(|committed| committed.entry.seq)
-            .collect()
+        gathered.entries.iter().map(|committed| committed.entry.seq).collect()
     }
 
     #[tokio::test]

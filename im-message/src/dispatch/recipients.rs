@@ -46,19 +46,12 @@ pub(super) async fn deliveries(
         if !matches!(entry.content, Content::Text(_)) && !recipients.contains(&entry.author) {
             recipients.push(entry.author);
         }
-        let text_bytes = if let Content::Text(text) = &entry.content {
-            text.len()
-        } else {
-            0
-        };
+        let text_bytes = if let Content::Text(text) = &entry.content { text.len() } else { 0 };
         bytes += ENTRY_BYTES + text_bytes + RECIPIENT_BYTES * recipients.len();
         if bytes > bytes_max && !deliveries.is_empty() {
             break;
         }
-        deliveries.push(Delivery {
-            entry: Some(proto::entry(*conv, entry)),
-            recipients,
-        });
+        deliveries.push(Delivery { entry: Some(proto::entry(*conv, entry)), recipients });
     }
     Ok(deliveries)
 }

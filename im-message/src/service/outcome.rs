@@ -43,25 +43,15 @@ pub(super) fn outcomes(
         Err(SendError::Store(error)) if some_written => {
             tracing::error!(error = &*error.source, "a message was not written");
             let result = Some(mpim_proto::Result::internal("not written"));
-            Ok(SendOutcome {
-                result,
-                ..SendOutcome::default()
-            })
+            Ok(SendOutcome { result, ..SendOutcome::default() })
         }
-        Err(error) => Ok(SendOutcome {
-            result: refusal(error)?,
-            ..SendOutcome::default()
-        }),
+        Err(error) => Ok(SendOutcome { result: refusal(error)?, ..SendOutcome::default() }),
     };
     answers.into_iter().map(outcome).collect()
 }
 
 pub(super) fn outcome(appended: Appended) -> SendOutcome {
-    SendOutcome {
-        result: ok(),
-        msg_id: appended.msg_id,
-        seq: appended.seq,
-    }
+    SendOutcome { result: ok(), msg_id: appended.msg_id, seq: appended.seq }
 }
 
 pub(super) fn ok() -> Option<mpim_proto::Result> {
@@ -74,17 +64,13 @@ pub(super) fn unavailable(error: StoreError) -> Status {
 }
 
 pub(super) fn conv(conv_id: &str) -> Result<ConvId, Status> {
-    conv_id
-        .parse()
-        .map_err(|_| Status::invalid_argument("malformed conv_id"))
+    conv_id.parse().map_err(|_| Status::invalid_argument("malformed conv_id"))
 }
 
 pub(super) fn bounded(named: usize) -> Result<(), Status> {
     match named {
         0..=NAMED_MAX => Ok(()),
-        _ => Err(Status::invalid_argument(format!(
-            "more than {NAMED_MAX} named at once"
-        ))),
+        _ => Err(Status::invalid_argument(format!("more than {NAMED_MAX} named at once"))),
     }
 }
 

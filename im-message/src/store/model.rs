@@ -53,10 +53,7 @@ impl Model {
 
     /// A model that lets an append through for each [`Model::allow_append`].
     pub(crate) fn gated() -> Self {
-        Self {
-            gate: Semaphore::new(0),
-            ..Self::new()
-        }
+        Self { gate: Semaphore::new(0), ..Self::new() }
     }
 
     pub(crate) fn allow_append(&self) {
@@ -80,16 +77,12 @@ impl Model {
 
 impl Conversation {
     fn is_member(&self, uid: i64) -> bool {
-        self.spans
-            .iter()
-            .any(|span| span.uid == uid && span.to.is_none())
+        self.spans.iter().any(|span| span.uid == uid && span.to.is_none())
     }
 
     fn sees(&self, uid: i64, seq: i64) -> bool {
         let within = |span: &Span| span.from <= seq && span.to.is_none_or(|to| seq <= to);
-        self.spans
-            .iter()
-            .any(|span| span.uid == uid && within(span))
+        self.spans.iter().any(|span| span.uid == uid && within(span))
     }
 
     /// `None` if the user never saw anything.
@@ -99,11 +92,7 @@ impl Conversation {
     }
 
     fn before_first(&self, uid: i64) -> i64 {
-        let froms = self
-            .spans
-            .iter()
-            .filter(|span| span.uid == uid)
-            .map(|span| span.from);
+        let froms = self.spans.iter().filter(|span| span.uid == uid).map(|span| span.from);
         froms.min().unwrap_or(1) - 1
     }
 }
@@ -128,15 +117,8 @@ impl State {
             if earlier.content != new.content {
                 return Err(AppendError::Conflict);
             }
-            let Entry {
-                seq, msg_id, ts_ms, ..
-            } = *earlier;
-            return Ok(Appended {
-                seq,
-                msg_id,
-                ts_ms,
-                new: false,
-            });
+            let Entry { seq, msg_id, ts_ms, .. } = *earlier;
+            return Ok(Appended { seq, msg_id, ts_ms, new: false });
         }
         match (&new.content, is_pair || conversation.is_member(new.author)) {
             (Content::Joined, true) => return Err(AppendError::AlreadyMember),
@@ -147,42 +129,23 @@ impl State {
         let msg_id = self.msg_id_next.max(now_ms << 22).max(1);
         self.msg_id_next = msg_id + 1;
         let author = new.author;
-        let entry = Entry {
-            seq,
-            msg_id,
-            author,
-            ts_ms: now_ms,
-            content: new.content.clone(),
-        };
+        let entry = Entry { seq, msg_id, author, ts_ms: now_ms, content: new.content.clone() };
         conversation.entries.push((new.key.clone(), entry));
         match (&new.content, new.conv.pair_members()) {
             (Content::Joined, _) => {
-                conversation.spans.push(Span {
-                    uid: author,
-                    from: seq,
-                    to: None,
-                });
+                conversation.spans.push(Span { uid: author, from: seq, to: None });
             }
             (Content::Left, _) => {
                 let mut spans = conversation.spans.iter_mut();
                 let open = spans.find(|span| span.uid == author && span.to.is_none());
                 open.unwrap().to = Some(seq);
             }
-            (Content::Text(_), Some(pair)) if seq == 1 => {
-                conversation.spans.extend(pair.into_iter().map(|uid| Span {
-                    uid,
-                    from: 1,
-                    to: None,
-                }))
-            }
+            (Content::Text(_), Some(pair)) if seq == 1 => conversation
+                .spans
+                .extend(pair.into_iter().map(|uid| Span { uid, from: 1, to: None })),
             (Content::Text(_), _) => {}
         }
-        Ok(Appended {
-            seq,
-            msg_id,
-            ts_ms: now_ms,
-            new: true,
-        })
+        Ok(Appended { seq, msg_id, ts_ms: now_ms, new: true })
     }
 
     fn position(&self, reader: &Reader, conv: ConvId) -> Option<Position> {
@@ -207,10 +170,8 @@ impl Timeline for Model {
     ) -> Vec<Result<Appended, AppendError>> {
         self.gate.acquire().await.unwrap().forget();
         if self.broken.load(Ordering::SeqCst) {
-            let failure = StoreError {
-                operation: "append",
-                source: Arc::from(Box::from("broken")),
-            };
+            let failure =
+                StoreError { operation: "append", source: Arc::from(Box::from("broken")) };
             return batch.iter().map(|_| Err(failure.clone().into())).collect();
         }
         let mut state = self.state();
@@ -251,10 +212,7 @@ impl Timeline for Model {
         convs: Vec<ConvId>,
     ) -> Result<Vec<Position>, StoreError> {
         let state = self.state();
-        Ok(convs
-            .into_iter()
-            .filter_map(|conv| state.position(reader, conv))
-            .collect())
+        Ok(convs.into_iter().filter_map(|conv| state.position(reader, conv)).collect())
     }
 
     async fn range(
@@ -279,11 +237,7 @@ impl Timeline for Model {
         let mut entries: Vec<Entry> = Vec::new();
         let mut bytes = 0;
         while let Some(next) = rest.peek() {
-            bytes += if let Content::Text(text) = &next.content {
-                text.len()
-            } else {
-                0
-            };
+            bytes += if let Content::Text(text) = &next.content { text.len() } else { 0 };
             let full = entries.len() == limit.entries_max || bytes > limit.bytes_max;
             if full && !entries.is_empty() {
                 break;
@@ -294,11 +248,7 @@ impl Timeline for Model {
             (Some(_), Some(last)) => last.seq,
             _ => head.max(after_seq),
         };
-        Ok(Some(Range {
-            entries,
-            complete_to,
-            head,
-        }))
+        Ok(Some(Range { entries, complete_to, head }))
     }
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {

@@ -33,10 +33,7 @@ impl SqliteTimeline {
     /// Opens or creates `message.db` in the directory. Blocks.
     pub(crate) fn open(data_dir: DataDir) -> Result<Self, DatabaseError> {
         let db = Database::open(data_dir.file("message.db"), MIGRATIONS)?;
-        Ok(Self {
-            db,
-            _data_dir: Arc::new(data_dir),
-        })
+        Ok(Self { db, _data_dir: Arc::new(data_dir) })
     }
 
     async fn read<R: Send + 'static>(
@@ -45,10 +42,7 @@ impl SqliteTimeline {
         query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, StoreError> {
         let answer: Result<R, ReadError<rusqlite::Error>> = self.db.read(query).await;
-        answer.map_err(|source| StoreError {
-            operation,
-            source: Arc::new(source),
-        })
+        answer.map_err(|source| StoreError { operation, source: Arc::new(source) })
     }
 
     async fn write<R: Send + 'static>(
@@ -57,10 +51,7 @@ impl SqliteTimeline {
         job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, StoreError> {
         let answer: Result<R, WriteError<rusqlite::Error>> = self.db.write(job).await;
-        answer.map_err(|source| StoreError {
-            operation,
-            source: Arc::new(source),
-        })
+        answer.map_err(|source| StoreError { operation, source: Arc::new(source) })
     }
 
     /// The entries `from..to` of the batch as one job, that is, in one savepoint.
@@ -71,10 +62,7 @@ impl SqliteTimeline {
         now_ms: i64,
     ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
         let batch = batch.clone();
-        self.write("append", move |tx| {
-            append::append(tx, &batch[slice], now_ms)
-        })
-        .await
+        self.write("append", move |tx| append::append(tx, &batch[slice], now_ms)).await
     }
 
     /// After a failure: each entry in a savepoint of its own, so that a bad one fails alone.
@@ -126,8 +114,7 @@ impl Timeline for SqliteTimeline {
     }
 
     async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
-        self.read("list members", move |db| read::members(db, conv))
-            .await
+        self.read("list members", move |db| read::members(db, conv)).await
     }
 
     async fn behind(
@@ -137,10 +124,7 @@ impl Timeline for SqliteTimeline {
         limit: usize,
     ) -> Result<(Vec<Position>, bool), StoreError> {
         let reader = reader.clone();
-        self.read("list what is behind", move |db| {
-            read::behind(db, &reader, after, limit)
-        })
-        .await
+        self.read("list what is behind", move |db| read::behind(db, &reader, after, limit)).await
     }
 
     async fn positions(
@@ -149,10 +133,7 @@ impl Timeline for SqliteTimeline {
         convs: Vec<ConvId>,
     ) -> Result<Vec<Position>, StoreError> {
         let reader = reader.clone();
-        self.read("get positions", move |db| {
-            read::positions(db, &reader, &convs)
-        })
-        .await
+        self.read("get positions", move |db| read::positions(db, &reader, &convs)).await
     }
 
     async fn range(
@@ -162,22 +143,15 @@ impl Timeline for SqliteTimeline {
         after_seq: i64,
         limit: RangeLimit,
     ) -> Result<Option<Range>, StoreError> {
-        self.read("fetch a range", move |db| {
-            read::range(db, uid, conv, after_seq, limit)
-        })
-        .await
+        self.read("fetch a range", move |db| read::range(db, uid, conv, after_seq, limit)).await
     }
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
-        self.read("look up a conversation", move |db| {
-            Ok(conv_row(db, conv)?.is_some())
-        })
-        .await
+        self.read("look up a conversation", move |db| Ok(conv_row(db, conv)?.is_some())).await
     }
 
     async fn locate(&self, msg_ids: Vec<i64>) -> Result<Vec<(ConvId, i64)>, StoreError> {
-        self.read("locate messages", move |db| read::locate(db, &msg_ids))
-            .await
+        self.read("locate messages", move |db| read::locate(db, &msg_ids)).await
     }
 
     async fn advance_cursors(
@@ -186,10 +160,7 @@ impl Timeline for SqliteTimeline {
         moves: Vec<(ConvId, i64)>,
     ) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("advance cursors", move |tx| {
-            cursors::advance(tx, &reader, &moves)
-        })
-        .await
+        self.write("advance cursors", move |tx| cursors::advance(tx, &reader, &moves)).await
     }
 
     async fn mark_given(
@@ -198,26 +169,17 @@ impl Timeline for SqliteTimeline {
         given: Vec<(ConvId, i64)>,
     ) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("mark what was given", move |tx| {
-            cursors::mark_given(tx, &reader, &given)
-        })
-        .await
+        self.write("mark what was given", move |tx| cursors::mark_given(tx, &reader, &given)).await
     }
 
     async fn confirm_given(&self, reader: &Reader) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("confirm what was given", move |tx| {
-            cursors::confirm_given(tx, &reader)
-        })
-        .await
+        self.write("confirm what was given", move |tx| cursors::confirm_given(tx, &reader)).await
     }
 
     async fn withdraw_given(&self, reader: &Reader) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("withdraw what was given", move |tx| {
-            cursors::withdraw_given(tx, &reader)
-        })
-        .await
+        self.write("withdraw what was given", move |tx| cursors::withdraw_given(tx, &reader)).await
     }
 }
 
@@ -258,11 +220,7 @@ fn seen(db: &Connection, uid: i64, conv: ConvId) -> rusqlite::Result<Option<Seen
          GROUP BY c.id",
     )?
     .query_row((uid, conv.to_string()), |row| {
-        Ok(Seen {
-            conv: row.get(0)?,
-            first_seq: row.get(1)?,
-            head: row.get(2)?,
-        })
+        Ok(Seen { conv: row.get(0)?, first_seq: row.get(1)?, head: row.get(2)? })
     })
     .optional()
 }
@@ -293,21 +251,14 @@ mod tests {
 
     fn text(conv: ConvId, key: &str) -> NewEntry {
         let content = Content::Text(key.to_owned());
-        NewEntry {
-            conv,
-            author: 1,
-            key: DedupKey::client(key),
-            content,
-        }
+        NewEntry { conv, author: 1, key: DedupKey::client(key), content }
     }
 
     #[tokio::test]
     async fn an_entry_that_cannot_be_written_fails_alone_with_what_follows_it_there() {
         let (store, _directory) = fresh();
         let (broken, whole) = (ConvId::pair(1, 2), ConvId::pair(1, 3));
-        store.append(Arc::from([text(broken, "first")]), 1).await[0]
-            .as_ref()
-            .unwrap();
+        store.append(Arc::from([text(broken, "first")]), 1).await[0].as_ref().unwrap();
         store
             .write("make one text unwritable", |tx| {
                 tx.execute_batch(
@@ -317,24 +268,13 @@ mod tests {
             })
             .await
             .unwrap();
-        let batch = [
-            text(whole, "a"),
-            text(broken, "bad"),
-            text(whole, "b"),
-            text(broken, "c"),
-        ];
+        let batch = [text(whole, "a"), text(broken, "bad"), text(whole, "b"), text(broken, "c")];
         let answers = store.append(Arc::from(batch), 1).await;
         assert_eq!(answers[0].as_ref().unwrap().seq, 1);
-        assert!(
-            matches!(answers[1], Err(AppendError::Store(_))),
-            "{answers:?}"
-        );
+        assert!(matches!(answers[1], Err(AppendError::Store(_))), "{answers:?}");
         assert_eq!(answers[2].as_ref().unwrap().seq, 2);
         // It could be written, but would stand where the sender's earlier one belongs.
-        assert!(
-            matches!(answers[3], Err(AppendError::Store(_))),
-            "{answers:?}"
-        );
+        assert!(matches!(answers[3], Err(AppendError::Store(_))), "{answers:?}");
         let again = store.append(Arc::from([text(broken, "c")]), 1).await;
         assert_eq!(again[0].as_ref().unwrap().seq, 2);
     }
@@ -343,39 +283,17 @@ mod tests {
     async fn what_was_answered_is_there_after_a_restart() {
         let (store, directory) = fresh();
         let conv = ConvId::pair(1, 2);
-        let reader = Reader {
-            uid: 2,
-            device: "text".to_owned(),
-        };
-        let first = store
-            .append(Arc::from([text(conv, "a"), text(conv, "b")]), 1_000)
-            .await;
-        store
-            .advance_cursors(&reader, vec![(conv, 1)])
-            .await
-            .unwrap();
+        let reader = Reader { uid: 2, device: "text".to_owned() };
+        let first = store.append(Arc::from([text(conv, "a"), text(conv, "b")]), 1_000).await;
+        store.advance_cursors(&reader, vec![(conv, 1)]).await.unwrap();
         drop(store);
         let store = open(&directory);
-        let position = Position {
-            conv,
-            cursor: 1,
-            head: 2,
-        };
-        assert_eq!(
-            store.behind(&reader, None, 9).await.unwrap(),
-            (vec![position], false)
-        );
-        let again = store
-            .append(Arc::from([text(conv, "a"), text(conv, "c")]), 1)
-            .await;
-        let (first_id, second_id) = (
-            first[0].as_ref().unwrap().msg_id,
-            first[1].as_ref().unwrap().msg_id,
-        );
+        let position = Position { conv, cursor: 1, head: 2 };
+        assert_eq!(store.behind(&reader, None, 9).await.unwrap(), (vec![position], false));
+        let again = store.append(Arc::from([text(conv, "a"), text(conv, "c")]), 1).await;
+        let (first_id, second_id) =
+            (first[0].as_ref().unwrap().msg_id, first[1].as_ref().unwrap().msg_id);
         assert_eq!(again[0].as_ref().unwrap().msg_id, first_id);
-        assert!(
-            again[1].as_ref().unwrap().msg_id > second_id,
-            "the clock went back meanwhile"
-        );
+        assert!(again[1].as_ref().unwrap().msg_id > second_id, "the clock went back meanwhile");
     }
 }

@@ -7,10 +7,8 @@ use mprpc::Code;
 use super::*;
 
 fn batch(from: i64, to: i64, texts: &[&str]) -> SendBatchReq {
-    let outgoing = |text: &&str| Outgoing {
-        client_msg_id: format!("id of {text}"),
-        text: (*text).to_owned(),
-    };
+    let outgoing =
+        |text: &&str| Outgoing { client_msg_id: format!("id of {text}"), text: (*text).to_owned() };
     SendBatchReq {
         from,
         to: Some(send_batch_req::To::ToUser(to)),
@@ -19,16 +17,8 @@ fn batch(from: i64, to: i64, texts: &[&str]) -> SendBatchReq {
 }
 
 fn message(from: i64, to: i64, text: &str) -> SendReq {
-    let msg = C2cMsg {
-        from,
-        to,
-        text: text.to_owned(),
-        ..C2cMsg::default()
-    };
-    SendReq {
-        msg: Some(msg),
-        client_msg_id: String::new(),
-    }
+    let msg = C2cMsg { from, to, text: text.to_owned(), ..C2cMsg::default() };
+    SendReq { msg: Some(msg), client_msg_id: String::new() }
 }
 
 /// The texts of the conversation of 1 and 2.
@@ -86,11 +76,7 @@ async fn a_batch_takes_no_more_callers_in_once_it_has_reached_its_bound() {
     for call in calls {
         assert_eq!(said(call.await.unwrap().result), "ok");
     }
-    assert_eq!(
-        world.store.batch_lengths(),
-        [1, 4, 1],
-        "a SendBatch stays in one piece"
-    );
+    assert_eq!(world.store.batch_lengths(), [1, 4, 1], "a SendBatch stays in one piece");
     assert_eq!(texts(&world).await, ["a", "b", "c", "d", "e", "f"]);
 }
 
@@ -100,20 +86,12 @@ async fn a_full_lane_refuses_at_once_and_takes_messages_again_when_it_has_room()
     let cx = cx();
     let mut fills = Box::pin(world.service.send_batch(&cx, batch(1, 2, &["a", "b"])));
     begin(&mut fills).await;
-    let refused = world
-        .service
-        .send_batch(&cx, batch(1, 2, &["c", "d"]))
-        .await
-        .unwrap_err();
+    let refused = world.service.send_batch(&cx, batch(1, 2, &["c", "d"])).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     world.store.allow_append();
     assert_eq!(fills.await.unwrap().outcomes.len(), 2);
     world.store.allow_append();
-    let taken = world
-        .service
-        .send_batch(&cx, batch(1, 2, &["c", "d"]))
-        .await
-        .unwrap();
+    let taken = world.service.send_batch(&cx, batch(1, 2, &["c", "d"])).await.unwrap();
     assert_eq!(taken.outcomes[1].seq, 4);
 }
 
@@ -121,68 +99,35 @@ async fn a_full_lane_refuses_at_once_and_takes_messages_again_when_it_has_room()
 async fn the_message_of_a_caller_who_went_away_is_written_in_its_place() {
     let world = World::with_one_lane(Model::gated(), |_| {});
     let cx = cx();
-    let mut gone = Box::pin(
-        world
-            .service
-            .send_batch(&cx, batch(1, 2, &["of the one who left"])),
-    );
+    let mut gone = Box::pin(world.service.send_batch(&cx, batch(1, 2, &["of the one who left"])));
     begin(&mut gone).await;
     drop(gone);
-    let mut stays = Box::pin(
-        world
-            .service
-            .send_batch(&cx, batch(1, 2, &["what came after"])),
-    );
+    let mut stays = Box::pin(world.service.send_batch(&cx, batch(1, 2, &["what came after"])));
     begin(&mut stays).await;
     world.store.allow_append();
     assert_eq!(stays.await.unwrap().outcomes[0].seq, 2);
-    assert_eq!(
-        texts(&world).await,
-        ["of the one who left", "what came after"]
-    );
+    assert_eq!(texts(&world).await, ["of the one who left", "what came after"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_acknowledged_before_it_is_committed() {
     let world = World::with_one_lane(Model::gated(), |_| {});
     let short = Context::with_timeout(Duration::from_millis(50));
-    let late = world
-        .service
-        .send(&short, message(1, 2, "slow"))
-        .await
-        .unwrap_err();
+    let late = world.service.send(&short, message(1, 2, "slow")).await.unwrap_err();
     assert_eq!(late.code(), Code::DeadlineExceeded);
     assert_eq!(texts(&world).await, [""; 0]);
-    assert!(
-        world.presence.delivered().is_empty(),
-        "told others of what is not committed"
-    );
+    assert!(world.presence.delivered().is_empty(), "told others of what is not committed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_store_fails_the_call_and_the_lane_goes_on() {
     let world = World::with_one_lane(Model::new(), |_| {});
     world.store.set_broken(true);
-    let failed = world
-        .service
-        .send_batch(&cx(), batch(1, 2, &["a", "b"]))
-        .await
-        .unwrap_err();
+    let failed = world.service.send_batch(&cx(), batch(1, 2, &["a", "b"])).await.unwrap_err();
     assert_eq!(failed.code(), Code::Unavailable);
     world.store.set_broken(false);
-    let retried = world
-        .service
-        .send_batch(&cx(), batch(1, 2, &["a", "b"]))
-        .await
-        .unwrap();
-    assert_eq!(
-        retried
-            .outcomes
-            .iter()
-            .map(|outcome| outcome.seq)
-            .collect::<Vec<_>>(),
-        [1, 2]
-    );
+    let retried = world.service.send_batch(&cx(), batch(1, 2, &["a", "b"])).await.unwrap();
+    assert_eq!(retried.outcomes.iter().map(|outcome| outcome.seq).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,47 +135,23 @@ async fn a_batch_is_answered_message_by_message() {
     let world = World::new();
     let long = "x".repeat(4097);
     let request = batch(1, 2, &["a", "", &long, "b", "a"]);
-    let outcomes = world
-        .service
-        .send_batch(&cx(), request)
-        .await
-        .unwrap()
-        .outcomes;
+    let outcomes = world.service.send_batch(&cx(), request).await.unwrap().outcomes;
     let numbers: Vec<_> = outcomes.iter().map(|outcome| outcome.seq).collect();
     assert_eq!(numbers, [1, 0, 0, 2, 1]);
-    let said: Vec<_> = outcomes
-        .into_iter()
-        .map(|outcome| said(outcome.result))
-        .collect();
-    assert_eq!(
-        said,
-        [
-            "ok",
-            "Invalid empty text",
-            "Invalid text too long",
-            "ok",
-            "ok"
-        ]
-    );
+    let said: Vec<_> = outcomes.into_iter().map(|outcome| said(outcome.result)).collect();
+    assert_eq!(said, ["ok", "Invalid empty text", "Invalid text too long", "ok", "ok"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_to_nobody_or_beyond_the_bound_is_a_bad_request() {
     let world = World::new();
-    let nobody = SendBatchReq {
-        to: None,
-        ..batch(1, 2, &["a"])
-    };
+    let nobody = SendBatchReq { to: None, ..batch(1, 2, &["a"]) };
     let many = batch(1, 2, &["a"; 257]);
     for request in [nobody, many] {
         let refused = world.service.send_batch(&cx(), request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
     }
-    let unknown = world
-        .service
-        .send_batch(&cx(), batch(1, 77, &["a"]))
-        .await
-        .unwrap();
+    let unknown = world.service.send_batch(&cx(), batch(1, 77, &["a"])).await.unwrap();
     assert_eq!(said(unknown.result), "NotFound no such user");
     assert!(unknown.outcomes.is_empty());
 }

@@ -6,10 +6,7 @@ use super::*;
 
 /// Waits for the resync with which everything begins.
 async fn started(world: &World) {
-    world
-        .presence
-        .until("the first resync", |presence| !presence.taken().is_empty())
-        .await;
+    world.presence.until("the first resync", |presence| !presence.taken().is_empty()).await;
     let first = &world.presence.taken()[0];
     assert!(first.resync && first.deliveries.is_empty(), "{first:?}");
 }
@@ -27,23 +24,13 @@ fn to(conv_id: &str, seq: i64, recipients: &[i64]) -> (String, i64, Vec<i64>) {
 #[tokio::test(start_paused = true)]
 async fn the_first_dispatch_is_one_resync_however_long_im_presence_takes_to_come() {
     let world = World::new();
-    world
-        .presence
-        .refuse(Some(Status::unavailable("not there yet")));
-    world
-        .presence
-        .until("some tries", |presence| presence.refused() >= 5)
-        .await;
+    world.presence.refuse(Some(Status::unavailable("not there yet")));
+    world.presence.until("some tries", |presence| presence.refused() >= 5).await;
     world.presence.refuse(None);
     started(&world).await;
     world.send(1, 2, "hello").await;
     delivered(&world, 1).await;
-    let resyncs = world
-        .presence
-        .taken()
-        .iter()
-        .filter(|dispatch| dispatch.resync)
-        .count();
+    let resyncs = world.presence.taken().iter().filter(|dispatch| dispatch.resync).count();
     assert_eq!(resyncs, 1);
 }
 
@@ -88,18 +75,10 @@ async fn what_gathers_during_a_dispatch_goes_with_the_next_in_order() {
         tokio::task::yield_now().await;
     }
     world.presence.allow(2);
-    let seqs: Vec<_> = delivered(&world, 5)
-        .await
-        .into_iter()
-        .map(|(_, seq, _)| seq)
-        .collect();
+    let seqs: Vec<_> = delivered(&world, 5).await.into_iter().map(|(_, seq, _)| seq).collect();
     assert_eq!(seqs, [1, 2, 3, 4, 5]);
-    let sizes: Vec<_> = world
-        .presence
-        .taken()
-        .iter()
-        .map(|dispatch| dispatch.deliveries.len())
-        .collect();
+    let sizes: Vec<_> =
+        world.presence.taken().iter().map(|dispatch| dispatch.deliveries.len()).collect();
     assert_eq!(sizes, [0, 1, 4]);
 }
 
@@ -114,12 +93,8 @@ async fn a_large_dispatch_is_divided() {
     }
     world.presence.allow(10);
     assert_eq!(delivered(&world, 5).await.len(), 5);
-    let sizes: Vec<_> = world
-        .presence
-        .taken()
-        .iter()
-        .map(|dispatch| dispatch.deliveries.len())
-        .collect();
+    let sizes: Vec<_> =
+        world.presence.taken().iter().map(|dispatch| dispatch.deliveries.len()).collect();
     assert_eq!(sizes, [0, 1, 2, 2]);
 }
 
@@ -143,22 +118,11 @@ async fn while_im_presence_is_away_messages_are_taken_and_told_later_in_order() 
     for n in 0..50 {
         assert_eq!(said(world.send(1, 2, &n.to_string()).await.result), "ok");
     }
-    world
-        .presence
-        .until("some tries", |presence| presence.refused() >= 3)
-        .await;
+    world.presence.until("some tries", |presence| presence.refused() >= 3).await;
     world.presence.refuse(None);
-    let seqs: Vec<_> = delivered(&world, 50)
-        .await
-        .into_iter()
-        .map(|(_, seq, _)| seq)
-        .collect();
+    let seqs: Vec<_> = delivered(&world, 50).await.into_iter().map(|(_, seq, _)| seq).collect();
     assert_eq!(seqs, (1..=50).collect::<Vec<_>>());
-    assert!(
-        world.presence.taken()[1..]
-            .iter()
-            .all(|dispatch| !dispatch.resync)
-    );
+    assert!(world.presence.taken()[1..].iter().all(|dispatch| !dispatch.resync));
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,10 +131,7 @@ async fn an_im_presence_that_does_not_answer_is_asked_again() {
     started(&world).await;
     world.presence.close_gate();
     world.send(1, 2, "hello").await;
-    world
-        .presence
-        .until("further tries", |presence| presence.asked() >= 4)
-        .await;
+    world.presence.until("further tries", |presence| presence.asked() >= 4).await;
     world.presence.allow(10);
     assert_eq!(delivered(&world, 1).await, [to("c2c_1_2", 1, &[1, 2])]);
 }
@@ -183,16 +144,9 @@ async fn when_too_much_was_missed_the_newest_are_told_with_a_resync() {
     for n in 0..9 {
         world.send(1, 2, &n.to_string()).await;
     }
-    world
-        .presence
-        .until("a try", |presence| presence.refused() >= 2)
-        .await;
+    world.presence.until("a try", |presence| presence.refused() >= 2).await;
     world.presence.refuse(None);
-    let seqs: Vec<_> = delivered(&world, 3)
-        .await
-        .into_iter()
-        .map(|(_, seq, _)| seq)
-        .collect();
+    let seqs: Vec<_> = delivered(&world, 3).await.into_iter().map(|(_, seq, _)| seq).collect();
     assert_eq!(seqs, [7, 8, 9]);
     assert!(world.presence.taken()[1].resync);
     world.send(1, 2, "after that").await;
@@ -204,14 +158,9 @@ async fn when_too_much_was_missed_the_newest_are_told_with_a_resync() {
 async fn a_dispatch_that_is_refused_for_good_gives_way_to_a_resync() {
     let world = World::with_one_lane(Model::new(), |_| {});
     started(&world).await;
-    world
-        .presence
-        .refuse(Some(Status::invalid_argument("not like this")));
+    world.presence.refuse(Some(Status::invalid_argument("not like this")));
     world.send(1, 2, "poison").await;
-    world
-        .presence
-        .until("the refusal", |presence| presence.refused() >= 1)
-        .await;
+    world.presence.until("the refusal", |presence| presence.refused() >= 1).await;
     world.presence.refuse(None);
     world.send(1, 2, "fine").await;
     let enough = |presence: &Presence| !presence.delivered().is_empty();
@@ -227,15 +176,9 @@ async fn at_the_end_what_was_committed_is_still_told() {
     started(&world).await;
     world.presence.close_gate();
     world.send(1, 2, "last words").await;
-    let World {
-        service, presence, ..
-    } = world;
+    let World { service, presence, .. } = world;
     drop(service);
     presence.allow(10);
-    presence
-        .until("the last dispatch", |presence| {
-            !presence.delivered().is_empty()
-        })
-        .await;
+    presence.until("the last dispatch", |presence| !presence.delivered().is_empty()).await;
     assert_eq!(presence.delivered(), [to("c2c_1_2", 1, &[1, 2])]);
 }

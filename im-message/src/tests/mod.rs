@@ -46,26 +46,12 @@ impl World {
     }
 
     fn with(config: Config, store: Model) -> Self {
-        let deps = Deps {
-            clock: Clock::manual(NOW_MS),
-            ..Deps::default()
-        };
+        let deps = Deps { clock: Clock::manual(NOW_MS), ..Deps::default() };
         let (store, users, presence) = (Arc::new(store), Users::new(1..=9), Presence::new());
         let tasks = Tasks::new("im-message", deps.shutdown.clone());
-        let service = assemble(
-            &config,
-            &deps,
-            store.clone(),
-            users.clone(),
-            presence.clone(),
-            &tasks,
-        );
-        Self {
-            service: Arc::new(service),
-            store,
-            users,
-            presence,
-        }
+        let service =
+            assemble(&config, &deps, store.clone(), users.clone(), presence.clone(), &tasks);
+        Self { service: Arc::new(service), store, users, presence }
     }
 
     /// One lane only, so that everything meets in it.
@@ -81,36 +67,14 @@ impl World {
     }
 
     async fn send_as(&self, from: i64, to: i64, client_msg_id: &str, text: &str) -> SendResp {
-        let msg = C2cMsg {
-            from,
-            to,
-            text: text.to_owned(),
-            ..C2cMsg::default()
-        };
+        let msg = C2cMsg { from, to, text: text.to_owned(), ..C2cMsg::default() };
         let client_msg_id = client_msg_id.to_owned();
-        self.service
-            .send(
-                &cx(),
-                SendReq {
-                    msg: Some(msg),
-                    client_msg_id,
-                },
-            )
-            .await
-            .unwrap()
+        self.service.send(&cx(), SendReq { msg: Some(msg), client_msg_id }).await.unwrap()
     }
 
     async fn send_group(&self, from: i64, group_id: i64, text: &str) -> SendGroupResp {
-        let msg = GroupMsg {
-            from,
-            group_id,
-            text: text.to_owned(),
-            ..GroupMsg::default()
-        };
-        let request = SendGroupReq {
-            msg: Some(msg),
-            client_msg_id: String::new(),
-        };
+        let msg = GroupMsg { from, group_id, text: text.to_owned(), ..GroupMsg::default() };
+        let request = SendGroupReq { msg: Some(msg), client_msg_id: String::new() };
         self.service.send_group(&cx(), request).await.unwrap()
     }
 
@@ -122,36 +86,17 @@ impl World {
         change_id: &str,
     ) -> ChangeMembershipResp {
         let (change, change_id) = (change.into(), change_id.to_owned());
-        let request = ChangeMembershipReq {
-            group_id,
-            user_id,
-            change,
-            change_id,
-        };
-        self.service
-            .change_membership(&cx(), request)
-            .await
-            .unwrap()
+        let request = ChangeMembershipReq { group_id, user_id, change, change_id };
+        self.service.change_membership(&cx(), request).await.unwrap()
     }
 
     async fn join(&self, user_id: i64, group_id: i64) -> ChangeMembershipResp {
-        self.change(
-            MembershipChange::Join,
-            user_id,
-            group_id,
-            &fastrand::u64(..).to_string(),
-        )
-        .await
+        self.change(MembershipChange::Join, user_id, group_id, &fastrand::u64(..).to_string()).await
     }
 
     async fn leave(&self, user_id: i64, group_id: i64) -> ChangeMembershipResp {
-        self.change(
-            MembershipChange::Leave,
-            user_id,
-            group_id,
-            &fastrand::u64(..).to_string(),
-        )
-        .await
+        self.change(MembershipChange::Leave, user_id, group_id, &fastrand::u64(..).to_string())
+            .await
     }
 }
 

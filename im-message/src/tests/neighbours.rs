@@ -51,20 +51,9 @@ impl user_service::Server for Users {
             return Err(Status::unavailable("down"));
         }
         let existing = self.0.existing.lock().unwrap();
-        let users = request
-            .user_ids
-            .into_iter()
-            .filter(|uid| existing.contains(uid));
-        let users = users
-            .map(|user_id| User {
-                user_id,
-                username: String::new(),
-            })
-            .collect();
-        Ok(GetUsersResp {
-            result: Some(mpim_proto::Result::ok()),
-            users,
-        })
+        let users = request.user_ids.into_iter().filter(|uid| existing.contains(uid));
+        let users = users.map(|user_id| User { user_id, username: String::new() }).collect();
+        Ok(GetUsersResp { result: Some(mpim_proto::Result::ok()), users })
     }
 
     async fn login(&self, _cx: &Context, _request: LoginReq) -> Answer<LoginResp> {
@@ -149,10 +138,7 @@ impl Presence {
 
     /// Everything that was delivered, in order, as `conversation seq recipients`.
     pub(super) fn delivered(&self) -> Vec<(String, i64, Vec<i64>)> {
-        let deliveries = self
-            .taken()
-            .into_iter()
-            .flat_map(|dispatch| dispatch.deliveries);
+        let deliveries = self.taken().into_iter().flat_map(|dispatch| dispatch.deliveries);
         deliveries
             .map(|delivery| {
                 let entry = delivery.entry.unwrap();
@@ -171,11 +157,7 @@ impl Presence {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
-        assert!(
-            waited.is_ok(),
-            "waited for {what}, but got {:?}",
-            self.taken()
-        );
+        assert!(waited.is_ok(), "waited for {what}, but got {:?}", self.taken());
     }
 
     /// How many dispatches came, taken or not.
@@ -203,9 +185,7 @@ impl presence_service::Server for Presence {
             None => {
                 self.taken.lock().unwrap().push(request);
                 self.changed.notify_one();
-                Ok(DispatchResp {
-                    result: Some(mpim_proto::Result::ok()),
-                })
+                Ok(DispatchResp { result: Some(mpim_proto::Result::ok()) })
             }
         }
     }

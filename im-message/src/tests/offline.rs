@@ -6,39 +6,18 @@ use mpim_proto::{AckReq, PullOfflineReq, PullOfflineResp};
 use super::*;
 
 async fn pull(world: &World, user_id: i64) -> PullOfflineResp {
-    world
-        .service
-        .pull_offline(&cx(), PullOfflineReq { user_id })
-        .await
-        .unwrap()
+    world.service.pull_offline(&cx(), PullOfflineReq { user_id }).await.unwrap()
 }
 
 async fn pull_texts(world: &World, user_id: i64) -> Vec<String> {
     let pulled = pull(world, user_id).await;
     assert_eq!(said(pulled.result), "ok");
     let direct = pulled.msg_list.into_iter().map(|message| message.text);
-    direct
-        .chain(
-            pulled
-                .group_msg_list
-                .into_iter()
-                .map(|message| message.text),
-        )
-        .collect()
+    direct.chain(pulled.group_msg_list.into_iter().map(|message| message.text)).collect()
 }
 
 async fn ack(world: &World, user_id: i64, msg_id_list: Vec<i64>) {
-    world
-        .service
-        .ack(
-            &cx(),
-            AckReq {
-                user_id,
-                msg_id_list,
-            },
-        )
-        .await
-        .unwrap();
+    world.service.ack(&cx(), AckReq { user_id, msg_id_list }).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,19 +27,10 @@ async fn waiting_messages_come_in_order_and_once() {
     world.send(3, 1, "of another").await;
     world.send(2, 1, "two").await;
     let pulled = pull(&world, 1).await;
-    let texts: Vec<_> = pulled
-        .msg_list
-        .iter()
-        .map(|message| &message.text)
-        .collect();
+    let texts: Vec<_> = pulled.msg_list.iter().map(|message| &message.text).collect();
     assert_eq!(texts, ["one", "two", "of another"]);
-    let expected = C2cMsg {
-        msg_id: first.msg_id,
-        from: 2,
-        to: 1,
-        ts_ms: NOW_MS,
-        text: "one".to_owned(),
-    };
+    let expected =
+        C2cMsg { msg_id: first.msg_id, from: 2, to: 1, ts_ms: NOW_MS, text: "one".to_owned() };
     assert_eq!(pulled.msg_list[0], expected);
     assert!(pull_texts(&world, 1).await.is_empty());
     world.send(2, 1, "three").await;
@@ -132,12 +102,7 @@ async fn a_pull_that_was_never_followed_acknowledges_nothing() {
         device: "text".to_owned(),
         conv_ids: vec!["c2c_1_2".to_owned()],
     };
-    let found = world
-        .service
-        .get_positions(&cx(), positions)
-        .await
-        .unwrap()
-        .positions;
+    let found = world.service.get_positions(&cx(), positions).await.unwrap().positions;
     assert_eq!((found[0].cursor, found[0].head), (0, 1));
 }
 

@@ -11,12 +11,7 @@ use super::*;
 
 async fn fetch(world: &World, user_id: i64, conv_id: &str, limit: i32) -> FetchRangeResp {
     let conv_id = conv_id.to_owned();
-    let request = FetchRangeReq {
-        user_id,
-        conv_id,
-        after_seq: 0,
-        limit,
-    };
+    let request = FetchRangeReq { user_id, conv_id, after_seq: 0, limit };
     world.service.fetch_range(&cx(), request).await.unwrap()
 }
 
@@ -25,19 +20,10 @@ async fn behind(world: &World, user_id: i64) -> Vec<(String, i64, i64)> {
     let mut after_conv_id = String::new();
     loop {
         let device = "text".to_owned();
-        let request = ListBehindReq {
-            user_id,
-            device,
-            after_conv_id,
-            limit: 2,
-        };
+        let request = ListBehindReq { user_id, device, after_conv_id, limit: 2 };
         let page = world.service.list_behind(&cx(), request).await.unwrap();
         assert!(page.positions.len() <= 2);
-        found.extend(
-            page.positions
-                .into_iter()
-                .map(|at| (at.conv_id, at.cursor, at.head)),
-        );
+        found.extend(page.positions.into_iter().map(|at| (at.conv_id, at.cursor, at.head)));
         match page.more {
             true => after_conv_id = found.last().unwrap().0.clone(),
             false => return found,
@@ -46,15 +32,8 @@ async fn behind(world: &World, user_id: i64) -> Vec<(String, i64, i64)> {
 }
 
 async fn advance(world: &World, user_id: i64, conv_id: &str, seq: i64) {
-    let moves = vec![CursorMove {
-        conv_id: conv_id.to_owned(),
-        seq,
-    }];
-    let request = AdvanceCursorsReq {
-        user_id,
-        device: "text".to_owned(),
-        moves,
-    };
+    let moves = vec![CursorMove { conv_id: conv_id.to_owned(), seq }];
+    let request = AdvanceCursorsReq { user_id, device: "text".to_owned(), moves };
     world.service.advance_cursors(&cx(), request).await.unwrap();
 }
 
@@ -90,11 +69,7 @@ async fn a_range_is_bounded_whatever_is_asked_for() {
     }
     for (asked, given) in [(2, 2), (100, 3), (0, 3), (-1, 3)] {
         let range = fetch(&world, 2, "c2c_1_2", asked).await;
-        assert_eq!(
-            (range.complete_to, range.head),
-            (given, 5),
-            "asked for {asked}"
-        );
+        assert_eq!((range.complete_to, range.head), (given, 5), "asked for {asked}");
     }
 }
 
@@ -120,11 +95,7 @@ async fn a_malformed_conversation_is_a_bad_request() {
     let world = World::new();
     for conv_id in ["", "c2c_2_1", "grp_x"] {
         let conv_id = conv_id.to_owned();
-        let request = FetchRangeReq {
-            user_id: 1,
-            conv_id,
-            ..FetchRangeReq::default()
-        };
+        let request = FetchRangeReq { user_id: 1, conv_id, ..FetchRangeReq::default() };
         let refused = world.service.fetch_range(&cx(), request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
     }
@@ -138,42 +109,20 @@ async fn what_is_behind_shrinks_as_cursors_advance() {
         world.send(peer, 1, "are you there?").await;
     }
     let named = |conv_id: &str, cursor| (conv_id.to_owned(), cursor, 2);
-    let all = [
-        named("c2c_1_3", 0),
-        named("c2c_1_2", 0),
-        named("c2c_1_4", 0),
-    ];
+    let all = [named("c2c_1_3", 0), named("c2c_1_2", 0), named("c2c_1_4", 0)];
     assert_eq!(behind(&world, 1).await, all);
     advance(&world, 1, "c2c_1_2", 2).await;
     advance(&world, 1, "c2c_1_4", 1).await;
-    assert_eq!(
-        behind(&world, 1).await,
-        [named("c2c_1_3", 0), named("c2c_1_4", 1)]
-    );
+    assert_eq!(behind(&world, 1).await, [named("c2c_1_3", 0), named("c2c_1_4", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn positions_are_those_of_conversations_that_the_user_is_in() {
     let world = World::new();
     world.send(1, 2, "hello").await;
-    let conv_ids = ["c2c_1_2", "c2c_1_3", "grp_7", "c2c_2_3"]
-        .map(str::to_owned)
-        .to_vec();
-    let request = GetPositionsReq {
-        user_id: 2,
-        device: "text".to_owned(),
-        conv_ids,
-    };
-    let found = world
-        .service
-        .get_positions(&cx(), request)
-        .await
-        .unwrap()
-        .positions;
-    let position = mpim_proto::Position {
-        conv_id: "c2c_1_2".to_owned(),
-        cursor: 0,
-        head: 1,
-    };
+    let conv_ids = ["c2c_1_2", "c2c_1_3", "grp_7", "c2c_2_3"].map(str::to_owned).to_vec();
+    let request = GetPositionsReq { user_id: 2, device: "text".to_owned(), conv_ids };
+    let found = world.service.get_positions(&cx(), request).await.unwrap().positions;
+    let position = mpim_proto::Position { conv_id: "c2c_1_2".to_owned(), cursor: 0, head: 1 };
     assert_eq!(found, [position]);
 }

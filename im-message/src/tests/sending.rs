@@ -37,12 +37,7 @@ async fn texts_that_are_empty_or_too_long_are_refused() {
         ("é".repeat(2048), "ok"),
         ("é".repeat(2048) + "!", "Invalid text too long"),
     ] {
-        assert_eq!(
-            said(world.send(1, 2, &text).await.result),
-            expected,
-            "{} bytes",
-            text.len()
-        );
+        assert_eq!(said(world.send(1, 2, &text).await.result), expected, "{} bytes", text.len());
     }
     let long_id = world.send_as(1, 2, &"k".repeat(65), "hello").await;
     assert_eq!(said(long_id.result), "Invalid bad client_msg_id");
@@ -51,15 +46,9 @@ async fn texts_that_are_empty_or_too_long_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn there_must_be_a_sender_and_a_receiver() {
     let world = World::new();
-    assert_eq!(
-        said(world.send(0, 2, "hello").await.result),
-        "Invalid bad sender"
-    );
+    assert_eq!(said(world.send(0, 2, "hello").await.result), "Invalid bad sender");
     for nobody in [77, 0, -2] {
-        assert_eq!(
-            said(world.send(1, nobody, "hello").await.result),
-            "NotFound no such user"
-        );
+        assert_eq!(said(world.send(1, nobody, "hello").await.result), "NotFound no such user");
     }
     let empty = world.service.send(&cx(), SendReq::default()).await.unwrap();
     assert_eq!(said(empty.result), "Invalid bad sender");
@@ -80,15 +69,9 @@ async fn who_exists_is_asked_once_and_who_does_not_is_asked_again() {
     }
     assert_eq!(world.users.asked(), 1);
     for _ in 0..2 {
-        assert_eq!(
-            said(world.send(1, 77, "hello").await.result),
-            "NotFound no such user"
-        );
+        assert_eq!(said(world.send(1, 77, "hello").await.result), "NotFound no such user");
     }
-    assert_eq!(
-        said(world.send(1, -77, "hello").await.result),
-        "NotFound no such user"
-    );
+    assert_eq!(said(world.send(1, -77, "hello").await.result), "NotFound no such user");
     assert_eq!(world.users.asked(), 3, "nobody has an id below 1");
     world.users.register_id(77);
     assert_eq!(said(world.send(1, 77, "hello").await.result), "ok");
@@ -100,16 +83,8 @@ async fn without_im_user_only_known_users_can_be_written_to() {
     world.send(1, 2, "hello").await;
     world.users.set_down(true);
     assert_eq!(said(world.send(1, 2, "still there?").await.result), "ok");
-    let msg = C2cMsg {
-        from: 1,
-        to: 3,
-        text: "hello".to_owned(),
-        ..C2cMsg::default()
-    };
-    let request = SendReq {
-        msg: Some(msg),
-        client_msg_id: String::new(),
-    };
+    let msg = C2cMsg { from: 1, to: 3, text: "hello".to_owned(), ..C2cMsg::default() };
+    let request = SendReq { msg: Some(msg), client_msg_id: String::new() };
     let failed = world.service.send(&cx(), request).await.unwrap_err();
     assert_eq!(failed.code(), Code::Unavailable, "{failed}");
 }
@@ -119,22 +94,13 @@ async fn only_members_write_to_a_group() {
     let world = World::new();
     let nowhere = world.send_group(1, 7, "anyone?").await;
     assert_eq!(said(nowhere.result), "NotFound group not found");
-    assert_eq!(
-        said(world.send_group(1, -7, "?").await.result),
-        "NotFound group not found"
-    );
+    assert_eq!(said(world.send_group(1, -7, "?").await.result), "NotFound group not found");
     assert_eq!(world.join(1, 7).await.seq, 1);
     let sent = world.send_group(1, 7, "hello").await;
     assert_eq!((said(sent.result), sent.seq), ("ok".to_owned(), 2));
-    assert_eq!(
-        said(world.send_group(2, 7, "me too").await.result),
-        "Invalid not a member"
-    );
+    assert_eq!(said(world.send_group(2, 7, "me too").await.result), "Invalid not a member");
     assert_eq!(world.leave(1, 7).await.seq, 3);
-    assert_eq!(
-        said(world.send_group(1, 7, "wait").await.result),
-        "Invalid not a member"
-    );
+    assert_eq!(said(world.send_group(1, 7, "wait").await.result), "Invalid not a member");
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,10 +113,7 @@ async fn a_membership_change_is_repeatable_by_its_id() {
     let second = world.change(MembershipChange::Join, 1, 7, "c2").await;
     assert_eq!(said(second.result), "Invalid already in group");
     for _ in 0..2 {
-        assert_eq!(
-            world.change(MembershipChange::Leave, 1, 7, "c3").await.seq,
-            2
-        );
+        assert_eq!(world.change(MembershipChange::Leave, 1, 7, "c3").await.seq, 2);
     }
     let second = world.change(MembershipChange::Leave, 1, 7, "c4").await;
     assert_eq!(said(second.result), "Invalid not in group");
@@ -163,17 +126,8 @@ async fn a_membership_change_without_id_user_or_group_is_a_bad_request() {
     let world = World::new();
     for (group_id, user_id, change_id) in [(0, 1, "c"), (7, 0, "c"), (7, 1, "")] {
         let change_id = change_id.to_owned();
-        let request = ChangeMembershipReq {
-            group_id,
-            user_id,
-            change: 0,
-            change_id,
-        };
-        let refused = world
-            .service
-            .change_membership(&cx(), request)
-            .await
-            .unwrap_err();
+        let request = ChangeMembershipReq { group_id, user_id, change: 0, change_id };
+        let refused = world.service.change_membership(&cx(), request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
     }
 }

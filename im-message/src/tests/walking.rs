@@ -54,15 +54,9 @@ async fn a_message_is_sent_committed_and_dispatched_under_its_id() {
         .finish();
     let _watching = tracing::subscriber::set_default(subscriber);
     let world = World::with_one_lane(Model::new(), |_| {});
-    world
-        .presence
-        .until("the resync", |presence| !presence.taken().is_empty())
-        .await;
+    world.presence.until("the resync", |presence| !presence.taken().is_empty()).await;
     let msg_id = world.send(1, 2, "hello").await.msg_id;
-    world
-        .presence
-        .until("the dispatch", |presence| !presence.delivered().is_empty())
-        .await;
+    world.presence.until("the dispatch", |presence| !presence.delivered().is_empty()).await;
     // The dispatcher's hop ends a moment after im-presence took it.
     tokio::time::sleep(Duration::from_millis(1)).await;
     let of_message = |hop: &str| format!("message.{hop}{{msg_ids=\"{msg_id}\"}}");

@@ -45,22 +45,12 @@ impl World {
             .unwrap();
         tokio::spawn(neighbours.serve(std::future::pending()));
         let running = start(config(data_dir), Deps::new(memory)).await.unwrap();
-        let channel = Channel::builder(format!("static://{}", running.addr))
-            .build()
-            .unwrap();
-        Self {
-            running,
-            client: Client::new(&channel),
-            presence,
-        }
+        let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
+        Self { running, client: Client::new(&channel), presence }
     }
 
     async fn send(&self, from: i64, to: i64, text: &str) -> mpim_proto::SendResp {
-        let answer = self
-            .client
-            .send(&cx(), message(from, to, text))
-            .await
-            .unwrap();
+        let answer = self.client.send(&cx(), message(from, to, text)).await.unwrap();
         assert!(answer.result.as_ref().unwrap().is_ok(), "{answer:?}");
         answer
     }
@@ -70,12 +60,7 @@ impl World {
         let mut after_seq = 0;
         loop {
             let conv_id = conv_id.to_owned();
-            let request = FetchRangeReq {
-                user_id,
-                conv_id,
-                after_seq,
-                limit: 100,
-            };
+            let request = FetchRangeReq { user_id, conv_id, after_seq, limit: 100 };
             let range = self.client.fetch_range(&cx(), request).await.unwrap();
             entries.extend(range.entries);
             after_seq = range.complete_to;
@@ -87,10 +72,7 @@ impl World {
 }
 
 fn config(data_dir: &Path) -> Config {
-    let mut config = Config {
-        data_dir: data_dir.to_owned(),
-        ..Config::default()
-    };
+    let mut config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
     config.rpc = RpcConfig::on_loopback(0);
     config.targets.user = Target::memory();
     config.targets.presence = Target::memory();
@@ -98,16 +80,8 @@ fn config(data_dir: &Path) -> Config {
 }
 
 fn message(from: i64, to: i64, text: &str) -> SendReq {
-    let msg = C2cMsg {
-        from,
-        to,
-        text: text.to_owned(),
-        ..C2cMsg::default()
-    };
-    SendReq {
-        msg: Some(msg),
-        client_msg_id: String::new(),
-    }
+    let msg = C2cMsg { from, to, text: text.to_owned(), ..C2cMsg::default() };
+    SendReq { msg: Some(msg), client_msg_id: String::new() }
 }
 
 fn cx() -> Context {
@@ -123,10 +97,7 @@ async fn a_sent_message_is_in_the_history_and_reaches_im_presence() {
     assert_eq!((entries.len(), entries[0].msg_id), (1, sent.msg_id));
     let arrived = |presence: &Presence| !presence.delivered().is_empty();
     world.presence.until("the dispatch", arrived).await;
-    assert_eq!(
-        world.presence.delivered(),
-        [("c2c_1_2".to_owned(), 1, vec![1, 2])]
-    );
+    assert_eq!(world.presence.delivered(), [("c2c_1_2".to_owned(), 1, vec![1, 2])]);
     world.running.stop(DRAIN).await.unwrap();
 }
 
@@ -138,15 +109,8 @@ async fn original_callers_send_and_pull_over_the_classic_wire() {
     let classic = Client::new(&Channel::builder(target).build().unwrap());
     let sent = classic.send(&cx(), message(1, 2, "hello")).await.unwrap();
     for waiting in [vec![sent.msg_id], vec![]] {
-        let pulled = classic
-            .pull_offline(&cx(), PullOfflineReq { user_id: 2 })
-            .await
-            .unwrap();
-        let ids: Vec<_> = pulled
-            .msg_list
-            .iter()
-            .map(|message| message.msg_id)
-            .collect();
+        let pulled = classic.pull_offline(&cx(), PullOfflineReq { user_id: 2 }).await.unwrap();
+        let ids: Vec<_> = pulled.msg_list.iter().map(|message| message.msg_id).collect();
         assert_eq!(ids, waiting);
     }
     world.running.stop(DRAIN).await.unwrap();
@@ -158,16 +122,9 @@ async fn what_was_acknowledged_is_there_after_a_restart_and_numbers_go_on() {
     let world = World::start(directory.path()).await;
     let before = world.send(1, 2, "before").await;
     world.send(3, 2, "of another").await;
-    let moves = vec![CursorMove {
-        conv_id: "c2c_1_2".to_owned(),
-        seq: 1,
-    }];
+    let moves = vec![CursorMove { conv_id: "c2c_1_2".to_owned(), seq: 1 }];
     let device = "text".to_owned();
-    let read = AdvanceCursorsReq {
-        user_id: 2,
-        device: device.clone(),
-        moves,
-    };
+    let read = AdvanceCursorsReq { user_id: 2, device: device.clone(), moves };
     world.client.advance_cursors(&cx(), read).await.unwrap();
     world.running.stop(DRAIN).await.unwrap();
 
@@ -175,21 +132,9 @@ async fn what_was_acknowledged_is_there_after_a_restart_and_numbers_go_on() {
     let after = world.send(1, 2, "after").await;
     assert_eq!(after.seq, 2);
     assert!(after.msg_id > before.msg_id);
-    let request = ListBehindReq {
-        user_id: 2,
-        device,
-        ..ListBehindReq::default()
-    };
-    let behind = world
-        .client
-        .list_behind(&cx(), request)
-        .await
-        .unwrap()
-        .positions;
-    let behind: Vec<_> = behind
-        .iter()
-        .map(|at| (&*at.conv_id, at.cursor, at.head))
-        .collect();
+    let request = ListBehindReq { user_id: 2, device, ..ListBehindReq::default() };
+    let behind = world.client.list_behind(&cx(), request).await.unwrap().positions;
+    let behind: Vec<_> = behind.iter().map(|at| (&*at.conv_id, at.cursor, at.head)).collect();
     assert_eq!(behind, [("c2c_1_2", 1, 2), ("c2c_2_3", 0, 1)]);
     // Whatever the end before may have cut off.
     let resynced = |presence: &Presence| presence.taken().iter().any(|dispatch| dispatch.resync);
@@ -205,12 +150,7 @@ async fn many_senders_at_once_get_one_dense_order_and_everyone_is_told_in_it() {
     let world = World::start(directory.path()).await;
     for user_id in 1..=SENDERS {
         let change_id = format!("join {user_id}");
-        let join = ChangeMembershipReq {
-            group_id: 7,
-            user_id,
-            change: 0,
-            change_id,
-        };
+        let join = ChangeMembershipReq { group_id: 7, user_id, change: 0, change_id };
         world.client.change_membership(&cx(), join).await.unwrap();
     }
     let sender = |from: i64| {
@@ -224,11 +164,7 @@ async fn many_senders_at_once_get_one_dense_order_and_everyone_is_told_in_it() {
                 };
                 let messages: Vec<_> = (0..3).map(outgoing).collect();
                 let to = Some(send_batch_req::To::ToGroup(7));
-                let request = SendBatchReq {
-                    from,
-                    to,
-                    messages: messages.clone(),
-                };
+                let request = SendBatchReq { from, to, messages: messages.clone() };
                 // As after a lost answer: the same again, at the same time.
                 let twice = (cx(), cx());
                 let (first, second) = tokio::join!(
@@ -244,9 +180,7 @@ async fn many_senders_at_once_get_one_dense_order_and_everyone_is_told_in_it() {
             acknowledged
         }
     };
-    let senders: Vec<_> = (1..=SENDERS)
-        .map(|from| tokio::spawn(sender(from)))
-        .collect();
+    let senders: Vec<_> = (1..=SENDERS).map(|from| tokio::spawn(sender(from))).collect();
     let mut acknowledged = Vec::new();
     for sender in senders {
         acknowledged.extend(sender.await.unwrap());
@@ -260,18 +194,8 @@ async fn many_senders_at_once_get_one_dense_order_and_everyone_is_told_in_it() {
     let texts: Vec<_> = texts.map(|entry| (entry.seq, entry.text)).collect();
     assert_eq!(texts, acknowledged);
     let all = usize::try_from(count).unwrap();
-    world
-        .presence
-        .until("all dispatches", |presence| {
-            presence.delivered().len() == all
-        })
-        .await;
-    let told: Vec<_> = world
-        .presence
-        .delivered()
-        .iter()
-        .map(|(_, seq, _)| *seq)
-        .collect();
+    world.presence.until("all dispatches", |presence| presence.delivered().len() == all).await;
+    let told: Vec<_> = world.presence.delivered().iter().map(|(_, seq, _)| *seq).collect();
     assert_eq!(told, seqs);
     world.running.stop(DRAIN).await.unwrap();
 }
@@ -280,18 +204,11 @@ async fn many_senders_at_once_get_one_dense_order_and_everyone_is_told_in_it() {
 async fn a_second_process_on_the_same_data_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let world = World::start(directory.path()).await;
-    let refused = start(config(directory.path()), Deps::default())
-        .await
-        .unwrap_err();
+    let refused = start(config(directory.path()), Deps::default()).await.unwrap_err();
     assert!(matches!(refused, StartError::DataDir(_)), "{refused}");
     assert!(refused.to_string().contains("is in use"), "{refused}");
     world.running.stop(DRAIN).await.unwrap();
-    World::start(directory.path())
-        .await
-        .running
-        .stop(DRAIN)
-        .await
-        .unwrap();
+    World::start(directory.path()).await.running.stop(DRAIN).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -303,19 +220,11 @@ async fn it_starts_works_and_ends_without_its_neighbours() {
     config.targets.user = Target::on_loopback(1);
     config.targets.presence = Target::on_loopback(1);
     let running = start(config, Deps::default()).await.unwrap();
-    let channel = Channel::builder(format!("static://{}", running.addr))
-        .build()
-        .unwrap();
+    let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
     let client = Client::new(&channel);
-    let refused = client
-        .send(&cx(), message(1, 2, "hello"))
-        .await
-        .unwrap_err();
+    let refused = client.send(&cx(), message(1, 2, "hello")).await.unwrap_err();
     assert_eq!(refused.code(), mprpc::Code::Unavailable, "{refused}");
-    let empty = client
-        .send_group(&cx(), SendGroupReq::default())
-        .await
-        .unwrap();
+    let empty = client.send_group(&cx(), SendGroupReq::default()).await.unwrap();
     assert!(!empty.result.unwrap().is_ok());
     running.stop(DRAIN).await.unwrap();
 }

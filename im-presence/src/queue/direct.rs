@@ -87,16 +87,7 @@ impl<R: Routes> DirectQueue<R> {
         tasks: Tasks,
     ) -> Self {
         let links = Mutex::default();
-        Self {
-            shared: Arc::new(Shared {
-                boot_id,
-                limits,
-                gateways,
-                routes,
-                tasks,
-                links,
-            }),
-        }
+        Self { shared: Arc::new(Shared { boot_id, limits, gateways, routes, tasks, links }) }
     }
 
     /// Gives up what waits and ends all tasks.
@@ -136,11 +127,8 @@ impl<R: Routes> Shared<R> {
             self.limits.clone(),
         ));
         link.set_last_use(uses);
-        links
-            .by_boot
-            .insert(gateway.boot_id.clone(), Arc::clone(&link));
-        self.tasks
-            .spawn("link", Self::run(Arc::clone(self), Arc::clone(&link)));
+        links.by_boot.insert(gateway.boot_id.clone(), Arc::clone(&link));
+        self.tasks.spawn("link", Self::run(Arc::clone(self), Arc::clone(&link)));
         Some(link)
     }
 

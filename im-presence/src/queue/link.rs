@@ -29,17 +29,11 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn unconfirmed(push: Push) -> Self {
-        Self {
-            push,
-            confirm: None,
-        }
+        Self { push, confirm: None }
     }
 
     pub(super) fn confirmed(push: Push, confirm: oneshot::Sender<Result<u32, QueueError>>) -> Self {
-        Self {
-            push,
-            confirm: Some(confirm),
-        }
+        Self { push, confirm: Some(confirm) }
     }
 
     fn bytes(&self) -> usize {
@@ -214,10 +208,7 @@ impl Link {
         let request = PushReq {
             link_boot_id: self.link_boot_id.clone(),
             number: state.sent,
-            pushes: items
-                .iter_mut()
-                .map(|item| std::mem::take(&mut item.push))
-                .collect(),
+            pushes: items.iter_mut().map(|item| std::mem::take(&mut item.push)).collect(),
             resync: std::mem::take(&mut state.resync),
             gateway_boot_id: self.gateway.boot_id.clone(),
         };
@@ -228,12 +219,7 @@ impl Link {
         let cx = Context::with_timeout(self.limits.timeout);
         let answer = self.client.push(&cx, request).await;
         let (outcome, gone) = match answer {
-            Ok(answer)
-                if answer
-                    .result
-                    .as_ref()
-                    .is_some_and(mpim_proto::Result::is_ok) =>
-            {
+            Ok(answer) if answer.result.as_ref().is_some_and(mpim_proto::Result::is_ok) => {
                 (Ok(answer.reached), false)
             }
             // Another boot answers at this address.
@@ -245,14 +231,7 @@ impl Link {
                     "a push failed: the gateway will find the hole"
                 );
                 let gone = status.code() == Code::Unavailable;
-                (
-                    Err(if gone {
-                        QueueError::Unreachable
-                    } else {
-                        QueueError::Behind
-                    }),
-                    gone,
-                )
+                (Err(if gone { QueueError::Unreachable } else { QueueError::Behind }), gone)
             }
         };
         let failed = outcome.is_err();

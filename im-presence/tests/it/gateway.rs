@@ -34,10 +34,7 @@ impl gateway_service::Server for Fake {
     async fn push(&self, _: &Context, req: PushReq) -> Result<PushResp, Status> {
         self.told.send(Told::Push(req)).unwrap();
         let result = Some(mpim_proto::Result::ok());
-        Ok(PushResp {
-            result,
-            reached: self.behaviour.reached,
-        })
+        Ok(PushResp { result, reached: self.behaviour.reached })
     }
 
     async fn close_session(
@@ -49,9 +46,7 @@ impl gateway_service::Server for Fake {
         if !self.behaviour.closes {
             std::future::pending::<()>().await;
         }
-        Ok(CloseSessionResp {
-            result: Some(mpim_proto::Result::ok()),
-        })
+        Ok(CloseSessionResp { result: Some(mpim_proto::Result::ok()) })
     }
 }
 
@@ -64,10 +59,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) async fn start(name: &'static str, behaviour: Behaviour) -> Self {
         let (sender, told) = mpsc::unbounded_channel();
-        let fake = Fake {
-            told: sender,
-            behaviour,
-        };
+        let fake = Fake { told: sender, behaviour };
         let server = Server::builder().add_service(gateway_service::serve(fake));
         let server = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let addr = server.local_addr();

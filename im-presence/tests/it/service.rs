@@ -14,10 +14,7 @@ use prost::Message as _;
 
 use crate::gateway::{Behaviour, Gateway, Told};
 
-const GOOD: Behaviour = Behaviour {
-    reached: 1,
-    closes: true,
-};
+const GOOD: Behaviour = Behaviour { reached: 1, closes: true };
 
 struct Presence {
     client: presence_service::Client,
@@ -30,19 +27,10 @@ async fn presence(change: impl FnOnce(&mut Config)) -> Presence {
     config.rpc.listen.set_port(0);
     change(&mut config);
     let clock = Clock::manual(1_700_000_000_000);
-    let deps = Deps {
-        clock: clock.clone(),
-        ..Deps::default()
-    };
+    let deps = Deps { clock: clock.clone(), ..Deps::default() };
     let running = start(config, deps).await.unwrap();
-    let channel = Channel::builder(format!("static://{}", running.addr))
-        .build()
-        .unwrap();
-    Presence {
-        client: presence_service::Client::new(&channel),
-        clock,
-        running,
-    }
+    let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
+    Presence { client: presence_service::Client::new(&channel), clock, running }
 }
 
 fn cx() -> Context {
@@ -56,30 +44,14 @@ impl Presence {
     }
 
     async fn query(&self, user_id: i64) -> Result<String, String> {
-        let answer = self
-            .client
-            .query_route(&cx(), QueryRouteReq { user_id })
-            .await
-            .unwrap();
+        let answer = self.client.query_route(&cx(), QueryRouteReq { user_id }).await.unwrap();
         let result = answer.result.unwrap();
-        if result.is_ok() {
-            Ok(answer.gateway_id)
-        } else {
-            Err(result.msg)
-        }
+        if result.is_ok() { Ok(answer.gateway_id) } else { Err(result.msg) }
     }
 
     async fn deliver(&self, to: i64, payload: Vec<u8>) -> mpim_proto::Result {
-        let req = DeliveReq {
-            to,
-            payload: payload.into(),
-        };
-        self.client
-            .deliver(&cx(), req)
-            .await
-            .unwrap()
-            .result
-            .unwrap()
+        let req = DeliveReq { to, payload: payload.into() };
+        self.client.deliver(&cx(), req).await.unwrap().result.unwrap()
     }
 
     async fn renew(&self, boot_id: &str, routes: &[(i64, &str)]) -> mpim_proto::RenewRoutesResp {
@@ -89,11 +61,7 @@ impl Presence {
             session_id: (*session).to_owned(),
         });
         let boot_id = boot_id.to_owned();
-        let req = RenewRoutesReq {
-            gateway_id: "g".into(),
-            boot_id,
-            routes: routes.collect(),
-        };
+        let req = RenewRoutesReq { gateway_id: "g".into(), boot_id, routes: routes.collect() };
         self.client.renew_routes(&cx(), req).await.unwrap()
     }
 }
@@ -118,24 +86,14 @@ async fn a_route_is_found_until_it_is_unbound() {
 #[tokio::test]
 async fn a_new_session_of_a_device_is_bound_once_the_old_one_is_closed() {
     let presence = presence(|_| ()).await;
-    let (mut a, mut b) = (
-        Gateway::start("a", GOOD).await,
-        Gateway::start("b", GOOD).await,
-    );
+    let (mut a, mut b) = (Gateway::start("a", GOOD).await, Gateway::start("b", GOOD).await);
     presence.bind(a.binds(1, "old")).await;
     presence.bind(a.binds(1, "old")).await;
-    assert!(
-        a.told_already().is_none(),
-        "a session does not replace itself"
-    );
+    assert!(a.told_already().is_none(), "a session does not replace itself");
     presence.bind(b.binds(1, "new")).await;
     match a.told_already() {
         Some(Told::Close(close)) => assert_eq!(
-            (
-                close.boot_id.as_str(),
-                close.session_id.as_str(),
-                close.reason.as_str()
-            ),
+            (close.boot_id.as_str(), close.session_id.as_str(), close.reason.as_str()),
             ("boot-a", "old", "logged in elsewhere")
         ),
         other => panic!("closed before the answer, not {other:?}"),
@@ -146,14 +104,7 @@ async fn a_new_session_of_a_device_is_bound_once_the_old_one_is_closed() {
 #[tokio::test]
 async fn a_gateway_that_does_not_close_a_session_delays_its_successor_by_no_more_than_the_bound() {
     let presence = presence(|config| config.routes.close_timeout_ms = 50).await;
-    let mut a = Gateway::start(
-        "a",
-        Behaviour {
-            closes: false,
-            ..GOOD
-        },
-    )
-    .await;
+    let mut a = Gateway::start("a", Behaviour { closes: false, ..GOOD }).await;
     let b = Gateway::start("b", GOOD).await;
     presence.bind(a.binds(1, "old")).await;
     presence.bind(b.binds(1, "new")).await;
@@ -167,33 +118,11 @@ async fn an_entry_reaches_the_gateways_of_its_recipients() {
     let mut a = Gateway::start("a", GOOD).await;
     presence.bind(a.binds(1, "1")).await;
     presence.bind(a.binds(2, "2")).await;
-    let entry = Entry {
-        conv_id: "c2c_1_2".into(),
-        seq: 1,
-        msg_id: 5,
-        ..Entry::default()
-    };
-    let deliveries = vec![Delivery {
-        entry: Some(entry.clone()),
-        recipients: vec![1, 2, 3],
-    }];
-    let req = DispatchReq {
-        deliveries,
-        resync: false,
-    };
-    assert!(
-        presence
-            .client
-            .dispatch(&cx(), req)
-            .await
-            .unwrap()
-            .result
-            .unwrap()
-            .is_ok()
-    );
-    let Told::Push(push) = a.told().await else {
-        panic!("not a push")
-    };
+    let entry = Entry { conv_id: "c2c_1_2".into(), seq: 1, msg_id: 5, ..Entry::default() };
+    let deliveries = vec![Delivery { entry: Some(entry.clone()), recipients: vec![1, 2, 3] }];
+    let req = DispatchReq { deliveries, resync: false };
+    assert!(presence.client.dispatch(&cx(), req).await.unwrap().result.unwrap().is_ok());
+    let Told::Push(push) = a.told().await else { panic!("not a push") };
     assert_eq!(push.number, 1);
     assert_eq!(push.pushes.len(), 1);
     assert_eq!(push.pushes[0].recipients, [1, 2]);
@@ -205,10 +134,7 @@ async fn a_resync_reaches_a_gateway_without_entries() {
     let presence = presence(|_| ()).await;
     let mut a = Gateway::start("a", GOOD).await;
     presence.bind(a.binds(1, "1")).await;
-    let req = DispatchReq {
-        deliveries: vec![],
-        resync: true,
-    };
+    let req = DispatchReq { deliveries: vec![], resync: true };
     presence.client.dispatch(&cx(), req).await.unwrap();
     assert!(matches!(a.told().await, Told::Push(push) if push.resync));
 }
@@ -221,11 +147,7 @@ async fn a_renewal_tells_what_is_missing_and_how_far_the_link_is() {
     let answer = presence.renew("boot-a", &[(1, "1"), (2, "2")]).await;
     let missing: Vec<i64> = answer.missing.iter().map(|key| key.user_id).collect();
     assert_eq!((missing, answer.last_push), (vec![2], 0));
-    let payload = C2cMsg {
-        msg_id: 1,
-        ..C2cMsg::default()
-    }
-    .encode_to_vec();
+    let payload = C2cMsg { msg_id: 1, ..C2cMsg::default() }.encode_to_vec();
     assert!(presence.deliver(1, payload).await.is_ok());
     assert_eq!(presence.renew("boot-a", &[]).await.last_push, 1);
 }
@@ -254,31 +176,17 @@ async fn the_originals_deliver_has_its_original_answers() {
     let empty = Gateway::start("empty", Behaviour { reached: 0, ..GOOD }).await;
     presence.bind(a.binds(1, "1")).await;
     presence.bind(empty.binds(2, "2")).await;
-    let msg = C2cMsg {
-        msg_id: 7,
-        from: 9,
-        to: 1,
-        ts_ms: 5,
-        text: "hi".into(),
-    };
+    let msg = C2cMsg { msg_id: 7, from: 9, to: 1, ts_ms: 5, text: "hi".into() };
 
     assert!(presence.deliver(1, msg.encode_to_vec()).await.is_ok());
-    let Told::Push(push) = a.told().await else {
-        panic!("not a push")
-    };
+    let Told::Push(push) = a.told().await else { panic!("not a push") };
     assert_eq!(push.pushes[0].content, Some(Content::Direct(msg.clone())));
     assert_eq!(push.pushes[0].recipients, [1]);
 
     let offline = presence.deliver(2, msg.encode_to_vec()).await;
-    assert_eq!(
-        (offline.code(), offline.msg.as_str()),
-        (Code::NotFound, "receiver offline")
-    );
+    assert_eq!((offline.code(), offline.msg.as_str()), (Code::NotFound, "receiver offline"));
     let nowhere = presence.deliver(3, msg.encode_to_vec()).await;
-    assert_eq!(
-        (nowhere.code(), nowhere.msg.as_str()),
-        (Code::NotFound, "no route")
-    );
+    assert_eq!((nowhere.code(), nowhere.msg.as_str()), (Code::NotFound, "no route"));
     assert_eq!(presence.deliver(1, vec![0xff]).await.code(), Code::Invalid);
 }
 
@@ -294,25 +202,15 @@ async fn an_original_gateway_binds_with_its_id_alone() {
     presence.bind(req).await;
     assert_eq!(presence.query(1).await, Ok("gateway-1".to_owned()));
     let offline = presence.deliver(1, vec![]).await;
-    assert_eq!(
-        offline.msg, "receiver offline",
-        "nothing can be pushed there"
-    );
+    assert_eq!(offline.msg, "receiver offline", "nothing can be pushed there");
 }
 
 #[tokio::test]
 async fn an_address_that_says_more_than_one_is_refused() {
     let presence = presence(|_| ()).await;
     let a = Gateway::start("a", GOOD).await;
-    for addr in [
-        "nowhere",
-        "127.0.0.1:1,127.0.0.1:2",
-        "127.0.0.1:1?wire=classic",
-    ] {
-        let req = BindRouteReq {
-            gateway_addr: addr.to_owned(),
-            ..a.binds(1, "1")
-        };
+    for addr in ["nowhere", "127.0.0.1:1,127.0.0.1:2", "127.0.0.1:1?wire=classic"] {
+        let req = BindRouteReq { gateway_addr: addr.to_owned(), ..a.binds(1, "1") };
         let status = presence.client.bind_route(&cx(), req).await.unwrap_err();
         assert_eq!(status.code(), mprpc::Code::InvalidArgument);
     }
@@ -322,19 +220,8 @@ async fn an_address_that_says_more_than_one_is_refused() {
 #[tokio::test]
 async fn it_ends_in_time_though_a_gateway_does_not_answer() {
     let presence = presence(|config| config.push.timeout_ms = 100).await;
-    let a = Gateway::start(
-        "a",
-        Behaviour {
-            closes: false,
-            ..GOOD
-        },
-    )
-    .await;
+    let a = Gateway::start("a", Behaviour { closes: false, ..GOOD }).await;
     presence.bind(a.binds(1, "1")).await;
     presence.deliver(1, vec![]).await;
-    presence
-        .running
-        .stop(Duration::from_secs(10))
-        .await
-        .unwrap();
+    presence.running.stop(Duration::from_secs(10)).await.unwrap();
 }

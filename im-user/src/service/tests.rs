@@ -51,29 +51,14 @@ async fn registering_is_refused_in_the_words_of_the_protocol() {
         assert_says(answer.result, Code::Invalid, msg);
         assert_eq!((answer.user_id, answer.token.as_str()), (0, ""));
     }
-    assert_eq!(
-        fixture.register("bob", PASSWORD).await.user_id,
-        2,
-        "refusals used up ids"
-    );
+    assert_eq!(fixture.register("bob", PASSWORD).await.user_id, 2, "refusals used up ids");
 }
 
 #[tokio::test]
 async fn the_shortest_password_is_configured() {
     let fixture = Fixture::with(|config| config.password.length_min = 6);
-    assert!(
-        fixture
-            .register("alice", "123456")
-            .await
-            .result
-            .unwrap()
-            .is_ok()
-    );
-    assert_says(
-        fixture.register("bob", "12345").await.result,
-        Code::Invalid,
-        "weak password",
-    );
+    assert!(fixture.register("alice", "123456").await.result.unwrap().is_ok());
+    assert_says(fixture.register("bob", "12345").await.result, Code::Invalid, "weak password");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,16 +78,9 @@ async fn of_many_who_register_one_name_at_once_exactly_one_gets_it() {
     let (winners, others): (Vec<_>, Vec<_>) =
         answers.into_iter().partition(|(answer, _)| is_ok(answer));
     assert_eq!(winners.len(), 1);
-    assert!(
-        others
-            .iter()
-            .all(|(answer, _)| answer.result.as_ref().unwrap().msg == "exists")
-    );
+    assert!(others.iter().all(|(answer, _)| answer.result.as_ref().unwrap().msg == "exists"));
     let (winner, password) = &winners[0];
-    assert_eq!(
-        fixture.log_in("alice", password).await.user_id,
-        winner.user_id
-    );
+    assert_eq!(fixture.log_in("alice", password).await.user_id, winner.user_id);
 }
 
 #[tokio::test]
@@ -112,13 +90,8 @@ async fn a_wrong_password_and_an_unknown_user_get_the_same_answer() {
     let wrong = fixture.log_in("alice", "wrong horse").await;
     assert_says(wrong.result.clone(), Code::Invalid, "bad cred");
     let long = "x".repeat(100_000);
-    let unknown = [
-        ("bob", PASSWORD),
-        ("", ""),
-        ("a b", PASSWORD),
-        ("alice", &long),
-        (&long, PASSWORD),
-    ];
+    let unknown =
+        [("bob", PASSWORD), ("", ""), ("a b", PASSWORD), ("alice", &long), (&long, PASSWORD)];
     for (name, password) in unknown {
         assert_eq!(fixture.log_in(name, password).await, wrong);
     }
@@ -146,9 +119,7 @@ async fn the_victim_of_guessing_gets_in_again() {
     for _ in 0..50 {
         fixture.log_in("alice", "wrong horse").await;
     }
-    fixture
-        .clock
-        .advance_ms(i64::from(fixture.config.log_in.failure_refill_ms));
+    fixture.clock.advance_ms(i64::from(fixture.config.log_in.failure_refill_ms));
     assert_eq!(fixture.log_in("alice", PASSWORD).await.user_id, 1);
 }
 
@@ -198,9 +169,7 @@ async fn more_than_can_wait_for_a_hash_are_told_to_come_back() {
         _ = &mut waiting => panic!("two hashes at once"),
         () = std::future::ready(()) => {}
     }
-    let status = log_in(&fixture.service, "alice", PASSWORD)
-        .await
-        .unwrap_err();
+    let status = log_in(&fixture.service, "alice", PASSWORD).await.unwrap_err();
     assert_eq!(status.code(), mprpc::Code::ResourceExhausted);
 }
 
@@ -214,11 +183,7 @@ async fn a_token_dies_with_its_log_out_for_good() {
     assert_says(fixture.log_out(1, &one).await, Code::Ok, "logout success");
 
     let fixture = fixture.reopen();
-    assert_says(
-        fixture.verify_token(&one).await.0,
-        Code::Invalid,
-        "invalid token",
-    );
+    assert_says(fixture.verify_token(&one).await.0, Code::Invalid, "invalid token");
     let (result, user_id) = fixture.verify_token(&two).await;
     assert!(result.is_ok(), "another session of the same user lives on");
     assert_eq!(user_id, 1);
@@ -229,40 +194,19 @@ async fn only_the_own_token_logs_out() {
     let fixture = Fixture::new();
     let alice = fixture.register("alice", PASSWORD).await;
     fixture.register("bob", PASSWORD).await;
-    for token in [
-        alice.token.as_str(),
-        "",
-        "tok_1",
-        "tok_",
-        "tok_02",
-        "nonsense",
-    ] {
-        assert_says(
-            fixture.log_out(2, token).await,
-            Code::Invalid,
-            "invalid token",
-        );
+    for token in [alice.token.as_str(), "", "tok_1", "tok_", "tok_02", "nonsense"] {
+        assert_says(fixture.log_out(2, token).await, Code::Invalid, "invalid token");
     }
     assert!(fixture.verify_token(&alice.token).await.0.is_ok());
-    assert_says(
-        fixture.log_out(2, "tok_2").await,
-        Code::Ok,
-        "logout success",
-    );
+    assert_says(fixture.log_out(2, "tok_2").await, Code::Ok, "logout success");
 }
 
 #[tokio::test]
 async fn an_expired_token_is_refused_and_logging_it_out_is_no_error() {
     let fixture = Fixture::new();
     let token = fixture.register("alice", PASSWORD).await.token;
-    fixture
-        .clock
-        .advance_ms(i64::from(fixture.config.token.ttl_s) * 1000);
-    assert_says(
-        fixture.verify_token(&token).await.0,
-        Code::Invalid,
-        "token expired",
-    );
+    fixture.clock.advance_ms(i64::from(fixture.config.token.ttl_s) * 1000);
+    assert_says(fixture.verify_token(&token).await.0, Code::Invalid, "token expired");
     assert_says(fixture.log_out(1, &token).await, Code::Ok, "logout success");
 }
 
@@ -273,25 +217,13 @@ async fn friends_see_each_other_until_one_of_them_ends_it() {
         fixture.register(name, PASSWORD).await;
     }
     assert_says(fixture.add_friend(1, 2).await, Code::Ok, "friend added");
-    assert_says(
-        fixture.add_friend(2, 1).await,
-        Code::Invalid,
-        "already friends",
-    );
+    assert_says(fixture.add_friend(2, 1).await, Code::Invalid, "already friends");
     assert_says(fixture.add_friend(3, 1).await, Code::Ok, "friend added");
     assert_eq!(fixture.friends(1).await, [2, 3]);
     assert_eq!(fixture.friends(2).await, [1]);
 
-    assert_says(
-        fixture.remove_friend(2, 1).await,
-        Code::Ok,
-        "friend removed",
-    );
-    assert_says(
-        fixture.remove_friend(1, 2).await,
-        Code::NotFound,
-        "friend not found",
-    );
+    assert_says(fixture.remove_friend(2, 1).await, Code::Ok, "friend removed");
+    assert_says(fixture.remove_friend(1, 2).await, Code::NotFound, "friend not found");
     assert_eq!(fixture.friends(1).await, [3]);
     assert_eq!(fixture.friends(2).await, [] as [i64; 0]);
 }
@@ -302,46 +234,23 @@ async fn nobody_befriends_themselves_or_someone_who_does_not_exist() {
     for name in ["alice", "bob", "carol"] {
         fixture.register(name, PASSWORD).await;
     }
-    assert_says(
-        fixture.add_friend(1, 1).await,
-        Code::Invalid,
-        "bad friend_id",
-    );
+    assert_says(fixture.add_friend(1, 1).await, Code::Invalid, "bad friend_id");
     for nobody in [99, 0, -1] {
-        assert_says(
-            fixture.add_friend(1, nobody).await,
-            Code::NotFound,
-            "friend not found",
-        );
+        assert_says(fixture.add_friend(1, nobody).await, Code::NotFound, "friend not found");
     }
     fixture.add_friend(1, 2).await;
-    assert_says(
-        fixture.add_friend(3, 1).await,
-        Code::Invalid,
-        "too many friends",
-    );
+    assert_says(fixture.add_friend(3, 1).await, Code::Invalid, "too many friends");
 }
 
 #[tokio::test]
 async fn users_that_exist_are_listed_with_the_name_they_chose() {
     let fixture = Fixture::new();
     fixture.register("Alice", PASSWORD).await;
-    let ask = async |user_ids| {
-        fixture
-            .service
-            .get_users(&cx(), GetUsersReq { user_ids })
-            .await
-    };
+    let ask = async |user_ids| fixture.service.get_users(&cx(), GetUsersReq { user_ids }).await;
     let answer = ask(vec![1, 2]).await.unwrap();
-    let found: Vec<_> = answer
-        .users
-        .iter()
-        .map(|user| (user.user_id, user.username.as_str()))
-        .collect();
+    let found: Vec<_> =
+        answer.users.iter().map(|user| (user.user_id, user.username.as_str())).collect();
     assert_eq!(found, [(1, "Alice")]);
     assert!(ask(vec![1; 500]).await.is_ok());
-    assert_eq!(
-        ask(vec![1; 501]).await.unwrap_err().code(),
-        mprpc::Code::InvalidArgument
-    );
+    assert_eq!(ask(vec![1; 501]).await.unwrap_err().code(), mprpc::Code::InvalidArgument);
 }

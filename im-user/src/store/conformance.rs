@@ -28,31 +28,14 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl FnMut() -> S) {
 
 /// One account, friendship and revocation, for an adapter to find again after a restart.
 pub(super) async fn write_one_of_each(store: &impl UserStore) {
-    let (alice, bob) = (
-        create(store, "alice").await.unwrap(),
-        create(store, "bob").await.unwrap(),
-    );
-    assert_eq!(
-        store.befriend(alice, bob, 9, NOW_MS).await.unwrap(),
-        Befriended::Added
-    );
-    store
-        .revoke_token("token".into(), NOW_MS + 1, NOW_MS)
-        .await
-        .unwrap();
+    let (alice, bob) = (create(store, "alice").await.unwrap(), create(store, "bob").await.unwrap());
+    assert_eq!(store.befriend(alice, bob, 9, NOW_MS).await.unwrap(), Befriended::Added);
+    store.revoke_token("token".into(), NOW_MS + 1, NOW_MS).await.unwrap();
 }
 
 /// What [`write_one_of_each`] wrote.
 pub(super) async fn assert_one_of_each(store: &impl UserStore) {
-    assert_eq!(
-        store
-            .credentials("alice".into())
-            .await
-            .unwrap()
-            .unwrap()
-            .user_id,
-        1
-    );
+    assert_eq!(store.credentials("alice".into()).await.unwrap().unwrap().user_id, 1);
     assert_eq!(store.friends(1).await.unwrap(), [2]);
     assert!(store.is_revoked("token".into()).await.unwrap());
     assert_eq!(create(store, "carol").await, Some(3));
@@ -70,16 +53,8 @@ async fn create(store: &impl UserStore, name: &str) -> Option<i64> {
 async fn ids_are_dense_and_names_unique(store: &impl UserStore) {
     assert_eq!(create(store, "Alice").await, Some(1));
     assert_eq!(create(store, "Alice").await, None);
-    assert_eq!(
-        create(store, "aLICE").await,
-        None,
-        "names differ in more than case"
-    );
-    assert_eq!(
-        create(store, "bob").await,
-        Some(2),
-        "a refused name used up an id"
-    );
+    assert_eq!(create(store, "aLICE").await, None, "names differ in more than case");
+    assert_eq!(create(store, "bob").await, Some(2), "a refused name used up an id");
     assert_eq!(create(store, "alice ".trim()).await, None);
     assert_eq!(create(store, "alice_").await, Some(3));
 }
@@ -111,24 +86,15 @@ async fn credentials_are_found_by_key(store: &impl UserStore) {
     assert_eq!(found.user_id, 1);
     assert_eq!(found.password_hash.expose_secret(), "hash of Alice");
     for unknown in ["bob", "", "' OR '1'='1", "alic%"] {
-        assert!(
-            store.credentials(unknown.into()).await.unwrap().is_none(),
-            "{unknown}"
-        );
+        assert!(store.credentials(unknown.into()).await.unwrap().is_none(), "{unknown}");
     }
 }
 
 async fn only_users_that_exist_have_profiles(store: &impl UserStore) {
     create(store, "Alice").await.unwrap();
     create(store, "bob").await.unwrap();
-    let found = store
-        .profiles(vec![2, 99, 1, 2, -1, 0, i64::MAX])
-        .await
-        .unwrap();
-    let profile = |user_id, name: &str| Profile {
-        user_id,
-        name: name.into(),
-    };
+    let found = store.profiles(vec![2, 99, 1, 2, -1, 0, i64::MAX]).await.unwrap();
+    let profile = |user_id, name: &str| Profile { user_id, name: name.into() };
     assert_eq!(found, [profile(1, "Alice"), profile(2, "bob")]);
     assert_eq!(store.profiles(Vec::new()).await.unwrap(), []);
 }
@@ -162,24 +128,12 @@ async fn friendship_begins_once<S: UserStore>(store: Arc<S>) {
         let store = Arc::clone(&store);
         // Half from each side: an adapter that locks in the order named would deadlock here.
         let (user, friend) = if caller % 2 == 0 { (1, 2) } else { (2, 1) };
-        callers.spawn(async move {
-            store
-                .befriend(user, friend, NO_LIMIT, NOW_MS)
-                .await
-                .unwrap()
-        });
+        callers.spawn(async move { store.befriend(user, friend, NO_LIMIT, NOW_MS).await.unwrap() });
     }
     let outcomes = callers.join_all().await;
-    let added = outcomes
-        .iter()
-        .filter(|outcome| **outcome == Befriended::Added)
-        .count();
+    let added = outcomes.iter().filter(|outcome| **outcome == Befriended::Added).count();
     assert_eq!(added, 1, "{outcomes:?}");
-    assert!(
-        outcomes
-            .iter()
-            .all(|o| matches!(o, Befriended::Added | Befriended::Already))
-    );
+    assert!(outcomes.iter().all(|o| matches!(o, Befriended::Added | Befriended::Already)));
 }
 
 async fn nobody_has_too_many_friends<S: UserStore>(store: Arc<S>) {
@@ -189,46 +143,27 @@ async fn nobody_has_too_many_friends<S: UserStore>(store: Arc<S>) {
     let mut callers = JoinSet::new();
     for friend in (2..).take(CALLERS - 1) {
         let store = Arc::clone(&store);
-        let (user, friend) = if friend % 2 == 0 {
-            (1, friend)
-        } else {
-            (friend, 1)
-        };
+        let (user, friend) = if friend % 2 == 0 { (1, friend) } else { (friend, 1) };
         callers.spawn(async move { store.befriend(user, friend, 5, NOW_MS).await.unwrap() });
     }
     let outcomes = callers.join_all().await;
-    let added = outcomes
-        .iter()
-        .filter(|outcome| **outcome == Befriended::Added)
-        .count();
+    let added = outcomes.iter().filter(|outcome| **outcome == Befriended::Added).count();
     assert_eq!(added, 5, "{outcomes:?}");
     assert_eq!(store.friends(1).await.unwrap().len(), 5);
 }
 
 async fn a_revoked_token_stays_revoked(store: &impl UserStore) {
     assert!(!store.is_revoked("one".into()).await.unwrap());
-    store
-        .revoke_token("one".into(), NOW_MS + 1000, NOW_MS)
-        .await
-        .unwrap();
-    store
-        .revoke_token("one".into(), NOW_MS + 1000, NOW_MS)
-        .await
-        .unwrap();
-    store
-        .revoke_token("two".into(), NOW_MS + 1000, NOW_MS + 999)
-        .await
-        .unwrap();
+    store.revoke_token("one".into(), NOW_MS + 1000, NOW_MS).await.unwrap();
+    store.revoke_token("one".into(), NOW_MS + 1000, NOW_MS).await.unwrap();
+    store.revoke_token("two".into(), NOW_MS + 1000, NOW_MS + 999).await.unwrap();
     assert!(store.is_revoked("one".into()).await.unwrap());
     assert!(!store.is_revoked("three".into()).await.unwrap());
 }
 
 async fn expired_revocations_are_forgotten(store: &impl UserStore) {
     for token in 0..10 {
-        store
-            .revoke_token(format!("old{token}"), NOW_MS + 10, NOW_MS)
-            .await
-            .unwrap();
+        store.revoke_token(format!("old{token}"), NOW_MS + 10, NOW_MS).await.unwrap();
     }
     let mut calls = 0;
     while store.is_revoked("old0".into()).await.unwrap()
@@ -236,10 +171,7 @@ async fn expired_revocations_are_forgotten(store: &impl UserStore) {
     {
         calls += 1;
         assert!(calls <= 5, "fewer are forgotten than are added");
-        store
-            .revoke_token(format!("new{calls}"), NOW_MS + 1000, NOW_MS + 20)
-            .await
-            .unwrap();
+        store.revoke_token(format!("new{calls}"), NOW_MS + 1000, NOW_MS + 20).await.unwrap();
     }
     assert!(store.is_revoked("new1".into()).await.unwrap());
 }

@@ -26,9 +26,7 @@ impl SqliteStore {
     /// # Errors
     /// As [`Database::open`].
     pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Ok(Self {
-            database: Database::open(path, MIGRATIONS)?,
-        })
+        Ok(Self { database: Database::open(path, MIGRATIONS)? })
     }
 
     async fn write<R: Send + 'static>(
@@ -51,18 +49,12 @@ impl SqliteStore {
 }
 
 fn failed<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> StoreError {
-    move |source| StoreError {
-        operation,
-        source: Box::new(source),
-    }
+    move |source| StoreError { operation, source: Box::new(source) }
 }
 
 impl UserStore for SqliteStore {
     async fn create_account(&self, account: NewAccount) -> Result<Option<i64>, StoreError> {
-        self.write("creating an account", move |tx| {
-            insert_account(tx, &account)
-        })
-        .await
+        self.write("creating an account", move |tx| insert_account(tx, &account)).await
     }
 
     async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
@@ -70,10 +62,7 @@ impl UserStore for SqliteStore {
             conn.prepare_cached("SELECT id, password_hash FROM account WHERE name_key = ?1")?
                 .query_row([name_key], |row| {
                     let password_hash = SecretString::from(row.get::<_, String>(1)?);
-                    Ok(Credentials {
-                        user_id: row.get(0)?,
-                        password_hash,
-                    })
+                    Ok(Credentials { user_id: row.get(0)?, password_hash })
                 })
                 .optional()
         })
@@ -87,9 +76,7 @@ impl UserStore for SqliteStore {
             let mut statement = conn.prepare_cached("SELECT name FROM account WHERE id = ?1")?;
             let mut found = Vec::with_capacity(user_ids.len());
             for user_id in user_ids {
-                let name = statement
-                    .query_row([user_id], |row| row.get(0))
-                    .optional()?;
+                let name = statement.query_row([user_id], |row| row.get(0)).optional()?;
                 found.extend(name.map(|name| Profile { user_id, name }));
             }
             Ok(found)
@@ -203,8 +190,7 @@ fn insert_account(tx: &Connection, account: &NewAccount) -> rusqlite::Result<Opt
 }
 
 fn account_exists(tx: &Connection, user_id: i64) -> rusqlite::Result<bool> {
-    tx.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?
-        .exists([user_id])
+    tx.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?.exists([user_id])
 }
 
 fn are_friends(tx: &Connection, user_id: i64, friend_id: i64) -> rusqlite::Result<bool> {

@@ -54,10 +54,7 @@ impl TokenKey {
             Ok(file) => read(file, path)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
             Err(source) => {
-                return Err(KeyError::Io {
-                    path: path.into(),
-                    source,
-                });
+                return Err(KeyError::Io { path: path.into(), source });
             }
         };
         Self::from_pkcs8(&document).ok_or_else(|| KeyError::Damaged { path: path.into() })
@@ -90,18 +87,14 @@ impl TokenKey {
 
 impl std::fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("TokenKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 /// 128 random bits in hexadecimal.
 pub(crate) fn random_id() -> Result<String, KeyError> {
     let mut bits = [0; 16];
-    SystemRandom::new()
-        .fill(&mut bits)
-        .map_err(|_| KeyError::Random)?;
+    SystemRandom::new().fill(&mut bits).map_err(|_| KeyError::Random)?;
     Ok(hex(&bits))
 }
 
@@ -110,35 +103,20 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn read(file: File, path: &Path) -> Result<Vec<u8>, KeyError> {
-    let io = |source| KeyError::Io {
-        path: path.into(),
-        source,
-    };
+    let io = |source| KeyError::Io { path: path.into(), source };
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Exposed {
-            path: path.into(),
-            mode,
-        });
+        return Err(KeyError::Exposed { path: path.into(), mode });
     }
     let mut document = Vec::new();
-    file.take(FILE_BYTES_MAX)
-        .read_to_end(&mut document)
-        .map_err(io)?;
+    file.take(FILE_BYTES_MAX).read_to_end(&mut document).map_err(io)?;
     Ok(document)
 }
 
 fn make(path: &Path) -> Result<Vec<u8>, KeyError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| KeyError::Random)?;
-    let document = pair
-        .to_pkcs8v1()
-        .map_err(|_| KeyError::Random)?
-        .as_ref()
-        .to_vec();
-    store(path, &document).map_err(|source| KeyError::Io {
-        path: path.into(),
-        source,
-    })?;
+    let document = pair.to_pkcs8v1().map_err(|_| KeyError::Random)?.as_ref().to_vec();
+    store(path, &document).map_err(|source| KeyError::Io { path: path.into(), source })?;
     Ok(document)
 }
 
@@ -149,16 +127,11 @@ fn store(path: &Path, document: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&unfinished)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
     file.write_all(document)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
-    path.parent()
-        .map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 #[cfg(test)]
@@ -174,10 +147,7 @@ mod tests {
         let made = TokenKey::load_or_make(&path).unwrap();
         let loaded = TokenKey::load_or_make(&path).unwrap();
         assert_eq!(made.id(), loaded.id());
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
@@ -195,10 +165,7 @@ mod tests {
         TokenKey::load_or_make(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = TokenKey::load_or_make(&path).unwrap_err();
-        assert!(
-            matches!(error, KeyError::Exposed { mode: 0o640, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, KeyError::Exposed { mode: 0o640, .. }), "{error}");
     }
 
     #[test]
@@ -216,9 +183,6 @@ mod tests {
     fn the_key_does_not_show_in_debug_output() {
         let directory = tempfile::tempdir().unwrap();
         let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
-        assert_eq!(
-            format!("{key:?}"),
-            format!("TokenKey {{ id: {:?}, .. }}", key.id())
-        );
+        assert_eq!(format!("{key:?}"), format!("TokenKey {{ id: {:?}, .. }}", key.id()));
     }
 }

@@ -17,10 +17,7 @@ impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
-        Self {
-            tokens: Tokens::new(key, TTL_S),
-            _directory: directory,
-        }
+        Self { tokens: Tokens::new(key, TTL_S), _directory: directory }
     }
 
     fn claims() -> Claims {
@@ -74,10 +71,7 @@ fn two_tokens_of_one_user_have_different_ids() {
 fn an_unchanged_token_is_accepted() {
     // Or the tests below would pass for the wrong reason.
     let fixture = Fixture::new();
-    fixture
-        .tokens
-        .verify(&fixture.sign(|_, _| ()), NOW_MS)
-        .unwrap();
+    fixture.tokens.verify(&fixture.sign(|_, _| ()), NOW_MS).unwrap();
 }
 
 #[test]
@@ -179,16 +173,7 @@ fn another_algorithm_is_refused_even_with_the_public_key_as_its_secret() {
 #[test]
 fn what_is_no_token_at_all_is_refused() {
     let fixture = Fixture::new();
-    for text in [
-        "",
-        ".",
-        "..",
-        "...",
-        "a.b.c",
-        "tok_7",
-        "\0",
-        &"a".repeat(1 << 20),
-    ] {
+    for text in ["", ".", "..", "...", "a.b.c", "tok_7", "\0", &"a".repeat(1 << 20)] {
         fixture.assert_invalid(text);
     }
 }

@@ -12,10 +12,7 @@ use mprpc::discovery::Memory;
 use mprpc::{Channel, Context};
 
 async fn start(data_dir: &Path, memory: &Memory) -> Result<Running, StartError> {
-    let mut config = Config {
-        data_dir: data_dir.to_owned(),
-        ..Config::default()
-    };
+    let mut config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
     config.rpc.listen.set_port(0);
     config.password.memory_kib = 8;
     config.password.passes = 1;
@@ -36,10 +33,7 @@ fn cx() -> Context {
 
 async fn register(client: &user_service::Client, name: &str) -> i64 {
     let (username, password) = (name.to_owned().into(), "correct horse".into());
-    let answer = client
-        .register(&cx(), RegisterReq { username, password })
-        .await
-        .unwrap();
+    let answer = client.register(&cx(), RegisterReq { username, password }).await.unwrap();
     assert!(answer.result.unwrap().is_ok());
     answer.user_id
 }
@@ -49,24 +43,15 @@ async fn it_answers_on_both_wires_and_in_the_same_process() {
     let (directory, memory) = (tempfile::tempdir().unwrap(), Memory::new());
     let running = start(directory.path(), &memory).await.unwrap();
     let address = format!("static://{}", running.addr);
-    for (id, target) in [&address, &format!("{address}?wire=classic"), "memory://"]
-        .into_iter()
-        .enumerate()
+    for (id, target) in
+        [&address, &format!("{address}?wire=classic"), "memory://"].into_iter().enumerate()
     {
         let user_id = register(&client(target, &memory), &format!("user{id}")).await;
         assert_eq!(user_id, id as i64 + 1, "{target}");
     }
 
     let health = health_service::Client::new(&channel(&address, &memory));
-    let answer = health
-        .ping(
-            &cx(),
-            PingReq {
-                payload: "anyone there".into(),
-            },
-        )
-        .await
-        .unwrap();
+    let answer = health.ping(&cx(), PingReq { payload: "anyone there".into() }).await.unwrap();
     assert_eq!(answer.echo, "anyone there");
     running.stop(DRAIN).await.unwrap();
 }
@@ -76,10 +61,7 @@ async fn accounts_and_tokens_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let log_in = async |client: &user_service::Client| {
         let (username, password) = ("alice".into(), "correct horse".into());
-        client
-            .login(&cx(), LoginReq { username, password })
-            .await
-            .unwrap()
+        client.login(&cx(), LoginReq { username, password }).await.unwrap()
     };
     // A restart is another process, which knows nothing of the first one's instances.
     let memory = Memory::new();
@@ -93,10 +75,7 @@ async fn accounts_and_tokens_survive_a_restart() {
     let running = start(directory.path(), &memory).await.unwrap();
     let after = client("memory://", &memory);
     assert_eq!(log_in(&after).await.user_id, 1);
-    let answer = after
-        .verify_token(&cx(), VerifyTokenReq { token })
-        .await
-        .unwrap();
+    let answer = after.verify_token(&cx(), VerifyTokenReq { token }).await.unwrap();
     assert_eq!(answer.user_id, 1, "the key that signed it was kept");
     assert_eq!(register(&after, "bob").await, 2);
     running.stop(DRAIN).await.unwrap();
@@ -110,10 +89,5 @@ async fn a_second_one_on_the_same_data_is_refused_while_the_first_runs() {
     assert!(matches!(refused, StartError::DataDir(_)), "{refused}");
     assert!(refused.to_string().contains("in use"), "{refused}");
     running.stop(DRAIN).await.unwrap();
-    start(directory.path(), &memory)
-        .await
-        .unwrap()
-        .stop(DRAIN)
-        .await
-        .unwrap();
+    start(directory.path(), &memory).await.unwrap().stop(DRAIN).await.unwrap();
 }

@@ -112,10 +112,7 @@ impl Command {
     /// which is cumulative and would otherwise stall the sends around it. Everything else is a
     /// barrier: it sees the effects of all that was sent before it.
     pub fn is_concurrent(&self) -> bool {
-        matches!(
-            self,
-            Self::Send { .. } | Self::SendGroup { .. } | Self::Ack { .. }
-        )
+        matches!(self, Self::Send { .. } | Self::SendGroup { .. } | Self::Ack { .. })
     }
 
     /// The word that the line starts with.
@@ -124,22 +121,10 @@ impl Command {
             Self::Register { .. } => "REGISTER",
             Self::Login { .. } => "LOGIN",
             Self::Logout => "LOGOUT",
-            Self::Send {
-                client_msg_id: None,
-                ..
-            } => "SEND",
-            Self::Send {
-                client_msg_id: Some(_),
-                ..
-            } => "SENDID",
-            Self::SendGroup {
-                client_msg_id: None,
-                ..
-            } => "SENDGROUP",
-            Self::SendGroup {
-                client_msg_id: Some(_),
-                ..
-            } => "SENDGROUPID",
+            Self::Send { client_msg_id: None, .. } => "SEND",
+            Self::Send { client_msg_id: Some(_), .. } => "SENDID",
+            Self::SendGroup { client_msg_id: None, .. } => "SENDGROUP",
+            Self::SendGroup { client_msg_id: Some(_), .. } => "SENDGROUPID",
             Self::Pull => "PULL",
             Self::Ack { .. } => "ACK",
             Self::History { .. } => "HISTORY",
@@ -182,9 +167,7 @@ impl FromStr for Peer {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix(['g', 'G']) {
-            Some(group_id) => positive(group_id)
-                .map(Self::Group)
-                .ok_or(failure::BAD_GROUP_ID),
+            Some(group_id) => positive(group_id).map(Self::Group).ok_or(failure::BAD_GROUP_ID),
             None => positive(text).map(Self::User).ok_or(failure::BAD_UID),
         }
     }
@@ -197,11 +180,7 @@ pub(crate) fn positive(digits: &str) -> Option<i64> {
 
 /// A number of digits only.
 pub(crate) fn non_negative(digits: &str) -> Option<i64> {
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 /// A password. It does not show in `Debug`, so it cannot reach a log by way of a command.

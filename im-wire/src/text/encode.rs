@@ -55,20 +55,12 @@ impl LineWriter<'_> {
                 self.word("the user name", username)?;
                 self.not_empty("the password", password.expose())
             }
-            Command::Send {
-                client_msg_id,
-                to,
-                text,
-            } => {
+            Command::Send { client_msg_id, to, text } => {
                 self.client_msg_id(client_msg_id.as_deref())?;
                 self.id("the receiver", *to)?;
                 self.not_empty("the text", text.as_bytes())
             }
-            Command::SendGroup {
-                client_msg_id,
-                group_id,
-                text,
-            } => {
+            Command::SendGroup { client_msg_id, group_id, text } => {
                 self.client_msg_id(client_msg_id.as_deref())?;
                 self.id("the group", *group_id)?;
                 self.not_empty("the text", text.as_bytes())
@@ -87,11 +79,7 @@ impl LineWriter<'_> {
             Command::JoinGroup { group_id }
             | Command::LeaveGroup { group_id }
             | Command::Members { group_id } => self.id("the group", *group_id),
-            Command::History {
-                peer,
-                after_seq,
-                limit,
-            } => self.history(*peer, *after_seq, *limit),
+            Command::History { peer, after_seq, limit } => self.history(*peer, *after_seq, *limit),
             Command::Logout
             | Command::Pull
             | Command::GetFriends
@@ -114,11 +102,7 @@ impl LineWriter<'_> {
     fn history(&mut self, peer: Peer, after_seq: i64, limit: u32) -> Result<(), EncodeError> {
         let (Peer::User(id) | Peer::Group(id)) = peer;
         if id <= 0 || limit == 0 {
-            return Err(EncodeError::NotPositive(if id <= 0 {
-                "the peer"
-            } else {
-                "the limit"
-            }));
+            return Err(EncodeError::NotPositive(if id <= 0 { "the peer" } else { "the limit" }));
         }
         if after_seq < 0 {
             return Err(EncodeError::Negative("the sequence number"));

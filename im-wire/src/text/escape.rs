@@ -44,8 +44,7 @@ pub(crate) fn write_escaped(out: &mut impl fmt::Write, text: &str) -> fmt::Resul
 /// Whether a glance at the bytes is enough: no C0, no DEL, and none of the two lead bytes under
 /// which all the others are.
 fn is_plain(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte >= 0x20 && byte != 0x7F && byte != 0xC2 && byte != 0xE2)
+    text.bytes().all(|byte| byte >= 0x20 && byte != 0x7F && byte != 0xC2 && byte != 0xE2)
 }
 
 fn must_escape(character: char) -> bool {
@@ -68,10 +67,7 @@ mod tests {
             ("next\u{85}line", r"next\xC2\x85line"),
             ("a\u{2028}b\u{2029}c", r"a\xE2\x80\xA8b\xE2\x80\xA9c"),
             ("\u{202E}desrever", r"\xE2\x80\xAEdesrever"),
-            (
-                "\u{2066}isolate\u{2069}",
-                r"\xE2\x81\xA6isolate\xE2\x81\xA9",
-            ),
+            ("\u{2066}isolate\u{2069}", r"\xE2\x81\xA6isolate\xE2\x81\xA9"),
             (r"a backslash \x0A stays", r"a backslash \x0A stays"),
         ] {
             assert_eq!(Escaped(text).to_string(), shown, "{text:?}");
@@ -80,14 +76,9 @@ mod tests {
 
     #[test]
     fn what_people_write_stays_as_it_is() {
-        for text in [
-            "",
-            "你好，世界",
-            "naïve café £5",
-            "👩‍👩‍👧 family",
-            "שלום\u{200F}!",
-            "“quotes” – €",
-        ] {
+        for text in
+            ["", "你好，世界", "naïve café £5", "👩‍👩‍👧 family", "שלום\u{200F}!", "“quotes” – €"]
+        {
             assert_eq!(Escaped(text).to_string(), text);
         }
     }
@@ -96,10 +87,7 @@ mod tests {
     fn the_quick_check_misses_no_character_that_must_be_escaped() {
         for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
             if must_escape(character) {
-                assert!(
-                    !is_plain(character.encode_utf8(&mut [0; 4])),
-                    "{character:?}"
-                );
+                assert!(!is_plain(character.encode_utf8(&mut [0; 4])), "{character:?}");
             }
         }
     }

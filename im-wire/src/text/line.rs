@@ -46,13 +46,7 @@ pub struct LineDecoder {
 impl LineDecoder {
     /// A decoder of lines of at most `limit_bytes`, their ends not counted.
     pub fn new(limit_bytes: usize) -> Self {
-        Self {
-            buffer: Vec::new(),
-            start: 0,
-            scanned: 0,
-            limit_bytes,
-            skipping: false,
-        }
+        Self { buffer: Vec::new(), start: 0, scanned: 0, limit_bytes, skipping: false }
     }
 
     /// Takes what was read. All of it: look at [`buffered`](Self::buffered) before reading more.
@@ -93,11 +87,7 @@ impl LineDecoder {
         self.scanned = end + 1;
         let line = &self.buffer[start..end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > self.limit_bytes {
-            Some(Line::TooLong)
-        } else {
-            Some(Line::Whole(line))
-        }
+        if line.len() > self.limit_bytes { Some(Line::TooLong) } else { Some(Line::Whole(line)) }
     }
 
     /// Bytes received that no line was made of yet.
@@ -116,8 +106,7 @@ impl LineDecoder {
         let needed = self.buffer.len() + additional;
         if needed > self.buffer.capacity() {
             let doubled = (2 * self.buffer.capacity()).min(self.limit_bytes + 1);
-            self.buffer
-                .reserve_exact(needed.max(doubled) - self.buffer.len());
+            self.buffer.reserve_exact(needed.max(doubled) - self.buffer.len());
         }
     }
 
@@ -160,13 +149,7 @@ mod tests {
     fn lf_and_crlf_end_a_line_and_a_lone_cr_does_not() {
         assert_eq!(
             lines(16, &[b"a\nb\r\nc\rd\n\n\r\n"]),
-            [
-                whole(b"a"),
-                whole(b"b"),
-                whole(b"c\rd"),
-                whole(b""),
-                whole(b"")
-            ]
+            [whole(b"a"), whole(b"b"), whole(b"c\rd"), whole(b""), whole(b"")]
         );
     }
 
@@ -183,11 +166,7 @@ mod tests {
             }
             for cut in 0..exceeds.len() {
                 let (left, right) = exceeds.split_at(cut);
-                assert_eq!(
-                    lines(4, &[left, right, b"ok\n"]),
-                    [None, whole(b"ok")],
-                    "cut {cut}"
-                );
+                assert_eq!(lines(4, &[left, right, b"ok\n"]), [None, whole(b"ok")], "cut {cut}");
             }
         }
     }
@@ -202,11 +181,7 @@ mod tests {
                 assert_eq!(line, Line::TooLong);
                 reports += 1;
             }
-            assert!(
-                decoder.capacity() <= 8192 + 1024,
-                "holds {}",
-                decoder.capacity()
-            );
+            assert!(decoder.capacity() <= 8192 + 1024, "holds {}", decoder.capacity());
         }
         assert_eq!(reports, 1);
         assert_eq!(decoder.capacity(), 0);
@@ -220,11 +195,7 @@ mod tests {
         for _ in 0..8192 {
             decoder.receive(b"x");
             assert_eq!(decoder.next_line(), None);
-            assert_eq!(
-                decoder.scanned,
-                decoder.buffer.len(),
-                "scans only what is new"
-            );
+            assert_eq!(decoder.scanned, decoder.buffer.len(), "scans only what is new");
         }
         decoder.receive(b"\n");
         assert!(matches!(decoder.next_line(), Some(Line::Whole(line)) if line.len() == 8192));
@@ -234,9 +205,6 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_line_never_show_in_its_debug_output() {
-        assert_eq!(
-            format!("{:?}", Line::Whole(b"LOGIN ada secret")),
-            "Whole(16 bytes)"
-        );
+        assert_eq!(format!("{:?}", Line::Whole(b"LOGIN ada secret")), "Whole(16 bytes)");
     }
 }

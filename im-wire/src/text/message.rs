@@ -91,17 +91,8 @@ pub struct Hist<'a> {
 
 impl Hist<'_> {
     pub(crate) fn write(&self, out: &mut impl Write) -> fmt::Result {
-        let Self {
-            seq,
-            msg_id,
-            from,
-            ts_ms,
-            text,
-        } = self;
-        write!(
-            out,
-            "HIST seq={seq} id={msg_id} from={from} ts={ts_ms} text="
-        )?;
+        let Self { seq, msg_id, from, ts_ms, text } = self;
+        write!(out, "HIST seq={seq} id={msg_id} from={from} ts={ts_ms} text=")?;
         write_escaped(out, text)?;
         out.write_char('\n')
     }

@@ -71,9 +71,7 @@ const KINDS: [(&str, Kind); 21] = [
 
 impl Kind {
     fn of(word: &[u8]) -> Option<Self> {
-        let found = KINDS
-            .iter()
-            .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+        let found = KINDS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
         found.map(|(_, kind)| *kind)
     }
 
@@ -93,26 +91,24 @@ impl Kind {
             }
             Self::Send | Self::SendId => arguments.send(self)?,
             Self::SendGroup | Self::SendGroupId => arguments.send_group(self)?,
-            Self::Ack => Command::Ack {
-                msg_id: arguments.last_id(failure::BAD_MSG_ID)?,
-            },
+            Self::Ack => Command::Ack { msg_id: arguments.last_id(failure::BAD_MSG_ID)? },
             Self::History => arguments.history()?,
-            Self::AddFriend => Command::AddFriend {
-                friend_id: arguments.last_id(failure::BAD_FRIEND_ID)?,
-            },
-            Self::RemoveFriend => Command::RemoveFriend {
-                friend_id: arguments.last_id(failure::BAD_FRIEND_ID)?,
-            },
+            Self::AddFriend => {
+                Command::AddFriend { friend_id: arguments.last_id(failure::BAD_FRIEND_ID)? }
+            }
+            Self::RemoveFriend => {
+                Command::RemoveFriend { friend_id: arguments.last_id(failure::BAD_FRIEND_ID)? }
+            }
             Self::CreateGroup => arguments.create_group()?,
-            Self::JoinGroup => Command::JoinGroup {
-                group_id: arguments.last_id(failure::BAD_GROUP_ID)?,
-            },
-            Self::LeaveGroup => Command::LeaveGroup {
-                group_id: arguments.last_id(failure::BAD_GROUP_ID)?,
-            },
-            Self::Members => Command::Members {
-                group_id: arguments.last_id(failure::BAD_GROUP_ID)?,
-            },
+            Self::JoinGroup => {
+                Command::JoinGroup { group_id: arguments.last_id(failure::BAD_GROUP_ID)? }
+            }
+            Self::LeaveGroup => {
+                Command::LeaveGroup { group_id: arguments.last_id(failure::BAD_GROUP_ID)? }
+            }
+            Self::Members => {
+                Command::Members { group_id: arguments.last_id(failure::BAD_GROUP_ID)? }
+            }
             // What follows a command without arguments is ignored, as the original does.
             Self::Logout => Command::Logout,
             Self::Pull => Command::Pull,
@@ -160,29 +156,16 @@ impl<'a> Arguments<'a> {
 
     fn credentials(&mut self, usage: &'static str) -> Result<(Bytes, Secret), &'static str> {
         let username = self.next().filter(|name| !name.is_empty()).ok_or(usage)?;
-        let password = self
-            .rest()
-            .filter(|password| !password.is_empty())
-            .ok_or(usage)?;
-        Ok((
-            Bytes::copy_from_slice(username),
-            Secret::new(Bytes::copy_from_slice(password)),
-        ))
+        let password = self.rest().filter(|password| !password.is_empty()).ok_or(usage)?;
+        Ok((Bytes::copy_from_slice(username), Secret::new(Bytes::copy_from_slice(password))))
     }
 
     fn send(&mut self, kind: Kind) -> Result<Command, &'static str> {
         let with_id = matches!(kind, Kind::SendId);
-        let usage = if with_id {
-            failure::USAGE_SENDID
-        } else {
-            failure::USAGE_SEND
-        };
+        let usage = if with_id { failure::USAGE_SENDID } else { failure::USAGE_SEND };
         let outgoing = self.outgoing(with_id, usage)?;
         Ok(Command::Send {
-            client_msg_id: outgoing
-                .client_msg_id
-                .map(checked_client_msg_id)
-                .transpose()?,
+            client_msg_id: outgoing.client_msg_id.map(checked_client_msg_id).transpose()?,
             to: id(outgoing.target, failure::BAD_TO_UID)?,
             text: utf8(outgoing.text)?.to_owned(),
         })
@@ -190,17 +173,10 @@ impl<'a> Arguments<'a> {
 
     fn send_group(&mut self, kind: Kind) -> Result<Command, &'static str> {
         let with_id = matches!(kind, Kind::SendGroupId);
-        let usage = if with_id {
-            failure::USAGE_SENDGROUPID
-        } else {
-            failure::USAGE_SENDGROUP
-        };
+        let usage = if with_id { failure::USAGE_SENDGROUPID } else { failure::USAGE_SENDGROUP };
         let outgoing = self.outgoing(with_id, usage)?;
         Ok(Command::SendGroup {
-            client_msg_id: outgoing
-                .client_msg_id
-                .map(checked_client_msg_id)
-                .transpose()?,
+            client_msg_id: outgoing.client_msg_id.map(checked_client_msg_id).transpose()?,
             group_id: id(outgoing.target, failure::BAD_GROUP_ID)?,
             text: utf8(outgoing.text)?.to_owned(),
         })
@@ -213,18 +189,10 @@ impl<'a> Arguments<'a> {
         with_id: bool,
         usage: &'static str,
     ) -> Result<Outgoing<'a>, &'static str> {
-        let client_msg_id = if with_id {
-            Some(self.next().ok_or(usage)?)
-        } else {
-            None
-        };
+        let client_msg_id = if with_id { Some(self.next().ok_or(usage)?) } else { None };
         let target = self.next().ok_or(usage)?;
         let text = self.rest().filter(|text| !text.is_empty()).ok_or(usage)?;
-        Ok(Outgoing {
-            client_msg_id,
-            target,
-            text,
-        })
+        Ok(Outgoing { client_msg_id, target, text })
     }
 
     fn create_group(&mut self) -> Result<Command, &'static str> {
@@ -242,12 +210,7 @@ impl<'a> Arguments<'a> {
         let peer = self.next().ok_or(usage)?;
         let after_seq = self.next().ok_or(usage)?;
         let limit = self.rest().ok_or(usage)?.trim_ascii_end();
-        let number = |digits| {
-            utf8(digits)
-                .ok()
-                .and_then(non_negative)
-                .ok_or(failure::BAD_RANGE)
-        };
+        let number = |digits| utf8(digits).ok().and_then(non_negative).ok_or(failure::BAD_RANGE);
         Ok(Command::History {
             peer: utf8(peer)?.parse::<Peer>()?,
             after_seq: number(after_seq)?,
@@ -267,10 +230,7 @@ struct Outgoing<'a> {
 }
 
 fn id(digits: &[u8], bad: &'static str) -> Result<i64, &'static str> {
-    std::str::from_utf8(digits)
-        .ok()
-        .and_then(positive)
-        .ok_or(bad)
+    std::str::from_utf8(digits).ok().and_then(positive).ok_or(bad)
 }
 
 fn utf8(argument: &[u8]) -> Result<&str, &'static str> {
@@ -282,9 +242,5 @@ fn checked_client_msg_id(id: &[u8]) -> Result<String, &'static str> {
     let printable = !id.is_empty()
         && id.len() <= CLIENT_MSG_ID_BYTES_MAX
         && id.iter().all(u8::is_ascii_graphic);
-    if printable {
-        Ok(utf8(id)?.to_owned())
-    } else {
-        Err(failure::BAD_CLIENT_MSG_ID)
-    }
+    if printable { Ok(utf8(id)?.to_owned()) } else { Err(failure::BAD_CLIENT_MSG_ID) }
 }

@@ -29,11 +29,7 @@ pub struct TextLimits {
 
 impl Default for TextLimits {
     fn default() -> Self {
-        Self {
-            line_bytes_max: 8 * 1024,
-            in_flight_max: 64,
-            output_bytes_max: 64 * 1024,
-        }
+        Self { line_bytes_max: 8 * 1024, in_flight_max: 64, output_bytes_max: 64 * 1024 }
     }
 }
 
@@ -125,11 +121,7 @@ impl ServerConnection {
             return None;
         }
         if self.held.is_some() {
-            return if self.in_flight.is_empty() {
-                self.release_held()
-            } else {
-                None
-            };
+            return if self.in_flight.is_empty() { self.release_held() } else { None };
         }
         while !self.is_blocked() {
             let parsed = match self.decoder.next_line()? {

@@ -13,27 +13,16 @@ fn credentials(user: &'static str, password: &'static str) -> (Bytes, Secret) {
 }
 
 fn send(client_msg_id: Option<&str>, to: i64, text: &str) -> Command {
-    Command::Send {
-        client_msg_id: client_msg_id.map(str::to_owned),
-        to,
-        text: text.to_owned(),
-    }
+    Command::Send { client_msg_id: client_msg_id.map(str::to_owned), to, text: text.to_owned() }
 }
 
 fn send_group(client_msg_id: Option<&str>, group_id: i64, text: &str) -> Command {
     let client_msg_id = client_msg_id.map(str::to_owned);
-    Command::SendGroup {
-        client_msg_id,
-        group_id,
-        text: text.to_owned(),
-    }
+    Command::SendGroup { client_msg_id, group_id, text: text.to_owned() }
 }
 
 fn create_group(name: &str, description: &str) -> Command {
-    Command::CreateGroup {
-        name: name.to_owned(),
-        description: description.to_owned(),
-    }
+    Command::CreateGroup { name: name.to_owned(), description: description.to_owned() }
 }
 
 /// What a session that is logged in makes of one line.
@@ -50,63 +39,34 @@ fn understood(line: &[u8]) -> Result<Command, String> {
 #[test]
 fn every_command_is_understood_in_any_case() {
     let (username, password) = credentials("ada", "pass word ");
-    let register = Command::Register {
-        username: username.clone(),
-        password: password.clone(),
-    };
+    let register = Command::Register { username: username.clone(), password: password.clone() };
     for (line, command) in [
         ("REGISTER ada pass word ", register),
-        (
-            "LOGIN ada pass word ",
-            Command::Login { username, password },
-        ),
+        ("LOGIN ada pass word ", Command::Login { username, password }),
         ("LOGOUT", Command::Logout),
         ("SEND 9 hello", send(None, 9, "hello")),
         ("SEND 9  two spaces, one belongs to the text ", {
             send(None, 9, " two spaces, one belongs to the text ")
         }),
         ("SEND 9 你好 \u{1F600}", send(None, 9, "你好 \u{1F600}")),
-        (
-            "SENDID a-1 9 hello there",
-            send(Some("a-1"), 9, "hello there"),
-        ),
+        ("SENDID a-1 9 hello there", send(Some("a-1"), 9, "hello there")),
         ("PULL", Command::Pull),
         ("ACK 123", Command::Ack { msg_id: 123 }),
-        (
-            "HISTORY 9 0 50",
-            Command::History {
-                peer: Peer::User(9),
-                after_seq: 0,
-                limit: 50,
-            },
-        ),
-        (
-            "HISTORY g4 10 5",
-            Command::History {
-                peer: Peer::Group(4),
-                after_seq: 10,
-                limit: 5,
-            },
-        ),
+        ("HISTORY 9 0 50", Command::History { peer: Peer::User(9), after_seq: 0, limit: 50 }),
+        ("HISTORY g4 10 5", Command::History { peer: Peer::Group(4), after_seq: 10, limit: 5 }),
         ("ADDFRIEND 9", Command::AddFriend { friend_id: 9 }),
         ("ADDFRIEND 9 ", Command::AddFriend { friend_id: 9 }),
         ("REMOVEFRIEND 9", Command::RemoveFriend { friend_id: 9 }),
         ("GETFRIENDS", Command::GetFriends),
         ("CREATEGROUP crew", create_group("crew", "")),
         ("CREATEGROUP crew ", create_group("crew", "")),
-        (
-            "CREATEGROUP crew all of us",
-            create_group("crew", "all of us"),
-        ),
+        ("CREATEGROUP crew all of us", create_group("crew", "all of us")),
         ("JOINGROUP 4", Command::JoinGroup { group_id: 4 }),
         ("LEAVEGROUP 4", Command::LeaveGroup { group_id: 4 }),
         ("MEMBERS 4", Command::Members { group_id: 4 }),
         ("GROUPS", Command::Groups),
         ("SENDGROUP 4 hello all", send_group(None, 4, "hello all")),
-        (
-            "SENDGROUPID b_2 4 hello all",
-            send_group(Some("b_2"), 4, "hello all"),
-        ),
+        ("SENDGROUPID b_2 4 hello all", send_group(Some("b_2"), 4, "hello all")),
         ("HELP", Command::Help),
         ("WHOAMI", Command::WhoAmI),
         ("PING", Command::Ping),
@@ -152,10 +112,7 @@ fn every_refusal_of_a_line_has_its_text() {
         (b"SENDID a x hello", "bad toUid"),
         (b"ACK", "bad msg_id"),
         (b"ACK x", "bad msg_id"),
-        (
-            b"HISTORY 9 0",
-            "HISTORY <uid or g<gid>> <after_seq> <limit>",
-        ),
+        (b"HISTORY 9 0", "HISTORY <uid or g<gid>> <after_seq> <limit>"),
         (b"HISTORY x 0 5", "bad uid"),
         (b"HISTORY gx 0 5", "bad group_id"),
         (b"HISTORY 9 x 5", "bad range"),
@@ -167,10 +124,7 @@ fn every_refusal_of_a_line_has_its_text() {
         (b"ADDFRIEND 9 10", "bad friend_id"),
         (b"REMOVEFRIEND ada", "bad friend_id"),
         (b"CREATEGROUP", "CREATEGROUP <group_name> [description]"),
-        (
-            b"CREATEGROUP  described",
-            "CREATEGROUP <group_name> [description]",
-        ),
+        (b"CREATEGROUP  described", "CREATEGROUP <group_name> [description]"),
         (b"CREATEGROUP \xFF", "not valid UTF-8"),
         (b"JOINGROUP", "bad group_id"),
         (b"JOINGROUP crew", "bad group_id"),
@@ -178,32 +132,14 @@ fn every_refusal_of_a_line_has_its_text() {
         (b"MEMBERS crew", "bad group_id"),
         (b"SENDGROUP 4", "SENDGROUP <group_id> <text>"),
         (b"SENDGROUP crew hello", "bad group_id"),
-        (
-            b"SENDGROUPID a 4",
-            "SENDGROUPID <client_msg_id> <group_id> <text>",
-        ),
+        (b"SENDGROUPID a 4", "SENDGROUPID <client_msg_id> <group_id> <text>"),
     ] {
-        assert_eq!(
-            understood(line),
-            Err(format!("-ERR {text}\n")),
-            "{}",
-            line.escape_ascii()
-        );
+        assert_eq!(understood(line), Err(format!("-ERR {text}\n")), "{}", line.escape_ascii());
     }
     let long_id = format!("SENDID {} 9 hello", "a".repeat(65));
-    assert_eq!(
-        understood(long_id.as_bytes()),
-        Err("-ERR bad client_msg_id\n".to_owned())
-    );
-    assert_eq!(
-        understood(&[b'x'; 8193]),
-        Err("-ERR line too long\n".to_owned())
-    );
-    assert_eq!(
-        understood(b""),
-        Err(String::new()),
-        "an empty line asks nothing"
-    );
+    assert_eq!(understood(long_id.as_bytes()), Err("-ERR bad client_msg_id\n".to_owned()));
+    assert_eq!(understood(&[b'x'; 8193]), Err("-ERR line too long\n".to_owned()));
+    assert_eq!(understood(b""), Err(String::new()), "an empty line asks nothing");
 }
 
 #[test]
@@ -253,19 +189,10 @@ fn what_does_not_fit_into_a_line_is_not_written() {
         refused(Command::Login { username, password }),
         "the user name must not contain a space"
     );
-    assert_eq!(
-        refused(send(None, 9, "a\nLOGOUT")),
-        "the text must not contain a line break"
-    );
-    assert_eq!(
-        refused(send(None, 9, "a\r")),
-        "the text must not contain a line break"
-    );
+    assert_eq!(refused(send(None, 9, "a\nLOGOUT")), "the text must not contain a line break");
+    assert_eq!(refused(send(None, 9, "a\r")), "the text must not contain a line break");
     assert_eq!(refused(send(None, 9, "")), "the text must not be empty");
-    assert_eq!(
-        refused(send(None, 0, "a")),
-        "the receiver must be a number above 0"
-    );
+    assert_eq!(refused(send(None, 0, "a")), "the receiver must be a number above 0");
     assert_eq!(
         refused(send(Some("a b"), 9, "a")),
         "a client message id is 1 to 64 printable ASCII characters"

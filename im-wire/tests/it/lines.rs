@@ -44,20 +44,14 @@ fn every_reply_has_its_bytes() {
              SENDGROUPID WHOAMI PING HELP\n",
         ),
         (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
-        (
-            Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS),
-            "-ERR auth too many attempts\n",
-        ),
+        (Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS), "-ERR auth too many attempts\n"),
         (Reply::err(failure::NO_SUCH_USER), "-ERR no such user\n"),
         (Reply::err(failure::NOT_A_MEMBER), "-ERR not a member\n"),
         (Reply::err(failure::TEXT_TOO_LONG), "-ERR text too long\n"),
         (Reply::err(failure::SLOW_DOWN), "-ERR slow down\n"),
         (Reply::err(failure::CONFLICT), "-ERR conflict\n"),
         (Reply::err(failure::BAD_RANGE), "-ERR bad range\n"),
-        (
-            Reply::err("forged\r\n+OK uid=1"),
-            "-ERR forged\\x0D\\x0A+OK uid=1\n",
-        ),
+        (Reply::err("forged\r\n+OK uid=1"), "-ERR forged\\x0D\\x0A+OK uid=1\n"),
     ] {
         let mut connection = logged_in(TextLimits::default());
         connection.receive(b"PING\n");
@@ -78,29 +72,17 @@ fn every_push_has_its_bytes_and_reads_back() {
         text: Cow::Borrowed("are you there?  text=1"),
     };
     for (push, line) in [
+        (direct.clone(), "MSG id=61 from=9 ts=1700000000000 text=are you there?  text=1\n"),
         (
-            direct.clone(),
-            "MSG id=61 from=9 ts=1700000000000 text=are you there?  text=1\n",
-        ),
-        (
-            Push {
-                group_id: Some(4),
-                ..direct.clone()
-            },
+            Push { group_id: Some(4), ..direct.clone() },
             "MSG id=61 from=9 ts=1700000000000 group=4 text=are you there?  text=1\n",
         ),
         (
-            Push {
-                to: Some(7),
-                ..direct.clone()
-            },
+            Push { to: Some(7), ..direct.clone() },
             "MSG id=61 from=9 to=7 ts=1700000000000 text=are you there?  text=1\n",
         ),
         (
-            Push {
-                text: Cow::Borrowed(""),
-                ..direct.clone()
-            },
+            Push { text: Cow::Borrowed(""), ..direct.clone() },
             "MSG id=61 from=9 ts=1700000000000 text=\n",
         ),
     ] {
@@ -117,10 +99,7 @@ fn a_client_reads_every_kind_of_line_and_skips_fields_it_does_not_know() {
     assert_eq!(ServerLine::parse(b"+OK uid=7"), ok("uid=7"));
     assert_eq!(ServerLine::parse(b"+OK friends: "), ok("friends: "));
     assert_eq!(ServerLine::parse(b"+OK"), ok(""));
-    assert_eq!(
-        ServerLine::parse(b"-ERR not login"),
-        Ok(ServerLine::Err("not login".to_owned()))
-    );
+    assert_eq!(ServerLine::parse(b"-ERR not login"), Ok(ServerLine::Err("not login".to_owned())));
     assert_eq!(ServerLine::parse(b"-ERR closing logged in elsewhere"), {
         Ok(ServerLine::Closing("logged in elsewhere".to_owned()))
     });
@@ -129,10 +108,7 @@ fn a_client_reads_every_kind_of_line_and_skips_fields_it_does_not_know() {
     else {
         panic!("a push with fields of the future");
     };
-    assert_eq!(
-        (push.msg_id, push.from, push.ts_ms, push.group_id),
-        (1, 2, 3, None)
-    );
+    assert_eq!((push.msg_id, push.from, push.ts_ms, push.group_id), (1, 2, 3, None));
     assert_eq!(push.text, "hi group=5");
     let Ok(ServerLine::Hist(hist)) = ServerLine::parse(b"HIST seq=4 id=1 from=2 ts=3 text=") else {
         panic!("a line of history");
@@ -156,10 +132,7 @@ fn a_client_reads_every_kind_of_line_and_skips_fields_it_does_not_know() {
 fn the_first_and_the_last_line_of_a_connection() {
     let mut connection = ServerConnection::new(TextLimits::default());
     connection.welcome();
-    assert_eq!(
-        take(&mut connection),
-        "+OK welcome. Commands: REGISTER/LOGIN/SEND/PULL\n"
-    );
+    assert_eq!(take(&mut connection), "+OK welcome. Commands: REGISTER/LOGIN/SEND/PULL\n");
     connection.close("logged in elsewhere");
     assert_eq!(take(&mut connection), "-ERR closing logged in elsewhere\n");
 }

@@ -6,15 +6,7 @@ use std::borrow::Cow;
 
 fn push(text: &str) -> im_wire::text::PushLine {
     let text = Cow::Borrowed(text);
-    Push {
-        msg_id: 1,
-        from: 2,
-        to: None,
-        ts_ms: 3,
-        group_id: None,
-        text,
-    }
-    .encode()
+    Push { msg_id: 1, from: 2, to: None, ts_ms: 3, group_id: None, text }.encode()
 }
 
 #[test]
@@ -41,17 +33,11 @@ fn a_barrier_waits_for_the_commands_before_it_and_holds_up_those_behind_it() {
     let mut connection = logged_in(TextLimits::default());
     connection.receive(b"SEND 9 a\nPULL\nSEND 9 b\nFOO\n");
     let (first, _) = connection.next_command().expect("the first send");
-    assert!(
-        connection.next_command().is_none(),
-        "PULL waits for the send"
-    );
+    assert!(connection.next_command().is_none(), "PULL waits for the send");
     connection.reply(first, Reply::MsgId(1));
     let (pull, command) = connection.next_command().expect("PULL, alone");
     assert_eq!(command, Command::Pull);
-    assert!(
-        connection.next_command().is_none(),
-        "nothing overtakes PULL"
-    );
+    assert!(connection.next_command().is_none(), "nothing overtakes PULL");
 
     connection.push(&push("waited"));
     connection.reply(pull, Reply::PullDone);
@@ -69,10 +55,7 @@ fn a_barrier_waits_for_the_commands_before_it_and_holds_up_those_behind_it() {
 fn a_line_behind_a_log_in_is_judged_by_its_outcome() {
     for (outcome, shown) in [
         (Reply::Uid(7), "+OK uid=7\n-ERR SEND <toUid> <text>\n"),
-        (
-            Reply::err("auth bad cred"),
-            "-ERR auth bad cred\n-ERR not login\n",
-        ),
+        (Reply::err("auth bad cred"), "-ERR auth bad cred\n-ERR not login\n"),
     ] {
         let mut connection = ServerConnection::new(TextLimits::default());
         connection.receive(b"LOGIN ada secret\nSEND\n");
@@ -92,10 +75,7 @@ fn after_a_log_out_the_session_is_gone() {
     connection.reply(slot, Reply::LoggedOut);
     assert!(connection.next_command().is_none());
     assert!(!connection.is_logged_in());
-    assert_eq!(
-        take(&mut connection),
-        "+OK logout success\n-ERR not login\n"
-    );
+    assert_eq!(take(&mut connection), "+OK logout success\n-ERR not login\n");
 }
 
 #[test]
@@ -104,13 +84,7 @@ fn a_push_never_stands_inside_a_reply() {
     connection.receive(b"HISTORY 9 0 2\n");
     let (slot, _) = connection.next_command().expect("the history");
     connection.push(&push("before"));
-    let hist = |seq| Hist {
-        seq,
-        msg_id: seq,
-        from: 2,
-        ts_ms: 3,
-        text: Cow::Borrowed("x"),
-    };
+    let hist = |seq| Hist { seq, msg_id: seq, from: 2, ts_ms: 3, text: Cow::Borrowed("x") };
     connection.reply(slot, Reply::History(vec![hist(1), hist(2)]));
     connection.push(&push("after"));
     assert_eq!(
@@ -122,10 +96,7 @@ fn a_push_never_stands_inside_a_reply() {
 
 #[test]
 fn at_the_bound_no_command_is_handed_out_and_reading_stops() {
-    let limits = TextLimits {
-        in_flight_max: 2,
-        ..TextLimits::default()
-    };
+    let limits = TextLimits { in_flight_max: 2, ..TextLimits::default() };
     let mut connection = logged_in(limits);
     connection.receive(b"SEND 9 a\nSEND 9 b\nSEND 9 c\n");
     let mut taken = slots(&mut connection);
@@ -133,18 +104,12 @@ fn at_the_bound_no_command_is_handed_out_and_reading_stops() {
     assert!(!connection.wants_input());
     connection.reply(taken.remove(0), Reply::MsgId(1));
     assert!(connection.next_command().is_some());
-    assert!(
-        connection.wants_input(),
-        "nothing waits, so a disconnect must be noticed"
-    );
+    assert!(connection.wants_input(), "nothing waits, so a disconnect must be noticed");
 }
 
 #[test]
 fn refusals_count_towards_the_bound() {
-    let limits = TextLimits {
-        in_flight_max: 4,
-        ..TextLimits::default()
-    };
+    let limits = TextLimits { in_flight_max: 4, ..TextLimits::default() };
     let mut connection = logged_in(limits);
     connection.receive(b"SEND 9 a\n");
     connection.receive(&b"FOO\n".repeat(100));
@@ -155,10 +120,7 @@ fn refusals_count_towards_the_bound() {
 
 #[test]
 fn a_client_that_does_not_read_its_answers_gets_no_more() {
-    let limits = TextLimits {
-        output_bytes_max: 100,
-        ..TextLimits::default()
-    };
+    let limits = TextLimits { output_bytes_max: 100, ..TextLimits::default() };
     let mut connection = logged_in(limits);
     connection.receive(&b"FOO\n".repeat(1000));
     assert!(connection.next_command().is_none());
@@ -179,23 +141,11 @@ fn a_push_knows_where_it_ends_in_the_output() {
     connection.welcome();
     let welcome = connection.output().len();
     let line = push("x");
-    assert_eq!(
-        connection.push(&line),
-        (welcome + line.as_bytes().len()) as u64
-    );
+    assert_eq!(connection.push(&line), (welcome + line.as_bytes().len()) as u64);
     connection.consume_output(10);
-    assert_eq!(
-        connection.push(&line),
-        (welcome + 2 * line.as_bytes().len()) as u64
-    );
-    assert_eq!(
-        connection.output_end(),
-        (welcome + 2 * line.as_bytes().len()) as u64
-    );
-    assert_eq!(
-        connection.output().len(),
-        welcome + 2 * line.as_bytes().len() - 10
-    );
+    assert_eq!(connection.push(&line), (welcome + 2 * line.as_bytes().len()) as u64);
+    assert_eq!(connection.output_end(), (welcome + 2 * line.as_bytes().len()) as u64);
+    assert_eq!(connection.output().len(), welcome + 2 * line.as_bytes().len() - 10);
 }
 
 #[test]
@@ -211,10 +161,7 @@ fn after_the_closing_line_nothing_follows() {
     connection.receive(b"O\n");
     assert!(connection.next_command().is_none());
     assert!(!connection.wants_input());
-    assert_eq!(
-        take(&mut connection),
-        "-ERR closing server is\\x0Astopping\n"
-    );
+    assert_eq!(take(&mut connection), "-ERR closing server is\\x0Astopping\n");
 }
 
 #[test]
@@ -231,9 +178,5 @@ fn an_idle_connection_holds_next_to_nothing() {
     connection.receive(b"\n");
     assert!(connection.next_command().is_none());
     take(&mut connection);
-    assert!(
-        connection.buffer_bytes() < 512,
-        "holds {} bytes",
-        connection.buffer_bytes()
-    );
+    assert!(connection.buffer_bytes() < 512, "holds {} bytes", connection.buffer_bytes());
 }

@@ -53,11 +53,7 @@ fn decoded(limit: usize, pieces: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
                 Line::TooLong => None,
             });
         }
-        assert!(
-            decoder.buffered() <= limit + 1,
-            "keeps {} bytes",
-            decoder.buffered()
-        );
+        assert!(decoder.buffered() <= limit + 1, "keeps {} bytes", decoder.buffered());
     }
     lines
 }
@@ -65,11 +61,7 @@ fn decoded(limit: usize, pieces: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
 /// Runs a session over `pieces`; `order` picks which of the open commands is answered next.
 /// Returns the commands and the whole output.
 fn session(pieces: &[&[u8]], order: &[usize]) -> (Vec<Command>, String) {
-    let limits = TextLimits {
-        line_bytes_max: 32,
-        in_flight_max: 4,
-        ..TextLimits::default()
-    };
+    let limits = TextLimits { line_bytes_max: 32, in_flight_max: 4, ..TextLimits::default() };
     let mut connection = logged_in(limits);
     let (mut commands, mut output) = (Vec::new(), String::new());
     let mut open: Vec<(usize, Slot)> = Vec::new();
@@ -114,48 +106,26 @@ fn last_argument() -> impl Strategy<Value = String> {
 fn command() -> impl Strategy<Value = Command> {
     let id = 1..=i64::MAX;
     let client_msg_id = proptest::option::of("[!-~]{1,64}");
-    let password = vec(
-        any::<u8>().prop_filter("no line end", |b| !b"\r\n".contains(b)),
-        1..40,
-    );
+    let password = vec(any::<u8>().prop_filter("no line end", |b| !b"\r\n".contains(b)), 1..40);
     prop_oneof![
         ("[^\r\n ]{1,20}", password).prop_map(|(name, password)| Command::Login {
             username: Bytes::from(name),
             password: Secret::new(password),
         }),
-        (client_msg_id.clone(), id.clone(), last_argument()).prop_map(
-            |(client_msg_id, to, text)| Command::Send {
-                client_msg_id,
-                to,
-                text
-            }
-        ),
+        (client_msg_id.clone(), id.clone(), last_argument())
+            .prop_map(|(client_msg_id, to, text)| Command::Send { client_msg_id, to, text }),
         (client_msg_id, id.clone(), last_argument()).prop_map(|(client_msg_id, group_id, text)| {
-            Command::SendGroup {
-                client_msg_id,
-                group_id,
-                text,
-            }
+            Command::SendGroup { client_msg_id, group_id, text }
         }),
         ("[^\r\n ]{1,20}", "[^\r\n]{0,20}")
             .prop_map(|(name, description)| Command::CreateGroup { name, description }),
         id.clone().prop_map(|msg_id| Command::Ack { msg_id }),
-        id.clone()
-            .prop_map(|friend_id| Command::AddFriend { friend_id }),
-        id.clone()
-            .prop_map(|group_id| Command::JoinGroup { group_id }),
+        id.clone().prop_map(|friend_id| Command::AddFriend { friend_id }),
+        id.clone().prop_map(|group_id| Command::JoinGroup { group_id }),
         (id, 0..=i64::MAX, 1..=u32::MAX, any::<bool>()).prop_map(
             |(id, after_seq, limit, group)| {
-                let peer = if group {
-                    Peer::Group(id)
-                } else {
-                    Peer::User(id)
-                };
-                Command::History {
-                    peer,
-                    after_seq,
-                    limit,
-                }
+                let peer = if group { Peer::Group(id) } else { Peer::User(id) };
+                Command::History { peer, after_seq, limit }
             }
         ),
         Just(Command::Pull),
@@ -247,9 +217,7 @@ trait ConcatLines {
 
 impl ConcatLines for Vec<String> {
     fn concat_lines(&self) -> Vec<u8> {
-        self.iter()
-            .flat_map(|line| format!("{line}\n").into_bytes())
-            .collect()
+        self.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect()
     }
 }
 

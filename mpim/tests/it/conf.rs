@@ -47,10 +47,7 @@ fn no_shipped_file_is_left_unchecked() {
         .collect();
     files.sort();
     let services = ["gateway", "group", "message", "presence", "user"];
-    let mut expected: Vec<_> = services
-        .iter()
-        .map(|name| format!("im-{name}.toml"))
-        .collect();
+    let mut expected: Vec<_> = services.iter().map(|name| format!("im-{name}.toml")).collect();
     expected.push("mpim.toml".to_owned());
     assert_eq!(files, expected);
 }
@@ -70,10 +67,7 @@ where
     let mut defaults = Table::try_from(C::default()).unwrap();
     let process = [
         ("log", Table::try_from(LogConfig::default()).unwrap()),
-        (
-            "shutdown",
-            Table::try_from(ShutdownConfig::default()).unwrap(),
-        ),
+        ("shutdown", Table::try_from(ShutdownConfig::default()).unwrap()),
     ];
     for (section, values) in process.clone() {
         defaults.insert(section.to_owned(), Value::Table(values));
@@ -85,11 +79,7 @@ where
         missing.is_empty() && wrong.is_empty(),
         "{file}: the defaults have {missing:?}, the file has {wrong:?} instead"
     );
-    assert_eq!(
-        unexplained(&text),
-        Vec::<String>::new(),
-        "keys without a comment in {file}"
-    );
+    assert_eq!(unexplained(&text), Vec::<String>::new(), "keys without a comment in {file}");
 
     for (section, _) in process {
         shipped.remove(section);

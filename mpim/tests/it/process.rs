@@ -32,11 +32,7 @@ fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = end_of(command.spawn().unwrap());
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 /// Waits for the end of a process, but not for ever.
@@ -44,19 +40,15 @@ fn end_of(process: Child) -> Output {
     let pid = process.id();
     let (send, output) = mpsc::channel();
     std::thread::spawn(move || send.send(process.wait_with_output()));
-    let output = output
-        .recv_timeout(Duration::from_secs(30))
-        .unwrap_or_else(|_| {
-            signal(pid, "KILL");
-            panic!("it did not end");
-        });
+    let output = output.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| {
+        signal(pid, "KILL");
+        panic!("it did not end");
+    });
     output.unwrap()
 }
 
 fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill")
-        .args(["-s", name, &pid.to_string()])
-        .status();
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
     assert!(status.unwrap().success());
 }
 
@@ -80,22 +72,12 @@ impl Server {
         // Ends with the process if it fails: no need for a deadline.
         while !banner.contains("Ctrl-C") && stdout.read_line(&mut banner).unwrap() > 0 {}
         assert!(banner.contains("Ctrl-C"), "it did not start: {banner}");
-        Self {
-            pid: process.id(),
-            process: Some(process),
-            banner,
-        }
+        Self { pid: process.id(), process: Some(process), banner }
     }
 
     fn text_lines(&self) -> SocketAddr {
-        let line = self
-            .banner
-            .lines()
-            .find(|line| line.trim().starts_with("text lines"))
-            .unwrap();
-        line.split_whitespace()
-            .find_map(|word| word.parse().ok())
-            .unwrap()
+        let line = self.banner.lines().find(|line| line.trim().starts_with("text lines")).unwrap();
+        line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
     }
 
     fn signal(&self, name: &str) {
@@ -121,9 +103,7 @@ struct Client(BufReader<TcpStream>);
 impl Client {
     fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut client = Self(BufReader::new(stream));
         assert!(client.line().starts_with("+OK welcome"));
         client
@@ -136,10 +116,7 @@ impl Client {
     }
 
     fn ask(&mut self, command: &str) -> String {
-        self.0
-            .get_mut()
-            .write_all(format!("{command}\n").as_bytes())
-            .unwrap();
+        self.0.get_mut().write_all(format!("{command}\n").as_bytes()).unwrap();
         self.line()
     }
 }
@@ -148,17 +125,9 @@ impl Client {
 fn from_the_banner_to_a_delivered_message_and_a_clean_end() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(dir.path());
-    assert!(
-        server
-            .banner
-            .contains(&format!("nc 127.0.0.1 {}", server.text_lines().port()))
-    );
+    assert!(server.banner.contains(&format!("nc 127.0.0.1 {}", server.text_lines().port())));
     let data = dir.path().canonicalize().unwrap().join("data");
-    assert!(
-        server.banner.contains(data.to_str().unwrap()),
-        "{}",
-        server.banner
-    );
+    assert!(server.banner.contains(data.to_str().unwrap()), "{}", server.banner);
 
     let mut alice = Client::connect(server.text_lines());
     let mut bob = Client::connect(server.text_lines());
@@ -166,10 +135,7 @@ fn from_the_banner_to_a_delivered_message_and_a_clean_end() {
     assert_eq!(bob.ask("REGISTER bob bob-secret-2"), "+OK uid=2");
     assert!(alice.ask("SEND 2 hello bob").starts_with("+OK msg_id="));
     let push = bob.line();
-    assert!(
-        push.starts_with("MSG id=") && push.ends_with("text=hello bob"),
-        "{push}"
-    );
+    assert!(push.starts_with("MSG id=") && push.ends_with("text=hello bob"), "{push}");
 
     server.signal("INT");
     assert!(bob.line().starts_with("-ERR closing "));
@@ -224,10 +190,7 @@ fn a_port_that_is_taken_is_named_in_one_line() {
         let (code, stdout, stderr) = outcome(mpim(dir.path()).env(port, &addr));
         assert_eq!((code, stdout.as_str()), (Some(1), ""), "{port}");
         let reason = "Address already in use (os error 98)\n";
-        assert!(
-            stderr.starts_with("mpim: im-") && stderr.ends_with(reason),
-            "{port}: {stderr}"
-        );
+        assert!(stderr.starts_with("mpim: im-") && stderr.ends_with(reason), "{port}: {stderr}");
         assert_eq!(stderr.matches(&addr).count(), 1, "{port}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{port}: {stderr}");
     }
@@ -254,10 +217,7 @@ fn a_typo_in_the_file_ends_it_with_where_and_what_was_meant() {
     let dir = TempDir::new().unwrap();
     let file = "[user.password]\nlenght_min = 6\n\n[log]\nformat = \"xml\"\n";
     std::fs::write(dir.path().join("mpim.toml"), file).unwrap();
-    for arguments in [
-        &["-i", "mpim.toml"][..],
-        &["--check", "--config", "mpim.toml"],
-    ] {
+    for arguments in [&["-i", "mpim.toml"][..], &["--check", "--config", "mpim.toml"]] {
         let (code, stdout, stderr) = outcome(mpim(dir.path()).args(arguments));
         assert_eq!((code, stdout.as_str()), (Some(2), ""));
         assert_eq!(
@@ -287,13 +247,7 @@ fn help_documents_the_arguments_and_exit_codes() {
     let dir = TempDir::new().unwrap();
     let (code, stdout, _) = outcome(mpim(dir.path()).arg("--help"));
     assert_eq!(code, Some(0));
-    for part in [
-        "-i, --config <FILE>",
-        "--data-dir <DIR>",
-        "--check",
-        "--version",
-        "  130  ",
-    ] {
+    for part in ["-i, --config <FILE>", "--data-dir <DIR>", "--check", "--version", "  130  "] {
         assert!(stdout.contains(part), "{part} in {stdout}");
     }
 }

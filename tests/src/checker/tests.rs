@@ -50,11 +50,7 @@ fn good() -> Run {
 fn broken(spoil: impl FnOnce(&mut Run)) -> Vec<Invariant> {
     let mut run = good();
     spoil(&mut run);
-    let mut broken: Vec<_> = run
-        .violations()
-        .iter()
-        .map(|violation| violation.invariant)
-        .collect();
+    let mut broken: Vec<_> = run.violations().iter().map(|violation| violation.invariant).collect();
     broken.dedup();
     broken
 }
@@ -75,11 +71,7 @@ fn an_acknowledged_message_that_is_not_stored_breaks_l() {
 #[test]
 fn a_message_that_is_stored_twice_breaks_l() {
     let found = broken(|run| {
-        let copy = Entry {
-            seq: 6,
-            id: 60,
-            ..run.timelines[0].entries[4].clone()
-        };
+        let copy = Entry { seq: 6, id: 60, ..run.timelines[0].entries[4].clone() };
         run.timelines[0].entries.push(copy);
     });
     assert_eq!(found, [Invariant::L]);
@@ -109,10 +101,7 @@ fn a_refused_message_that_is_stored_breaks_l() {
 
 #[test]
 fn a_message_of_unknown_outcome_may_be_stored_or_not() {
-    assert_eq!(
-        broken(|run| run.journal.sent[4].outcome = Outcome::Unknown),
-        []
-    );
+    assert_eq!(broken(|run| run.journal.sent[4].outcome = Outcome::Unknown), []);
     let found = broken(|run| {
         run.journal.sent[4].outcome = Outcome::Unknown;
         run.timelines[0].entries.pop();
@@ -147,11 +136,7 @@ fn a_message_that_is_shown_with_another_text_or_to_its_sender_breaks_d() {
     let found = broken(|run| run.journal.receipts[0].text = "other".to_owned());
     assert_eq!(found, [Invariant::D]);
     let found = broken(|run| {
-        let own = Receipt {
-            id: 50,
-            text: "text 5".to_owned(),
-            ..run.journal.receipts[4].clone()
-        };
+        let own = Receipt { id: 50, text: "text 5".to_owned(), ..run.journal.receipts[4].clone() };
         run.journal.receipts.push(own);
     });
     assert_eq!(found, [Invariant::D]);
@@ -172,10 +157,7 @@ fn a_hole_in_the_numbers_breaks_o() {
 
 #[test]
 fn messages_that_are_shown_in_another_order_break_o() {
-    assert_eq!(
-        broken(|run| run.journal.receipts.swap(0, 1)),
-        [Invariant::O]
-    );
+    assert_eq!(broken(|run| run.journal.receipts.swap(0, 1)), [Invariant::O]);
 }
 
 #[test]

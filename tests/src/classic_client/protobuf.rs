@@ -40,9 +40,7 @@ impl Fields {
     #[must_use]
     pub fn numbers(self, field: u32, values: &[i64]) -> Self {
         let mut packed = Self::new();
-        values
-            .iter()
-            .for_each(|value| packed.varint(value.cast_unsigned()));
+        values.iter().for_each(|value| packed.varint(value.cast_unsigned()));
         self.text(field, packed.0)
     }
 
@@ -145,10 +143,7 @@ impl Message {
     }
 
     fn all(&self, field: u64) -> impl Iterator<Item = &Value> {
-        self.0
-            .iter()
-            .filter(move |(number, _)| *number == field)
-            .map(|(_, value)| value)
+        self.0.iter().filter(move |(number, _)| *number == field).map(|(_, value)| value)
     }
 }
 
@@ -176,20 +171,14 @@ mod tests {
         let testing = b"\x12\x07testing";
         assert_eq!(Fields::new().text(2, "testing").as_bytes(), testing);
         let packed = [0x32, 0x06, 0x03, 0x8E, 0x02, 0x9E, 0xA7, 0x05];
-        assert_eq!(
-            Fields::new().numbers(6, &[3, 270, 86942]).as_bytes(),
-            packed
-        );
+        assert_eq!(Fields::new().numbers(6, &[3, 270, 86942]).as_bytes(), packed);
         let nested = Fields::new().message(3, &Fields::new().number(1, 150));
         assert_eq!(nested.as_bytes(), [0x1A, 0x03, 0x08, 0x96, 0x01]);
     }
 
     #[test]
     fn what_was_encoded_is_read() {
-        let fields = Fields::new()
-            .number(1, -1)
-            .text(2, "x")
-            .numbers(3, &[1, 300]);
+        let fields = Fields::new().number(1, -1).text(2, "x").numbers(3, &[1, 300]);
         let message = Message::parse(fields.as_bytes());
         assert_eq!((message.number(1), message.text(2)), (-1, "x".to_owned()));
         assert_eq!((message.numbers(3), message.number(9)), (vec![1, 300], 0));

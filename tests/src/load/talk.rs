@@ -112,10 +112,7 @@ impl Talking {
         let last_word = *self.phase.borrow() == Phase::Conclude;
         let to = if last_word {
             // One after the other, after everything else was answered.
-            *self
-                .to_conclude
-                .first()
-                .filter(|_| self.in_flight.is_empty())?
+            *self.to_conclude.first().filter(|_| self.in_flight.is_empty())?
         } else {
             self.talker.to[self.sent % self.talker.to.len()]
         };
@@ -141,11 +138,7 @@ impl Talking {
         });
         journal.sent.push(Sent {
             by: self.talker.uid,
-            session: if self.talker.repeats {
-                0
-            } else {
-                self.connections
-            },
+            session: if self.talker.repeats { 0 } else { self.connections },
             to,
             text,
             outcome: Outcome::Unknown,
@@ -171,15 +164,9 @@ impl Talking {
         if line.starts_with("-ERR closing ") {
             return;
         }
-        let InFlight {
-            place, last_word, ..
-        } = self
-            .in_flight
-            .pop_front()
-            .unwrap_or_else(|| panic!("{line:?} answers nothing"));
-        let id = line
-            .strip_prefix("+OK msg_id=")
-            .or(line.strip_prefix("+OK group_msg_id="));
+        let InFlight { place, last_word, .. } =
+            self.in_flight.pop_front().unwrap_or_else(|| panic!("{line:?} answers nothing"));
+        let id = line.strip_prefix("+OK msg_id=").or(line.strip_prefix("+OK group_msg_id="));
         let outcome = match id.and_then(|id| id.parse().ok()) {
             Some(id) => Outcome::Acknowledged(id),
             None if line == OPEN => Outcome::Unknown,

@@ -16,10 +16,7 @@ pub(super) struct Addresses {
 
 impl Addresses {
     pub(super) fn free() -> Self {
-        Self {
-            rpc: Service::ALL.map(|_| free_address()),
-            text: free_address(),
-        }
+        Self { rpc: Service::ALL.map(|_| free_address()), text: free_address() }
     }
 
     pub(super) fn rpc(&self, service: Service) -> SocketAddr {
@@ -110,11 +107,7 @@ fn settings(builder: &StackBuilder, service: Option<Service>) -> Vec<Setting> {
     let of_test = of_test.map(|(service, key, value)| (service, key.to_owned(), value));
     let concerns =
         |setting: &Setting| service.is_none() || setting.0.is_none() || setting.0 == service;
-    of_tests
-        .into_iter()
-        .chain(of_test)
-        .filter(concerns)
-        .collect()
+    of_tests.into_iter().chain(of_test).filter(concerns).collect()
 }
 
 fn configured(mut process: Process, settings: &[Setting], with_sections: bool) -> Process {
@@ -142,15 +135,12 @@ mod tests {
     #[test]
     fn a_key_is_set_in_the_process_that_has_it() {
         assert_eq!(variable(None, "log.filter"), "MPIM_LOG__FILTER");
-        assert_eq!(
-            variable(Some(Service::Gateway), "text.listen"),
-            "MPIM_GATEWAY__TEXT__LISTEN"
+        assert_eq!(variable(Some(Service::Gateway), "text.listen"), "MPIM_GATEWAY__TEXT__LISTEN");
+        let builder = StackBuilder { layout: Layout::Five, settings: Vec::new() }.set(
+            Service::Message,
+            "text.bytes_max",
+            9,
         );
-        let builder = StackBuilder {
-            layout: Layout::Five,
-            settings: Vec::new(),
-        }
-        .set(Service::Message, "text.bytes_max", 9);
         assert_eq!(settings(&builder, Some(Service::Message)).len(), 2);
         assert_eq!(settings(&builder, Some(Service::Group)).len(), 1);
         assert_eq!(settings(&builder, None).len(), 4);

@@ -34,13 +34,7 @@ impl Push {
             None => None,
             field => Some(number(field, "group=")?),
         };
-        fields.next().is_none().then(|| Self {
-            id,
-            from,
-            ts_ms,
-            group,
-            text: text.to_owned(),
-        })
+        fields.next().is_none().then(|| Self { id, from, ts_ms, group, text: text.to_owned() })
     }
 }
 
@@ -53,13 +47,7 @@ impl History {
         let id = number(fields.next(), "id=")?;
         let from = number(fields.next(), "from=")?;
         let ts_ms = number(fields.next(), "ts=")?;
-        fields.next().is_none().then(|| Self {
-            seq,
-            id,
-            from,
-            ts_ms,
-            text: text.to_owned(),
-        })
+        fields.next().is_none().then(|| Self { seq, id, from, ts_ms, text: text.to_owned() })
     }
 }
 
@@ -73,47 +61,19 @@ mod tests {
 
     #[test]
     fn a_message_is_read_with_its_fields_in_their_order_only() {
-        let push = Push {
-            id: 1,
-            from: 2,
-            ts_ms: 3,
-            group: None,
-            text: "a text=b".to_owned(),
-        };
-        assert_eq!(
-            Push::parse("MSG id=1 from=2 ts=3 text=a text=b"),
-            Some(push.clone())
-        );
-        let push = Push {
-            group: Some(4),
-            ..push
-        };
-        assert_eq!(
-            Push::parse("MSG id=1 from=2 ts=3 group=4 text=a text=b"),
-            Some(push)
-        );
-        for other in [
-            "MSG from=2 id=1 ts=3 text=a",
-            "MSG id=1 from=2 ts=3 x=4 text=a",
-            "+OK",
-        ] {
+        let push = Push { id: 1, from: 2, ts_ms: 3, group: None, text: "a text=b".to_owned() };
+        assert_eq!(Push::parse("MSG id=1 from=2 ts=3 text=a text=b"), Some(push.clone()));
+        let push = Push { group: Some(4), ..push };
+        assert_eq!(Push::parse("MSG id=1 from=2 ts=3 group=4 text=a text=b"), Some(push));
+        for other in ["MSG from=2 id=1 ts=3 text=a", "MSG id=1 from=2 ts=3 x=4 text=a", "+OK"] {
             assert_eq!(Push::parse(other), None, "{other}");
         }
     }
 
     #[test]
     fn a_line_of_a_history_is_read() {
-        let found = History {
-            seq: 1,
-            id: 2,
-            from: 3,
-            ts_ms: 4,
-            text: String::new(),
-        };
-        assert_eq!(
-            History::parse("HIST seq=1 id=2 from=3 ts=4 text="),
-            Some(found)
-        );
+        let found = History { seq: 1, id: 2, from: 3, ts_ms: 4, text: String::new() };
+        assert_eq!(History::parse("HIST seq=1 id=2 from=3 ts=4 text="), Some(found));
         assert_eq!(History::parse("HIST seq=1 id=2 from=3 ts=4"), None);
     }
 }

@@ -23,10 +23,7 @@ async fn what_one_says_the_other_sees_in_order(stack: StackBuilder) {
     }
     let pushes = bob.client.pushes(3).await;
     assert_eq!(pushes.iter().map(|push| push.id).collect::<Vec<_>>(), ids);
-    assert_eq!(
-        texts(&pushes),
-        ["hello bob", "how are you?", "\u{4f60}\u{597d} \u{1F980}"]
-    );
+    assert_eq!(texts(&pushes), ["hello bob", "how are you?", "\u{4f60}\u{597d} \u{1F980}"]);
     let answer = bob.send(ada.uid, "fine").await;
     assert_eq!(ada.client.push().await.id, answer);
     // The sender gets no copy: the answer was the first thing ada was shown.
@@ -49,10 +46,7 @@ async fn what_was_missed_comes_after_the_log_in_in_order_and_before_anything_new
     bob.log_in(&stack).await;
     missed.push(ada.send(bob.uid, "newer").await);
     let pushes = bob.client.pushes(21).await;
-    assert_eq!(
-        pushes.iter().map(|push| push.id).collect::<Vec<_>>(),
-        missed
-    );
+    assert_eq!(pushes.iter().map(|push| push.id).collect::<Vec<_>>(), missed);
     assert_eq!(bob.client.pull().await, []);
 }
 
@@ -86,18 +80,14 @@ async fn a_long_absence_comes_back_page_by_page_without_a_hole(stack: StackBuild
         .await;
     let (mut ada, mut bob) = register_two(&stack).await;
     bob.leave(&stack).await;
-    let lines: String = (0..500)
-        .map(|n| format!("SEND {} {n}\n", bob.uid))
-        .collect();
+    let lines: String = (0..500).map(|n| format!("SEND {} {n}\n", bob.uid)).collect();
     ada.client.send_bytes(lines.as_bytes()).await;
     for _ in 0..500 {
         assert!(ada.client.reply().await.starts_with("+OK msg_id="));
     }
     bob.log_in(&stack).await;
     // While they come, more is sent.
-    let lines: String = (500..600)
-        .map(|n| format!("SEND {} {n}\n", bob.uid))
-        .collect();
+    let lines: String = (500..600).map(|n| format!("SEND {} {n}\n", bob.uid)).collect();
     ada.client.send_bytes(lines.as_bytes()).await;
     let pushes = bob.client.pushes(600).await;
     let expected: Vec<_> = (0..600).map(|n| n.to_string()).collect();

@@ -70,11 +70,7 @@ async fn converse(
     let mut answers = Vec::new();
     for (method, arguments, (code, text)) in calls {
         let answer = client.call(service, method, arguments).await;
-        assert_eq!(
-            answer.result(),
-            (*code, (*text).to_owned()),
-            "{method}: {answer:?}"
-        );
+        assert_eq!(answer.result(), (*code, (*text).to_owned()), "{method}: {answer:?}");
         answers.push(answer);
     }
     answers
@@ -109,30 +105,14 @@ async fn users(stack: StackBuilder) {
         ],
     )
     .await;
-    assert_eq!(
-        (
-            answers[0].number(2),
-            answers[4].number(2),
-            answers[5].number(2)
-        ),
-        (1, 2, 1)
-    );
-    assert_eq!(
-        (answers[11].numbers(2), answers[14].numbers(2)),
-        (vec![1], vec![])
-    );
+    assert_eq!((answers[0].number(2), answers[4].number(2), answers[5].number(2)), (1, 2, 1));
+    assert_eq!((answers[11].numbers(2), answers[14].numbers(2)), (vec![1], vec![]));
     let token = answers[5].text(3);
     assert!(!token.is_empty());
     let log_out = [("Logout", one(1).text(2, &token), (0, "logout success"))];
     converse(&mut client, "UserService", &log_out).await;
     // The bytes of an answer: Result{msg: "ok"}, user_id 1, and the token.
-    client
-        .send_bytes(&ClassicClient::request(
-            "UserService",
-            "Login",
-            &who("ada", PASSWORD),
-        ))
-        .await;
+    client.send_bytes(&ClassicClient::request("UserService", "Login", &who("ada", PASSWORD))).await;
     let answer = client.answer().await.unwrap();
     assert_eq!(answer[..9], *b"\x0A\x04\x12\x02ok\x10\x01\x1A");
 }
@@ -140,26 +120,14 @@ async fn users(stack: StackBuilder) {
 /// `Send` or `SendGroup` of a text; the id.
 async fn send(client: &mut ClassicClient, method: &str, from: i64, to: i64, text: &str) -> i64 {
     let message = Fields::new().number(2, from).number(3, to).text(5, text);
-    let answer = client
-        .call(
-            "MessageService",
-            method,
-            &Fields::new().message(1, &message),
-        )
-        .await;
+    let answer = client.call("MessageService", method, &Fields::new().message(1, &message)).await;
     assert_eq!(answer.result(), (0, "ok".to_owned()));
     answer.number(2)
 }
 
 /// `PullOffline`: the direct and the group messages.
 async fn pull(client: &mut ClassicClient, uid: i64) -> (Vec<Message>, Vec<Message>) {
-    let answer = client
-        .call(
-            "MessageService",
-            "PullOffline",
-            &Fields::new().number(1, uid),
-        )
-        .await;
+    let answer = client.call("MessageService", "PullOffline", &Fields::new().number(1, uid)).await;
     assert_eq!(answer.result(), (0, "ok".to_owned()));
     (answer.messages(2), answer.messages(3))
 }
@@ -193,26 +161,16 @@ async fn messages(stack: StackBuilder) {
     bob.log_in(&stack).await;
     assert_eq!(bob.client.pull().await, [], "on the text lines, too");
     let third = send(&mut client, "Send", 1, 2, "third").await;
-    assert_eq!(
-        bob.client.push().await.id,
-        third,
-        "a classic send is pushed"
-    );
+    assert_eq!(bob.client.push().await.id, third, "a classic send is pushed");
 
     ada.log_in(&stack).await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
-    bob.client
-        .expect(&format!("JOINGROUP {group}"), "+OK joined group")
-        .await;
+    bob.client.expect(&format!("JOINGROUP {group}"), "+OK joined group").await;
     bob.client.expect("LOGOUT", "+OK logout success").await;
     let to_group = send(&mut client, "SendGroup", 1, group, "to the group").await;
     let (direct, grouped) = pull(&mut client, 2).await;
     assert_eq!((direct, ids(&grouped)), (vec![], vec![to_group]));
-    let found = (
-        grouped[0].number(2),
-        grouped[0].number(3),
-        grouped[0].text(5),
-    );
+    let found = (grouped[0].number(2), grouped[0].number(3), grouped[0].text(5));
     assert_eq!(found, (1, group, "to the group".to_owned()));
 
     let message = |from: i64, to: i64, text: &str| {
@@ -222,11 +180,7 @@ async fn messages(stack: StackBuilder) {
     let refused = [
         ("Send", message(1, 99, "x"), (2, "no such user")),
         ("Send", message(1, 2, ""), (1, "empty text")),
-        (
-            "Send",
-            message(1, 2, &"x".repeat(4_097)),
-            (1, "text too long"),
-        ),
+        ("Send", message(1, 2, &"x".repeat(4_097)), (1, "text too long")),
         ("SendGroup", message(9, group, "x"), (1, "not a member")),
         ("SendGroup", message(1, 99, "x"), (2, "group not found")),
     ];
@@ -246,12 +200,7 @@ async fn an_ack_moves_over_what_is_contiguous(stack: StackBuilder) {
     // The first is missing, so nothing moves; and who acknowledges gets the rest again.
     converse(&mut client, "MessageService", &ack(&sent[1..2])).await;
     assert_eq!(ids(&pull(&mut client, 2).await.0), sent);
-    converse(
-        &mut client,
-        "MessageService",
-        &ack(&[sent[1], sent[0], 12345]),
-    )
-    .await;
+    converse(&mut client, "MessageService", &ack(&[sent[1], sent[0], 12345])).await;
     assert_eq!(ids(&pull(&mut client, 2).await.0), sent[2..]);
     converse(&mut client, "MessageService", &ack(&sent[2..3])).await;
     bob.log_in(&stack).await;
@@ -264,48 +213,24 @@ async fn presence(stack: StackBuilder) {
     let (mut ada, mut bob) = two_offline(&stack).await;
     let mut client = ClassicClient::connect(stack.address(Service::Presence)).await;
     let uid = |uid: i64| Fields::new().number(1, uid);
-    let message = Fields::new()
-        .number(1, 77)
-        .number(2, 1)
-        .number(3, 2)
-        .number(4, 5)
-        .text(5, "hi");
+    let message = Fields::new().number(1, 77).number(2, 1).number(3, 2).number(4, 5).text(5, "hi");
     let deliver = uid(2).text(3, message.as_bytes());
-    let offline = [
-        ("QueryRoute", uid(2), (2, "no route")),
-        ("Deliver", deliver.clone(), (2, "no route")),
-    ];
+    let offline =
+        [("QueryRoute", uid(2), (2, "no route")), ("Deliver", deliver.clone(), (2, "no route"))];
     converse(&mut client, "PresenceService", &offline).await;
     bob.log_in(&stack).await;
-    let online = [
-        ("QueryRoute", uid(2), (0, "ok")),
-        ("Deliver", deliver.clone(), (0, "ok")),
-    ];
+    let online = [("QueryRoute", uid(2), (0, "ok")), ("Deliver", deliver.clone(), (0, "ok"))];
     let answers = converse(&mut client, "PresenceService", &online).await;
-    assert_eq!(
-        answers[0].text(2),
-        stack.address(Service::Gateway).to_string()
-    );
+    assert_eq!(answers[0].text(2), stack.address(Service::Gateway).to_string());
     let push = bob.client.push().await;
-    assert_eq!(
-        (push.id, push.from, push.ts_ms, push.text.as_str()),
-        (77, 1, 5, "hi")
-    );
+    assert_eq!((push.id, push.from, push.ts_ms, push.text.as_str()), (77, 1, 5, "hi"));
     // A gateway of the original binds without an address, so nobody can push to it.
     let original = uid(1).text(2, "gateway-7").text(3, "pc");
     let calls = [
         ("BindRoute", original, (0, "ok")),
         ("QueryRoute", uid(1), (0, "ok")),
-        (
-            "Deliver",
-            uid(1).text(3, message.as_bytes()),
-            (2, "receiver offline"),
-        ),
-        (
-            "Deliver",
-            uid(2).text(3, [0xFF]),
-            (1, "the payload is not a C2CMsg"),
-        ),
+        ("Deliver", uid(1).text(3, message.as_bytes()), (2, "receiver offline")),
+        ("Deliver", uid(2).text(3, [0xFF]), (1, "the payload is not a C2CMsg")),
     ];
     let answers = converse(&mut client, "PresenceService", &calls).await;
     assert_eq!(answers[1].text(2), "gateway-7");
@@ -318,10 +243,7 @@ async fn groups(stack: StackBuilder) {
     let stack = stack.start().await;
     let (_ada, _bob) = two_offline(&stack).await;
     let mut client = ClassicClient::connect(stack.address(Service::Group)).await;
-    let create = Fields::new()
-        .number(1, 1)
-        .text(2, "crew")
-        .text(3, "those who row");
+    let create = Fields::new().number(1, 1).text(2, "crew").text(3, "those who row");
     let member = |uid: i64, group: i64| Fields::new().number(1, uid).number(2, group);
     let one = |id: i64| Fields::new().number(1, id);
     let answers = converse(
@@ -345,10 +267,7 @@ async fn groups(stack: StackBuilder) {
     )
     .await;
     assert_eq!(answers[0].number(2), 1);
-    assert_eq!(
-        (answers[5].numbers(2), answers[12].numbers(2)),
-        (vec![1, 2], vec![1])
-    );
+    assert_eq!((answers[5].numbers(2), answers[12].numbers(2)), (vec![1, 2], vec![1]));
     assert_eq!(answers[6].numbers(2), [1]);
     let info = &answers[7].messages(2)[0];
     let texts = (info.text(2), info.text(3));

@@ -43,20 +43,8 @@ async fn only_a_few_commands_need_no_log_in(stack: StackBuilder) {
         client.expect(command, "-ERR not login").await;
     }
     client.expect("PING", "+OK pong").await;
-    assert!(
-        client
-            .ask("HELP")
-            .await
-            .starts_with("+OK commands: REGISTER LOGIN ")
-    );
-    for unknown in [
-        "FOO",
-        "SENDTO 1 x",
-        "+OK",
-        "-ERR x",
-        "\u{1F980}",
-        " SEND 1 x",
-    ] {
+    assert!(client.ask("HELP").await.starts_with("+OK commands: REGISTER LOGIN "));
+    for unknown in ["FOO", "SENDTO 1 x", "+OK", "-ERR x", "\u{1F980}", " SEND 1 x"] {
         client.expect(unknown, "-ERR unknown cmd").await;
     }
 }
@@ -157,14 +145,8 @@ async fn messages(stack: StackBuilder) {
             ("SENDID a 2", "-ERR SENDID <client_msg_id> <toUid> <text>"),
             ("SENDID \u{e9} 2 hello", "-ERR bad client_msg_id"),
             ("SENDID a b hello", "-ERR bad toUid"),
-            (
-                "HISTORY",
-                "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>",
-            ),
-            (
-                "HISTORY 2 0",
-                "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>",
-            ),
+            ("HISTORY", "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>"),
+            ("HISTORY 2 0", "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>"),
             ("HISTORY x 0 10", "-ERR bad uid"),
             ("HISTORY gx 0 10", "-ERR bad group_id"),
             ("HISTORY 2 -1 10", "-ERR bad range"),
@@ -182,36 +164,17 @@ async fn messages(stack: StackBuilder) {
     let second = ada.send(bob.uid, &longest).await;
     assert!(second > first, "ids grow: {first}, {second}");
     let pushed = bob.client.pushes(2).await;
-    assert_eq!(
-        (pushed[0].id, pushed[0].from, pushed[0].group),
-        (first, ada.uid, None)
-    );
-    assert_eq!(
-        (pushed[0].text.as_str(), &pushed[1].text),
-        ("two  words ", &longest)
-    );
-    bob.client
-        .expect(&format!("ACK {second}"), "+OK acked")
-        .await;
-    bob.client
-        .expect(&format!("ACK {first}"), "+OK acked")
-        .await;
+    assert_eq!((pushed[0].id, pushed[0].from, pushed[0].group), (first, ada.uid, None));
+    assert_eq!((pushed[0].text.as_str(), &pushed[1].text), ("two  words ", &longest));
+    bob.client.expect(&format!("ACK {second}"), "+OK acked").await;
+    bob.client.expect(&format!("ACK {first}"), "+OK acked").await;
     let expected: Vec<_> = [(1, &pushed[0]), (2, &pushed[1])].into();
     for client in [&mut ada.client, &mut bob.client] {
-        let peer = if client.ask("WHOAMI").await == "+OK uid=1" {
-            "2"
-        } else {
-            "1"
-        };
+        let peer = if client.ask("WHOAMI").await == "+OK uid=1" { "2" } else { "1" };
         let history = client.history(peer, 0, 10).await;
-        let found: Vec<_> = history
-            .iter()
-            .map(|line| (line.seq, line.id, line.ts_ms))
-            .collect();
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(seq, push)| (*seq, push.id, push.ts_ms))
-            .collect();
+        let found: Vec<_> = history.iter().map(|line| (line.seq, line.id, line.ts_ms)).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(seq, push)| (*seq, push.id, push.ts_ms)).collect();
         assert_eq!(found, expected);
         assert_eq!(client.history(peer, 1, 10).await.len(), 1);
         assert_eq!(client.history(peer, 0, 1).await[0].text, "two  words ");
@@ -219,10 +182,7 @@ async fn messages(stack: StackBuilder) {
 }
 
 async fn groups(stack: StackBuilder) {
-    let stack = stack
-        .set(Service::Group, "limits.members_max", 2)
-        .start()
-        .await;
+    let stack = stack.set(Service::Group, "limits.members_max", 2).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let mut carl = Person::register(&stack, "carl").await;
     converse(
@@ -256,10 +216,7 @@ async fn groups(stack: StackBuilder) {
             ("SENDGROUP 1", "-ERR SENDGROUP <group_id> <text>"),
             ("SENDGROUP x hello", "-ERR bad group_id"),
             ("SENDGROUP 99 hello", "-ERR group not found"),
-            (
-                "SENDGROUPID a 1",
-                "-ERR SENDGROUPID <client_msg_id> <group_id> <text>",
-            ),
+            ("SENDGROUPID a 1", "-ERR SENDGROUPID <client_msg_id> <group_id> <text>"),
         ],
     )
     .await;

@@ -7,18 +7,9 @@ use mpim_tests::Process;
 
 /// Every shipped file with the program that it is for.
 fn shipped() -> Vec<(&'static str, PathBuf)> {
-    let conf = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("conf");
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("conf");
     let mut files = vec![("mpim", conf.join("embedded/mpim.toml"))];
-    for program in [
-        "im-user",
-        "im-message",
-        "im-presence",
-        "im-group",
-        "im-gateway",
-    ] {
+    for program in ["im-user", "im-message", "im-presence", "im-group", "im-gateway"] {
         files.push((program, conf.join(format!("static/{program}.toml"))));
     }
     files
@@ -26,10 +17,7 @@ fn shipped() -> Vec<(&'static str, PathBuf)> {
 
 #[test]
 fn every_shipped_file_is_tested_here() {
-    let conf = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("conf");
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("conf");
     let folders = std::fs::read_dir(conf).unwrap();
     let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
     let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
@@ -53,18 +41,11 @@ async fn a_check_of_each_shipped_file_succeeds_and_says_what_it_would_do() {
     for (program, file) in shipped() {
         let directory = tempfile::tempdir().unwrap();
         let process = Process::new(program, directory.path());
-        let output = run(process
-            .argument("--config")
-            .argument(&file)
-            .argument("--check"))
-        .await;
+        let output = run(process.argument("--config").argument(&file).argument("--check")).await;
         let (said, errors) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{program}: {said}{errors}");
         let first = format!("{program}: the configuration is valid; it would run with\n");
-        assert!(
-            said.starts_with(&first) && said.contains("rpc.listen"),
-            "{said}"
-        );
+        assert!(said.starts_with(&first) && said.contains("rpc.listen"), "{said}");
         let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
         assert!(left.is_empty(), "{program} --check has left {left:?}");
     }
@@ -84,12 +65,7 @@ async fn complaint(program: &'static str, file: &Path, from: &str, to: &str) -> 
     std::fs::write(directory.path().join("changed.toml"), changed.join("\n")).unwrap();
     let process = Process::new(program, directory.path());
     let output = run(process.argument("-i").argument("changed.toml")).await;
-    assert_eq!(
-        output.status.code(),
-        Some(2),
-        "{program}: {}",
-        text(&output.stdout)
-    );
+    assert_eq!(output.status.code(), Some(2), "{program}: {}", text(&output.stdout));
     (text(&output.stderr), line)
 }
 
@@ -99,10 +75,7 @@ async fn a_typo_is_named_with_its_place_and_the_key_that_was_probably_meant() {
         let (from, to) = ("filter = \"info\"", "fitler = \"info\"");
         let (said, line) = complaint(program, &file, from, to).await;
         for part in [&format!("changed.toml:{line}"), "log.fitler", "log.filter"] {
-            assert!(
-                said.contains(part),
-                "{program} says {said:?}, without {part:?}"
-            );
+            assert!(said.contains(part), "{program} says {said:?}, without {part:?}");
         }
     }
 }
@@ -112,15 +85,8 @@ async fn a_bad_value_is_named_with_its_place_and_what_would_be_right() {
     for (program, file) in shipped() {
         let (from, to) = ("drain_ms = 10000", "drain_ms = \"soon\"");
         let (said, line) = complaint(program, &file, from, to).await;
-        for part in [
-            &format!("changed.toml:{line}"),
-            "shutdown.drain_ms",
-            "integer",
-        ] {
-            assert!(
-                said.contains(part),
-                "{program} says {said:?}, without {part:?}"
-            );
+        for part in [&format!("changed.toml:{line}"), "shutdown.drain_ms", "integer"] {
+            assert!(said.contains(part), "{program} says {said:?}, without {part:?}");
         }
     }
 }
@@ -131,28 +97,14 @@ async fn a_missing_file_a_wrong_variable_and_a_wrong_argument_are_named() {
     for (program, _) in shipped() {
         let process = || Process::new(program, directory.path());
         for (process, expected) in [
-            (
-                process().argument("-i").argument("no/such.toml"),
-                "no/such.toml",
-            ),
-            (
-                process().variable("MPIM_LOG__FITLER", "info"),
-                "MPIM_LOG__FITLER",
-            ),
+            (process().argument("-i").argument("no/such.toml"), "no/such.toml"),
+            (process().variable("MPIM_LOG__FITLER", "info"), "MPIM_LOG__FITLER"),
             (process().argument("--chekc"), "--chekc"),
         ] {
             let output = run(process).await;
-            assert_eq!(
-                output.status.code(),
-                Some(2),
-                "{program}: {}",
-                text(&output.stdout)
-            );
+            assert_eq!(output.status.code(), Some(2), "{program}: {}", text(&output.stdout));
             let said = text(&output.stderr);
-            assert!(
-                said.contains(expected),
-                "{program} says {said:?}, without {expected:?}"
-            );
+            assert!(said.contains(expected), "{program} says {said:?}, without {expected:?}");
         }
     }
 }
@@ -162,15 +114,8 @@ async fn every_program_tells_its_version_and_how_it_is_used() {
     let directory = tempfile::tempdir().unwrap();
     for (program, _) in shipped() {
         let output = run(Process::new(program, directory.path()).argument("--version")).await;
-        assert_eq!(
-            text(&output.stdout),
-            format!("{program} {}\n", env!("CARGO_PKG_VERSION"))
-        );
+        assert_eq!(text(&output.stdout), format!("{program} {}\n", env!("CARGO_PKG_VERSION")));
         let output = run(Process::new(program, directory.path()).argument("--help")).await;
-        assert!(
-            text(&output.stdout).contains("--check"),
-            "{}",
-            text(&output.stdout)
-        );
+        assert!(text(&output.stdout).contains("--check"), "{}", text(&output.stdout));
     }
 }

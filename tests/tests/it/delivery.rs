@@ -44,15 +44,8 @@ async fn what_a_client_did_not_take_comes_again_with_the_same_ids(stack: StackBu
     drop(lazy);
     bob.log_in(&stack).await;
     let again = ids(&bob.client.pull().await);
-    assert!(
-        sent.ends_with(&again),
-        "the rest, in order, with the same ids"
-    );
-    assert!(
-        again.len() > COUNT / 2,
-        "{} of {COUNT} came again",
-        again.len()
-    );
+    assert!(sent.ends_with(&again), "the rest, in order, with the same ids");
+    assert!(again.len() > COUNT / 2, "{} of {COUNT} came again", again.len());
     bob.leave(&stack).await;
     bob.log_in(&stack).await;
     assert_eq!(bob.client.pull().await, [], "now it has them");
@@ -63,17 +56,13 @@ async fn a_client_that_acknowledges_gets_again_what_it_did_not_acknowledge(stack
     let (mut ada, mut bob) = register_two(&stack).await;
     let first = ada.send(bob.uid, "first").await;
     assert_eq!(bob.client.push().await.id, first);
-    bob.client
-        .expect(&format!("ACK {first}"), "+OK acked")
-        .await;
+    bob.client.expect(&format!("ACK {first}"), "+OK acked").await;
     let mut sent = Vec::new();
     for n in 0..10 {
         sent.push(ada.send(bob.uid, &format!("{n}")).await);
     }
     assert_eq!(ids(&bob.client.pushes(10).await), sent);
-    bob.client
-        .expect(&format!("ACK {}", sent[3]), "+OK acked")
-        .await;
+    bob.client.expect(&format!("ACK {}", sent[3]), "+OK acked").await;
     bob.log_in(&stack).await;
     assert_eq!(ids(&bob.client.pull().await), sent[4..]);
     // This connection has acknowledged nothing, so what its system has counts again; and that goes
@@ -87,23 +76,17 @@ async fn an_acknowledgement_covers_its_own_conversation_only(stack: StackBuilder
     let stack = stack.start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
-    bob.client
-        .expect(&format!("JOINGROUP {group}"), "+OK joined group")
-        .await;
+    bob.client.expect(&format!("JOINGROUP {group}"), "+OK joined group").await;
     // The first acknowledgement says that this connection acknowledges.
     let first = ada.send(bob.uid, "first").await;
     bob.client.push().await;
-    bob.client
-        .expect(&format!("ACK {first}"), "+OK acked")
-        .await;
+    bob.client.expect(&format!("ACK {first}"), "+OK acked").await;
     let direct = ada.send(bob.uid, "direct").await;
     let to_group = ada.send_group(group, "to the group").await;
     let mut shown = ids(&bob.client.pushes(2).await);
     shown.sort_unstable();
     assert_eq!(shown, [direct, to_group]);
-    bob.client
-        .expect(&format!("ACK {to_group}"), "+OK acked")
-        .await;
+    bob.client.expect(&format!("ACK {to_group}"), "+OK acked").await;
     bob.log_in(&stack).await;
     assert_eq!(ids(&bob.client.pull().await), [direct]);
 }

@@ -16,16 +16,11 @@ async fn a_restart_keeps_everything(stack: StackBuilder) {
     let (mut ada, mut bob) = register_two(&stack).await;
     ada.client.expect("ADDFRIEND 2", "+OK friend added").await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
-    bob.client
-        .expect(&format!("JOINGROUP {group}"), "+OK joined group")
-        .await;
+    bob.client.expect(&format!("JOINGROUP {group}"), "+OK joined group").await;
     let seen = ada.send(bob.uid, "seen").await;
     assert_eq!(bob.client.push().await.id, seen);
     bob.client.expect("LOGOUT", "+OK logout success").await;
-    let missed = [
-        ada.send(bob.uid, "missed").await,
-        ada.send_group(group, "missed").await,
-    ];
+    let missed = [ada.send(bob.uid, "missed").await, ada.send_group(group, "missed").await];
     let mut processes = stack.processes();
     // The gateway first: it has something to tell the others.
     processes.reverse();
@@ -40,27 +35,14 @@ async fn a_restart_keeps_everything(stack: StackBuilder) {
     ada.client.expect("GROUPS", "+OK groups: 1").await;
     ada.client.expect("MEMBERS 1", "+OK members: 1,2").await;
     bob.log_in(&stack).await;
-    let mut pulled: Vec<_> = bob
-        .client
-        .pull()
-        .await
-        .into_iter()
-        .map(|push| push.id)
-        .collect();
+    let mut pulled: Vec<_> = bob.client.pull().await.into_iter().map(|push| push.id).collect();
     pulled.sort_unstable();
     assert_eq!(pulled, missed);
-    ada.client
-        .expect(&format!("REGISTER bob {PASSWORD}"), "-ERR exists")
-        .await;
+    ada.client.expect(&format!("REGISTER bob {PASSWORD}"), "-ERR exists").await;
     let next = ada.send(bob.uid, "next").await;
     assert!(next > missed[1], "ids grow across a restart");
-    let seqs: Vec<_> = ada
-        .client
-        .history("2", 0, 10)
-        .await
-        .into_iter()
-        .map(|line| line.seq)
-        .collect();
+    let seqs: Vec<_> =
+        ada.client.history("2", 0, 10).await.into_iter().map(|line| line.seq).collect();
     assert_eq!(seqs, [1, 2, 3]);
 }
 
@@ -71,10 +53,7 @@ async fn talkers(stack: &Stack) -> Vec<Talker> {
     let mut carl = Person::register(stack, "carl").await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
     for member in [&mut bob, &mut carl] {
-        member
-            .client
-            .expect(&format!("JOINGROUP {group}"), "+OK joined group")
-            .await;
+        member.client.expect(&format!("JOINGROUP {group}"), "+OK joined group").await;
     }
     let pair = |one: &Person, other: &Person| Conversation::pair(one.uid, other.uid);
     let (ada_bob, carl_bob) = (pair(&ada, &bob), pair(&carl, &bob));
@@ -100,11 +79,7 @@ async fn kill_9_of_each_process_under_traffic_loses_nothing(stack: StackBuilder)
     let load = Load::start(stack.text_address(), talkers(&stack).await);
     load.flows().await;
     let processes = stack.processes();
-    let rounds = if processes.len() == 1 {
-        ROUNDS_OF_ONE_PROCESS
-    } else {
-        1
-    };
+    let rounds = if processes.len() == 1 { ROUNDS_OF_ONE_PROCESS } else { 1 };
     for _ in 0..rounds {
         for process in &processes {
             stack.kill(process).await;

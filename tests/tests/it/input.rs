@@ -52,13 +52,7 @@ async fn half_a_line_is_no_command(stack: StackBuilder) {
     assert!(ada.client.reply().await.starts_with("+OK msg_id="));
     ada.log_in(&stack).await;
     ada.send(bob.uid, "after").await;
-    let texts: Vec<_> = bob
-        .client
-        .pushes(2)
-        .await
-        .into_iter()
-        .map(|push| push.text)
-        .collect();
+    let texts: Vec<_> = bob.client.pushes(2).await.into_iter().map(|push| push.text).collect();
     assert_eq!(texts, ["whole", "after"]);
     assert_eq!(bob.client.pull().await, []);
 }
@@ -66,19 +60,11 @@ async fn half_a_line_is_no_command(stack: StackBuilder) {
 async fn bytes_that_are_no_text_are_refused_and_the_connection_goes_on(stack: StackBuilder) {
     let stack = stack.start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
-    for line in [
-        &b"SEND 2 \xFF\xFE\n"[..],
-        b"SEND 2 \xC3\n",
-        b"CREATEGROUP \xC3\x28\n",
-    ] {
+    for line in [&b"SEND 2 \xFF\xFE\n"[..], b"SEND 2 \xC3\n", b"CREATEGROUP \xC3\x28\n"] {
         ada.client.send_bytes(line).await;
         assert_eq!(ada.client.reply().await, "-ERR not valid UTF-8");
     }
-    for line in [
-        &b"\xFF\xFF\xFF\xFF\n"[..],
-        b"\0\0\0\0\n",
-        b"GET / HTTP/1.1\n",
-    ] {
+    for line in [&b"\xFF\xFF\xFF\xFF\n"[..], b"\0\0\0\0\n", b"GET / HTTP/1.1\n"] {
         ada.client.send_bytes(line).await;
         assert_eq!(ada.client.reply().await, "-ERR unknown cmd");
     }
@@ -92,18 +78,9 @@ async fn no_text_can_forge_a_line(stack: StackBuilder) {
     let stack = stack.start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     for (text, shown) in [
-        (
-            "a\rMSG id=1 from=9 ts=1 text=forged",
-            r"a\x0DMSG id=1 from=9 ts=1 text=forged",
-        ),
-        (
-            "tab\tnul\0bel\x07esc\x1B[2J",
-            r"tab\x09nul\x00bel\x07esc\x1B[2J",
-        ),
-        (
-            "line\u{2028}separator\u{85}",
-            r"line\xE2\x80\xA8separator\xC2\x85",
-        ),
+        ("a\rMSG id=1 from=9 ts=1 text=forged", r"a\x0DMSG id=1 from=9 ts=1 text=forged"),
+        ("tab\tnul\0bel\x07esc\x1B[2J", r"tab\x09nul\x00bel\x07esc\x1B[2J"),
+        ("line\u{2028}separator\u{85}", r"line\xE2\x80\xA8separator\xC2\x85"),
         (r"a backslash \x0A stays", r"a backslash \x0A stays"),
     ] {
         ada.send(bob.uid, text).await;
@@ -129,9 +106,7 @@ async fn pipelined_sends_are_answered_in_order_with_a_pull_between(stack: StackB
     let mut last = 0;
     for n in 0..1_000 {
         let reply = ada.client.reply().await;
-        let id = reply
-            .strip_prefix("+OK msg_id=")
-            .and_then(|id| id.parse::<i64>().ok());
+        let id = reply.strip_prefix("+OK msg_id=").and_then(|id| id.parse::<i64>().ok());
         let id = id.unwrap_or_else(|| panic!("{n}: {reply}"));
         assert!(id > last, "{n}: {id} after {last}");
         last = id;
@@ -141,13 +116,7 @@ async fn pipelined_sends_are_answered_in_order_with_a_pull_between(stack: StackB
             assert_eq!(ada.client.reply().await, "-ERR unknown cmd");
         }
     }
-    let texts: Vec<_> = bob
-        .client
-        .pushes(1_000)
-        .await
-        .into_iter()
-        .map(|push| push.text)
-        .collect();
+    let texts: Vec<_> = bob.client.pushes(1_000).await.into_iter().map(|push| push.text).collect();
     let expected: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
     assert_eq!(texts, expected);
     assert_eq!(ada.client.history("2", 0, 1_000).await.len(), 1_000);

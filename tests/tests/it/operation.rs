@@ -20,10 +20,7 @@ async fn a_signal_ends_every_process_with_status_0(stack: StackBuilder) {
         for process in stack.processes() {
             stack.process(process).signal(signal);
             let status = stack.process(process).ended().await;
-            assert!(
-                status.success(),
-                "{process} ended with {status} after {signal:?}"
-            );
+            assert!(status.success(), "{process} ended with {status} after {signal:?}");
         }
         for process in stack.processes() {
             stack.restart(process).await;
@@ -37,14 +34,8 @@ async fn clients_are_told_before_the_gateway_ends(stack: StackBuilder) {
     let id = ada.send(bob.uid, "before").await;
     assert_eq!(bob.client.push().await.id, id);
     stack.stop(stack.process_of(Service::Gateway)).await;
-    assert_eq!(
-        ada.client.rest().await,
-        ["-ERR closing server shutting down"]
-    );
-    assert_eq!(
-        bob.client.rest().await,
-        ["-ERR closing server shutting down"]
-    );
+    assert_eq!(ada.client.rest().await, ["-ERR closing server shutting down"]);
+    assert_eq!(bob.client.rest().await, ["-ERR closing server shutting down"]);
 }
 
 #[tokio::test]
@@ -52,34 +43,21 @@ async fn the_one_process_tells_a_newcomer_where_to_connect() {
     let mut stack = Stack::builder(Layout::Embedded).start().await;
     let text = stack.text_address();
     let log = stack.process("mpim").log();
-    assert!(
-        log.contains(&format!("nc {} {}", text.ip(), text.port())),
-        "{log}"
-    );
-    assert!(
-        log.contains(stack.directory().join("data").to_str().unwrap()),
-        "{log}"
-    );
+    assert!(log.contains(&format!("nc {} {}", text.ip(), text.port())), "{log}");
+    assert!(log.contains(stack.directory().join("data").to_str().unwrap()), "{log}");
 }
 
 /// A program that is expected to fail at its start: its exit code and what it says.
 async fn failure(process: Process) -> (Option<i32>, String) {
     let output = process.command().output().await.unwrap();
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Waits until a program has said for the `time`th time that it serves.
 async fn serves(process: &Process, time: usize) {
     until("it serves", async || {
         let times = process.log().matches("\"serving\"").count();
-        if times == time {
-            Ok(())
-        } else {
-            Err(process.log_tail())
-        }
+        if times == time { Ok(()) } else { Err(process.log_tail()) }
     })
     .await;
 }
@@ -101,10 +79,7 @@ async fn a_second_process_on_the_same_data_is_refused_and_told_by_whom() {
         assert_eq!(code, Some(1), "{said}");
         let owner = std::fs::read_to_string(directory.path().join(program).join("LOCK")).unwrap();
         let expected = format!("is in use by process {}", owner.trim());
-        assert!(
-            said.contains("data directory") && said.contains(&expected),
-            "{said}"
-        );
+        assert!(said.contains("data directory") && said.contains(&expected), "{said}");
         first.stop().await;
         let mut next = process();
         next.start();

@@ -11,21 +11,15 @@ async fn the_same_id_again_is_the_same_message_and_another_text_a_conflict(stack
     let stack = stack.start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
-    bob.client
-        .expect(&format!("JOINGROUP {group}"), "+OK joined group")
-        .await;
+    bob.client.expect(&format!("JOINGROUP {group}"), "+OK joined group").await;
     let id = ada.client.number("SENDID one 2 hello", "msg_id").await;
     assert_eq!(ada.client.number("sendid one 2 hello", "msg_id").await, id);
-    ada.client
-        .expect("SENDID one 2 other", "-ERR conflict")
-        .await;
+    ada.client.expect("SENDID one 2 other", "-ERR conflict").await;
     // The id is one of the sender and the conversation.
     let to_group = format!("SENDGROUPID one {group} hello");
     let in_group = ada.client.number(&to_group, "group_msg_id").await;
     assert_eq!(ada.client.number(&to_group, "group_msg_id").await, in_group);
-    ada.client
-        .expect(&format!("SENDGROUPID one {group} other"), "-ERR conflict")
-        .await;
+    ada.client.expect(&format!("SENDGROUPID one {group} other"), "-ERR conflict").await;
     let back = bob.client.number("SENDID one 1 back", "msg_id").await;
     assert!(id != in_group && id != back && in_group != back);
     // Many at once, as after a connection that broke.
@@ -36,13 +30,7 @@ async fn the_same_id_again_is_the_same_message_and_another_text_a_conflict(stack
         assert_eq!(ada.client.reply().await, first);
     }
     assert_eq!(ada.client.history("2", 0, 100).await.len(), 3);
-    let texts: Vec<_> = bob
-        .client
-        .pull()
-        .await
-        .into_iter()
-        .map(|push| push.text)
-        .collect();
+    let texts: Vec<_> = bob.client.pull().await.into_iter().map(|push| push.text).collect();
     assert_eq!(texts.iter().filter(|text| *text == "hello").count(), 2);
     assert_eq!(texts.iter().filter(|text| *text == "again").count(), 1);
     assert_eq!(texts.len(), 3);
@@ -60,13 +48,8 @@ async fn an_id_holds_across_kill_9(stack: StackBuilder) {
     }
     ada.log_in(&stack).await;
     assert_eq!(ada.client.number("SENDID one 2 hello", "msg_id").await, id);
-    ada.client
-        .expect("SENDID one 2 other", "-ERR conflict")
-        .await;
+    ada.client.expect("SENDID one 2 other", "-ERR conflict").await;
     let next = ada.client.number("SENDID two 2 next", "msg_id").await;
     assert!(next > id, "ids grow across a crash, too");
-    assert_eq!(
-        ada.client.history(&bob.uid.to_string(), 0, 10).await.len(),
-        2
-    );
+    assert_eq!(ada.client.history(&bob.uid.to_string(), 0, 10).await.len(), 2);
 }

@@ -26,13 +26,9 @@ async fn a_connection_is_one_session_at_a_time(stack: StackBuilder) {
     bob.client.expect("LOGOUT", "+OK logout success").await;
     let id = ada.send(bob.uid, "for bob alone").await;
     let mut client = std::mem::replace(&mut bob.client, stack.connect().await);
-    client
-        .number(&format!("REGISTER carl {}", mpim_tests::PASSWORD), "uid")
-        .await;
+    client.number(&format!("REGISTER carl {}", mpim_tests::PASSWORD), "uid").await;
     assert_eq!(client.pull().await, [], "carl is somebody else");
-    client
-        .number(&format!("LOGIN bob {}", mpim_tests::PASSWORD), "uid")
-        .await;
+    client.number(&format!("LOGIN bob {}", mpim_tests::PASSWORD), "uid").await;
     assert_eq!(client.push().await.id, id);
 }
 
@@ -45,20 +41,15 @@ async fn route(stack: &Stack, uid: i64) -> ((i64, String), String) {
 }
 
 async fn is_offline(stack: &Stack, uid: i64) {
-    until("the user is offline", async || {
-        match route(stack, uid).await {
-            ((2, said), _) if said == "no route" => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
+    until("the user is offline", async || match route(stack, uid).await {
+        ((2, said), _) if said == "no route" => Ok(()),
+        other => Err(format!("{other:?}")),
     })
     .await;
 }
 
 async fn nobody_stays_online_after_their_gateway_was_killed(stack: StackBuilder) {
-    let mut stack = stack
-        .set(Service::Presence, "routes.ttl_ms", 2_000)
-        .start()
-        .await;
+    let mut stack = stack.set(Service::Presence, "routes.ttl_ms", 2_000).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     assert_eq!(route(&stack, bob.uid).await.0, (0, "ok".to_owned()));
     bob.leave(&stack).await;

@@ -32,19 +32,11 @@ impl Terminal {
             .unwrap();
         let keyboard = child.stdin.take().unwrap();
         let screen = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            child,
-            keyboard,
-            screen,
-            seen: Vec::new(),
-        }
+        Self { child, keyboard, screen, seen: Vec::new() }
     }
 
     async fn types(&mut self, line: &str) {
-        self.keyboard
-            .write_all(format!("{line}\n").as_bytes())
-            .await
-            .unwrap();
+        self.keyboard.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
     /// The next line that starts so; others before it are passed over.
@@ -66,16 +58,9 @@ impl Terminal {
 
     /// Ends the input; the program ends by itself.
     async fn close(self) {
-        let Self {
-            mut child,
-            keyboard,
-            ..
-        } = self;
+        let Self { mut child, keyboard, .. } = self;
         drop(keyboard);
-        let status = timeout(DEADLINE, child.wait())
-            .await
-            .expect("it ends")
-            .unwrap();
+        let status = timeout(DEADLINE, child.wait()).await.expect("it ends").unwrap();
         assert!(status.success(), "{status}");
     }
 }

@@ -19,86 +19,49 @@ struct File {
 
 impl File {
     fn extension(&self) -> &str {
-        Path::new(&self.path)
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .unwrap_or("")
+        Path::new(&self.path).extension().and_then(|extension| extension.to_str()).unwrap_or("")
     }
 }
 
 fn repository() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("the package is one level below the root")
-        .to_path_buf()
+    tests.parent().expect("the package is one level below the root").to_path_buf()
 }
 
 /// Every text file that is, or would be, committed.
 fn files() -> Vec<File> {
     let root = repository();
     let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(&root)
         .output()
         .expect("git runs");
-    assert!(
-        listed.status.success(),
-        "git ls-files: {}",
-        String::from_utf8_lossy(&listed.stderr)
-    );
+    assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8(listed.stdout).expect("paths are UTF-8");
     let files: Vec<File> = listed
         .split_terminator('\0')
         // A file that is deleted but not committed has no text; neither has a picture.
         .filter_map(|path| {
             let text = std::fs::read_to_string(root.join(path)).ok()?;
-            Some(File {
-                path: path.to_owned(),
-                text,
-            })
+            Some(File { path: path.to_owned(), text })
         })
         .collect();
-    assert!(
-        files.iter().any(|file| file.path == "Cargo.toml"),
-        "the root was not found"
-    );
+    assert!(files.iter().any(|file| file.path == "Cargo.toml"), "the root was not found");
     files
 }
 
 fn assert_none(complaints: &[String]) {
-    assert!(
-        complaints.is_empty(),
-        "{} complaints:\n{}",
-        complaints.len(),
-        complaints.join("\n")
-    );
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
 #[test]
 fn crates_depend_only_on_those_the_design_allows() {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--offline",
-        ])
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .current_dir(repository())
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
     assert_none(&arrows::complaints(&metadata));
 }
@@ -120,24 +83,14 @@ fn no_file_has_tabs_or_trailing_blanks() {
 
 #[test]
 fn every_note_of_something_left_to_do_is_explained() {
-    assert_none(
-        &files()
-            .iter()
-            .flat_map(text::bare_notes)
-            .collect::<Vec<_>>(),
-    );
+    assert_none(&files().iter().flat_map(text::bare_notes).collect::<Vec<_>>());
 }
 
 #[test]
 fn no_file_names_a_package_registry_or_a_path_of_this_machine() {
     let root = repository();
     let root = root.to_str().expect("the root is UTF-8");
-    assert_none(
-        &files()
-            .iter()
-            .flat_map(|file| text::places(file, root))
-            .collect::<Vec<_>>(),
-    );
+    assert_none(&files().iter().flat_map(|file| text::places(file, root)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -165,9 +118,5 @@ fn the_shipped_configuration_files_have_every_key_with_its_default_and_a_comment
         "conf/embedded/mpim.toml",
     ];
     let complaints = paths.iter().zip(complaints);
-    assert_none(
-        &complaints
-            .flat_map(|(path, of)| of(path, &read(path)))
-            .collect::<Vec<_>>(),
-    );
+    assert_none(&complaints.flat_map(|(path, of)| of(path, &read(path))).collect::<Vec<_>>());
 }

@@ -32,21 +32,13 @@ async fn a_message_takes_the_documented_walk(stack: StackBuilder) {
         walk.retain(|hop| hop.msg_ids.contains(&id));
         let names: Vec<_> = walk.iter().map(|hop| hop.name.as_str()).collect();
         let complete = WALK.iter().all(|name| names.contains(name));
-        if complete {
-            Ok(walk)
-        } else {
-            Err(format!("{names:?}"))
-        }
+        if complete { Ok(walk) } else { Err(format!("{names:?}")) }
     })
     .await;
     let hop = |name: &str| {
         let mut named = walk.iter().filter(|hop| hop.name == name);
         // The sender's session passes over its own message, so its cursor moves, too, and earlier.
-        let hop = if name == "gateway.cursor" {
-            named.next_back()
-        } else {
-            named.next()
-        };
+        let hop = if name == "gateway.cursor" { named.next_back() } else { named.next() };
         hop.expect("it is complete")
     };
     for pair in WALK.windows(2) {
@@ -61,29 +53,14 @@ async fn a_message_takes_the_documented_walk(stack: StackBuilder) {
     }
     // Acknowledged after it was durable, dispatched after it was durable.
     let ends_before = |one: &Hop, other: &Hop| one.ended_us <= other.ended_us;
-    assert!(
-        ends_before(hop("message.commit"), hop("message.send")),
-        "{walk:#?}"
-    );
-    assert!(
-        ends_before(hop("message.send"), hop("gateway.send")),
-        "{walk:#?}"
-    );
+    assert!(ends_before(hop("message.commit"), hop("message.send")), "{walk:#?}");
+    assert!(ends_before(hop("message.send"), hop("gateway.send")), "{walk:#?}");
     let dispatch = hop("message.dispatch");
     assert!(
         hop("message.commit").ended_us <= dispatch.began_us + dispatch.rounding_us,
         "{walk:#?}"
     );
-    for once in [
-        "gateway.send",
-        "message.send",
-        "message.commit",
-        "gateway.deliver",
-    ] {
-        assert_eq!(
-            walk.iter().filter(|hop| hop.name == once).count(),
-            1,
-            "{once}: {walk:#?}"
-        );
+    for once in ["gateway.send", "message.send", "message.commit", "gateway.deliver"] {
+        assert_eq!(walk.iter().filter(|hop| hop.name == once).count(), 1, "{once}: {walk:#?}");
     }
 }

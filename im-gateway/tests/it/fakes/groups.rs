@@ -19,13 +19,8 @@ impl group_service::Server for Fakes {
     ) -> Result<CreateGroupResp, Status> {
         let mut state = self.state();
         let group_id = state.groups.len() as i64 + 1;
-        state
-            .groups
-            .insert(group_id, BTreeSet::from([req.creator_id]));
-        Ok(CreateGroupResp {
-            result: ok(),
-            group_id,
-        })
+        state.groups.insert(group_id, BTreeSet::from([req.creator_id]));
+        Ok(CreateGroupResp { result: ok(), group_id })
     }
 
     async fn join_group(&self, _: &Context, req: JoinGroupReq) -> Result<JoinGroupResp, Status> {
@@ -47,9 +42,7 @@ impl group_service::Server for Fakes {
         let mut state = self.state();
         let members = state.groups.get_mut(&req.group_id);
         let left = members.is_some_and(|members| members.remove(&req.user_id));
-        Ok(LeaveGroupResp {
-            result: if left { ok() } else { invalid("not in group") },
-        })
+        Ok(LeaveGroupResp { result: if left { ok() } else { invalid("not in group") } })
     }
 
     async fn get_group_members(
@@ -77,14 +70,8 @@ impl group_service::Server for Fakes {
         req: GetUserGroupsReq,
     ) -> Result<GetUserGroupsResp, Status> {
         let state = self.state();
-        let groups = state
-            .groups
-            .iter()
-            .filter(|(_, members)| members.contains(&req.user_id));
-        Ok(GetUserGroupsResp {
-            result: ok(),
-            group_ids: groups.map(|(id, _)| *id).collect(),
-        })
+        let groups = state.groups.iter().filter(|(_, members)| members.contains(&req.user_id));
+        Ok(GetUserGroupsResp { result: ok(), group_ids: groups.map(|(id, _)| *id).collect() })
     }
 
     async fn get_group_info(

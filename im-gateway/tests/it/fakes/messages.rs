@@ -14,22 +14,11 @@ impl message_service::Server for Fakes {
     async fn send_batch(&self, _: &Context, req: SendBatchReq) -> Result<SendBatchResp, Status> {
         self.note(Asked::Send {
             from: req.from,
-            texts: req
-                .messages
-                .iter()
-                .map(|message| message.text.clone())
-                .collect(),
-            ids: req
-                .messages
-                .iter()
-                .map(|message| message.client_msg_id.clone())
-                .collect(),
+            texts: req.messages.iter().map(|message| message.text.clone()).collect(),
+            ids: req.messages.iter().map(|message| message.client_msg_id.clone()).collect(),
         });
         self.before("send_batch").await?;
-        let refused = |msg| SendBatchResp {
-            result: invalid(msg),
-            outcomes: Vec::new(),
-        };
+        let refused = |msg| SendBatchResp { result: invalid(msg), outcomes: Vec::new() };
         let answer = {
             let mut state = self.state();
             let conv_id = match req.to.unwrap() {
@@ -47,10 +36,7 @@ impl message_service::Server for Fakes {
             let send = |message: mpim_proto::Outgoing| {
                 state.send(req.from, &conv_id, &message.client_msg_id, &message.text)
             };
-            SendBatchResp {
-                result: ok(),
-                outcomes: req.messages.into_iter().map(send).collect(),
-            }
+            SendBatchResp { result: ok(), outcomes: req.messages.into_iter().map(send).collect() }
         };
         self.after("send_batch")?;
         Ok(answer)
@@ -70,11 +56,7 @@ impl message_service::Server for Fakes {
         let mut positions: Vec<Position> = behind.take(3).collect();
         let more = positions.len() > 2;
         positions.truncate(2);
-        Ok(ListBehindResp {
-            result: ok(),
-            positions,
-            more,
-        })
+        Ok(ListBehindResp { result: ok(), positions, more })
     }
 
     async fn get_positions(
@@ -84,24 +66,13 @@ impl message_service::Server for Fakes {
     ) -> Result<GetPositionsResp, Status> {
         self.before("get_positions").await?;
         let state = self.state();
-        let seen = req
-            .conv_ids
-            .iter()
-            .filter(|conv_id| state.sees(req.user_id, conv_id));
-        let positions = seen
-            .map(|conv_id| state.position(req.user_id, conv_id))
-            .collect();
-        Ok(GetPositionsResp {
-            result: ok(),
-            positions,
-        })
+        let seen = req.conv_ids.iter().filter(|conv_id| state.sees(req.user_id, conv_id));
+        let positions = seen.map(|conv_id| state.position(req.user_id, conv_id)).collect();
+        Ok(GetPositionsResp { result: ok(), positions })
     }
 
     async fn fetch_range(&self, _: &Context, req: FetchRangeReq) -> Result<FetchRangeResp, Status> {
-        self.note(Asked::Fetch {
-            conv_id: req.conv_id.clone(),
-            after_seq: req.after_seq,
-        });
+        self.note(Asked::Fetch { conv_id: req.conv_id.clone(), after_seq: req.after_seq });
         self.before("fetch_range").await?;
         let state = self.state();
         if !state.sees(req.user_id, &req.conv_id) {
@@ -110,25 +81,13 @@ impl message_service::Server for Fakes {
                 ..FetchRangeResp::default()
             });
         }
-        let timeline = state
-            .timelines
-            .get(&req.conv_id)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let timeline = state.timelines.get(&req.conv_id).map(Vec::as_slice).unwrap_or_default();
         let after = usize::try_from(req.after_seq).unwrap().min(timeline.len());
-        let entries: Vec<Entry> = timeline[after..]
-            .iter()
-            .take(usize::try_from(req.limit).unwrap())
-            .cloned()
-            .collect();
+        let entries: Vec<Entry> =
+            timeline[after..].iter().take(usize::try_from(req.limit).unwrap()).cloned().collect();
         let complete_to = entries.last().map_or(req.after_seq, |entry| entry.seq);
         let head = timeline.len() as i64;
-        Ok(FetchRangeResp {
-            result: ok(),
-            entries,
-            complete_to,
-            head,
-        })
+        Ok(FetchRangeResp { result: ok(), entries, complete_to, head })
     }
 
     async fn advance_cursors(
@@ -137,24 +96,15 @@ impl message_service::Server for Fakes {
         req: AdvanceCursorsReq,
     ) -> Result<AdvanceCursorsResp, Status> {
         self.before("advance_cursors").await?;
-        let mut moves: Vec<(String, i64)> = req
-            .moves
-            .into_iter()
-            .map(|to| (to.conv_id, to.seq))
-            .collect();
+        let mut moves: Vec<(String, i64)> =
+            req.moves.into_iter().map(|to| (to.conv_id, to.seq)).collect();
         moves.sort();
         let mut state = self.state();
         for (conv_id, seq) in &moves {
-            let cursor = state
-                .cursors
-                .entry((req.user_id, conv_id.clone()))
-                .or_default();
+            let cursor = state.cursors.entry((req.user_id, conv_id.clone())).or_default();
             *cursor = (*cursor).max(*seq);
         }
-        state.asked.push(Asked::Advance {
-            user_id: req.user_id,
-            moves,
-        });
+        state.asked.push(Asked::Advance { user_id: req.user_id, moves });
         Ok(AdvanceCursorsResp { result: ok() })
     }
 

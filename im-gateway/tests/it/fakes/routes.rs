@@ -11,10 +11,7 @@ use super::{Asked, Fakes, ok};
 
 impl presence_service::Server for Fakes {
     async fn bind_route(&self, _: &Context, req: BindRouteReq) -> Result<BindRouteResp, Status> {
-        self.note(Asked::Bind {
-            user_id: req.user_id,
-            session_id: req.session_id.clone(),
-        });
+        self.note(Asked::Bind { user_id: req.user_id, session_id: req.session_id.clone() });
         self.before("bind_route").await?;
         self.state().routes.insert(req.user_id, req);
         Ok(BindRouteResp { result: ok() })
@@ -28,17 +25,10 @@ impl presence_service::Server for Fakes {
         self.before("unbind_route").await?;
         let mut state = self.state();
         let (user_id, session_id) = (req.user_id, req.session_id);
-        if state
-            .routes
-            .get(&user_id)
-            .is_some_and(|route| route.session_id == session_id)
-        {
+        if state.routes.get(&user_id).is_some_and(|route| route.session_id == session_id) {
             state.routes.remove(&user_id);
         }
-        state.asked.push(Asked::Unbind {
-            user_id,
-            session_id,
-        });
+        state.asked.push(Asked::Unbind { user_id, session_id });
         Ok(UnbindRouteResp { result: ok() })
     }
 
@@ -51,10 +41,7 @@ impl presence_service::Server for Fakes {
         let mut state = self.state();
         state.renewals += 1;
         let missing = req.routes.into_iter().filter(|key| {
-            state
-                .routes
-                .get(&key.user_id)
-                .is_none_or(|route| route.session_id != key.session_id)
+            state.routes.get(&key.user_id).is_none_or(|route| route.session_id != key.session_id)
         });
         Ok(RenewRoutesResp {
             result: ok(),

@@ -16,20 +16,14 @@ impl user_service::Server for Fakes {
         self.note(Asked::Login(name.clone()));
         self.before("login").await?;
         let state = self.state();
-        let found = state
-            .users
-            .iter()
-            .position(|user| *user == (name.clone(), password.clone()));
+        let found = state.users.iter().position(|user| *user == (name.clone(), password.clone()));
         Ok(match found {
             Some(index) => LoginResp {
                 result: ok(),
                 user_id: index as i64 + 1,
                 token: format!("token-{name}"),
             },
-            None => LoginResp {
-                result: invalid("bad cred"),
-                ..LoginResp::default()
-            },
+            None => LoginResp { result: invalid("bad cred"), ..LoginResp::default() },
         })
     }
 
@@ -39,19 +33,12 @@ impl user_service::Server for Fakes {
         let password = String::from_utf8(req.password.to_vec()).unwrap();
         let mut state = self.state();
         if state.users.iter().any(|(other, _)| *other == name) {
-            return Ok(RegisterResp {
-                result: invalid("exists"),
-                ..RegisterResp::default()
-            });
+            return Ok(RegisterResp { result: invalid("exists"), ..RegisterResp::default() });
         }
         let token = format!("token-{name}");
         state.users.push((name, password));
         let user_id = state.users.len() as i64;
-        Ok(RegisterResp {
-            result: ok(),
-            user_id,
-            token,
-        })
+        Ok(RegisterResp { result: ok(), user_id, token })
     }
 
     async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
@@ -84,10 +71,7 @@ impl user_service::Server for Fakes {
 
     async fn get_friends(&self, _: &Context, req: GetFriendsReq) -> Result<GetFriendsResp, Status> {
         let state = self.state();
-        let friends = state
-            .friends
-            .iter()
-            .filter(|(user_id, _)| *user_id == req.user_id);
+        let friends = state.friends.iter().filter(|(user_id, _)| *user_id == req.user_id);
         Ok(GetFriendsResp {
             result: ok(),
             friend_ids: friends.map(|(_, friend)| *friend).collect(),
@@ -100,11 +84,8 @@ impl user_service::Server for Fakes {
         req: RemoveFriendReq,
     ) -> Result<RemoveFriendResp, Status> {
         let removed = self.state().friends.remove(&(req.user_id, req.friend_id));
-        let result = if removed {
-            ok()
-        } else {
-            Some(mpim_proto::Result::not_found("friend not found"))
-        };
+        let result =
+            if removed { ok() } else { Some(mpim_proto::Result::not_found("friend not found")) };
         Ok(RemoveFriendResp { result })
     }
 

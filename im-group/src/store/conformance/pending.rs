@@ -8,21 +8,12 @@ use crate::store::{Created, GroupStore, Joined, Left};
 
 pub(super) async fn a_repeated_request_finds_its_pending_change(store: &impl GroupStore) {
     let created = create(store, 7, "one").await;
-    let again = store
-        .create(new_group(7, "one"), LIMITS, DUE_MS)
-        .await
-        .unwrap();
+    let again = store.create(new_group(7, "one"), LIMITS, DUE_MS).await.unwrap();
     assert_eq!(again, Created::Unfinished(created.clone()));
-    let others = store
-        .create(new_group(8, "one"), LIMITS, DUE_MS)
-        .await
-        .unwrap();
+    let others = store.create(new_group(8, "one"), LIMITS, DUE_MS).await.unwrap();
     assert_eq!(others, Created::NameTaken);
     store.confirm(created.number).await.unwrap();
-    let again = store
-        .create(new_group(7, "one"), LIMITS, DUE_MS)
-        .await
-        .unwrap();
+    let again = store.create(new_group(7, "one"), LIMITS, DUE_MS).await.unwrap();
     assert_eq!(again, Created::NameTaken);
 
     let joined = join(store, 1, 8).await;
@@ -35,15 +26,8 @@ pub(super) async fn a_repeated_request_finds_its_pending_change(store: &impl Gro
 
 pub(super) async fn changes_of_a_member_are_pending_in_their_order(store: &impl GroupStore) {
     let created = create(store, 7, "one").await;
-    let changes = [
-        join(store, 1, 8).await,
-        leave(store, 1, 8).await,
-        join(store, 1, 8).await,
-    ];
-    assert_eq!(
-        changes.each_ref().map(|change| change.joins),
-        [true, false, true]
-    );
+    let changes = [join(store, 1, 8).await, leave(store, 1, 8).await, join(store, 1, 8).await];
+    assert_eq!(changes.each_ref().map(|change| change.joins), [true, false, true]);
     assert!(changes.is_sorted_by_key(|change| change.number));
     for change in changes {
         let earliest = store.earliest_pending(key(1, 8)).await.unwrap();
@@ -51,10 +35,7 @@ pub(super) async fn changes_of_a_member_are_pending_in_their_order(store: &impl 
         store.confirm(change.number).await.unwrap();
     }
     assert_eq!(store.earliest_pending(key(1, 8)).await.unwrap(), None);
-    assert_eq!(
-        store.earliest_pending(key(1, 7)).await.unwrap(),
-        Some(created)
-    );
+    assert_eq!(store.earliest_pending(key(1, 7)).await.unwrap(), Some(created));
 }
 
 pub(super) async fn only_the_earliest_change_of_a_member_is_due(store: &impl GroupStore) {
@@ -63,11 +44,7 @@ pub(super) async fn only_the_earliest_change_of_a_member_is_due(store: &impl Gro
     leave(store, 1, 8).await;
     let due = async |now_ms, limit| store.due(now_ms, limit).await.unwrap();
     assert_eq!(due(DUE_MS - 1, 10).await, []);
-    assert_eq!(
-        due(DUE_MS, 10).await,
-        [key(1, 7), key(1, 8)],
-        "each member once"
-    );
+    assert_eq!(due(DUE_MS, 10).await, [key(1, 7), key(1, 8)], "each member once");
     assert_eq!(due(DUE_MS, 1).await, [key(1, 7)]);
 
     // The leave is due, but the join before it is not.
@@ -76,11 +53,7 @@ pub(super) async fn only_the_earliest_change_of_a_member_is_due(store: &impl Gro
     let postponed = store.earliest_pending(key(1, 8)).await.unwrap().unwrap();
     assert_eq!((postponed.number, postponed.attempts), (joined.number, 1));
     store.postpone(created.number, DUE_MS + 600).await.unwrap();
-    assert_eq!(
-        due(DUE_MS + 600, 10).await,
-        [key(1, 8), key(1, 7)],
-        "due longest first"
-    );
+    assert_eq!(due(DUE_MS + 600, 10).await, [key(1, 8), key(1, 7)], "due longest first");
 }
 
 pub(super) async fn a_confirmed_change_is_forgotten(store: &impl GroupStore) {
@@ -96,14 +69,8 @@ pub(super) async fn a_confirmed_change_is_forgotten(store: &impl GroupStore) {
 
 pub(super) async fn change_ids_are_never_the_same<S: GroupStore>(store: Arc<S>) {
     create(&*store, 1000, "one").await;
-    let changes = at_once(&store, async |store: Arc<S>, user| {
-        join(&*store, 1, user).await
-    })
-    .await;
+    let changes = at_once(&store, async |store: Arc<S>, user| join(&*store, 1, user).await).await;
     let ids: HashSet<_> = changes.into_iter().map(|change| change.change_id).collect();
     assert_eq!(i64::try_from(ids.len()), Ok(CALLERS));
-    assert!(
-        ids.iter().all(|id| id.len() >= 16),
-        "too short to be unique: {ids:?}"
-    );
+    assert!(ids.iter().all(|id| id.len() >= 16), "too short to be unique: {ids:?}");
 }

@@ -28,16 +28,8 @@ pub(super) fn create(
             "INSERT INTO chat_group (name, description, creator_id, created_at_ms)
              VALUES (?1, ?2, ?3, ?4)",
         )?
-        .insert(params![
-            group.name,
-            group.description,
-            group.creator_id,
-            group.now_ms
-        ])?;
-    let member = MemberKey {
-        group_id,
-        user_id: group.creator_id,
-    };
+        .insert(params![group.name, group.description, group.creator_id, group.now_ms])?;
+    let member = MemberKey { group_id, user_id: group.creator_id };
     insert_member(tx, member, Role::Creator)?;
     insert_pending(tx, member, true, due_at_ms).map(Created::Done)
 }
@@ -64,15 +56,7 @@ pub(super) fn join(
     if group_count(tx, member.user_id)? >= limits.groups_per_user_max {
         return Ok(Joined::TooManyGroups);
     }
-    insert_member(
-        tx,
-        member,
-        if members == 0 {
-            Role::Creator
-        } else {
-            Role::Member
-        },
-    )?;
+    insert_member(tx, member, if members == 0 { Role::Creator } else { Role::Member })?;
     insert_pending(tx, member, true, due_at_ms).map(Joined::Done)
 }
 
@@ -107,10 +91,7 @@ fn unfinished_creation(
     let is_creator = tx
         .prepare_cached("SELECT 1 FROM chat_group WHERE id = ?1 AND creator_id = ?2")?
         .exists([group_id, creator_id])?;
-    let member = MemberKey {
-        group_id,
-        user_id: creator_id,
-    };
+    let member = MemberKey { group_id, user_id: creator_id };
     if !is_creator || role_of(tx, member)?.is_none() {
         return Ok(None);
     }

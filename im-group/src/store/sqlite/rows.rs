@@ -11,15 +11,12 @@ pub(super) fn group_named(tx: &Connection, name: &str) -> rusqlite::Result<Optio
 }
 
 pub(super) fn group_exists(tx: &Connection, group_id: i64) -> rusqlite::Result<bool> {
-    tx.prepare_cached("SELECT 1 FROM chat_group WHERE id = ?1")?
-        .exists([group_id])
+    tx.prepare_cached("SELECT 1 FROM chat_group WHERE id = ?1")?.exists([group_id])
 }
 
 pub(super) fn role_of(tx: &Connection, member: MemberKey) -> rusqlite::Result<Option<Role>> {
     tx.prepare_cached("SELECT role FROM member WHERE group_id = ?1 AND user_id = ?2")?
-        .query_row([member.group_id, member.user_id], |row| {
-            row.get(0).map(role_from)
-        })
+        .query_row([member.group_id, member.user_id], |row| row.get(0).map(role_from))
         .optional()
 }
 
@@ -54,10 +51,7 @@ pub(super) fn insert_pending(
          VALUES (?1, ?2, ?3, ?4)
          RETURNING number, change_id, group_id, user_id, joins, attempts",
     )?
-    .query_row(
-        params![member.group_id, member.user_id, joins, due_at_ms],
-        pending_from,
-    )
+    .query_row(params![member.group_id, member.user_id, joins, due_at_ms], pending_from)
 }
 
 pub(super) fn earliest_pending(
@@ -88,10 +82,7 @@ fn pending_from(row: &Row<'_>) -> rusqlite::Result<PendingChange> {
     Ok(PendingChange {
         number: row.get(0)?,
         change_id: row.get(1)?,
-        member: MemberKey {
-            group_id: row.get(2)?,
-            user_id: row.get(3)?,
-        },
+        member: MemberKey { group_id: row.get(2)?, user_id: row.get(3)? },
         joins: row.get(4)?,
         attempts: row.get(5)?,
     })
@@ -106,9 +97,5 @@ pub(super) fn role_code(role: Role) -> i64 {
 }
 
 pub(super) fn role_from(code: i64) -> Role {
-    if code == 1 {
-        Role::Creator
-    } else {
-        Role::Member
-    }
+    if code == 1 { Role::Creator } else { Role::Member }
 }

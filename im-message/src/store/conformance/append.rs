@@ -16,15 +16,8 @@ pub(crate) async fn seqs_are_dense_and_msg_ids_grow<T: Timeline>(store: Arc<T>) 
     let appended: Vec<Appended> = answers.into_iter().map(Result::unwrap).collect();
     let seqs: Vec<i64> = appended.iter().map(|appended| appended.seq).collect();
     assert_eq!(seqs, [1, 1, 2, 3, 4]);
-    assert!(
-        appended.is_sorted_by(|before, after| before.msg_id < after.msg_id),
-        "{appended:?}"
-    );
-    assert!(
-        appended
-            .iter()
-            .all(|appended| appended.new && appended.ts_ms == NOW_MS)
-    );
+    assert!(appended.is_sorted_by(|before, after| before.msg_id < after.msg_id), "{appended:?}");
+    assert!(appended.iter().all(|appended| appended.new && appended.ts_ms == NOW_MS));
     let entries = visible(&*store, 2, one).await.unwrap().entries;
     let expected = Entry {
         seq: 2,
@@ -41,16 +34,8 @@ pub(crate) async fn the_same_message_again_is_given_the_same_numbers<T: Timeline
     let first = put(&*store, text(conv, 1, "k", "hello")).await;
     put(&*store, text(conv, 2, "k2", "in between")).await;
     let later_ms = NOW_MS + 3_600_000;
-    let again = store
-        .append(Arc::from([text(conv, 1, "k", "hello")]), later_ms)
-        .await;
-    assert_eq!(
-        *again[0].as_ref().unwrap(),
-        Appended {
-            new: false,
-            ..first
-        }
-    );
+    let again = store.append(Arc::from([text(conv, 1, "k", "hello")]), later_ms).await;
+    assert_eq!(*again[0].as_ref().unwrap(), Appended { new: false, ..first });
     assert_eq!(visible_seqs(&*store, 1, conv).await, [1, 2]);
 }
 
@@ -67,17 +52,8 @@ pub(crate) async fn a_repetition_within_one_batch_is_given_the_same_numbers<T: T
     ];
     let answers = store.append(Arc::from(batch), NOW_MS).await;
     let first = *answers[0].as_ref().unwrap();
-    assert_eq!(
-        *answers[2].as_ref().unwrap(),
-        Appended {
-            new: false,
-            ..first
-        }
-    );
-    assert!(
-        matches!(answers[3], Err(AppendError::Conflict)),
-        "{answers:?}"
-    );
+    assert_eq!(*answers[2].as_ref().unwrap(), Appended { new: false, ..first });
+    assert!(matches!(answers[3], Err(AppendError::Conflict)), "{answers:?}");
     assert_eq!(answers[4].as_ref().unwrap().seq, 3);
     assert_eq!(visible_seqs(&*store, 1, conv).await, [1, 2, 3]);
 }
@@ -120,24 +96,12 @@ pub(crate) async fn a_refused_entry_leaves_no_trace_and_harms_no_other<T: Timeli
         left(nowhere, 1, "l"),
     ];
     let answers = store.append(Arc::from(batch), NOW_MS).await;
-    assert!(
-        matches!(answers[0], Err(AppendError::NotMember)),
-        "{answers:?}"
-    );
-    assert!(
-        matches!(answers[1], Err(AppendError::NoSuchConversation)),
-        "{answers:?}"
-    );
+    assert!(matches!(answers[0], Err(AppendError::NotMember)), "{answers:?}");
+    assert!(matches!(answers[1], Err(AppendError::NoSuchConversation)), "{answers:?}");
     assert_eq!(answers[2].as_ref().unwrap().seq, 2);
     assert_eq!(answers[3].as_ref().unwrap().seq, 1);
-    assert!(
-        matches!(answers[4], Err(AppendError::NotMember)),
-        "{answers:?}"
-    );
-    assert!(
-        matches!(answers[5], Err(AppendError::NoSuchConversation)),
-        "{answers:?}"
-    );
+    assert!(matches!(answers[4], Err(AppendError::NotMember)), "{answers:?}");
+    assert!(matches!(answers[5], Err(AppendError::NoSuchConversation)), "{answers:?}");
     assert!(!store.exists(nowhere).await.unwrap());
     assert!(store.exists(GROUP).await.unwrap());
     assert_eq!(visible_seqs(&*store, 1, GROUP).await, [1, 2]);
@@ -156,9 +120,7 @@ pub(crate) async fn msg_ids_begin_with_the_time_and_survive_a_clock_that_goes_ba
         ("e", -1, None),
         ("f", i64::MAX, None),
     ] {
-        let answers = store
-            .append(Arc::from([text(conv, 1, key, "")]), now_ms)
-            .await;
+        let answers = store.append(Arc::from([text(conv, 1, key, "")]), now_ms).await;
         let msg_id = answers[0].as_ref().unwrap().msg_id;
         assert!(msg_id > last, "{msg_id} came after {last}");
         assert_eq!(msg_id, expected.unwrap_or(last + 1), "at {now_ms}");

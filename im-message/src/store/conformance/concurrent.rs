@@ -21,11 +21,7 @@ pub(crate) async fn concurrent_appenders_leave_no_hole_and_lose_nothing<T: Timel
                 // Conversations in another order in each batch: whoever locks in order of
                 // appearance deadlocks here.
                 let mut batch = vec![text(GROUP, 1_000 + uid, &n.to_string(), "group")];
-                batch.extend(
-                    pairs
-                        .iter()
-                        .map(|&pair| text(pair, 100, &format!("{uid} {n}"), "")),
-                );
+                batch.extend(pairs.iter().map(|&pair| text(pair, 100, &format!("{uid} {n}"), "")));
                 let shift = usize::try_from(uid + n).unwrap() % batch.len();
                 batch.rotate_left(shift);
                 let batch: Arc<[NewEntry]> = Arc::from(batch);
@@ -37,18 +33,12 @@ pub(crate) async fn concurrent_appenders_leave_no_hole_and_lose_nothing<T: Timel
             acknowledged
         }
     };
-    let tasks: Vec<_> = (0..APPENDERS)
-        .map(|uid| tokio::spawn(appender(uid)))
-        .collect();
+    let tasks: Vec<_> = (0..APPENDERS).map(|uid| tokio::spawn(appender(uid))).collect();
     let mut acknowledged: BTreeMap<ConvId, Vec<(i64, i64, i64)>> = BTreeMap::new();
     let mut msg_ids = HashSet::new();
     for task in tasks {
         for (conv, author, appended) in task.await.unwrap() {
-            assert!(
-                msg_ids.insert(appended.msg_id),
-                "{} was given twice",
-                appended.msg_id
-            );
+            assert!(msg_ids.insert(appended.msg_id), "{} was given twice", appended.msg_id);
             let of_conv = acknowledged.entry(conv).or_default();
             of_conv.push((appended.seq, appended.msg_id, author));
         }
@@ -61,12 +51,8 @@ pub(crate) async fn concurrent_appenders_leave_no_hole_and_lose_nothing<T: Timel
         let count = i64::try_from(stored.len()).unwrap();
         assert_eq!(seqs, (1..=count).collect::<Vec<_>>(), "{conv}");
         assert!(stored.is_sorted_by_key(|entry| entry.msg_id), "{conv}");
-        let texts = stored
-            .iter()
-            .filter(|entry| entry.content != Content::Joined);
-        let texts: Vec<_> = texts
-            .map(|entry| (entry.seq, entry.msg_id, entry.author))
-            .collect();
+        let texts = stored.iter().filter(|entry| entry.content != Content::Joined);
+        let texts: Vec<_> = texts.map(|entry| (entry.seq, entry.msg_id, entry.author)).collect();
         assert_eq!(texts, acknowledged, "{conv}");
     }
 }
@@ -87,16 +73,10 @@ pub(crate) async fn concurrent_repetitions_become_one_message<T: Timeline>(store
     for task in tasks {
         answers.push(task.await.unwrap());
     }
-    let numbers: HashSet<_> = answers
-        .iter()
-        .map(|answer| (answer.seq, answer.msg_id))
-        .collect();
+    let numbers: HashSet<_> = answers.iter().map(|answer| (answer.seq, answer.msg_id)).collect();
     assert_eq!(numbers.len(), 1, "{answers:?}");
     assert_eq!(answers.iter().filter(|answer| answer.new).count(), 1);
-    assert_eq!(
-        visible_seqs(&*store, 1, conv).await,
-        (1..=25).collect::<Vec<_>>()
-    );
+    assert_eq!(visible_seqs(&*store, 1, conv).await, (1..=25).collect::<Vec<_>>());
 }
 
 pub(crate) async fn a_message_that_races_with_membership_is_within_a_span<T: Timeline>(

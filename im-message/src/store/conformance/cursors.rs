@@ -13,22 +13,11 @@ async fn three_messages<T: Timeline>(store: &T) -> ConvId {
 pub(crate) async fn cursors_only_grow_and_stop_at_the_head<T: Timeline>(store: Arc<T>) {
     let conv = three_messages(&*store).await;
     for (to, expected) in [(2, 2), (1, 2), (-5, 2), (99, 3)] {
-        store
-            .advance_cursors(&reader(2), vec![(GROUP, 4), (conv, to)])
-            .await
-            .unwrap();
-        assert_eq!(
-            position(&*store, 2, conv).await,
-            Some((expected, 3)),
-            "moved to {to}"
-        );
+        store.advance_cursors(&reader(2), vec![(GROUP, 4), (conv, to)]).await.unwrap();
+        assert_eq!(position(&*store, 2, conv).await, Some((expected, 3)), "moved to {to}");
     }
     assert_eq!(store.behind(&reader(2), None, 9).await.unwrap().0, []);
-    assert_eq!(
-        position(&*store, 1, conv).await,
-        Some((0, 3)),
-        "the other user's"
-    );
+    assert_eq!(position(&*store, 1, conv).await, Some((0, 3)), "the other user's");
     // 99 was not kept for later.
     put(&*store, text(conv, 1, "d", "hello")).await;
     assert_eq!(position(&*store, 2, conv).await, Some((3, 4)));
@@ -36,38 +25,15 @@ pub(crate) async fn cursors_only_grow_and_stop_at_the_head<T: Timeline>(store: A
 
 pub(crate) async fn each_device_has_its_own_cursor<T: Timeline>(store: Arc<T>) {
     let conv = three_messages(&*store).await;
-    let tablet = Reader {
-        uid: 2,
-        device: "tablet".to_owned(),
-    };
-    store
-        .advance_cursors(&tablet, vec![(conv, 2)])
-        .await
-        .unwrap();
+    let tablet = Reader { uid: 2, device: "tablet".to_owned() };
+    store.advance_cursors(&tablet, vec![(conv, 2)]).await.unwrap();
     assert_eq!(position(&*store, 2, conv).await, Some((0, 3)));
     let of_tablet = store.positions(&tablet, vec![conv]).await.unwrap();
-    assert_eq!(
-        of_tablet,
-        [Position {
-            conv,
-            cursor: 2,
-            head: 3
-        }]
-    );
-    store
-        .advance_cursors(&tablet, vec![(conv, 3)])
-        .await
-        .unwrap();
+    assert_eq!(of_tablet, [Position { conv, cursor: 2, head: 3 }]);
+    store.advance_cursors(&tablet, vec![(conv, 3)]).await.unwrap();
     assert_eq!(store.behind(&tablet, None, 9).await.unwrap().0, []);
     let behind = store.behind(&reader(2), None, 9).await.unwrap().0;
-    assert_eq!(
-        behind,
-        [Position {
-            conv,
-            cursor: 0,
-            head: 3
-        }]
-    );
+    assert_eq!(behind, [Position { conv, cursor: 0, head: 3 }]);
 }
 
 pub(crate) async fn a_cursor_of_a_leaver_stops_where_they_left<T: Timeline>(store: Arc<T>) {
@@ -76,52 +42,32 @@ pub(crate) async fn a_cursor_of_a_leaver_stops_where_they_left<T: Timeline>(stor
     }
     put(&*store, left(GROUP, 2, "l")).await;
     put(&*store, text(GROUP, 1, "a", "after")).await;
-    store
-        .advance_cursors(&reader(2), vec![(GROUP, 4)])
-        .await
-        .unwrap();
+    store.advance_cursors(&reader(2), vec![(GROUP, 4)]).await.unwrap();
     assert_eq!(position(&*store, 2, GROUP).await, Some((3, 3)));
 }
 
 pub(crate) async fn what_was_given_counts_only_once_confirmed<T: Timeline>(store: Arc<T>) {
     let conv = three_messages(&*store).await;
-    store
-        .mark_given(&reader(2), vec![(conv, 2), (GROUP, 1)])
-        .await
-        .unwrap();
+    store.mark_given(&reader(2), vec![(conv, 2), (GROUP, 1)]).await.unwrap();
     store.mark_given(&reader(2), vec![(conv, 1)]).await.unwrap();
     assert_eq!(position(&*store, 2, conv).await, Some((0, 3)));
     store.confirm_given(&reader(1)).await.unwrap();
-    assert_eq!(
-        position(&*store, 2, conv).await,
-        Some((0, 3)),
-        "another user confirmed"
-    );
+    assert_eq!(position(&*store, 2, conv).await, Some((0, 3)), "another user confirmed");
     store.confirm_given(&reader(2)).await.unwrap();
     assert_eq!(position(&*store, 2, conv).await, Some((2, 3)));
     // A cursor that is further than what was given stays there.
-    store
-        .advance_cursors(&reader(2), vec![(conv, 3)])
-        .await
-        .unwrap();
+    store.advance_cursors(&reader(2), vec![(conv, 3)]).await.unwrap();
     store.confirm_given(&reader(2)).await.unwrap();
     assert_eq!(position(&*store, 2, conv).await, Some((3, 3)));
     store.mark_given(&reader(2), vec![(conv, 9)]).await.unwrap();
     store.confirm_given(&reader(2)).await.unwrap();
-    assert_eq!(
-        position(&*store, 2, conv).await,
-        Some((3, 3)),
-        "not past the head"
-    );
+    assert_eq!(position(&*store, 2, conv).await, Some((3, 3)), "not past the head");
 }
 
 pub(crate) async fn what_was_withdrawn_is_not_confirmed<T: Timeline>(store: Arc<T>) {
     let conv = three_messages(&*store).await;
     store.mark_given(&reader(2), vec![(conv, 3)]).await.unwrap();
-    store
-        .advance_cursors(&reader(2), vec![(conv, 1)])
-        .await
-        .unwrap();
+    store.advance_cursors(&reader(2), vec![(conv, 1)]).await.unwrap();
     store.withdraw_given(&reader(2)).await.unwrap();
     store.confirm_given(&reader(2)).await.unwrap();
     assert_eq!(position(&*store, 2, conv).await, Some((1, 3)));

@@ -29,31 +29,19 @@ pub(crate) async fn strangers_can_neither_write_to_a_pair_nor_read_it<T: Timelin
     assert!(matches!(late, Err(AppendError::NotMember)), "{late:?}");
     assert_eq!(visible(&*store, 3, conv).await, None);
     assert_eq!(position(&*store, 3, conv).await, None);
-    assert_eq!(
-        store.behind(&reader(3), None, 10).await.unwrap(),
-        (vec![], false)
-    );
+    assert_eq!(store.behind(&reader(3), None, 10).await.unwrap(), (vec![], false));
 }
 
 pub(crate) async fn only_members_write_to_a_group<T: Timeline>(store: Arc<T>) {
     let refused = try_put(&*store, text(GROUP, 1, "a", "anyone?")).await;
-    assert!(
-        matches!(refused, Err(AppendError::NoSuchConversation)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::NoSuchConversation)), "{refused:?}");
     put(&*store, joined(GROUP, 1, "j1")).await;
     put(&*store, text(GROUP, 1, "a", "hello")).await;
     let refused = try_put(&*store, text(GROUP, 2, "a", "me too")).await;
-    assert!(
-        matches!(refused, Err(AppendError::NotMember)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::NotMember)), "{refused:?}");
     put(&*store, left(GROUP, 1, "l1")).await;
     let refused = try_put(&*store, text(GROUP, 1, "b", "one more thing")).await;
-    assert!(
-        matches!(refused, Err(AppendError::NotMember)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::NotMember)), "{refused:?}");
     assert!(members(&*store, GROUP).await.is_empty());
 }
 
@@ -82,23 +70,9 @@ pub(crate) async fn a_leaver_sees_up_to_their_leaving_and_nothing_newer<T: Timel
     assert_eq!(visible_seqs(&*store, 2, GROUP).await, [2, 3, 4]);
     assert_eq!(position(&*store, 2, GROUP).await, Some((1, 4)));
     let behind = store.behind(&reader(2), None, 10).await.unwrap().0;
-    assert_eq!(
-        behind,
-        [Position {
-            conv: GROUP,
-            cursor: 1,
-            head: 4
-        }]
-    );
+    assert_eq!(behind, [Position { conv: GROUP, cursor: 1, head: 4 }]);
     let range = store.range(2, GROUP, 4, EVERYTHING).await.unwrap().unwrap();
-    assert_eq!(
-        range,
-        Range {
-            entries: vec![],
-            complete_to: 4,
-            head: 4
-        }
-    );
+    assert_eq!(range, Range { entries: vec![], complete_to: 4, head: 4 });
     assert_eq!(members(&*store, GROUP).await, [1]);
 }
 
@@ -113,10 +87,7 @@ pub(crate) async fn who_comes_back_sees_both_times_but_not_what_was_between<T: T
     put(&*store, text(GROUP, 1, "b", "with them")).await;
     assert_eq!(visible_seqs(&*store, 2, GROUP).await, [2, 3, 5, 6]);
     assert_eq!(position(&*store, 2, GROUP).await, Some((1, 6)));
-    let limit = RangeLimit {
-        entries_max: 2,
-        ..EVERYTHING
-    };
+    let limit = RangeLimit { entries_max: 2, ..EVERYTHING };
     let first = store.range(2, GROUP, 0, limit).await.unwrap().unwrap();
     assert_eq!((first.complete_to, first.head), (3, 6));
     let second = store.range(2, GROUP, 3, limit).await.unwrap().unwrap();
@@ -140,21 +111,12 @@ pub(crate) async fn a_membership_change_again_gives_the_same_answer<T: Timeline>
 pub(crate) async fn joining_twice_and_leaving_twice_are_refused<T: Timeline>(store: Arc<T>) {
     put(&*store, joined(GROUP, 1, "j1")).await;
     let refused = try_put(&*store, joined(GROUP, 1, "j2")).await;
-    assert!(
-        matches!(refused, Err(AppendError::AlreadyMember)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::AlreadyMember)), "{refused:?}");
     let refused = try_put(&*store, left(GROUP, 2, "l")).await;
-    assert!(
-        matches!(refused, Err(AppendError::NotMember)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::NotMember)), "{refused:?}");
     put(&*store, left(GROUP, 1, "l1")).await;
     let refused = try_put(&*store, left(GROUP, 1, "l2")).await;
-    assert!(
-        matches!(refused, Err(AppendError::NotMember)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::NotMember)), "{refused:?}");
     put(&*store, joined(GROUP, 1, "j2")).await;
     assert_eq!(visible_seqs(&*store, 1, GROUP).await, [1, 2, 3]);
 }

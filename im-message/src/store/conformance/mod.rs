@@ -21,10 +21,7 @@ use crate::entry::{Content, DedupKey, Entry, NewEntry};
 /// A moment for batches whose time does not matter.
 const NOW_MS: i64 = 1_700_000_000_000;
 const GROUP: ConvId = ConvId::Group(7);
-const EVERYTHING: RangeLimit = RangeLimit {
-    entries_max: usize::MAX,
-    bytes_max: usize::MAX,
-};
+const EVERYTHING: RangeLimit = RangeLimit { entries_max: usize::MAX, bytes_max: usize::MAX };
 
 macro_rules! timeline_conformance {
     ($make:expr; $($name:ident)*) => {$(
@@ -74,37 +71,19 @@ pub(crate) use timeline_conformance;
 
 fn text(conv: ConvId, author: i64, key: &str, text: &str) -> NewEntry {
     let content = Content::Text(text.to_owned());
-    NewEntry {
-        conv,
-        author,
-        key: DedupKey::client(key),
-        content,
-    }
+    NewEntry { conv, author, key: DedupKey::client(key), content }
 }
 
 fn joined(conv: ConvId, author: i64, change_id: &str) -> NewEntry {
-    NewEntry {
-        conv,
-        author,
-        key: DedupKey::change(change_id),
-        content: Content::Joined,
-    }
+    NewEntry { conv, author, key: DedupKey::change(change_id), content: Content::Joined }
 }
 
 fn left(conv: ConvId, author: i64, change_id: &str) -> NewEntry {
-    NewEntry {
-        conv,
-        author,
-        key: DedupKey::change(change_id),
-        content: Content::Left,
-    }
+    NewEntry { conv, author, key: DedupKey::change(change_id), content: Content::Left }
 }
 
 fn reader(uid: i64) -> Reader {
-    Reader {
-        uid,
-        device: "text".to_owned(),
-    }
+    Reader { uid, device: "text".to_owned() }
 }
 
 /// Writes one entry, and expects success.
@@ -113,11 +92,7 @@ async fn put(store: &impl Timeline, entry: NewEntry) -> Appended {
 }
 
 async fn try_put(store: &impl Timeline, entry: NewEntry) -> Result<Appended, AppendError> {
-    store
-        .append(Arc::from([entry]), NOW_MS)
-        .await
-        .pop()
-        .unwrap()
+    store.append(Arc::from([entry]), NOW_MS).await.pop().unwrap()
 }
 
 /// Everything that a user sees of a conversation.
@@ -127,16 +102,12 @@ async fn visible(store: &impl Timeline, uid: i64, conv: ConvId) -> Option<Range>
 
 async fn visible_seqs(store: &impl Timeline, uid: i64, conv: ConvId) -> Vec<i64> {
     let range = visible(store, uid, conv).await;
-    range.map_or(Vec::new(), |range| {
-        range.entries.iter().map(|entry| entry.seq).collect()
-    })
+    range.map_or(Vec::new(), |range| range.entries.iter().map(|entry| entry.seq).collect())
 }
 
 async fn position(store: &impl Timeline, uid: i64, conv: ConvId) -> Option<(i64, i64)> {
     let found = store.positions(&reader(uid), vec![conv]).await.unwrap();
-    found
-        .first()
-        .map(|&Position { cursor, head, .. }| (cursor, head))
+    found.first().map(|&Position { cursor, head, .. }| (cursor, head))
 }
 
 async fn members(store: &impl Timeline, conv: ConvId) -> Vec<i64> {

@@ -15,10 +15,7 @@ pub(crate) async fn random_histories_agree_with_the_model<T: Timeline>(store: Ar
         let model = Model::new();
         // Users and groups that no earlier history used.
         let first = i64::try_from(history).unwrap() * 10 + 1;
-        let mut world = World {
-            random: fastrand::Rng::with_seed(seed),
-            first,
-        };
+        let mut world = World { random: fastrand::Rng::with_seed(seed), first };
         for step in 0..STEPS {
             world.step(&*store, &model, step).await;
         }
@@ -56,10 +53,7 @@ impl World {
 
     async fn step(&mut self, store: &impl Timeline, model: &Model, step: usize) {
         let (conv, reader) = (self.conv(), reader(self.uid()));
-        let moves = vec![
-            (conv, self.random.i64(0..9)),
-            (self.conv(), self.random.i64(0..9)),
-        ];
+        let moves = vec![(conv, self.random.i64(0..9)), (self.conv(), self.random.i64(0..9))];
         match self.random.u8(0..10) {
             0..5 => {
                 let length = self.random.usize(1..8);
@@ -86,10 +80,7 @@ impl World {
             }
             _ => {}
         }
-        let limit = RangeLimit {
-            entries_max: self.random.usize(1..6),
-            bytes_max: 12,
-        };
+        let limit = RangeLimit { entries_max: self.random.usize(1..6), bytes_max: 12 };
         let after = self.random.i64(0..6);
         assert_eq!(
             look(store, &reader, conv, after, limit).await,
@@ -115,13 +106,7 @@ async fn look(
     conv: ConvId,
     after: i64,
     limit: RangeLimit,
-) -> (
-    Vec<Position>,
-    (Vec<Position>, bool),
-    Option<Range>,
-    Vec<i64>,
-    bool,
-) {
+) -> (Vec<Position>, (Vec<Position>, bool), Option<Range>, Vec<i64>, bool) {
     let mut range = store.range(reader.uid, conv, after, limit).await.unwrap();
     let entries = range.iter_mut().flat_map(|range| &mut range.entries);
     entries.for_each(|entry| entry.msg_id = 0);

@@ -8,25 +8,15 @@ pub(crate) async fn a_range_ends_at_its_limits_and_goes_on_from_there<T: Timelin
         put(&*store, text(conv, 1, &n.to_string(), "12345678")).await;
     }
     for limit in [
-        RangeLimit {
-            entries_max: 3,
-            ..EVERYTHING
-        },
-        RangeLimit {
-            bytes_max: 3 * 8 + 7,
-            ..EVERYTHING
-        },
+        RangeLimit { entries_max: 3, ..EVERYTHING },
+        RangeLimit { bytes_max: 3 * 8 + 7, ..EVERYTHING },
     ] {
         let mut ends = Vec::new();
         let mut at = 0;
         while at < 7 {
             let range = store.range(2, conv, at, limit).await.unwrap().unwrap();
             let seqs: Vec<i64> = range.entries.iter().map(|entry| entry.seq).collect();
-            assert_eq!(
-                seqs,
-                (at + 1..=range.complete_to).collect::<Vec<_>>(),
-                "{limit:?}"
-            );
+            assert_eq!(seqs, (at + 1..=range.complete_to).collect::<Vec<_>>(), "{limit:?}");
             assert_eq!(range.head, 7);
             at = range.complete_to;
             ends.push(at);
@@ -34,24 +24,14 @@ pub(crate) async fn a_range_ends_at_its_limits_and_goes_on_from_there<T: Timelin
         assert_eq!(ends, [3, 6, 7], "{limit:?}");
     }
     let nothing = store.range(2, conv, 9, EVERYTHING).await.unwrap().unwrap();
-    assert_eq!(
-        nothing,
-        Range {
-            entries: vec![],
-            complete_to: 9,
-            head: 7
-        }
-    );
+    assert_eq!(nothing, Range { entries: vec![], complete_to: 9, head: 7 });
 }
 
 pub(crate) async fn a_range_gives_its_first_entry_however_long<T: Timeline>(store: Arc<T>) {
     let conv = ConvId::pair(1, 2);
     put(&*store, text(conv, 1, "a", &"long ".repeat(2_000))).await;
     put(&*store, text(conv, 1, "b", "short")).await;
-    let limit = RangeLimit {
-        bytes_max: 1,
-        ..EVERYTHING
-    };
+    let limit = RangeLimit { bytes_max: 1, ..EVERYTHING };
     let range = store.range(2, conv, 0, limit).await.unwrap().unwrap();
     assert_eq!((range.entries.len(), range.complete_to), (1, 1));
 }
@@ -74,10 +54,7 @@ pub(crate) async fn what_is_behind_is_paged_without_hole_or_repetition<T: Timeli
         put(&*store, text(conv, 50, "a", "hello")).await;
     }
     let reader = reader(50);
-    store
-        .advance_cursors(&reader, vec![(order[1], 1)])
-        .await
-        .unwrap();
+    store.advance_cursors(&reader, vec![(order[1], 1)]).await.unwrap();
     let mut found = Vec::new();
     let mut after = None;
     loop {
@@ -91,10 +68,7 @@ pub(crate) async fn what_is_behind_is_paged_without_hole_or_repetition<T: Timeli
         // It begins while somebody goes through the pages.
         put(&*store, text(ConvId::pair(50, 7), 7, "a", "hello")).await;
     }
-    assert_eq!(
-        found,
-        [order[0], order[2], order[3], order[4], ConvId::pair(50, 7)]
-    );
+    assert_eq!(found, [order[0], order[2], order[3], order[4], ConvId::pair(50, 7)]);
     let whole = store.behind(&reader, None, 5).await.unwrap();
     assert_eq!((whole.0.len(), whole.1), (5, false));
 }

@@ -16,10 +16,8 @@ pub(super) fn append(
     now_ms: i64,
 ) -> rusqlite::Result<Vec<Result<Appended, AppendError>>> {
     let mut batch = Batch::begin(tx, now_ms)?;
-    let answers = entries
-        .iter()
-        .map(|entry| batch.write(entry))
-        .collect::<rusqlite::Result<_>>()?;
+    let answers =
+        entries.iter().map(|entry| batch.write(entry)).collect::<rusqlite::Result<_>>()?;
     batch.finish()?;
     Ok(answers)
 }
@@ -44,9 +42,8 @@ struct Conversation {
 
 impl<'tx> Batch<'tx> {
     fn begin(tx: &'tx Connection, now_ms: i64) -> rusqlite::Result<Self> {
-        let next: i64 = tx
-            .prepare_cached("SELECT next FROM msg_id_block")?
-            .query_row([], |row| row.get(0))?;
+        let next: i64 =
+            tx.prepare_cached("SELECT next FROM msg_id_block")?.query_row([], |row| row.get(0))?;
         // 22 bits leave room for four million ids a millisecond. A clock so far ahead that the
         // shift overflows gives a negative number, and the maximum ignores it.
         let start = next.max(now_ms << 22);
@@ -66,9 +63,8 @@ impl<'tx> Batch<'tx> {
                 .prepare_cached("UPDATE msg_id_block SET next = ?")?
                 .execute([self.next_msg_id])?;
         }
-        let mut advance = self
-            .tx
-            .prepare_cached("UPDATE conversation SET max_seq = ? WHERE id = ?")?;
+        let mut advance =
+            self.tx.prepare_cached("UPDATE conversation SET max_seq = ? WHERE id = ?")?;
         for conversation in &self.conversations {
             if conversation.max_seq > conversation.stored_max_seq {
                 advance.execute([conversation.max_seq, conversation.row])?;
@@ -126,11 +122,7 @@ impl<'tx> Batch<'tx> {
             None => return Ok(None),
         };
         let index = self.conversations.len();
-        self.conversations.push(Conversation {
-            row,
-            max_seq,
-            stored_max_seq: max_seq,
-        });
+        self.conversations.push(Conversation { row, max_seq, stored_max_seq: max_seq });
         self.indexes.insert(entry.conv, index);
         Ok(Some(index))
     }
@@ -147,21 +139,18 @@ impl<'tx> Batch<'tx> {
                 "SELECT seq, msg_id, ts_ms, kind = ?4 AND text = ?5 FROM entry
                  WHERE conv = ?1 AND author = ?2 AND dedup_key = ?3",
             )?
-            .query_row(
-                (row, entry.author, entry.key.as_bytes(), kind, text),
-                |found| {
-                    let same: bool = found.get(3)?;
-                    if !same {
-                        return Ok(Err(AppendError::Conflict));
-                    }
-                    Ok(Ok(Appended {
-                        seq: found.get(0)?,
-                        msg_id: found.get(1)?,
-                        ts_ms: found.get(2)?,
-                        new: false,
-                    }))
-                },
-            )
+            .query_row((row, entry.author, entry.key.as_bytes(), kind, text), |found| {
+                let same: bool = found.get(3)?;
+                if !same {
+                    return Ok(Err(AppendError::Conflict));
+                }
+                Ok(Ok(Appended {
+                    seq: found.get(0)?,
+                    msg_id: found.get(1)?,
+                    ts_ms: found.get(2)?,
+                    new: false,
+                }))
+            })
             .optional()
     }
 
@@ -190,12 +179,7 @@ impl<'tx> Batch<'tx> {
         self.next_msg_id += 1;
         let conversation = &mut self.conversations[index];
         conversation.max_seq += 1;
-        Appended {
-            seq: conversation.max_seq,
-            msg_id,
-            ts_ms: self.now_ms,
-            new: true,
-        }
+        Appended { seq: conversation.max_seq, msg_id, ts_ms: self.now_ms, new: true }
     }
 
     fn insert(&self, row: i64, entry: &NewEntry, appended: Appended) -> rusqlite::Result<()> {

@@ -40,11 +40,7 @@ pub(super) fn behind(
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut found: Vec<Position> = statement
         .query_map((reader.uid, &reader.device, after_row, one_more), |row| {
-            Ok(Position {
-                conv: conv_id(row, 0)?,
-                cursor: row.get(1)?,
-                head: row.get(2)?,
-            })
+            Ok(Position { conv: conv_id(row, 0)?, cursor: row.get(1)?, head: row.get(2)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
     let more = found.len() > limit;
@@ -68,11 +64,7 @@ pub(super) fn positions(
             .query_row((reader.uid, &reader.device, seen.conv), |row| row.get(0))
             .optional()?
             .unwrap_or(seen.first_seq - 1);
-        found.push(Position {
-            conv,
-            cursor: at,
-            head: seen.head,
-        });
+        found.push(Position { conv, cursor: at, head: seen.head });
     }
     Ok(found)
 }
@@ -106,21 +98,13 @@ pub(super) fn range(
             match entries.last() {
                 Some(Entry { seq, .. }) if full => {
                     let complete_to = *seq;
-                    return Ok(Some(Range {
-                        entries,
-                        complete_to,
-                        head: seen.head,
-                    }));
+                    return Ok(Some(Range { entries, complete_to, head: seen.head }));
                 }
                 _ => entries.push(entry),
             }
         }
     }
-    Ok(Some(Range {
-        entries,
-        complete_to: seen.head.max(after_seq),
-        head: seen.head,
-    }))
+    Ok(Some(Range { entries, complete_to: seen.head.max(after_seq), head: seen.head }))
 }
 
 /// When the user was a member, in order.
@@ -140,9 +124,7 @@ pub(super) fn locate(db: &Connection, msg_ids: &[i64]) -> rusqlite::Result<Vec<(
     let mut found = Vec::with_capacity(msg_ids.len());
     for msg_id in msg_ids {
         found.extend(
-            statement
-                .query_row([msg_id], |row| Ok((conv_id(row, 0)?, row.get(1)?)))
-                .optional()?,
+            statement.query_row([msg_id], |row| Ok((conv_id(row, 0)?, row.get(1)?))).optional()?,
         );
     }
     Ok(found)

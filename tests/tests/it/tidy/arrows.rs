@@ -5,13 +5,7 @@ use serde_json::Value;
 use super::File;
 
 const MPRPC: &[&str] = &["mprpc", "mprpc-build", "mprpc-cli", "mprpc-examples"];
-const SERVICES: &[&str] = &[
-    "im-user",
-    "im-message",
-    "im-presence",
-    "im-group",
-    "im-gateway",
-];
+const SERVICES: &[&str] = &["im-user", "im-message", "im-presence", "im-group", "im-gateway"];
 /// These put the parts together, so they may depend on any; nothing depends on them.
 const CROSSING: &[&str] = &["mpim", "benches", "mpim-tests"];
 /// im-wire is bytes in, events out; it has no use for more than these.
@@ -29,13 +23,8 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
         _ if MPRPC.contains(&package) => Some(MPRPC.to_vec()),
         _ if SERVICES.contains(&package) => Some([MPRPC, &["mpim-proto", "im-common"]].concat()),
         _ if CROSSING.contains(&package) => Some(
-            [
-                MPRPC,
-                SERVICES,
-                &["mpim-proto", "im-common", "im-wire", "im-client"],
-                CROSSING,
-            ]
-            .concat(),
+            [MPRPC, SERVICES, &["mpim-proto", "im-common", "im-wire", "im-client"], CROSSING]
+                .concat(),
         ),
         _ => None,
     }
@@ -43,15 +32,8 @@ fn allowed(package: &str) -> Option<Vec<&'static str>> {
 
 /// Complaints about the output of `cargo metadata --no-deps`.
 pub(super) fn complaints(metadata: &Value) -> Vec<String> {
-    let packages = metadata["packages"]
-        .as_array()
-        .expect("metadata lists packages");
-    let name = |value: &Value| {
-        value["name"]
-            .as_str()
-            .expect("names are strings")
-            .to_owned()
-    };
+    let packages = metadata["packages"].as_array().expect("metadata lists packages");
+    let name = |value: &Value| value["name"].as_str().expect("names are strings").to_owned();
     let members: Vec<String> = packages.iter().map(name).collect();
     let mut complaints = Vec::new();
     for package in packages {
@@ -137,25 +119,15 @@ mod tests {
             ("im-wire", "bytes"),
             ("benches", "im-user"),
         ] {
-            assert_eq!(
-                complaints(&metadata(from, to)),
-                [] as [String; 0],
-                "{from} -> {to}"
-            );
+            assert_eq!(complaints(&metadata(from, to)), [] as [String; 0], "{from} -> {to}");
         }
     }
 
     #[test]
     fn a_word_of_instant_messaging_in_mprpc_is_seen() {
-        let file = |path: &str, text: &str| File {
-            path: path.into(),
-            text: text.into(),
-        };
+        let file = |path: &str, text: &str| File { path: path.into(), text: text.into() };
         let files = [
-            file(
-                "mprpc/src/lib.rs",
-                "use im_common::Clock; // for MPIM\nlet time_ms = 1;\n",
-            ),
+            file("mprpc/src/lib.rs", "use im_common::Clock; // for MPIM\nlet time_ms = 1;\n"),
             file("im-user/src/lib.rs", "use im_common::Clock;\n"),
         ];
         assert_eq!(foreign_words_in_mprpc(&files).len(), 2);

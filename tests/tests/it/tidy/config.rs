@@ -11,10 +11,7 @@ pub(super) fn complaints<T: Default + Serialize>(path: &str, shipped: &str) -> V
     let mut defaults = table(&T::default());
     // Read by the body of every binary, not by the service.
     defaults.insert("log".to_owned(), table(&LogConfig::default()).into());
-    defaults.insert(
-        "shutdown".to_owned(),
-        table(&ShutdownConfig::default()).into(),
-    );
+    defaults.insert("shutdown".to_owned(), table(&ShutdownConfig::default()).into());
     let shipped_table: Table = match shipped.parse() {
         Ok(table) => table,
         Err(error) => return vec![format!("{path}: {error}")],
@@ -26,9 +23,7 @@ pub(super) fn complaints<T: Default + Serialize>(path: &str, shipped: &str) -> V
         match values.get(key) {
             None => complaints.push(format!("{path}: {key} is missing")),
             Some(value) if value != default => {
-                complaints.push(format!(
-                    "{path}: {key} is {value}, its default is {default}"
-                ));
+                complaints.push(format!("{path}: {key} is {value}, its default is {default}"));
             }
             Some(_) => {}
         }
@@ -50,9 +45,7 @@ fn flat(table: &Table) -> BTreeMap<String, String> {
         match value {
             Value::Table(inner) => {
                 leaves.extend(
-                    flat(inner)
-                        .into_iter()
-                        .map(|(rest, leaf)| (format!("{key}.{rest}"), leaf)),
+                    flat(inner).into_iter().map(|(rest, leaf)| (format!("{key}.{rest}"), leaf)),
                 );
             }
             leaf => {
@@ -96,10 +89,7 @@ mod tests {
 
     impl Default for Config {
         fn default() -> Self {
-            Self {
-                data_dir: "data".to_owned(),
-                limits: Limits { members_max: 500 },
-            }
+            Self { data_dir: "data".to_owned(), limits: Limits { members_max: 500 } }
         }
     }
 
@@ -109,10 +99,7 @@ mod tests {
     #[test]
     fn a_complete_and_explained_file_passes() {
         let file = "# Where.\ndata_dir = \"data\"\n\n[limits]\n# How many.\nmembers_max = 500\n";
-        assert_eq!(
-            complaints::<Config>("a", &format!("{file}{PROCESS}")),
-            [] as [String; 0]
-        );
+        assert_eq!(complaints::<Config>("a", &format!("{file}{PROCESS}")), [] as [String; 0]);
     }
 
     #[test]

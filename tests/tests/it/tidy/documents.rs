@@ -23,10 +23,8 @@ use code::Code;
 use markdown::{Citation, citations};
 
 /// Words that documents may cite although they are not in our code, and why.
-const FOREIGN: &[(&str, &str)] = &[(
-    "header_size",
-    "what the original calls the first field of a classic request",
-)];
+const FOREIGN: &[(&str, &str)] =
+    &[("header_size", "what the original calls the first field of a classic request")];
 
 /// Folders that appear when the programs run.
 const MADE_AT_RUN_TIME: &[&str] = &["data", "target"];
@@ -77,31 +75,20 @@ fn missing_name(code: &Code<'_>, span: &str) -> Option<String> {
         let exists = is_made_at_run_time(path) || code.has_path(path);
         return (!exists).then(|| format!("path `{span}`"));
     }
-    let symbol = span
-        .split(['(', '<', '{', '!'])
-        .next()
-        .unwrap_or("")
-        .trim_start_matches('&');
-    let words: Vec<&str> = symbol
-        .split("::")
-        .flat_map(|part| part.split('.'))
-        .collect();
+    let symbol = span.split(['(', '<', '{', '!']).next().unwrap_or("").trim_start_matches('&');
+    let words: Vec<&str> = symbol.split("::").flat_map(|part| part.split('.')).collect();
     let is_symbol = words.iter().all(|word| is_identifier(word))
         && (words.len() > 1 || span.ends_with("()") || says_enough(symbol));
     if !is_symbol || code.is_external_crate(words[0]) {
         return None;
     }
     let known: HashSet<&str> = FOREIGN.iter().map(|(word, _)| *word).collect();
-    let unknown = words
-        .into_iter()
-        .find(|word| !code.has_word(word) && !known.contains(word))?;
+    let unknown = words.into_iter().find(|word| !code.has_word(word) && !known.contains(word))?;
     Some(format!("`{unknown}` in the code, cited as `{span}`"))
 }
 
 fn is_path(code: &Code<'_>, text: &str) -> bool {
-    let plain = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-./*".contains(c));
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./*".contains(c));
     if !plain || text.starts_with('/') {
         return false;
     }
@@ -148,10 +135,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str, text: &str) -> File {
-        File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        File { path: path.to_owned(), text: text.to_owned() }
     }
 
     fn complaints_about(document: &str) -> Vec<String> {
@@ -160,18 +144,9 @@ mod tests {
             file("README.md", "# MPIM\n"),
             file("conf/static/im-user.toml", "[password]\nlength_min = 8\n"),
             file("scripts/test", "#!/usr/bin/env bash\n"),
-            file(
-                "proto/proto/user.proto",
-                "service UserService { rpc Login(LoginReq); }\n",
-            ),
-            file(
-                "mprpc/src/channel.rs",
-                "impl Channel { fn builder() {} } // GoneWord\n",
-            ),
-            file(
-                "Cargo.lock",
-                "[[package]]\nname = \"tokio-util\"\nsource = \"registry\"\n",
-            ),
+            file("proto/proto/user.proto", "service UserService { rpc Login(LoginReq); }\n"),
+            file("mprpc/src/channel.rs", "impl Channel { fn builder() {} } // GoneWord\n"),
+            file("Cargo.lock", "[[package]]\nname = \"tokio-util\"\nsource = \"registry\"\n"),
         ])
     }
 

@@ -15,9 +15,7 @@ const NOTE_WORDS_MIN: usize = 4;
 pub(super) fn too_long(files: &[File]) -> Vec<String> {
     let is_source = |file: &File| {
         file.extension() == "rs"
-            || ["scripts/", ".ci/"]
-                .iter()
-                .any(|dir| file.path.starts_with(dir))
+            || ["scripts/", ".ci/"].iter().any(|dir| file.path.starts_with(dir))
     };
     let long: Vec<(&str, usize)> = files
         .iter()
@@ -58,11 +56,7 @@ pub(super) fn blanks(file: &File) -> Vec<String> {
 /// Complaints about notes of something left to do that do not say what and why.
 pub(super) fn bare_notes(file: &File) -> Vec<String> {
     // Put together, so that this file does not complain about itself.
-    let notes = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X"),
-    ];
+    let notes = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let mut complaints = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         for note in notes {
@@ -93,11 +87,7 @@ pub(super) fn places(file: &File, root: &str) -> Vec<String> {
         concat!("pypi", ".org"),
         concat!("proxy.golang", ".org"),
     ];
-    let homes = [
-        concat!("/", "home/"),
-        concat!("/", "root/"),
-        concat!("/", "Users/"),
-    ];
+    let homes = [concat!("/", "home/"), concat!("/", "root/"), concat!("/", "Users/")];
     let mut complaints = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         let mut complain =
@@ -125,10 +115,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str, text: &str) -> File {
-        File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        File { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
@@ -142,10 +129,8 @@ mod tests {
         ];
         let expected =
             ["b.rs", "scripts/c"].map(|path| format!("{path} has 401 lines of at most 400"));
-        let unexcused: Vec<_> = too_long(&files)
-            .into_iter()
-            .filter(|line| line.contains("401"))
-            .collect();
+        let unexcused: Vec<_> =
+            too_long(&files).into_iter().filter(|line| line.contains("401")).collect();
         assert_eq!(unexcused, expected);
     }
 
@@ -161,11 +146,9 @@ mod tests {
     #[test]
     fn a_note_without_an_explanation_is_seen() {
         let note = concat!("TO", "DO");
-        for bare in [
-            format!("// {note}\n"),
-            format!("// {note}: fix\n"),
-            format!("x // {note}(me)\n"),
-        ] {
+        for bare in
+            [format!("// {note}\n"), format!("// {note}: fix\n"), format!("x // {note}(me)\n")]
+        {
             assert_eq!(bare_notes(&file("a.rs", &bare)).len(), 1, "{bare}");
         }
         let fine = format!("// {note}: classic servers cannot stream; see wire.md\nMY_{note}S\n");
@@ -177,18 +160,10 @@ mod tests {
         let root = "/build/here";
         let registry = format!("see {}\n", concat!("crates", ".io"));
         let home = format!("cd {}me\n", concat!("/", "home/"));
-        for text in [
-            registry.as_str(),
-            &home,
-            "cd /build/here/mpim\n",
-            "DIR=/build/here\n",
-        ] {
+        for text in [registry.as_str(), &home, "cd /build/here/mpim\n", "DIR=/build/here\n"] {
             assert_eq!(places(&file("README.md", text), root).len(), 1, "{text}");
             assert_eq!(places(&file("Cargo.lock", text), root), [] as [String; 0]);
         }
-        assert_eq!(
-            places(&file("a", "web/build/here and $HOME/x\n"), root),
-            [] as [String; 0]
-        );
+        assert_eq!(places(&file("a", "web/build/here and $HOME/x\n"), root), [] as [String; 0]);
     }
 }

@@ -23,9 +23,7 @@ impl<'a> Code<'a> {
         let mut words = HashSet::new();
         for file in files {
             let is_code = CODE.contains(&file.extension())
-                || ["scripts/", ".ci/"]
-                    .iter()
-                    .any(|folder| file.path.starts_with(folder));
+                || ["scripts/", ".ci/"].iter().any(|folder| file.path.starts_with(folder));
             // The words that these checks use as examples prove nothing.
             if is_code && !file.path.starts_with("tests/tests/it/tidy") {
                 for line in file.text.lines() {
@@ -37,14 +35,8 @@ impl<'a> Code<'a> {
         // A crate's name is a word too, although code spells it with `_`.
         words.extend(paths.iter().filter_map(|path| path.split('/').next()));
         let lock = files.iter().find(|file| file.path == "Cargo.lock");
-        let external_crates = lock
-            .map(|lock| external_crates(&lock.text))
-            .unwrap_or_default();
-        Self {
-            paths,
-            words,
-            external_crates,
-        }
+        let external_crates = lock.map(|lock| external_crates(&lock.text)).unwrap_or_default();
+        Self { paths, words, external_crates }
     }
 
     /// Whether the word occurs in code.
@@ -62,9 +54,7 @@ impl<'a> Code<'a> {
         let Some((first, _)) = path.split_once('/') else {
             return false;
         };
-        self.paths
-            .iter()
-            .any(|known| known.split_once('/').is_some_and(|(top, _)| top == first))
+        self.paths.iter().any(|known| known.split_once('/').is_some_and(|(top, _)| top == first))
     }
 
     /// Whether some file's path ends with `path`, or some folder's does. `*` stands for any part of
@@ -78,10 +68,7 @@ impl<'a> Code<'a> {
             (0..=starts).any(|start| {
                 (start == 0 || !from_root)
                     && known.len() >= start + wanted.len()
-                    && wanted
-                        .iter()
-                        .zip(&known[start..])
-                        .all(|(pattern, name)| fits(pattern, name))
+                    && wanted.iter().zip(&known[start..]).all(|(pattern, name)| fits(pattern, name))
             })
         })
     }

@@ -55,10 +55,7 @@ fn prose<'a>(line: &'a str, number: usize, found: &mut Vec<(usize, Citation<'a>)
 
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| c.is_whitespace() || "\"'()<>,;=│├└─".contains(c))
-        .filter(|word| {
-            word.chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-./*".contains(c))
-        })
+        .filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric() || "_-./*".contains(c)))
 }
 
 fn links(piece: &str) -> impl Iterator<Item = &str> {
