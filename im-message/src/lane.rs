@@ -137,8 +137,7 @@ impl<T: Timeline> Worker<T> {
                 count += next.entries.len();
                 gathered.push(next);
             }
-            let hop = walk::hop!("message.commit");
-            self.commit(gathered).instrument(hop).await;
+            self.commit(gathered).await;
         }
     }
 
@@ -150,10 +149,13 @@ impl<T: Timeline> Worker<T> {
             batch.extend(entries);
         }
         let batch: Arc<[NewEntry]> = Arc::from(batch);
-        let answers = self.store.append(batch.clone(), self.clock.now_ms()).await;
+        let hop = walk::hop!("message.commit");
+        let append = self.store.append(batch.clone(), self.clock.now_ms());
+        let answers = append.instrument(hop.clone()).await;
         let committed = committed(&batch, &answers);
-        let msg_ids = committed.iter().map(|committed| committed.entry.msg_id);
-        walk::record(&tracing::Span::current(), msg_ids);
+        walk::record(&hop, committed.iter().map(|committed| committed.entry.msg_id));
+        // The hop ends with the commit, so whoever watches sees it before what follows from it.
+        drop(hop);
         // Only now, after the commit: an acknowledgement is a promise.
         let mut answers = answers.into_iter();
         for (count, answer, _room) in callers {
