@@ -84,6 +84,9 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
 }
 
 /// Binds the session's route. When it returns, a session that had it was closed.
+///
+/// A session that binds again may find that a later one has the route: its gateway did not hear in
+/// time that it was fenced. Then it is told to end, like any session that is fenced.
 pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> Result<(), Status> {
     let identity = gateway.identity.clone();
     let request = BindRouteReq {
@@ -93,15 +96,14 @@ pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> R
         gateway_addr: identity.addr,
         boot_id: identity.boot_id,
         session_id: session.session_id.clone(),
+        since_ms: session.since_ms(),
     };
     let answer = gateway.services.presence.bind_route(cx, request).await?;
     match answer.result {
-        Some(result) if !result.is_ok() => Err(Status::unavailable(result.msg)),
-        _ => {
-            session.set_bound();
-            Ok(())
-        }
+        Some(result) if !result.is_ok() => session.mailbox.close(&result.msg),
+        _ => session.set_bound(answer.since_ms),
     }
+    Ok(())
 }
 
 /// Tells im-message what a device has.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mpim_proto::RouteKey;
@@ -24,13 +24,20 @@ pub(crate) struct Handle {
     pub(crate) mailbox: Mailbox,
     /// Its route was bound, so it is to be renewed.
     bound: AtomicBool,
+    /// When it began, as im-presence has told; 0 before.
+    since_ms: AtomicI64,
     /// Cancelled once im-message has its cursors, or it gave up trying.
     handed_over: CancellationToken,
 }
 
 impl Handle {
-    pub(crate) fn set_bound(&self) {
+    pub(crate) fn set_bound(&self, since_ms: i64) {
+        self.since_ms.store(since_ms, Ordering::Release);
         self.bound.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn since_ms(&self) -> i64 {
+        self.since_ms.load(Ordering::Acquire)
     }
 
     /// Waits until the session's cursors are handed over. Cancel safe.
@@ -73,6 +80,7 @@ impl Sessions {
             session_id: self.next_id.fetch_add(1, Ordering::Relaxed).to_string(),
             mailbox,
             bound: AtomicBool::new(false),
+            since_ms: AtomicI64::new(0),
             handed_over: CancellationToken::new(),
         });
         self.of_users(user_id).entry(user_id).or_default().push(Arc::clone(&handle));
@@ -178,7 +186,7 @@ mod tests {
         let sessions = Arc::new(Sessions::new());
         let session = add(&sessions, 1);
         assert!(sessions.bound().is_empty());
-        session.handle().set_bound();
+        session.handle().set_bound(1);
         assert_eq!(sessions.bound().len(), 1);
         session.leave_pushes();
         assert!(sessions.bound().is_empty());

@@ -7,10 +7,10 @@ use mpim_proto::CloseSessionReq;
 use mprpc::Context;
 
 use crate::gateways::Gateways;
-use crate::routes::{Route, Routes, RoutesError};
+use crate::routes::{Bound, Route, Routes, RoutesError};
 
 /// What the user of an older session is told.
-const REASON: &str = "logged in elsewhere";
+pub(crate) const REASON: &str = "logged in elsewhere";
 
 /// Binds routes and closes the sessions that they replace.
 #[derive(Debug)]
@@ -25,13 +25,22 @@ impl<R: Routes> Binder<R> {
     /// Binds `route`. If that replaces another session of the device, its gateway is first told to
     /// close it: once this returns, that session's cursors are handed over, or had their time, and
     /// the new session can sync without showing again what the old one has shown.
-    pub(crate) async fn bind(&self, cx: &Context, route: Route) -> Result<(), RoutesError> {
+    ///
+    /// Answers when the session began, or `None` if one that began later has the route.
+    pub(crate) async fn bind(
+        &self,
+        cx: &Context,
+        route: Route,
+    ) -> Result<Option<i64>, RoutesError> {
         // The route changes hands before the old session is closed: what is dispatched in between
         // goes to the new one, which has not synced yet and will fetch it.
-        if let Some(old) = self.routes.bind(route).await? {
+        let Bound::Here { since_ms, replaced } = self.routes.bind(route).await? else {
+            return Ok(None);
+        };
+        if let Some(old) = replaced {
             self.fence(cx, old).await;
         }
-        Ok(())
+        Ok(Some(since_ms))
     }
 
     async fn fence(&self, cx: &Context, old: Route) {
@@ -43,10 +52,7 @@ impl<R: Routes> Binder<R> {
             session_id: old.session_id,
             reason: REASON.to_owned(),
         };
-        if let Err(status) = client
-            .close_session(&cx.capped(self.close_timeout), request)
-            .await
-        {
+        if let Err(status) = client.close_session(&cx.capped(self.close_timeout), request).await {
             // It is dead, or frozen: it has lost its route either way, and gets no more pushes.
             tracing::info!(
                 user_id = old.user_id,

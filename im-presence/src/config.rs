@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use im_common::{RpcConfig, Validate};
+use im_common::{RpcConfig, Rules, Validate};
 use serde::{Deserialize, Serialize};
 
 use crate::queue::PushLimits;
@@ -91,28 +91,22 @@ impl Default for PushConfig {
 
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
-        let mut wrong = Vec::new();
-        let mut within = |key: &str, value: usize, min: usize, max: usize| {
-            if value < min || value > max {
-                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
-            }
-        };
-        let ms = |ms: u32| usize::try_from(ms).unwrap_or(usize::MAX);
+        let mut rules = Rules::new();
         let RoutesConfig { ttl_ms, original_ttl_ms, routes_max, devices_max, close_timeout_ms } =
             self.routes;
-        within("routes.ttl_ms", ms(ttl_ms), 2_000, 600_000);
-        within("routes.original_ttl_ms", ms(original_ttl_ms), 1_000, 86_400_000);
-        within("routes.routes_max", routes_max, 1, 100_000_000);
-        within("routes.devices_max", devices_max, 1, 1_000);
-        within("routes.close_timeout_ms", ms(close_timeout_ms), 1, 10_000);
+        rules.within("routes.ttl_ms", ttl_ms, 2_000..=600_000);
+        rules.within("routes.original_ttl_ms", original_ttl_ms, 1_000..=86_400_000);
+        rules.within("routes.routes_max", routes_max, 1..=100_000_000);
+        rules.within("routes.devices_max", devices_max, 1..=1_000);
+        rules.within("routes.close_timeout_ms", close_timeout_ms, 1..=10_000);
         let push = &self.push;
-        within("push.timeout_ms", ms(push.timeout_ms), 10, 60_000);
-        within("push.queue_pushes_max", push.queue_pushes_max, 1, 10_000_000);
-        within("push.queue_bytes_max", push.queue_bytes_max, 64 << 10, 1 << 30);
-        within("push.batch_pushes_max", push.batch_pushes_max, 1, 100_000);
-        within("push.batch_bytes_max", push.batch_bytes_max, 1 << 10, 3 << 20);
-        within("push.gateways_max", push.gateways_max, 1, 100_000);
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        rules.within("push.timeout_ms", push.timeout_ms, 10..=60_000);
+        rules.within("push.queue_pushes_max", push.queue_pushes_max, 1..=10_000_000);
+        rules.within("push.queue_bytes_max", push.queue_bytes_max, 64 << 10..=1 << 30);
+        rules.within("push.batch_pushes_max", push.batch_pushes_max, 1..=100_000);
+        rules.within("push.batch_bytes_max", push.batch_bytes_max, 1 << 10..=3 << 20);
+        rules.within("push.gateways_max", push.gateways_max, 1..=100_000);
+        rules.finish()
     }
 }
 

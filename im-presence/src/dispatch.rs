@@ -76,10 +76,7 @@ impl<R: Routes, Q: Queue> Dispatcher<R, Q> {
             }
             for (gateway, recipients) in recipients_at {
                 let content = Some(Content::Entry(entry.clone()));
-                entries.entry(gateway).or_default().push(Push {
-                    content,
-                    recipients,
-                });
+                entries.entry(gateway).or_default().push(Push { content, recipients });
             }
         }
         Ok(entries)
@@ -95,18 +92,11 @@ impl<R: Routes, Q: Queue> Dispatcher<R, Q> {
         let mut reached = 0;
         for (_, gateway) in gateways {
             let content = Some(Content::Direct(msg.clone()));
-            let push = Push {
-                content,
-                recipients: vec![user_id],
-            };
+            let push = Push { content, recipients: vec![user_id] };
             // Whatever keeps a gateway from taking it: nobody there has got it.
             reached += self.queue.deliver(&gateway, push).await.unwrap_or(0);
         }
-        if reached == 0 {
-            Err(DeliverError::Offline)
-        } else {
-            Ok(reached)
-        }
+        if reached == 0 { Err(DeliverError::Offline) } else { Ok(reached) }
     }
 }
 
@@ -144,17 +134,11 @@ mod tests {
 
     impl Queue for Notes {
         async fn offer(&self, gateway: &Arc<Gateway>, pushes: Vec<Push>, resync: bool) {
-            self.offered
-                .lock()
-                .unwrap()
-                .push((gateway.id.clone(), pushes, resync));
+            self.offered.lock().unwrap().push((gateway.id.clone(), pushes, resync));
         }
 
         async fn deliver(&self, gateway: &Arc<Gateway>, _: Push) -> Result<u32, QueueError> {
-            self.reached
-                .get(&gateway.id)
-                .copied()
-                .ok_or(QueueError::Behind)
+            self.reached.get(&gateway.id).copied().ok_or(QueueError::Behind)
         }
 
         fn last_push(&self, _: &str) -> u64 {
@@ -163,12 +147,8 @@ mod tests {
     }
 
     async fn dispatcher(routes: &[(i64, &str)], queue: Notes) -> Dispatcher<MemoryRoutes, Notes> {
-        let limits = MemoryLimits {
-            ttl_ms: 1000,
-            original_ttl_ms: 1000,
-            routes_max: 100,
-            devices_max: 10,
-        };
+        let limits =
+            MemoryLimits { ttl_ms: 1000, original_ttl_ms: 1000, routes_max: 100, devices_max: 10 };
         let table = MemoryRoutes::new(limits, Clock::manual(0));
         for (index, (user_id, gateway)) in routes.iter().enumerate() {
             let gateway = Arc::new(Gateway {
@@ -179,30 +159,16 @@ mod tests {
             let session_id = index.to_string();
             let device = format!("device-{index}");
             table
-                .bind(Route {
-                    user_id: *user_id,
-                    device,
-                    session_id,
-                    gateway,
-                })
+                .bind(Route { user_id: *user_id, device, session_id, since_ms: 0, gateway })
                 .await
                 .unwrap();
         }
-        Dispatcher {
-            routes: Arc::new(table),
-            queue: Arc::new(queue),
-        }
+        Dispatcher { routes: Arc::new(table), queue: Arc::new(queue) }
     }
 
     fn delivery(msg_id: i64, recipients: &[i64]) -> Delivery {
-        let entry = Entry {
-            msg_id,
-            ..Entry::default()
-        };
-        Delivery {
-            entry: Some(entry),
-            recipients: recipients.to_vec(),
-        }
+        let entry = Entry { msg_id, ..Entry::default() };
+        Delivery { entry: Some(entry), recipients: recipients.to_vec() }
     }
 
     /// Gateway, pushes as message id and recipients, resync.
@@ -244,25 +210,16 @@ mod tests {
     #[tokio::test]
     async fn a_resync_goes_to_every_gateway_once() {
         let dispatcher = dispatcher(&[(1, "a"), (2, "b")], Notes::default()).await;
-        dispatcher
-            .dispatch(vec![delivery(10, &[1])], true)
-            .await
-            .unwrap();
+        dispatcher.dispatch(vec![delivery(10, &[1])], true).await.unwrap();
         assert_eq!(
             offered(&dispatcher.queue),
-            [
-                ("a".into(), vec![(10, vec![1])], true),
-                ("b".into(), vec![], true)
-            ]
+            [("a".into(), vec![(10, vec![1])], true), ("b".into(), vec![], true)]
         );
     }
 
     #[tokio::test]
     async fn deliver_tells_no_route_from_nobody_there() {
-        let queue = Notes {
-            reached: [("a".to_owned(), 0)].into(),
-            ..Notes::default()
-        };
+        let queue = Notes { reached: [("a".to_owned(), 0)].into(), ..Notes::default() };
         let dispatcher = dispatcher(&[(1, "a"), (2, "down")], queue).await;
         let deliver = |user_id| dispatcher.deliver(user_id, C2cMsg::default());
         assert!(matches!(deliver(3).await, Err(DeliverError::NoRoute)));
@@ -273,10 +230,7 @@ mod tests {
     #[tokio::test]
     async fn deliver_counts_the_sessions_of_all_gateways() {
         let reached = [("a".to_owned(), 1), ("b".to_owned(), 1)].into();
-        let queue = Notes {
-            reached,
-            ..Notes::default()
-        };
+        let queue = Notes { reached, ..Notes::default() };
         let dispatcher = dispatcher(&[(1, "a"), (1, "b"), (1, "down")], queue).await;
         assert_eq!(dispatcher.deliver(1, C2cMsg::default()).await.unwrap(), 2);
     }

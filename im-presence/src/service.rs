@@ -10,7 +10,7 @@ use mpim_proto::{
 use mprpc::{Context, Status};
 use prost::Message as _;
 
-use crate::bind::Binder;
+use crate::bind::{Binder, REASON};
 use crate::dispatch::{DeliverError, Dispatcher};
 use crate::gateways::is_address;
 use crate::queue::Queue;
@@ -63,11 +63,14 @@ impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
             user_id: req.user_id,
             device: req.device,
             session_id: req.session_id,
+            since_ms: req.since_ms,
             gateway: Arc::new(gateway),
         };
-        self.binder.bind(cx, route).await.map_err(status)?;
-        Ok(BindRouteResp {
-            result: Some(mpim_proto::Result::ok()),
+        Ok(match self.binder.bind(cx, route).await.map_err(status)? {
+            Some(since_ms) => BindRouteResp { result: Some(mpim_proto::Result::ok()), since_ms },
+            None => {
+                BindRouteResp { result: Some(mpim_proto::Result::invalid(REASON)), since_ms: 0 }
+            }
         })
     }
 
@@ -98,9 +101,7 @@ impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
                 Err(error) => mpim_proto::Result::not_found(&error.to_string()),
             },
         };
-        Ok(DeliverResp {
-            result: Some(result),
-        })
+        Ok(DeliverResp { result: Some(result) })
     }
 
     async fn unbind_route(
@@ -108,19 +109,10 @@ impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
         _cx: &Context,
         req: UnbindRouteReq,
     ) -> Result<UnbindRouteResp, Status> {
-        let key = Key {
-            user_id: req.user_id,
-            device: req.device,
-            session_id: req.session_id,
-        };
+        let key = Key { user_id: req.user_id, device: req.device, session_id: req.session_id };
         // Not there any more is as good: somebody else's route is none of the caller's business.
-        self.routes
-            .unbind(&req.boot_id, &key)
-            .await
-            .map_err(status)?;
-        Ok(UnbindRouteResp {
-            result: Some(mpim_proto::Result::ok()),
-        })
+        self.routes.unbind(&req.boot_id, &key).await.map_err(status)?;
+        Ok(UnbindRouteResp { result: Some(mpim_proto::Result::ok()) })
     }
 
     async fn renew_routes(
@@ -133,11 +125,7 @@ impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
             device: key.device,
             session_id: key.session_id,
         });
-        let missing = self
-            .routes
-            .renew(&req.boot_id, keys.collect())
-            .await
-            .map_err(status)?;
+        let missing = self.routes.renew(&req.boot_id, keys.collect()).await.map_err(status)?;
         let missing = missing.into_iter().map(|key| RouteKey {
             user_id: key.user_id,
             device: key.device,
@@ -152,12 +140,7 @@ impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
     }
 
     async fn dispatch(&self, _cx: &Context, req: DispatchReq) -> Result<DispatchResp, Status> {
-        self.dispatcher
-            .dispatch(req.deliveries, req.resync)
-            .await
-            .map_err(status)?;
-        Ok(DispatchResp {
-            result: Some(mpim_proto::Result::ok()),
-        })
+        self.dispatcher.dispatch(req.deliveries, req.resync).await.map_err(status)?;
+        Ok(DispatchResp { result: Some(mpim_proto::Result::ok()) })
     }
 }

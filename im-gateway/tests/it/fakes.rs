@@ -53,6 +53,7 @@ pub(crate) struct State {
     pub(crate) presence_boot_id: String,
     pub(crate) last_push: u64,
     pub(crate) renewals: usize,
+    last_since_ms: i64,
 }
 
 /// All four services. Cheap to clone.
@@ -88,6 +89,11 @@ impl State {
         };
         timeline.push(entry.clone());
         entry
+    }
+
+    pub(crate) fn next_since_ms(&mut self) -> i64 {
+        self.last_since_ms += 1;
+        self.last_since_ms
     }
 
     pub(crate) fn join(&mut self, group_id: i64, user_id: i64) {

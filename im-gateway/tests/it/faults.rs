@@ -68,6 +68,22 @@ async fn routes_that_im_presence_lost_are_bound_again_and_then_heads_are_compare
     assert_eq!(binds.count(), 1, "and then all is well");
 }
 
+/// Its gateway was frozen when it was fenced, so nobody has told it.
+#[tokio::test]
+async fn a_session_whose_route_a_later_one_has_ends_instead_of_taking_it_back() {
+    let system = System::with(|config| config.routes.renew_interval_ms = 10).await;
+    let mut ada = system.register("ada").await;
+    {
+        let mut state = system.fakes.state();
+        let since_ms = state.next_since_ms();
+        let route = state.routes.get_mut(&1).unwrap();
+        route.session_id = "at another gateway".to_owned();
+        route.since_ms = since_ms;
+    }
+    assert_eq!(ada.lines(2).await, ["-ERR closing logged in elsewhere", "closed"]);
+    assert_eq!(system.fakes.state().routes[&1].session_id, "at another gateway");
+}
+
 #[tokio::test]
 async fn a_push_for_another_boot_of_the_gateway_is_refused() {
     let mut system = System::start().await;

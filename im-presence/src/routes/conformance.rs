@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use im_common::Clock;
 
-use super::{Gateway, Key, Route, Routes};
+use super::{Bound, Gateway, Key, Route, Routes};
 
 /// Lifetimes that the adapter under test must have been given.
 const TTL_MS: i64 = 10_000;
@@ -23,8 +23,22 @@ pub(super) fn route(user_id: i64, device: &str, session: &str, gateway: &Arc<Gat
         user_id,
         device: device.to_owned(),
         session_id: session.to_owned(),
+        since_ms: 0,
         gateway: Arc::clone(gateway),
     }
+}
+
+/// Binds, and answers which session's route was replaced.
+async fn bind(routes: &impl Routes, route: &Route) -> Option<String> {
+    match routes.bind(route.clone()).await.unwrap() {
+        Bound::Here { replaced, .. } => replaced.map(|route| route.session_id),
+        Bound::Fenced => panic!("{route:?} is fenced"),
+    }
+}
+
+async fn sessions(routes: &impl Routes, user_id: i64) -> Vec<String> {
+    let routes = routes.query(user_id).await.unwrap();
+    routes.into_iter().map(|route| route.session_id).collect()
 }
 
 fn key(route: &Route) -> Key {
@@ -42,6 +56,8 @@ pub(super) async fn suite<R: Routes>(make: impl Fn(Clock) -> R) {
         (Arc::new(make(clock.clone())), clock)
     };
     bind_tells_which_other_session_it_replaced(&*fresh().0).await;
+    let (routes, clock) = fresh();
+    a_session_that_binds_again_gives_way_to_one_that_began_later(&*routes, &clock).await;
     devices_do_not_replace_each_other(&*fresh().0).await;
     only_the_session_itself_unbinds_its_route(&*fresh().0).await;
     only_the_session_itself_renews_its_route(&*fresh().0).await;
@@ -60,35 +76,47 @@ pub(super) async fn suite<R: Routes>(make: impl Fn(Clock) -> R) {
 async fn bind_tells_which_other_session_it_replaced(routes: &impl Routes) {
     let (a, b) = (gateway("a"), gateway("b"));
     let first = route(1, "text", "1", &a);
-    let second = route(1, "text", "1", &b);
-    assert_eq!(routes.bind(first.clone()).await, Ok(None));
-    assert_eq!(
-        routes.bind(first.clone()).await,
-        Ok(None),
-        "the same session again"
-    );
-    assert_eq!(
-        routes.bind(second.clone()).await,
-        Ok(Some(first)),
-        "same id, another boot"
-    );
-    assert_eq!(routes.query(1).await.unwrap(), [second]);
+    assert_eq!(bind(routes, &first).await, None);
+    assert_eq!(bind(routes, &first).await, None, "the same session again");
+    let replaced = bind(routes, &route(1, "text", "1", &b)).await;
+    assert_eq!(replaced.as_deref(), Some("1"), "the same id, of another boot");
+    let now = routes.query(1).await.unwrap();
+    assert_eq!((now.len(), &now[0].gateway), (1, &b));
+}
+
+async fn a_session_that_binds_again_gives_way_to_one_that_began_later(
+    routes: &impl Routes,
+    clock: &Clock,
+) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    let mut old = route(1, "text", "old", &a);
+    let Ok(Bound::Here { since_ms, .. }) = routes.bind(old.clone()).await else {
+        panic!("not bound")
+    };
+    old.since_ms = since_ms;
+    // The clock of a machine may go back; who came last came last.
+    clock.advance_ms(-5_000);
+    let mut new = route(1, "text", "new", &b);
+    let Ok(Bound::Here { since_ms, replaced }) = routes.bind(new.clone()).await else {
+        panic!("not bound")
+    };
+    assert_eq!(replaced, Some(old.clone()));
+    new.since_ms = since_ms;
+    assert_eq!(routes.bind(old.clone()).await, Ok(Bound::Fenced));
+    assert_eq!(sessions(routes, 1).await, ["new"]);
+    assert_eq!(bind(routes, &new).await, None);
+    // All routes are lost, and the old session is the first to come back.
+    routes.drop_gateway(&b.boot_id).await.unwrap();
+    assert_eq!(bind(routes, &old).await, None);
+    assert_eq!(bind(routes, &new).await.as_deref(), Some("old"));
 }
 
 async fn devices_do_not_replace_each_other(routes: &impl Routes) {
     let a = gateway("a");
-    assert_eq!(routes.bind(route(1, "text", "1", &a)).await, Ok(None));
-    assert_eq!(routes.bind(route(1, "web", "2", &a)).await, Ok(None));
-    assert_eq!(
-        routes.bind(route(1, "text", "3", &a)).await,
-        Ok(Some(route(1, "text", "1", &a)))
-    );
-    let routes = routes.query(1).await.unwrap();
-    assert_eq!(
-        routes,
-        [route(1, "web", "2", &a), route(1, "text", "3", &a)],
-        "newest last"
-    );
+    assert_eq!(bind(routes, &route(1, "text", "1", &a)).await, None);
+    assert_eq!(bind(routes, &route(1, "web", "2", &a)).await, None);
+    assert_eq!(bind(routes, &route(1, "text", "3", &a)).await.as_deref(), Some("1"));
+    assert_eq!(sessions(routes, 1).await, ["2", "3"], "newest last");
 }
 
 async fn only_the_session_itself_unbinds_its_route(routes: &impl Routes) {
@@ -123,33 +151,17 @@ async fn a_route_that_is_not_renewed_expires(routes: &impl Routes, clock: &Clock
     routes.bind(renewed.clone()).await.unwrap();
     routes.bind(left.clone()).await.unwrap();
     clock.advance_ms(TTL_MS / 2);
-    assert_eq!(
-        routes.renew(&a.boot_id, vec![key(&renewed)]).await,
-        Ok(vec![])
-    );
+    assert_eq!(routes.renew(&a.boot_id, vec![key(&renewed)]).await, Ok(vec![]));
     clock.advance_ms(TTL_MS / 2);
     assert_eq!(routes.query(2).await.unwrap(), []);
-    assert_eq!(
-        routes.resolve(&[1, 2]).await.unwrap(),
-        [(1, Arc::clone(&a))]
-    );
-    assert_eq!(
-        routes.renew(&a.boot_id, vec![key(&left)]).await,
-        Ok(vec![key(&left)])
-    );
-    assert_eq!(
-        routes.bind(route(2, "text", "3", &a)).await,
-        Ok(None),
-        "nothing live replaced"
-    );
+    assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(1, Arc::clone(&a))]);
+    assert_eq!(routes.renew(&a.boot_id, vec![key(&left)]).await, Ok(vec![key(&left)]));
+    assert_eq!(bind(routes, &route(2, "text", "3", &a)).await, None, "nothing live is replaced");
 }
 
 async fn an_original_route_lives_longer_without_renewal(routes: &impl Routes, clock: &Clock) {
-    let original = Arc::new(Gateway {
-        id: "old".into(),
-        addr: String::new(),
-        boot_id: String::new(),
-    });
+    let original =
+        Arc::new(Gateway { id: "old".into(), addr: String::new(), boot_id: String::new() });
     routes.bind(route(1, "", "", &original)).await.unwrap();
     clock.advance_ms(ORIGINAL_TTL_MS - 1);
     assert_eq!(routes.query(1).await.unwrap().len(), 1);
@@ -174,16 +186,10 @@ async fn dropping_a_gateway_ends_its_routes_and_no_others(routes: &impl Routes) 
     routes.bind(dropped.clone()).await.unwrap();
     routes.bind(route(2, "text", "1", &b)).await.unwrap();
     routes.drop_gateway(&a.boot_id).await.unwrap();
-    assert_eq!(
-        routes.resolve(&[1, 2]).await.unwrap(),
-        [(2, Arc::clone(&b))]
-    );
+    assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(2, Arc::clone(&b))]);
     assert_eq!(routes.query(1).await.unwrap(), []);
     assert_eq!(routes.gateways().await.unwrap(), [b]);
-    assert_eq!(
-        routes.renew(&a.boot_id, vec![key(&dropped)]).await,
-        Ok(vec![key(&dropped)])
-    );
+    assert_eq!(routes.renew(&a.boot_id, vec![key(&dropped)]).await, Ok(vec![key(&dropped)]));
 }
 
 async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
@@ -191,12 +197,8 @@ async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
     routes.bind(route(1, "text", "1", &a)).await.unwrap();
     routes.bind(route(2, "text", "2", &a)).await.unwrap();
     routes.drop_gateway(&a.boot_id).await.unwrap();
-    assert_eq!(routes.bind(route(1, "text", "1", &a)).await, Ok(None));
-    assert_eq!(
-        routes.resolve(&[1, 2]).await.unwrap(),
-        [(1, Arc::clone(&a))],
-        "only what it bound"
-    );
+    assert_eq!(bind(routes, &route(1, "text", "1", &a)).await, None);
+    assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(1, Arc::clone(&a))], "only what it bound");
     assert_eq!(routes.gateways().await.unwrap(), [a]);
 }
 
@@ -217,17 +219,14 @@ async fn of_many_concurrent_binds_each_replaces_one_other(routes: Arc<impl Route
     let a = gateway("a");
     let tasks = (0..BINDS).map(|session| {
         let (routes, a) = (Arc::clone(&routes), Arc::clone(&a));
-        tokio::spawn(async move {
-            routes
-                .bind(route(1, "text", &session.to_string(), &a))
-                .await
-                .unwrap()
-        })
+        tokio::spawn(
+            async move { bind(&*routes, &route(1, "text", &session.to_string(), &a)).await },
+        )
     });
     let tasks: Vec<_> = tasks.collect();
     let mut fenced: Vec<String> = Vec::new();
     for task in tasks {
-        fenced.extend(task.await.unwrap().map(|route| route.session_id));
+        fenced.extend(task.await.unwrap());
     }
     let last = routes.query(1).await.unwrap();
     assert_eq!(last.len(), 1);

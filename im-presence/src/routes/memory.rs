@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use im_common::Clock;
 
-use super::{Gateway, Key, Route, Routes, RoutesError};
+use super::{Bound, Gateway, Key, Route, Routes, RoutesError};
 
 const SHARDS: usize = 64;
 
@@ -34,7 +34,7 @@ pub(crate) struct MemoryLimits {
 pub(crate) struct MemoryRoutes {
     clock: Clock,
     limits: MemoryLimits,
-    shards: Vec<Mutex<HashMap<i64, Vec<Bound>>>>,
+    shards: Vec<Mutex<HashMap<i64, Vec<Entry>>>>,
     /// Routes in all shards, expired ones included until they are swept.
     routes: AtomicUsize,
     boots: Mutex<HashMap<String, Arc<Boot>>>,
@@ -51,14 +51,15 @@ struct Boot {
 }
 
 #[derive(Debug)]
-struct Bound {
+struct Entry {
     device: String,
     session_id: String,
+    since_ms: i64,
     boot: Arc<Boot>,
     expires_ms: i64,
 }
 
-impl Bound {
+impl Entry {
     fn is_live(&self, now_ms: i64) -> bool {
         self.expires_ms > now_ms && !self.boot.gone.load(Ordering::Acquire)
     }
@@ -72,6 +73,7 @@ impl Bound {
             user_id,
             device: self.device.clone(),
             session_id: self.session_id.clone(),
+            since_ms: self.since_ms,
             gateway: Arc::clone(&self.boot.gateway),
         }
     }
@@ -97,25 +99,20 @@ impl MemoryRoutes {
             users.retain(|_, bound| {
                 let before = bound.len();
                 bound.retain(|bound| bound.is_live(now_ms));
-                self.routes
-                    .fetch_sub(before - bound.len(), Ordering::Relaxed);
+                self.routes.fetch_sub(before - bound.len(), Ordering::Relaxed);
                 !bound.is_empty()
             });
         }
         lock(&self.boots).retain(|_, boot| boot.live_until_ms.load(Ordering::Acquire) > now_ms);
     }
 
-    fn shard(&self, user_id: i64) -> MutexGuard<'_, HashMap<i64, Vec<Bound>>> {
+    fn shard(&self, user_id: i64) -> MutexGuard<'_, HashMap<i64, Vec<Entry>>> {
         let hash = usize::try_from(self.hasher.hash_one(user_id) % SHARDS as u64).unwrap_or(0);
         lock(&self.shards[hash])
     }
 
     fn ttl_ms(&self, gateway: &Gateway) -> i64 {
-        if gateway.is_original() {
-            self.limits.original_ttl_ms
-        } else {
-            self.limits.ttl_ms
-        }
+        if gateway.is_original() { self.limits.original_ttl_ms } else { self.limits.ttl_ms }
     }
 
     /// The shared record of a gateway's boot, heard of now.
@@ -149,7 +146,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Routes for MemoryRoutes {
-    async fn bind(&self, route: Route) -> Result<Option<Route>, RoutesError> {
+    async fn bind(&self, route: Route) -> Result<Bound, RoutesError> {
         let now_ms = self.clock.now_ms();
         let boot = self.boot(&route.gateway, now_ms);
         let expires_ms = now_ms + self.ttl_ms(&route.gateway);
@@ -157,10 +154,16 @@ impl Routes for MemoryRoutes {
         let bound = users.entry(route.user_id).or_default();
         let before = bound.len();
         bound.retain(|bound| bound.is_live(now_ms));
-        self.routes
-            .fetch_sub(before - bound.len(), Ordering::Relaxed);
+        self.routes.fetch_sub(before - bound.len(), Ordering::Relaxed);
 
         let old = bound.iter().position(|bound| bound.device == route.device);
+        let old_since_ms = old.map_or(i64::MIN, |index| bound[index].since_ms);
+        let since_ms = match route.since_ms {
+            // A clock that went back must not make the newest session the oldest.
+            0 => now_ms.max(old_since_ms.saturating_add(1)),
+            since_ms if since_ms < old_since_ms => return Ok(Bound::Fenced),
+            since_ms => since_ms,
+        };
         if old.is_none() {
             let full = if bound.len() >= self.limits.devices_max {
                 Some("routes.devices_max")
@@ -177,22 +180,22 @@ impl Routes for MemoryRoutes {
             }
             self.routes.fetch_add(1, Ordering::Relaxed);
         }
-        let replaced = old.map(|index| bound.remove(index).route(route.user_id));
-        let replaced = replaced.filter(|old| !old.same_session(&route));
-        bound.push(Bound {
+        let old = old.map(|index| bound.remove(index).route(route.user_id));
+        let replaced = old.filter(|old| !old.same_session(&route));
+        bound.push(Entry {
             device: route.device,
             session_id: route.session_id,
+            since_ms,
             boot,
             expires_ms,
         });
-        Ok(replaced)
+        Ok(Bound::Here { since_ms, replaced })
     }
 
     async fn renew(&self, boot_id: &str, mut keys: Vec<Key>) -> Result<Vec<Key>, RoutesError> {
         let now_ms = self.clock.now_ms();
         if let Some(boot) = lock(&self.boots).get(boot_id) {
-            boot.live_until_ms
-                .store(now_ms + self.limits.ttl_ms, Ordering::Release);
+            boot.live_until_ms.store(now_ms + self.limits.ttl_ms, Ordering::Release);
         }
         let expires_ms = now_ms + self.limits.ttl_ms;
         keys.retain(|key| {
@@ -281,12 +284,7 @@ mod tests {
     use super::*;
 
     fn limits() -> MemoryLimits {
-        MemoryLimits {
-            ttl_ms: 10_000,
-            original_ttl_ms: 120_000,
-            routes_max: 50,
-            devices_max: 3,
-        }
+        MemoryLimits { ttl_ms: 10_000, original_ttl_ms: 120_000, routes_max: 50, devices_max: 3 }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -299,26 +297,12 @@ mod tests {
         let routes = MemoryRoutes::new(limits(), Clock::manual(0));
         let gateway = conformance::gateway("g");
         for user in 0..50 {
-            routes
-                .bind(conformance::route(user, "text", "s", &gateway))
-                .await
-                .unwrap();
+            routes.bind(conformance::route(user, "text", "s", &gateway)).await.unwrap();
         }
-        let refused = routes
-            .bind(conformance::route(50, "text", "s", &gateway))
-            .await;
-        assert_eq!(
-            refused,
-            Err(RoutesError::Full {
-                what: "routes.routes_max"
-            })
-        );
+        let refused = routes.bind(conformance::route(50, "text", "s", &gateway)).await;
+        assert_eq!(refused, Err(RoutesError::Full { what: "routes.routes_max" }));
         assert_eq!(routes.query(50).await.unwrap(), []);
-        routes
-            .bind(conformance::route(49, "text", "s2", &gateway))
-            .await
-            .unwrap()
-            .unwrap();
+        routes.bind(conformance::route(49, "text", "s2", &gateway)).await.unwrap();
         assert_eq!(routes.query(0).await.unwrap().len(), 1);
     }
 
@@ -327,18 +311,10 @@ mod tests {
         let routes = MemoryRoutes::new(limits(), Clock::manual(0));
         let gateway = conformance::gateway("g");
         for device in ["a", "b", "c"] {
-            routes
-                .bind(conformance::route(1, device, device, &gateway))
-                .await
-                .unwrap();
+            routes.bind(conformance::route(1, device, device, &gateway)).await.unwrap();
         }
         let refused = routes.bind(conformance::route(1, "d", "d", &gateway)).await;
-        assert_eq!(
-            refused,
-            Err(RoutesError::Full {
-                what: "routes.devices_max"
-            })
-        );
+        assert_eq!(refused, Err(RoutesError::Full { what: "routes.devices_max" }));
     }
 
     #[tokio::test]
@@ -347,18 +323,12 @@ mod tests {
         let routes = MemoryRoutes::new(limits(), clock.clone());
         let gateway = conformance::gateway("g");
         for user in 0..50 {
-            routes
-                .bind(conformance::route(user, "text", "s", &gateway))
-                .await
-                .unwrap();
+            routes.bind(conformance::route(user, "text", "s", &gateway)).await.unwrap();
         }
         clock.advance_ms(10_001);
         routes.sweep();
         assert_eq!(routes.routes.load(Ordering::Relaxed), 0);
         assert!(lock(&routes.boots).is_empty());
-        routes
-            .bind(conformance::route(50, "text", "s", &gateway))
-            .await
-            .unwrap();
+        routes.bind(conformance::route(50, "text", "s", &gateway)).await.unwrap();
     }
 }

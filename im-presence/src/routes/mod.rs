@@ -44,6 +44,8 @@ pub(crate) struct Route {
     pub(crate) device: String,
     /// Unique within one boot of the gateway.
     pub(crate) session_id: String,
+    /// When the session began, by the clock of im-presence; 0 in a bind that begins it.
+    pub(crate) since_ms: i64,
     pub(crate) gateway: Arc<Gateway>,
 }
 
@@ -52,6 +54,20 @@ impl Route {
     pub(crate) fn same_session(&self, other: &Self) -> bool {
         self.session_id == other.session_id && self.gateway.boot_id == other.gateway.boot_id
     }
+}
+
+/// What became of a bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// The route is bound.
+    Here {
+        /// When the session began.
+        since_ms: i64,
+        /// The live route of *another* session that it has replaced.
+        replaced: Option<Route>,
+    },
+    /// A session that began later has the route; nothing has changed.
+    Fenced,
 }
 
 /// A route as its gateway names it in a renewal.
@@ -75,13 +91,14 @@ pub(crate) enum RoutesError {
 
 /// What im-presence needs from a place that keeps routes.
 pub(crate) trait Routes: Send + Sync + 'static {
-    /// Makes `route` the only one of its user and device, for one lifetime from now. Answers with
-    /// the live route of *another* session that it replaced; binding a session again renews it.
+    /// Makes `route` the only one of its user and device, for one lifetime from now. A session that
+    /// begins replaces whatever is there, and counts as later than it whatever the clock says. One
+    /// that binds again renews its route, or gets back what was lost, unless a session that began
+    /// later has a live one.
     ///
     /// # Errors
     /// [`RoutesError::Full`] when a bound is reached; then nothing has changed.
-    fn bind(&self, route: Route)
-    -> impl Future<Output = Result<Option<Route>, RoutesError>> + Send;
+    fn bind(&self, route: Route) -> impl Future<Output = Result<Bound, RoutesError>> + Send;
 
     /// Gives the routes `keys` of a gateway's boot another lifetime. Answers with those that are not
     /// bound to the session that they name (any more).

@@ -38,9 +38,11 @@ fn cx() -> Context {
 }
 
 impl Presence {
-    async fn bind(&self, req: BindRouteReq) {
+    /// Binds, and answers when the session began.
+    async fn bind(&self, req: BindRouteReq) -> i64 {
         let answer = self.client.bind_route(&cx(), req).await.unwrap();
         assert!(answer.result.unwrap().is_ok());
+        answer.since_ms
     }
 
     async fn query(&self, user_id: i64) -> Result<String, String> {
@@ -110,6 +112,20 @@ async fn a_gateway_that_does_not_close_a_session_delays_its_successor_by_no_more
     presence.bind(b.binds(1, "new")).await;
     assert!(matches!(a.told_already(), Some(Told::Close(_))));
     assert_eq!(presence.query(1).await, Ok("b".to_owned()));
+}
+
+/// Its gateway was frozen while it was fenced, and now finds its route missing.
+#[tokio::test]
+async fn a_session_that_was_fenced_cannot_take_its_route_back() {
+    let presence = presence(|_| ()).await;
+    let (a, mut b) = (Gateway::start("a", GOOD).await, Gateway::start("b", GOOD).await);
+    let since_ms = presence.bind(a.binds(1, "old")).await;
+    presence.bind(b.binds(1, "new")).await;
+    let again = BindRouteReq { since_ms, ..a.binds(1, "old") };
+    let refused = presence.client.bind_route(&cx(), again).await.unwrap().result.unwrap();
+    assert_eq!((refused.code(), refused.msg.as_str()), (Code::Invalid, "logged in elsewhere"));
+    assert_eq!(presence.query(1).await, Ok("b".to_owned()));
+    assert!(b.told_already().is_none(), "its successor notices nothing");
 }
 
 #[tokio::test]

@@ -7,14 +7,20 @@ use mpim_proto::{
 };
 use mprpc::{Context, Status};
 
-use super::{Asked, Fakes, ok};
+use super::{Asked, Fakes, invalid, ok};
 
 impl presence_service::Server for Fakes {
     async fn bind_route(&self, _: &Context, req: BindRouteReq) -> Result<BindRouteResp, Status> {
         self.note(Asked::Bind { user_id: req.user_id, session_id: req.session_id.clone() });
         self.before("bind_route").await?;
-        self.state().routes.insert(req.user_id, req);
-        Ok(BindRouteResp { result: ok() })
+        let mut state = self.state();
+        let since_ms = if req.since_ms == 0 { state.next_since_ms() } else { req.since_ms };
+        if state.routes.get(&req.user_id).is_some_and(|route| route.since_ms > since_ms) {
+            let result = invalid("logged in elsewhere");
+            return Ok(BindRouteResp { result, since_ms: 0 });
+        }
+        state.routes.insert(req.user_id, BindRouteReq { since_ms, ..req });
+        Ok(BindRouteResp { result: ok(), since_ms })
     }
 
     async fn unbind_route(

@@ -27,10 +27,7 @@ impl gateway_service::Server for FakeGateway {
         } else {
             mpim_proto::Result::ok()
         };
-        Ok(PushResp {
-            result: Some(result),
-            reached,
-        })
+        Ok(PushResp { result: Some(result), reached })
     }
 
     async fn close_session(
@@ -60,29 +57,17 @@ async fn gateway(name: &str, answers: usize) -> Running {
     let (sender, pushed) = mpsc::unbounded_channel();
     let answers = Arc::new(Semaphore::new(answers));
     let boot_id = format!("boot-{name}");
-    let fake = FakeGateway {
-        boot_id,
-        pushed: sender,
-        answers: Arc::clone(&answers),
-    };
+    let fake = FakeGateway { boot_id, pushed: sender, answers: Arc::clone(&answers) };
     let server = Server::builder().add_service(gateway_service::serve(fake));
     let server = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let gateway = at(name, server.local_addr());
     tokio::spawn(server.serve(std::future::pending()));
-    Running {
-        gateway,
-        pushed,
-        answers,
-    }
+    Running { gateway, pushed, answers }
 }
 
 fn at(name: &str, addr: SocketAddr) -> Arc<Gateway> {
     let (id, boot_id) = (name.to_owned(), format!("boot-{name}"));
-    Arc::new(Gateway {
-        id,
-        addr: addr.to_string(),
-        boot_id,
-    })
+    Arc::new(Gateway { id, addr: addr.to_string(), boot_id })
 }
 
 struct Fixture {
@@ -91,12 +76,8 @@ struct Fixture {
 }
 
 fn queue(change: impl FnOnce(&mut PushLimits)) -> Fixture {
-    let limits = MemoryLimits {
-        ttl_ms: 10_000,
-        original_ttl_ms: 10_000,
-        routes_max: 10,
-        devices_max: 10,
-    };
+    let limits =
+        MemoryLimits { ttl_ms: 10_000, original_ttl_ms: 10_000, routes_max: 10, devices_max: 10 };
     let routes = Arc::new(MemoryRoutes::new(limits, Clock::manual(0)));
     let mut limits = crate::PushConfig::default().limits();
     limits.timeout = Duration::from_secs(60);
@@ -108,14 +89,8 @@ fn queue(change: impl FnOnce(&mut PushLimits)) -> Fixture {
 }
 
 fn push(msg_id: i64) -> Push {
-    let entry = Entry {
-        msg_id,
-        ..Entry::default()
-    };
-    Push {
-        content: Some(Content::Entry(entry)),
-        recipients: vec![1],
-    }
+    let entry = Entry { msg_id, ..Entry::default() };
+    Push { content: Some(Content::Entry(entry)), recipients: vec![1] }
 }
 
 fn msg_ids(req: &PushReq) -> Vec<i64> {
@@ -137,9 +112,7 @@ async fn last_push(queue: &DirectQueue<MemoryRoutes>, gateway: &Gateway, number:
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait)
-        .await
-        .expect("settled within 10 s")
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("settled within 10 s")
 }
 
 #[tokio::test]
@@ -149,10 +122,7 @@ async fn what_gathers_while_a_push_is_under_way_forms_the_next() {
     queue.offer(&a.gateway, vec![push(1)], false).await;
     let first = a.next().await;
     assert_eq!((first.number, msg_ids(&first)), (1, vec![1]));
-    assert_eq!(
-        (first.link_boot_id.as_str(), first.gateway_boot_id.as_str()),
-        ("p", "boot-a")
-    );
+    assert_eq!((first.link_boot_id.as_str(), first.gateway_boot_id.as_str()), ("p", "boot-a"));
     for msg_id in [2, 3, 4] {
         queue.offer(&a.gateway, vec![push(msg_id)], false).await;
     }
@@ -171,9 +141,7 @@ async fn a_gateway_that_does_not_answer_holds_up_no_other() {
     queue.offer(&frozen.gateway, vec![push(1)], false).await;
     frozen.next().await;
     for msg_id in 2..100 {
-        queue
-            .offer(&frozen.gateway, vec![push(msg_id)], false)
-            .await;
+        queue.offer(&frozen.gateway, vec![push(msg_id)], false).await;
     }
     queue.offer(&a.gateway, vec![push(7)], false).await;
     assert_eq!(msg_ids(&a.next().await), [7]);
@@ -202,16 +170,10 @@ async fn what_finds_no_room_leaves_a_hole() {
     let mut a = gateway("a", 0).await;
     queue.offer(&a.gateway, vec![push(1)], false).await;
     a.next().await;
-    queue
-        .offer(&a.gateway, vec![push(2), push(3), push(4)], false)
-        .await;
+    queue.offer(&a.gateway, vec![push(2), push(3), push(4)], false).await;
     a.answers.add_permits(9);
     let next = a.next().await;
-    assert_eq!(
-        (next.number, msg_ids(&next)),
-        (3, vec![2, 3]),
-        "2 is what is missing"
-    );
+    assert_eq!((next.number, msg_ids(&next)), (3, vec![2, 3]), "2 is what is missing");
 }
 
 #[tokio::test]
@@ -251,12 +213,7 @@ async fn a_resync_travels_without_any_push() {
 
 async fn bind(routes: &MemoryRoutes, gateway: &Arc<Gateway>) {
     let (device, session_id) = ("text".to_owned(), "1".to_owned());
-    let route = Route {
-        user_id: 1,
-        device,
-        session_id,
-        gateway: Arc::clone(gateway),
-    };
+    let route = Route { user_id: 1, device, session_id, since_ms: 0, gateway: Arc::clone(gateway) };
     routes.bind(route).await.unwrap();
 }
 
@@ -266,24 +223,16 @@ async fn has_no_route(routes: &MemoryRoutes) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait)
-        .await
-        .expect("no route within 10 s");
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("no route within 10 s");
 }
 
 #[tokio::test]
 async fn the_routes_of_a_gateway_that_refuses_connections_are_dropped_at_once() {
     let Fixture { queue, routes } = queue(|_| ());
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = at("gone", closed);
     bind(&routes, &gone).await;
-    assert_eq!(
-        queue.deliver(&gone, push(1)).await,
-        Err(QueueError::Unreachable)
-    );
+    assert_eq!(queue.deliver(&gone, push(1)).await, Err(QueueError::Unreachable));
     has_no_route(&routes).await;
 }
 
@@ -291,15 +240,9 @@ async fn the_routes_of_a_gateway_that_refuses_connections_are_dropped_at_once() 
 async fn the_routes_of_a_boot_whose_address_another_boot_has_taken_are_dropped() {
     let Fixture { queue, routes } = queue(|_| ());
     let new = gateway("new", 9).await;
-    let old = Arc::new(Gateway {
-        boot_id: "boot-old".into(),
-        ..Gateway::clone(&new.gateway)
-    });
+    let old = Arc::new(Gateway { boot_id: "boot-old".into(), ..Gateway::clone(&new.gateway) });
     bind(&routes, &old).await;
-    assert_eq!(
-        queue.deliver(&old, push(1)).await,
-        Err(QueueError::Unreachable)
-    );
+    assert_eq!(queue.deliver(&old, push(1)).await, Err(QueueError::Unreachable));
     has_no_route(&routes).await;
 }
 
@@ -314,20 +257,13 @@ async fn a_link_that_was_given_up_never_repeats_a_number() {
     last_push(&queue, &a.gateway, 3).await;
     queue.offer(&b.gateway, vec![push(1)], false).await;
     queue.offer(&a.gateway, vec![push(1)], false).await;
-    assert!(
-        a.next().await.number > 4,
-        "and the gateway sees that there is a hole"
-    );
+    assert!(a.next().await.number > 4, "and the gateway sees that there is a hole");
 }
 
 #[tokio::test]
 async fn nothing_is_dialled_for_a_gateway_without_an_address() {
     let Fixture { queue, .. } = queue(|_| ());
-    let original = Gateway {
-        id: "g".into(),
-        addr: String::new(),
-        boot_id: String::new(),
-    };
+    let original = Gateway { id: "g".into(), addr: String::new(), boot_id: String::new() };
     let reached = queue.deliver(&Arc::new(original), push(1)).await;
     assert_eq!(reached, Err(QueueError::Unreachable));
 }
