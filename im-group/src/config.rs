@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use im_common::{RpcConfig, Target, Validate};
+use im_common::{RpcConfig, Rules, Target, Validate};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured; the defaults are those of a single machine.
@@ -92,25 +92,20 @@ impl Default for HandOverConfig {
 
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
-        let mut wrong = Vec::new();
-        let mut within = |key: &str, value: u64, min: u64, max: u64| {
-            if value < min || value > max {
-                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
-            }
-        };
+        let mut rules = Rules::new();
         let limits = &self.limits;
-        within("limits.members_max", limits.members_max.into(), 1, 100_000);
-        within("limits.groups_per_user_max", limits.groups_per_user_max.into(), 1, 100_000);
-        within("limits.name_length_max", limits.name_length_max as u64, 1, 255);
-        within("limits.description_length_max", limits.description_length_max as u64, 0, 4096);
+        rules.within("limits.members_max", limits.members_max, 1..=100_000);
+        rules.within("limits.groups_per_user_max", limits.groups_per_user_max, 1..=100_000);
+        rules.within("limits.name_length_max", limits.name_length_max, 1..=255);
+        rules.within("limits.description_length_max", limits.description_length_max, 0..=4096);
         let hand_over = &self.hand_over;
-        within("hand_over.timeout_ms", hand_over.timeout_ms.into(), 1, 60_000);
-        within("hand_over.sweep_interval_ms", hand_over.sweep_interval_ms.into(), 10, 60_000);
-        within("hand_over.sweep_batch_max", hand_over.sweep_batch_max.into(), 1, 10_000);
-        let (min, max) = (hand_over.backoff_min_ms.into(), hand_over.backoff_max_ms.into());
-        within("hand_over.backoff_min_ms", min, 1, max);
-        within("hand_over.backoff_max_ms", max, 1, 3_600_000);
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        rules.within("hand_over.timeout_ms", hand_over.timeout_ms, 1..=60_000);
+        rules.within("hand_over.sweep_interval_ms", hand_over.sweep_interval_ms, 10..=60_000);
+        rules.within("hand_over.sweep_batch_max", hand_over.sweep_batch_max, 1..=10_000);
+        let HandOverConfig { backoff_min_ms, backoff_max_ms, .. } = self.hand_over;
+        rules.within("hand_over.backoff_min_ms", backoff_min_ms, 1..=backoff_max_ms);
+        rules.within("hand_over.backoff_max_ms", backoff_max_ms, 1..=3_600_000);
+        rules.finish()
     }
 }
 

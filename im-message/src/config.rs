@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use im_common::{RpcConfig, Target, Validate};
+use im_common::{RpcConfig, Rules, Target, Validate};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured; the defaults are those of a single machine.
@@ -153,33 +153,28 @@ impl Default for AnswerConfig {
 
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
-        let mut wrong = Vec::new();
-        let mut within = |key: &str, value: u64, min: u64, max: u64| {
-            if value < min || value > max {
-                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
-            }
-        };
+        let mut rules = Rules::new();
         // Room for a SENDGROUPID with its ids in a line of 8 KiB.
-        within("text.bytes_max", self.text.bytes_max as u64, 1, 8_000);
+        rules.within("text.bytes_max", self.text.bytes_max, 1..=8_000);
         let LaneConfig { count, batch_entries_max, queue_entries_max } = self.lane;
-        within("lane.count", count as u64, 1, 1024);
-        within("lane.batch_entries_max", batch_entries_max as u64, 1, 4096);
+        rules.within("lane.count", count, 1..=1024);
+        rules.within("lane.batch_entries_max", batch_entries_max, 1..=4096);
         // The largest SendBatch must fit.
-        within("lane.queue_entries_max", queue_entries_max as u64, 256, 1 << 20);
+        rules.within("lane.queue_entries_max", queue_entries_max, 256..=1 << 20);
         let dispatch = &self.dispatch;
-        within("dispatch.queue_entries_max", dispatch.queue_entries_max as u64, 1, 1 << 20);
-        within("dispatch.batch_entries_max", dispatch.batch_entries_max as u64, 1, 4096);
-        within("dispatch.bytes_max", dispatch.bytes_max as u64, 1, 3 << 20);
-        within("dispatch.timeout_ms", dispatch.timeout_ms, 1, 60_000);
-        within("dispatch.retry_ms_min", dispatch.retry_ms_min, 1, dispatch.retry_ms_max);
-        within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1, 60_000);
-        within("users.cached_max", self.users.cached_max, 0, 100_000_000);
-        within("users.timeout_ms", self.users.timeout_ms, 1, 60_000);
+        rules.within("dispatch.queue_entries_max", dispatch.queue_entries_max, 1..=1 << 20);
+        rules.within("dispatch.batch_entries_max", dispatch.batch_entries_max, 1..=4096);
+        rules.within("dispatch.bytes_max", dispatch.bytes_max, 1..=3 << 20);
+        rules.within("dispatch.timeout_ms", dispatch.timeout_ms, 1..=60_000);
+        rules.within("dispatch.retry_ms_min", dispatch.retry_ms_min, 1..=dispatch.retry_ms_max);
+        rules.within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1..=60_000);
+        rules.within("users.cached_max", self.users.cached_max, 0..=100_000_000);
+        rules.within("users.timeout_ms", self.users.timeout_ms, 1..=60_000);
         let AnswerConfig { entries_max, bytes_max, conversations_max } = self.answer;
-        within("answer.entries_max", entries_max as u64, 1, 10_000);
-        within("answer.bytes_max", bytes_max as u64, 1, 3 << 20);
-        within("answer.conversations_max", conversations_max as u64, 1, 10_000);
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        rules.within("answer.entries_max", entries_max, 1..=10_000);
+        rules.within("answer.bytes_max", bytes_max, 1..=3 << 20);
+        rules.within("answer.conversations_max", conversations_max, 1..=10_000);
+        rules.finish()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use im_common::{RpcConfig, Validate};
+use im_common::{RpcConfig, Rules, Validate};
 use serde::{Deserialize, Serialize};
 
 use crate::username::LENGTH_EVER;
@@ -138,26 +138,20 @@ impl Default for FriendsConfig {
 
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
-        let mut wrong = Vec::new();
-        let mut within = |key: &str, value: u64, min: u64, max: u64| {
-            if value < min || value > max {
-                wrong.push(format!("{key}: must be {min}..={max}, is {value}"));
-            }
-        };
-        let PasswordConfig { length_min, length_max, memory_kib, passes, .. } = self.password;
-        within("username.length_max", self.username.length_max as u64, 1, LENGTH_EVER as u64);
-        within("password.length_min", length_min as u64, 1, length_max as u64);
-        within("password.length_max", length_max as u64, 64, 4096);
-        within("password.memory_kib", memory_kib.into(), 8, 1 << 20);
-        within("password.passes", passes.into(), 1, 64);
-        let PasswordConfig { hashes_concurrent_max, hashes_waiting_max, .. } = self.password;
-        within("password.hashes_concurrent_max", hashes_concurrent_max as u64, 0, 1024);
-        within("password.hashes_waiting_max", hashes_waiting_max as u64, 1, 1 << 20);
-        within("log_in.failures_max", self.log_in.failures_max.into(), 1, 1 << 20);
-        within("log_in.failure_refill_ms", self.log_in.failure_refill_ms.into(), 1, 86_400_000);
-        within("token.ttl_s", self.token.ttl_s.into(), 60, 366 * 24 * 3600);
-        within("friends.per_user_max", self.friends.per_user_max.into(), 1, 1_000_000);
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        let mut rules = Rules::new();
+        let password = &self.password;
+        rules.within("username.length_max", self.username.length_max, 1..=LENGTH_EVER);
+        rules.within("password.length_min", password.length_min, 1..=password.length_max);
+        rules.within("password.length_max", password.length_max, 64..=4096);
+        rules.within("password.memory_kib", password.memory_kib, 8..=1 << 20);
+        rules.within("password.passes", password.passes, 1..=64);
+        rules.within("password.hashes_concurrent_max", password.hashes_concurrent_max, 0..=1024);
+        rules.within("password.hashes_waiting_max", password.hashes_waiting_max, 1..=1 << 20);
+        rules.within("log_in.failures_max", self.log_in.failures_max, 1..=1 << 20);
+        rules.within("log_in.failure_refill_ms", self.log_in.failure_refill_ms, 1..=86_400_000);
+        rules.within("token.ttl_s", self.token.ttl_s, 60..=366 * 24 * 3600);
+        rules.within("friends.per_user_max", self.friends.per_user_max, 1..=1_000_000);
+        rules.finish()
     }
 }
 
