@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use im_common::walk;
 use im_wire::text::failure;
 use mpim_proto::{
     AdvanceCursorsReq, BindRouteReq, FetchRangeReq, GetPositionsReq, ListBehindReq, SendBatchReq,
@@ -16,7 +17,6 @@ use crate::gateway::Gateway;
 use crate::sending::{Batch, Target};
 use crate::session::{Answer, Call, Failed};
 use crate::sessions::{DEVICE, Handle};
-use crate::walk;
 
 /// Conversations on one page of a comparison of heads.
 const BEHIND_PAGE: i32 = 200;
@@ -52,7 +52,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             let _place = gateway.fetches.acquire().await;
             let answer = gateway.services.message.get_positions(&cx, request).await;
             let positions = answer.map(|answer| answer.positions);
-            Answer::Located { asked, positions: noted("GetPositions", positions) }
+            Answer::Located { asked, positions: noted(gateway, "GetPositions", positions) }
         }
         Call::Fetch { conv_id, after_seq } => {
             let request = FetchRangeReq {
@@ -63,7 +63,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             };
             let _place = gateway.fetches.acquire().await;
             let page = gateway.services.message.fetch_range(&cx, request).await;
-            Answer::Fetched { conv_id, page: noted("FetchRange", page) }
+            Answer::Fetched { conv_id, page: noted(gateway, "FetchRange", page) }
         }
         Call::ListBehind { after } => {
             let request = ListBehindReq {
@@ -74,12 +74,12 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             };
             let _place = gateway.fetches.acquire().await;
             let page = gateway.services.message.list_behind(&cx, request).await;
-            Answer::Listed(noted("ListBehind", page))
+            Answer::Listed(noted(gateway, "ListBehind", page))
         }
         Call::AdvanceCursors(moves) => {
             Answer::Advanced(advance_cursors(gateway, &cx, user_id, moves).await)
         }
-        Call::Bind => Answer::Bound(noted("BindRoute", bind(gateway, &cx, session).await)),
+        Call::Bind => Answer::Bound(noted(gateway, "BindRoute", bind(gateway, &cx, session).await)),
     }
 }
 
@@ -114,13 +114,13 @@ pub(crate) async fn advance_cursors(
     moves: Moves,
 ) -> Result<(), Failed> {
     let hop = walk::hop!("gateway.cursor");
-    walk::record(&hop, moves.msg_ids.into_iter());
+    walk::record(&hop, moves.msg_ids);
     let advance = async {
         for moves in moves.moves.chunks(MOVES_MAX) {
             let (device, moves) = (DEVICE.to_owned(), moves.to_vec());
             let request = AdvanceCursorsReq { user_id, device, moves };
             let answer = gateway.services.message.advance_cursors(cx, request).await;
-            noted("AdvanceCursors", answer)?;
+            noted(gateway, "AdvanceCursors", answer)?;
         }
         Ok(())
     };
@@ -150,7 +150,7 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
         };
         let again = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded);
         if !again || cx.remaining() <= pause {
-            tracing::warn!(%status, "a send failed");
+            gateway.complaints.failed("SendBatch", &status);
             let overloaded = status.code() == Code::ResourceExhausted;
             return Err(if overloaded { failure::SLOW_DOWN } else { failure::UNAVAILABLE });
         }
@@ -161,9 +161,13 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
 }
 
 /// Logs a failure; what is to be done about it does not depend on what it was.
-fn noted<T>(operation: &'static str, outcome: Result<T, Status>) -> Result<T, Failed> {
+fn noted<T>(
+    gateway: &Gateway,
+    operation: &'static str,
+    outcome: Result<T, Status>,
+) -> Result<T, Failed> {
     outcome.map_err(|status| {
-        tracing::warn!(operation, %status, "a session could not get what it needs");
+        gateway.complaints.failed(operation, &status);
         Failed
     })
 }

@@ -20,13 +20,13 @@ pub(crate) async fn answer(gateway: &Gateway, user_id: i64, command: Command) ->
     let name = command.name();
     match ask(gateway, &cx, user_id, command).await {
         Ok(reply) => reply,
-        Err(status) => unavailable(name, &status),
+        Err(status) => unavailable(gateway, name, &status),
     }
 }
 
 /// The one error that a client sees of a service that does not do its work.
-pub(crate) fn unavailable(command: &'static str, status: &Status) -> Reply {
-    tracing::warn!(command, %status, "a command failed");
+pub(crate) fn unavailable(gateway: &Gateway, command: &'static str, status: &Status) -> Reply {
+    gateway.complaints.failed(command, status);
     Reply::err(failure::UNAVAILABLE)
 }
 

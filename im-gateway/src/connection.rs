@@ -197,7 +197,7 @@ impl Connection {
             return Err(End::Closing("not reading".to_owned()));
         }
         if let Some(session) = &mut self.session {
-            session.tick(self.peer_has, due.write);
+            session.tick(now, self.peer_has, due.write);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mpim_proto::{group_service, message_service, presence_service, user_service};
 use tokio::sync::Semaphore;
 
+use crate::complaints::Complaints;
 use crate::config::{Config, SessionConfig};
 use crate::sessions::Sessions;
 
@@ -38,6 +39,7 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) logins: Semaphore,
     pub(crate) fetches: Semaphore,
+    pub(crate) complaints: Complaints,
 }
 
 impl Gateway {
@@ -54,6 +56,7 @@ impl Gateway {
             sessions,
             logins: Semaphore::new(config.calls.logins_max),
             fetches: Semaphore::new(config.calls.fetches_max),
+            complaints: Complaints::new(),
             config,
         }
     }

@@ -52,7 +52,7 @@
 //! | `sending` | pure: the order of a session's own messages |
 //! | `window`, `cursors`, `tick` | pure: what has arrived, what is written of it, and when |
 //! | `kernel` | how much of what was written the peer has not acknowledged |
-//! | `calls`, `commands`, `log_in` | the calls to services, and the replies that come of them |
+//! | `calls`, `commands`, `log_in`, `complaints` | the calls to services, and what comes of them |
 //! | `push`, `mailbox`, `pushed`, `sessions` | what im-presence brings, and to whom |
 //! | `renew` | routes kept alive; what was missed is noticed |
 //!
@@ -62,6 +62,7 @@
 
 mod calls;
 mod commands;
+mod complaints;
 mod config;
 mod connection;
 mod cursors;
@@ -80,7 +81,6 @@ mod sessions;
 mod start;
 mod sync;
 mod tick;
-mod walk;
 mod window;
 
 pub use config::{

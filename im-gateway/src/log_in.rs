@@ -30,7 +30,8 @@ pub(crate) async fn prove(gateway: &Gateway, command: Command) -> Result<Proved,
     match command {
         Command::Login { username, password } => {
             let request = LoginReq { username, password: password.into_exposed() };
-            let answer = users.login(&cx, request).await.map_err(|status| busy(name, &status))?;
+            let answer =
+                users.login(&cx, request).await.map_err(|status| busy(gateway, name, &status))?;
             match answer.result {
                 Some(result) if result.is_ok() => {
                     Ok(Proved { user_id: answer.user_id, token: answer.token })
@@ -41,22 +42,24 @@ pub(crate) async fn prove(gateway: &Gateway, command: Command) -> Result<Proved,
         }
         Command::Register { username, password } => {
             let request = RegisterReq { username, password: password.into_exposed() };
-            let answer =
-                users.register(&cx, request).await.map_err(|status| busy(name, &status))?;
+            let answer = users
+                .register(&cx, request)
+                .await
+                .map_err(|status| busy(gateway, name, &status))?;
             match crate::commands::refusal(answer.result) {
                 None => Ok(Proved { user_id: answer.user_id, token: answer.token }),
                 Some(refused) => Err(refused),
             }
         }
-        other => Err(unavailable(other.name(), &Status::internal("this proves nothing"))),
+        other => Err(unavailable(gateway, other.name(), &Status::internal("this proves nothing"))),
     }
 }
 
 /// im-user bounds how many passwords it looks at.
-fn busy(command: &'static str, status: &Status) -> Reply {
+fn busy(gateway: &Gateway, command: &'static str, status: &Status) -> Reply {
     match status.code() {
         Code::ResourceExhausted => Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS),
-        _ => unavailable(command, status),
+        _ => unavailable(gateway, command, status),
     }
 }
 
@@ -65,7 +68,7 @@ fn busy(command: &'static str, status: &Status) -> Reply {
 pub(crate) async fn bind(gateway: &Gateway, registration: &Registration) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     let bound = calls::bind(gateway, &cx, registration.handle()).await;
-    bound.map_err(|status| unavailable("LOGIN", &status))
+    bound.map_err(|status| unavailable(gateway, "LOGIN", &status))
 }
 
 /// Revokes a token.
@@ -76,7 +79,7 @@ pub(crate) async fn revoke(gateway: &Gateway, user_id: i64, token: String) -> Re
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     let answer = gateway.services.user.logout(&cx, LogoutReq { user_id, token }).await;
     // One that im-user refuses is of no use to anybody either.
-    answer.map(drop).map_err(|status| unavailable("LOGOUT", &status))
+    answer.map(drop).map_err(|status| unavailable(gateway, "LOGOUT", &status))
 }
 
 /// Ends a session at the services: first its cursors, so that a successor does not show again what

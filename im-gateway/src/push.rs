@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use im_common::walk;
 use mpim_proto::push::Content;
 use mpim_proto::{CloseSessionReq, CloseSessionResp, Push, PushReq, PushResp, gateway_service};
 use mprpc::{Context, Status};
 
 use crate::pushed::{Pushed, direct_line};
 use crate::sessions::Sessions;
-use crate::walk;
 
 /// How far the link from im-presence is. Pure.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use im_common::walk;
 use im_wire::text::{Reply, ServerConnection, Slot, failure};
 use mpim_proto::{FetchRangeResp, ListBehindResp, Position, SendOutcome};
 use tokio::time::Instant;
@@ -99,6 +100,8 @@ pub(crate) struct Session {
     binding: bool,
     /// Cursors may be written now.
     write_cursors: bool,
+    /// After a failure, they are not written before this.
+    cursors_at: Option<Instant>,
     fetching: usize,
     /// After a failure, nothing is asked for before this.
     retry_at: Option<Instant>,
@@ -135,6 +138,7 @@ impl Session {
             bind: false,
             binding: false,
             write_cursors: false,
+            cursors_at: None,
             fetching: 0,
             retry_at: None,
             calls: VecDeque::new(),
@@ -276,10 +280,10 @@ impl Session {
     }
 
     /// From time to time: what the kernel delivered counts, and with `write` cursors are written.
-    pub(crate) fn tick(&mut self, peer_has: u64, write: bool) {
+    pub(crate) fn tick(&mut self, now: Instant, peer_has: u64, write: bool) {
         let delivered = self.window.kernel_has(peer_has);
         self.delivered(delivered);
-        self.write_cursors |= write;
+        self.write_cursors |= write && self.cursors_at.is_none_or(|at| at <= now);
     }
 
     /// Whether a tick will find something to do.
@@ -323,11 +327,8 @@ impl Session {
     fn step_to(&mut self, client: &mut Client<'_>, entry: &Pushed) {
         match entry.line_for(self.user_id()) {
             Some(line) => {
-                let hop = tracing::debug_span!(
-                    target: im_common::WALK,
-                    "gateway.deliver",
-                    msg_ids = %entry.msg_id()
-                );
+                let hop = walk::hop!("gateway.deliver");
+                walk::record(&hop, [entry.msg_id()]);
                 let end = hop.in_scope(|| client.wire.push(line));
                 self.window.shown(entry.step(), end);
             }

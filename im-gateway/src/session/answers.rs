@@ -1,6 +1,7 @@
 //! What a session does with the answers of services.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use im_wire::text::{Reply, ServerConnection, Slot, failure};
 use mpim_proto::{FetchRangeResp, Position, SendOutcome};
@@ -57,7 +58,10 @@ impl Session {
                     cursors.has_written(conv_id) && !window.holds(conv_id)
                 });
             }
-            Answer::Advanced(Err(Failed)) => self.cursors.failed(),
+            Answer::Advanced(Err(Failed)) => {
+                self.cursors.failed();
+                self.cursors_at = Some(client.now + self.pause());
+            }
             Answer::Bound(outcome) => {
                 self.binding = false;
                 // Bind, then sync: what was dispatched before the route was there is found now.
@@ -97,10 +101,15 @@ impl Session {
         self.timelines.page_end(conv_id, Some(page.complete_to), page.head);
     }
 
-    /// Something could not be asked for. It is asked for again after a while, which varies so that
-    /// the sessions of a gateway do not come back all at once.
+    /// Before something is tried again: varies, so that the sessions of a gateway do not come back
+    /// all at once.
+    fn pause(&self) -> Duration {
+        self.retry.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    /// Something could not be asked for. It is asked for again after a while.
     fn failed(&mut self, client: &mut Client<'_>) {
-        self.retry_at = Some(client.now + self.retry.mul_f64(0.5 + fastrand::f64() / 2.0));
+        self.retry_at = Some(client.now + self.pause());
         if let Some(pull) = self.pull.take() {
             client.wire.reply(pull.slot, Reply::err(failure::UNAVAILABLE));
         }

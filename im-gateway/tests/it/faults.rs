@@ -118,7 +118,11 @@ async fn what_could_not_be_fetched_is_fetched_later() {
 
 #[tokio::test]
 async fn cursors_that_could_not_be_written_are_written_later() {
-    let mut system = System::with(|config| config.session.cursor_interval_ms = 5).await;
+    let mut system = System::with(|config| {
+        config.session.cursor_interval_ms = 5;
+        config.calls.retry_ms = 10;
+    })
+    .await;
     let mut ada = system.register("ada").await;
     system.fakes.fault("advance_cursors", Fault::Fails(3, Status::unavailable("down")));
     let entry = system.store(CONV, 2, "hi");
