@@ -46,7 +46,8 @@
 //! | [`sqlite`] | the embedded store's engine: one writer that commits in batches, a few readers |
 //! | `data_dir` | [`DataDir`]: one process per data directory |
 //! | `clock` | [`Clock`]: wall-clock time as a value |
-//! | `telemetry` | logs for people and for machines; [`WALK`], the target of a message's hops |
+//! | `telemetry` | logs for people and for machines |
+//! | [`walk`] | the hops of a message, as tracing spans |
 //! | `open_files` | the limit of open files, raised at start |
 //!
 //! Deliberately absent: domain types, protobuf messages, ids. They belong to the services.
@@ -60,6 +61,7 @@ mod open_files;
 pub mod service_main;
 pub mod sqlite;
 mod telemetry;
+pub mod walk;
 
 pub use clock::Clock;
 pub use config::{
@@ -69,4 +71,3 @@ pub use config::{
 pub use data_dir::{DataDir, DataDirError};
 pub use lifecycle::{DRAIN, Deps, Running, ServiceError, Shutdown, Tasks, run_until_shutdown};
 pub use open_files::{open_files_max, warn_if_too_few_open_files};
-pub use telemetry::WALK;

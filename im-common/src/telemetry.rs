@@ -9,11 +9,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 
-use crate::{LogConfig, LogFormat, Validate};
-
-/// The target of the spans that follow a message from hop to hop. They are at level DEBUG, so the
-/// default filter `info` skips them for the price of one comparison.
-pub const WALK: &str = "walk";
+use crate::{LogConfig, LogFormat, Validate, walk};
 
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +58,7 @@ where
 {
     let directives = match config.spans {
         // What was asked for is there whatever the filter says; the last directive wins.
-        true => format!("{},{WALK}=debug", config.filter),
+        true => format!("{},{}=debug", config.filter, walk::TARGET),
         false => config.filter.clone(),
     };
     let filter = EnvFilter::try_new(directives).map_err(TelemetryError::Filter)?;
@@ -112,7 +108,9 @@ mod tests {
         let writer = lines.clone();
         let subscriber = subscriber(config, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
-            tracing::debug_span!(target: WALK, "message.commit", msg_id = 42).in_scope(|| {});
+            let hop = walk::hop!("message.commit");
+            hop.in_scope(|| walk::record(&tracing::Span::current(), [41, 42]));
+            drop(hop);
             tracing::info!("an event");
             tracing::debug!("too detailed");
         });
@@ -120,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_is_logged_with_its_message_when_spans_are_on() {
+    fn a_hop_is_logged_with_its_messages_when_spans_are_on() {
         let log = log_of_one_hop(&LogConfig { spans: true, ..LogConfig::default() });
         let (hop, event) = log.split_once('\n').unwrap();
         for part in [
             r#""target":"walk""#,
             r#""message":"close""#,
             r#""name":"message.commit""#,
-            r#""msg_id":42"#,
+            r#""msg_ids":"41,42""#,
         ] {
             assert!(hop.contains(part), "{part} in {hop}");
         }

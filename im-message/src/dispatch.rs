@@ -13,7 +13,7 @@ mod recipients;
 use std::sync::Arc;
 use std::time::Duration;
 
-use im_common::Tasks;
+use im_common::{Tasks, walk};
 use mpim_proto::{Delivery, DispatchReq, presence_service};
 use mprpc::{Code, Context, Status};
 use tracing::Instrument;
@@ -23,7 +23,6 @@ use self::outlet::{Gathered, Intake};
 use self::recipients::deliveries;
 use crate::config::DispatchConfig;
 use crate::store::Timeline;
-use crate::walk;
 
 /// Starts a dispatcher for each of `lanes` lanes, and gives the outlets that lead to them.
 /// Dropping an outlet lets its dispatcher try once more, then end.

@@ -14,7 +14,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use im_common::{Clock, Tasks};
+use im_common::{Clock, Tasks, walk};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tracing::Instrument;
@@ -24,7 +24,6 @@ use crate::conversation::ConvId;
 use crate::dispatch::{Committed, Outlet};
 use crate::entry::{Entry, NewEntry};
 use crate::store::{AppendError, Appended, Timeline};
-use crate::walk;
 
 /// One answer for each entry of a submission, in its order.
 pub(crate) type Answers = Vec<Result<Appended, AppendError>>;

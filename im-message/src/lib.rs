@@ -29,7 +29,6 @@
 //! | `users` | asking im-user who exists |
 //! | `service`, `proto` | requests to use cases, outcomes to answers |
 //! | `start`, `config` | the wiring, and what can be configured |
-//! | `walk` | the tracing spans `message.send`, `message.commit` and `message.dispatch` |
 //!
 //! # What holds
 //! - Nothing is acknowledged before it is durable, and nothing is dispatched before either.
@@ -57,7 +56,6 @@ mod service;
 mod start;
 mod store;
 mod users;
-mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod outcome;
 
 use std::sync::Arc;
 
+use im_common::walk;
 use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, C2cMsg, ChangeMembershipReq,
     ChangeMembershipResp, FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp,
@@ -25,7 +26,6 @@ use crate::offline::Offline;
 use crate::proto;
 use crate::send::{Draft, SendError, Sender, To};
 use crate::store::{Appended, RangeLimit, Reader, Timeline};
-use crate::walk;
 
 /// Messages of one `SendBatch`.
 const BATCH_MAX: usize = 256;

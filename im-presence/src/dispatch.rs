@@ -1,9 +1,9 @@
 //! From committed entries to the gateways of their recipients.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
+use im_common::walk;
 use mpim_proto::push::Content;
 use mpim_proto::{C2cMsg, Delivery, Push};
 use tracing::Instrument as _;
@@ -40,11 +40,9 @@ impl<R: Routes, Q: Queue> Dispatcher<R, Q> {
         deliveries: Vec<Delivery>,
         resync: bool,
     ) -> Result<(), RoutesError> {
-        let span = tracing::debug_span!(
-            target: im_common::WALK,
-            "presence.dispatch",
-            msg_ids = %MsgIds(&deliveries),
-        );
+        let hop = walk::hop!("presence.dispatch");
+        let entries = deliveries.iter().filter_map(|delivery| delivery.entry.as_ref());
+        walk::record(&hop, entries.map(|entry| entry.msg_id));
         async {
             let mut entries = self.by_gateway(deliveries).await?;
             if resync {
@@ -57,7 +55,7 @@ impl<R: Routes, Q: Queue> Dispatcher<R, Q> {
             }
             Ok(())
         }
-        .instrument(span)
+        .instrument(hop)
         .await
     }
 
@@ -97,20 +95,6 @@ impl<R: Routes, Q: Queue> Dispatcher<R, Q> {
             reached += self.queue.deliver(&gateway, push).await.unwrap_or(0);
         }
         if reached == 0 { Err(DeliverError::Offline) } else { Ok(reached) }
-    }
-}
-
-/// Shows the message ids of deliveries, separated by commas.
-struct MsgIds<'a>(&'a [Delivery]);
-
-impl fmt::Display for MsgIds<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for entry in self.0.iter().filter_map(|delivery| delivery.entry.as_ref()) {
-            write!(f, "{separator}{}", entry.msg_id)?;
-            separator = ",";
-        }
-        Ok(())
     }
 }
 
