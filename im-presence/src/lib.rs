@@ -18,7 +18,8 @@
 //!
 //! * A device of a user has one route. Who binds another one takes it over, and gets the answer
 //!   only when the former session was closed or had a second for it.
-//! * A session that was fenced cannot renew or remove its successor's route.
+//! * A session that was fenced cannot renew or remove its successor's route, nor bind its own again:
+//!   of two sessions of a device the one that began later has it, whatever wakes up in between.
 //! * A user is not "online" for longer than a route's lifetime after a crash of the gateway, and
 //!   not at all once the gateway's address refuses connections.
 //! * Routes are read fresh for each entry; nobody is remembered as offline.
