@@ -45,6 +45,7 @@
 //! | [`service_main`] | the body of every binary |
 //! | [`sqlite`] | the embedded store's engine: one writer that commits in batches, a few readers |
 //! | `data_dir` | [`DataDir`]: one process per data directory |
+//! | `error` | [`StoreError`]: what a store's port answers when its database failed |
 //! | `clock` | [`Clock`]: wall-clock time as a value |
 //! | `telemetry` | logs for people and for machines |
 //! | [`walk`] | the hops of a message, as tracing spans |
@@ -56,6 +57,7 @@
 mod clock;
 mod config;
 mod data_dir;
+mod error;
 mod lifecycle;
 mod open_files;
 pub mod service_main;
@@ -69,5 +71,6 @@ pub use config::{
     TargetError, Validate, load,
 };
 pub use data_dir::{DataDir, DataDirError};
+pub use error::{StoreError, in_one_line};
 pub use lifecycle::{DRAIN, Deps, Running, ServiceError, Shutdown, Tasks, run_until_shutdown};
 pub use open_files::{open_files_max, warn_if_too_few_open_files};

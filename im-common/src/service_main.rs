@@ -95,7 +95,7 @@ where
     }
     match serve(loaded, start) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(name, EXIT_FAILED, &in_one_line(&error)),
+        Err(error) => fail(name, EXIT_FAILED, &crate::in_one_line(error.as_ref())),
     }
 }
 
@@ -195,34 +195,4 @@ fn fail(name: &str, code: u8, error: &str) -> ExitCode {
         eprintln!("{name}: {line}");
     }
     ExitCode::from(code)
-}
-
-/// An error with its causes. Some errors name their cause in their own text, too: once is enough.
-fn in_one_line(error: &anyhow::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for cause in error.chain().map(ToString::to_string) {
-        match parts.last_mut() {
-            Some(last) if last.contains(&cause) => {}
-            Some(last) if cause.starts_with(last.as_str()) => *last = cause,
-            _ => parts.push(cause),
-        }
-    }
-    parts.join(": ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("im-user: cannot listen: {0}")]
-    struct Listen(#[source] std::io::Error);
-
-    #[test]
-    fn an_error_is_one_line_that_says_nothing_twice() {
-        let error = anyhow::Error::new(Listen(std::io::Error::other("in use"))).context("im-user");
-        assert_eq!(in_one_line(&error), "im-user: cannot listen: in use");
-        let error = anyhow::anyhow!("in use").context("cannot listen").context("im-user");
-        assert_eq!(in_one_line(&error), "im-user: cannot listen: in use");
-    }
 }

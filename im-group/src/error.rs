@@ -1,7 +1,8 @@
 //! How an operation of im-group ends when it does not succeed.
 
+use im_common::StoreError;
+
 use crate::hand_over::HandOverError;
-use crate::store::StoreError;
 
 /// Refusals, which are answers in the words of the protocol, and failures, which are not the
 /// caller's. `service.rs` tells them apart, in one place.

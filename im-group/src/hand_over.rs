@@ -14,12 +14,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use im_common::Clock;
+use im_common::{Clock, StoreError};
 use mpim_proto::{ChangeMembershipReq, ChangeMembershipResp, MembershipChange, message_service};
 use mprpc::{Context, Status};
 
 use crate::config::HandOverConfig;
-use crate::store::{GroupStore, MemberKey, PendingChange, StoreError};
+use crate::store::{GroupStore, MemberKey, PendingChange};
 
 /// im-message, as im-group needs it.
 pub(crate) trait Spans: Send + Sync + 'static {

@@ -127,7 +127,7 @@ fn answer<T: Default>(
         | E::TooManyGroups => mpim_proto::Result::invalid(&said),
         E::HandOver(HandOverError::Unreachable(_)) => return Err(Status::unavailable(said)),
         E::HandOver(HandOverError::Refused(_) | HandOverError::Store(_)) | E::Store(_) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "operation failed");
+            tracing::error!(error = im_common::in_one_line(&error), "operation failed");
             return Err(Status::internal(said));
         }
     };

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use im_common::Shutdown;
+use im_common::{Shutdown, StoreError};
 use mprpc::Context;
 
 use crate::groups::Groups;
 use crate::hand_over::{HandOverError, Spans};
-use crate::store::{GroupStore, StoreError};
+use crate::store::GroupStore;
 
 /// What one round of the sweep came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
                 Ok(Round::Full) => {}
                 Ok(Round::Done) => return,
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
+                    let error = im_common::in_one_line(&error);
                     return tracing::error!(error, "sweeping pending memberships failed");
                 }
             }

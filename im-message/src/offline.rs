@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
-use crate::store::{Position, RangeLimit, Reader, StoreError, Timeline};
+use crate::store::{Position, RangeLimit, Reader, Timeline};
+use im_common::StoreError;
 
 /// Messages that one pull gives.
 const MESSAGES_MAX: usize = 500;

@@ -1,5 +1,6 @@
 //! Sending messages, and changing who is a member: everything that goes through a lane.
 
+use im_common::StoreError;
 use mpim_proto::user_service;
 use mprpc::{Context, Status};
 use thiserror::Error;
@@ -7,7 +8,7 @@ use thiserror::Error;
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, NewEntry};
 use crate::lane::{Answers, LaneError, Lanes};
-use crate::store::{AppendError, Appended, StoreError};
+use crate::store::{AppendError, Appended};
 use crate::users::Users;
 
 /// The longest id that a client may choose, in bytes: twice a UUID as text, and short enough to be

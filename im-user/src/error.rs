@@ -1,7 +1,8 @@
 //! How an operation of im-user ends when it does not succeed.
 
+use im_common::StoreError;
+
 use crate::password::HashError;
-use crate::store::StoreError;
 use crate::token::TokenError;
 
 /// Refusals, which are answers in the words of the protocol, and failures, which are not the

@@ -132,7 +132,7 @@ fn answer<T: Default>(
         | E::TooManyFriends => mpim_proto::Result::invalid(&said),
         E::Hash(HashError::Overloaded) => return Err(Status::resource_exhausted(said)),
         E::Hash(_) | E::Store(_) | E::Token(_) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "operation failed");
+            tracing::error!(error = im_common::in_one_line(&error), "operation failed");
             return Err(Status::internal(said));
         }
     };

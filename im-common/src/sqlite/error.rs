@@ -44,12 +44,13 @@ pub enum DatabaseError {
     },
 }
 
-/// A write that did not happen, or of which it is not known whether it did.
+/// Why a write did not happen, or why it is not known whether it did: the source of the
+/// [`StoreError`](crate::StoreError) that [`Database::write`](super::Database::write) answers.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError<E> {
+pub enum WriteError {
     /// The job itself said no; only its own changes were undone.
     #[error(transparent)]
-    Job(E),
+    Job(rusqlite::Error),
     /// The job panicked; only its own changes were undone.
     #[error("the write panicked and was undone")]
     Panicked,
@@ -62,12 +63,13 @@ pub enum WriteError<E> {
     Closed,
 }
 
-/// A read that gave no answer.
+/// Why a read gave no answer: the source of the [`StoreError`](crate::StoreError) that
+/// [`Database::read`](super::Database::read) answers.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError<E> {
+pub enum ReadError {
     /// The query itself said no.
     #[error(transparent)]
-    Job(E),
+    Job(rusqlite::Error),
     /// The query panicked.
     #[error("the read panicked")]
     Panicked,

@@ -14,13 +14,12 @@
 //! # let dir = tempfile::tempdir()?;
 //! let db = Database::open(dir.path().join("notes.db"), &["CREATE TABLE note (text TEXT)"])?;
 //! let id = db
-//!     .write(|tx| {
-//!         tx.prepare_cached("INSERT INTO note (text) VALUES (?)")?.execute(["hello"])?;
-//!         Ok::<_, rusqlite::Error>(tx.last_insert_rowid())
+//!     .write("take a note", |tx| {
+//!         tx.prepare_cached("INSERT INTO note (text) VALUES (?)")?.insert(["hello"])
 //!     })
 //!     .await?; // durable from here on
 //! let text: String = db
-//!     .read(move |conn| {
+//!     .read("read a note", move |conn| {
 //!         conn.prepare_cached("SELECT text FROM note WHERE rowid = ?")?
 //!             .query_row([id], |row| row.get(0))
 //!     })
@@ -46,6 +45,7 @@ pub use self::error::{DatabaseError, ReadError, WriteError};
 use self::migrate::migrate;
 use self::readers::Readers;
 use self::writer::{Job, Write};
+use crate::StoreError;
 
 /// Writes that may wait for the writer; the next caller waits for room.
 const QUEUE_MAX: usize = 4096;
@@ -116,20 +116,13 @@ impl Database {
     /// begun completes, so a caller that gives up does not know which.
     ///
     /// # Errors
-    /// [`WriteError::Job`] with the job's own error; other variants when it could not run or commit.
-    pub async fn write<R, E>(
+    /// That it could not `operation` (`add a friend`), with a [`WriteError`] for the cause.
+    pub async fn write<R: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<R, E> + Send + 'static,
-    ) -> Result<R, WriteError<E>>
-    where
-        R: Send + 'static,
-        E: Send + 'static,
-    {
-        let queue = self.inner.writer.queue.as_ref().ok_or(WriteError::Closed)?;
-        let (caller, answer) = oneshot::channel();
-        let job = Box::new(Write::new(job, caller));
-        queue.send(job).await.map_err(|_| WriteError::Closed)?;
-        answer.await.unwrap_or(Err(WriteError::Closed))
+        operation: &'static str,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        self.inner.writer.write(job).await.map_err(|cause| StoreError::new(operation, cause))
     }
 
     /// Runs `query` on a read-only connection, on a blocking thread, in one snapshot that holds
@@ -138,22 +131,32 @@ impl Database {
     /// Cancel safety: dropping the future loses the answer only; a query that has begun completes.
     ///
     /// # Errors
-    /// [`ReadError::Job`] with the query's own error; other variants when it could not run.
-    pub async fn read<R, E>(
+    /// That it could not `operation` (`list friends`), with a [`ReadError`] for the cause.
+    pub async fn read<R: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> Result<R, E> + Send + 'static,
-    ) -> Result<R, ReadError<E>>
-    where
-        R: Send + 'static,
-        E: Send + 'static,
-    {
-        self.inner.readers.read(query).await
+        operation: &'static str,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        self.inner.readers.read(query).await.map_err(|cause| StoreError::new(operation, cause))
     }
 }
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    async fn write<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, WriteError> {
+        let queue = self.queue.as_ref().ok_or(WriteError::Closed)?;
+        let (caller, answer) = oneshot::channel();
+        let job = Box::new(Write::new(job, caller));
+        queue.send(job).await.map_err(|_| WriteError::Closed)?;
+        answer.await.unwrap_or(Err(WriteError::Closed))
     }
 }
 

@@ -21,14 +21,10 @@ impl Readers {
     }
 
     /// Runs `query` in one read transaction: all of its statements see the same snapshot.
-    pub(super) async fn read<R, E>(
+    pub(super) async fn read<R: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> Result<R, E> + Send + 'static,
-    ) -> Result<R, ReadError<E>>
-    where
-        R: Send + 'static,
-        E: Send + 'static,
-    {
+        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, ReadError> {
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| ReadError::Closed)?;
         let mut lease = Lease::take(self.idle.clone(), turn).ok_or(ReadError::Closed)?;
         let task = tokio::task::spawn_blocking(move || {

@@ -21,28 +21,26 @@ pub(super) trait Job: Send {
 }
 
 /// A [`Job`] with its types.
-pub(super) struct Write<F, R, E> {
+pub(super) struct Write<F, R> {
     work: Option<F>,
-    result: Result<R, WriteError<E>>,
-    caller: oneshot::Sender<Result<R, WriteError<E>>>,
+    result: Result<R, WriteError>,
+    caller: oneshot::Sender<Result<R, WriteError>>,
 }
 
-impl<F, R, E> Write<F, R, E>
+impl<F, R> Write<F, R>
 where
-    F: FnOnce(&Connection) -> Result<R, E> + Send + 'static,
+    F: FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
     R: Send + 'static,
-    E: Send + 'static,
 {
-    pub(super) fn new(work: F, caller: oneshot::Sender<Result<R, WriteError<E>>>) -> Self {
+    pub(super) fn new(work: F, caller: oneshot::Sender<Result<R, WriteError>>) -> Self {
         Self { work: Some(work), result: Err(WriteError::Closed), caller }
     }
 }
 
-impl<F, R, E> Job for Write<F, R, E>
+impl<F, R> Job for Write<F, R>
 where
-    F: FnOnce(&Connection) -> Result<R, E> + Send + 'static,
+    F: FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
     R: Send + 'static,
-    E: Send + 'static,
 {
     fn is_wanted(&self) -> bool {
         !self.caller.is_closed()

@@ -1,8 +1,10 @@
 //! The database as a service uses it.
 
+use std::error::Error;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use im_common::StoreError;
 use im_common::sqlite::{Database, DatabaseError, ReadError, WriteError};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -25,12 +27,17 @@ fn insert(tx: &Connection, name: &str) -> Result<(), rusqlite::Error> {
 }
 
 async fn names(db: &Database) -> Vec<String> {
-    db.read(|conn| {
+    db.read("list", |conn| {
         let mut statement = conn.prepare_cached("SELECT name FROM item ORDER BY name")?;
-        statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
+        statement.query_map([], |row| row.get(0))?.collect()
     })
     .await
     .unwrap()
+}
+
+/// Why it failed.
+fn cause<R: std::fmt::Debug, C: Error + 'static>(result: &Result<R, StoreError>) -> &C {
+    result.as_ref().unwrap_err().source().and_then(|cause| cause.downcast_ref()).unwrap()
 }
 
 /// Holds the writer inside a job, so that what is sent meanwhile forms one batch.
@@ -44,10 +51,10 @@ async fn hold(db: &Database) -> Held {
     let (entered, inside) = tokio::sync::oneshot::channel();
     let db = db.clone();
     let task = tokio::spawn(async move {
-        db.write(move |_| {
+        db.write("wait", move |_| {
             entered.send(()).unwrap();
             released.recv_timeout(Duration::from_secs(10)).unwrap();
-            Ok::<_, rusqlite::Error>(())
+            Ok(())
         })
         .await
         .unwrap();
@@ -67,7 +74,7 @@ impl Held {
 macro_rules! queued {
     ($db:expr, $job:expr) => {{
         let db = $db.clone();
-        let mut write = Box::pin(async move { db.write($job).await });
+        let mut write = Box::pin(async move { db.write("test", $job).await });
         assert!(futures_poll_once(&mut write).await.is_none());
         write
     }};
@@ -95,7 +102,7 @@ async fn a_job_that_fails_takes_only_its_own_changes_with_it() {
     let after = queued!(db, |tx| insert(tx, "after"));
     held.release().await;
     before.await.unwrap();
-    assert!(matches!(bad.await, Err(WriteError::Job(_))));
+    assert!(matches!(cause(&bad.await), WriteError::Job(_)));
     after.await.unwrap();
     assert_eq!(names(&db).await, ["after", "before"]);
 }
@@ -110,12 +117,12 @@ async fn a_job_that_panics_takes_only_its_own_changes_with_it() {
         if tx.changes() > 0 {
             panic!("a bug in a job");
         }
-        Ok::<_, rusqlite::Error>(())
+        Ok(())
     });
     let after = queued!(db, |tx| insert(tx, "after"));
     held.release().await;
     before.await.unwrap();
-    assert!(matches!(bad.await, Err(WriteError::Panicked)));
+    assert!(matches!(cause(&bad.await), WriteError::Panicked));
     after.await.unwrap();
     assert_eq!(names(&db).await, ["after", "before"]);
 }
@@ -127,9 +134,9 @@ async fn a_commit_that_fails_fails_every_job_of_its_batch_and_no_later_one() {
     let innocent = queued!(db, |tx| insert(tx, "innocent"));
     let orphan = queued!(db, |tx| tx.execute("INSERT INTO child VALUES ('nobody')", []));
     held.release().await;
-    assert!(matches!(innocent.await, Err(WriteError::Transaction(_))));
-    assert!(matches!(orphan.await, Err(WriteError::Transaction(_))));
-    db.write(|tx| insert(tx, "later")).await.unwrap();
+    assert!(matches!(cause(&innocent.await), WriteError::Transaction(_)));
+    assert!(matches!(cause(&orphan.await), WriteError::Transaction(_)));
+    db.write("insert", |tx| insert(tx, "later")).await.unwrap();
     assert_eq!(names(&db).await, ["later"]);
 }
 
@@ -141,8 +148,8 @@ async fn a_job_that_ends_the_transaction_fails_those_it_takes_with_it() {
     let bad = queued!(db, |tx| tx.execute_batch("ROLLBACK"));
     let after = queued!(db, |tx| insert(tx, "after"));
     held.release().await;
-    assert!(matches!(before.await, Err(WriteError::Transaction(_))));
-    assert!(matches!(bad.await, Err(WriteError::Transaction(_))));
+    assert!(matches!(cause(&before.await), WriteError::Transaction(_)));
+    assert!(matches!(cause(&bad.await), WriteError::Transaction(_)));
     after.await.unwrap();
     assert_eq!(names(&db).await, ["after"]);
 }
@@ -168,9 +175,9 @@ async fn concurrent_writers_lose_nothing_and_read_their_own_writes() {
         tasks.spawn(async move {
             let name = format!("{n:03}");
             let copy = name.clone();
-            db.write(move |tx| insert(tx, &copy)).await.unwrap();
+            db.write("insert", move |tx| insert(tx, &copy)).await.unwrap();
             let seen: i64 = db
-                .read(move |conn| {
+                .read("count", move |conn| {
                     conn.prepare_cached("SELECT count(*) FROM item WHERE name = ?")?
                         .query_row([name], |row| row.get(0))
                 })
@@ -188,7 +195,7 @@ async fn concurrent_writers_lose_nothing_and_read_their_own_writes() {
 #[tokio::test]
 async fn what_was_answered_is_there_after_reopening() {
     let (dir, db) = fresh();
-    db.write(|tx| insert(tx, "kept")).await.unwrap();
+    db.write("insert", |tx| insert(tx, "kept")).await.unwrap();
     drop(db);
     let db = Database::open(dir.path().join("t.db"), SCHEMA).unwrap();
     assert_eq!(names(&db).await, ["kept"]);
@@ -207,7 +214,7 @@ async fn a_job_may_own_the_last_clone() {
             released.recv_timeout(Duration::from_secs(10)).unwrap();
             insert(tx, "kept")
         };
-        db.write(job).await
+        db.write("insert", job).await
     });
     inside.await.unwrap();
     // The caller goes away with its clone: the one in the job is the last, on the writer's thread.
@@ -227,10 +234,10 @@ async fn a_job_may_own_the_last_clone() {
 async fn every_commit_is_synchronous() {
     let (_dir, db) = fresh();
     let (journal, synchronous) = db
-        .write(|tx| {
+        .write("look", |tx| {
             let journal: String = tx.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
             let synchronous: i64 = tx.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
-            Ok::<_, rusqlite::Error>((journal, synchronous))
+            Ok((journal, synchronous))
         })
         .await
         .unwrap();
@@ -240,8 +247,8 @@ async fn every_commit_is_synchronous() {
 #[tokio::test]
 async fn a_reader_cannot_write() {
     let (_dir, db) = fresh();
-    let result = db.read(|conn| insert(conn, "sneaky")).await;
-    assert!(matches!(result, Err(ReadError::Job(_))));
+    let result = db.read("insert", |conn| insert(conn, "sneaky")).await;
+    assert!(matches!(cause(&result), ReadError::Job(_)));
     assert!(names(&db).await.is_empty());
 }
 
@@ -251,8 +258,8 @@ async fn readers_survive_a_panic_in_a_query() {
     // More often than there are readers: a lost connection would block the last read for ever.
     for _ in 0..8 {
         let result =
-            db.read(|_| -> Result<(), rusqlite::Error> { panic!("a bug in a query") }).await;
-        assert!(matches!(result, Err(ReadError::Panicked)));
+            db.read("fail", |_| -> rusqlite::Result<()> { panic!("a bug in a query") }).await;
+        assert!(matches!(cause(&result), ReadError::Panicked));
     }
     assert!(names(&db).await.is_empty());
 }

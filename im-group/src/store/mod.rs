@@ -13,7 +13,7 @@
 mod conformance;
 mod sqlite;
 
-use std::error::Error;
+use im_common::StoreError;
 
 pub(crate) use sqlite::SqliteStore;
 
@@ -120,14 +120,6 @@ pub(crate) enum Left {
     Unfinished(PendingChange),
     NoSuchGroup,
     NotMember,
-}
-
-/// The database did not do it, through no fault of the request.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation}")]
-pub(crate) struct StoreError {
-    operation: &'static str,
-    source: Box<dyn Error + Send + Sync>,
 }
 
 /// Groups, their members, and what im-message has yet to be told.

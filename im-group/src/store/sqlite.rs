@@ -3,15 +3,14 @@
 mod change;
 mod rows;
 
-use std::error::Error;
 use std::path::Path;
 
-use im_common::sqlite::{Database, DatabaseError, ReadError, WriteError};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use im_common::StoreError;
+use im_common::sqlite::{Database, DatabaseError};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
     Created, Group, GroupStore, Joined, Left, Limits, Member, MemberKey, NewGroup, PendingChange,
-    StoreError,
 };
 use rows::{earliest_pending, group_exists, role_from};
 
@@ -31,28 +30,6 @@ impl SqliteStore {
     pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
         Ok(Self { database: Database::open(path, MIGRATIONS)? })
     }
-
-    async fn write<R: Send + 'static>(
-        &self,
-        operation: &'static str,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        let written: Result<R, WriteError<rusqlite::Error>> = self.database.write(job).await;
-        written.map_err(failed(operation))
-    }
-
-    async fn read<R: Send + 'static>(
-        &self,
-        operation: &'static str,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        let read: Result<R, ReadError<rusqlite::Error>> = self.database.read(query).await;
-        read.map_err(failed(operation))
-    }
-}
-
-fn failed<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> StoreError {
-    move |source| StoreError { operation, source: Box::new(source) }
 }
 
 impl GroupStore for SqliteStore {
@@ -62,7 +39,8 @@ impl GroupStore for SqliteStore {
         limits: Limits,
         due_at_ms: i64,
     ) -> Result<Created, StoreError> {
-        self.write("creating a group", move |tx| change::create(tx, &group, limits, due_at_ms))
+        self.database
+            .write("create a group", move |tx| change::create(tx, &group, limits, due_at_ms))
             .await
     }
 
@@ -72,102 +50,115 @@ impl GroupStore for SqliteStore {
         limits: Limits,
         due_at_ms: i64,
     ) -> Result<Joined, StoreError> {
-        self.write("joining a group", move |tx| change::join(tx, member, limits, due_at_ms)).await
+        self.database
+            .write("join a group", move |tx| change::join(tx, member, limits, due_at_ms))
+            .await
     }
 
     async fn leave(&self, member: MemberKey, due_at_ms: i64) -> Result<Left, StoreError> {
-        self.write("leaving a group", move |tx| change::leave(tx, member, due_at_ms)).await
+        self.database.write("leave a group", move |tx| change::leave(tx, member, due_at_ms)).await
     }
 
     async fn members(&self, group_id: i64) -> Result<Option<Vec<Member>>, StoreError> {
-        self.read("reading members", move |conn| {
-            if !group_exists(conn, group_id)? {
-                return Ok(None);
-            }
-            conn.prepare_cached(
-                "SELECT user_id, role FROM member WHERE group_id = ?1 ORDER BY joined",
-            )?
-            .query_map([group_id], |row| {
-                Ok(Member { user_id: row.get(0)?, role: role_from(row.get(1)?) })
-            })?
-            .collect::<rusqlite::Result<_>>()
-            .map(Some)
-        })
-        .await
+        self.database
+            .read("list members", move |conn| {
+                if !group_exists(conn, group_id)? {
+                    return Ok(None);
+                }
+                conn.prepare_cached(
+                    "SELECT user_id, role FROM member WHERE group_id = ?1 ORDER BY joined",
+                )?
+                .query_map([group_id], |row| {
+                    Ok(Member { user_id: row.get(0)?, role: role_from(row.get(1)?) })
+                })?
+                .collect::<rusqlite::Result<_>>()
+                .map(Some)
+            })
+            .await
     }
 
     async fn groups_of(&self, user_id: i64) -> Result<Vec<i64>, StoreError> {
-        self.read("reading a user's groups", move |conn| {
-            conn.prepare_cached("SELECT group_id FROM member WHERE user_id = ?1 ORDER BY group_id")?
+        self.database
+            .read("list a user's groups", move |conn| {
+                conn.prepare_cached(
+                    "SELECT group_id FROM member WHERE user_id = ?1 ORDER BY group_id",
+                )?
                 .query_map([user_id], |row| row.get(0))?
                 .collect()
-        })
-        .await
+            })
+            .await
     }
 
     async fn group(&self, group_id: i64) -> Result<Option<Group>, StoreError> {
-        self.read("reading a group", move |conn| {
-            conn.prepare_cached(
-                "SELECT id, name, description, creator_id, created_at_ms
-                 FROM chat_group WHERE id = ?1",
-            )?
-            .query_row([group_id], |row| {
-                Ok(Group {
-                    group_id: row.get(0)?,
-                    name: row.get(1)?,
-                    description: row.get(2)?,
-                    creator_id: row.get(3)?,
-                    created_at_ms: row.get(4)?,
+        self.database
+            .read("read a group", move |conn| {
+                conn.prepare_cached(
+                    "SELECT id, name, description, creator_id, created_at_ms
+                     FROM chat_group WHERE id = ?1",
+                )?
+                .query_row([group_id], |row| {
+                    Ok(Group {
+                        group_id: row.get(0)?,
+                        name: row.get(1)?,
+                        description: row.get(2)?,
+                        creator_id: row.get(3)?,
+                        created_at_ms: row.get(4)?,
+                    })
                 })
+                .optional()
             })
-            .optional()
-        })
-        .await
+            .await
     }
 
     async fn earliest_pending(
         &self,
         member: MemberKey,
     ) -> Result<Option<PendingChange>, StoreError> {
-        self.read("reading a pending change", move |conn| earliest_pending(conn, member)).await
+        self.database
+            .read("read a pending change", move |conn| earliest_pending(conn, member))
+            .await
     }
 
     async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<MemberKey>, StoreError> {
-        self.read("reading the changes that are due", move |conn| {
-            conn.prepare_cached(
-                "SELECT group_id, user_id FROM pending_change AS change
-                 WHERE due_at_ms <= ?1 AND NOT EXISTS (
-                     SELECT 1 FROM pending_change AS earlier
-                     WHERE earlier.group_id = change.group_id
-                       AND earlier.user_id = change.user_id AND earlier.number < change.number)
-                 ORDER BY due_at_ms, number LIMIT ?2",
-            )?
-            .query_map(params![now_ms, limit], |row| {
-                Ok(MemberKey { group_id: row.get(0)?, user_id: row.get(1)? })
-            })?
-            .collect()
-        })
-        .await
+        self.database
+            .read("list the changes that are due", move |conn| {
+                conn.prepare_cached(
+                    "SELECT group_id, user_id FROM pending_change AS change
+                     WHERE due_at_ms <= ?1 AND NOT EXISTS (
+                         SELECT 1 FROM pending_change AS earlier
+                         WHERE earlier.group_id = change.group_id
+                           AND earlier.user_id = change.user_id AND earlier.number < change.number)
+                     ORDER BY due_at_ms, number LIMIT ?2",
+                )?
+                .query_map(params![now_ms, limit], |row| {
+                    Ok(MemberKey { group_id: row.get(0)?, user_id: row.get(1)? })
+                })?
+                .collect()
+            })
+            .await
     }
 
     async fn confirm(&self, number: i64) -> Result<(), StoreError> {
-        self.write("confirming a change", move |tx| {
-            tx.prepare_cached("DELETE FROM pending_change WHERE number = ?1")?.execute([number])?;
-            Ok(())
-        })
-        .await
+        self.database
+            .write("confirm a change", move |tx| {
+                tx.prepare_cached("DELETE FROM pending_change WHERE number = ?1")?
+                    .execute([number])?;
+                Ok(())
+            })
+            .await
     }
 
     async fn postpone(&self, number: i64, due_at_ms: i64) -> Result<(), StoreError> {
-        self.write("postponing a change", move |tx| {
-            tx.prepare_cached(
-                "UPDATE pending_change SET attempts = attempts + 1, due_at_ms = ?2
-                 WHERE number = ?1",
-            )?
-            .execute([number, due_at_ms])?;
-            Ok(())
-        })
-        .await
+        self.database
+            .write("postpone a change", move |tx| {
+                tx.prepare_cached(
+                    "UPDATE pending_change SET attempts = attempts + 1, due_at_ms = ?2
+                     WHERE number = ?1",
+                )?
+                .execute([number, due_at_ms])?;
+                Ok(())
+            })
+            .await
     }
 }
 

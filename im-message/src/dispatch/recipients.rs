@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use im_common::StoreError;
 use mpim_proto::Delivery;
 
 use super::Committed;
 use crate::conversation::ConvId;
 use crate::entry::Content;
 use crate::proto;
-use crate::store::{StoreError, Timeline};
+use crate::store::Timeline;
 
 /// What an entry takes on the wire at most, but for its text and recipients.
 const ENTRY_BYTES: usize = 128;

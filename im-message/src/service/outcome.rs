@@ -1,11 +1,12 @@
 //! What callers are told: results, statuses, and what is wrong with a request.
 
+use im_common::StoreError;
 use mpim_proto::SendOutcome;
 use mprpc::Status;
 
 use crate::conversation::ConvId;
 use crate::send::SendError;
-use crate::store::{Appended, StoreError};
+use crate::store::Appended;
 
 /// Conversations named by one request, and messages acknowledged by one `Ack`.
 const NAMED_MAX: usize = 4096;
@@ -41,7 +42,7 @@ pub(super) fn outcomes(
     let outcome = |answer| match answer {
         Ok(appended) => Ok(outcome(appended)),
         Err(SendError::Store(error)) if some_written => {
-            tracing::error!(error = &*error.source, "a message was not written");
+            tracing::error!(error = im_common::in_one_line(&error), "a message was not written");
             let result = Some(mpim_proto::Result::internal("not written"));
             Ok(SendOutcome { result, ..SendOutcome::default() })
         }
@@ -59,7 +60,7 @@ pub(super) fn ok() -> Option<mpim_proto::Result> {
 }
 
 pub(super) fn unavailable(error: StoreError) -> Status {
-    tracing::error!(error = &*error.source, "cannot {}", error.operation);
+    tracing::error!(error = im_common::in_one_line(&error), "operation failed");
     Status::unavailable(error.to_string())
 }
 

@@ -16,6 +16,7 @@ mod sqlite;
 use std::future::Future;
 use std::sync::Arc;
 
+use im_common::StoreError;
 use thiserror::Error;
 
 use crate::conversation::ConvId;
@@ -158,16 +159,6 @@ pub(crate) enum AppendError {
     /// It may still have been written. Sending it again with the same key is safe.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// The database failed. Shared by all the callers whose entries were in one batch.
-#[derive(Debug, Clone, Error)]
-#[error("cannot {operation}")]
-pub(crate) struct StoreError {
-    /// What was being done, for the log.
-    pub(crate) operation: &'static str,
-    #[source]
-    pub(crate) source: Arc<dyn std::error::Error + Send + Sync>,
 }
 
 /// Where a device stands in a conversation.

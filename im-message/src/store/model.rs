@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use im_common::StoreError;
 use tokio::sync::Semaphore;
 
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, StoreError, Timeline};
+use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
 
@@ -170,8 +171,7 @@ impl Timeline for Model {
     ) -> Vec<Result<Appended, AppendError>> {
         self.gate.acquire().await.unwrap().forget();
         if self.broken.load(Ordering::SeqCst) {
-            let failure =
-                StoreError { operation: "append", source: Arc::from(Box::from("broken")) };
+            let failure = StoreError::new("append", "broken");
             return batch.iter().map(|_| Err(failure.clone().into())).collect();
         }
         let mut state = self.state();

@@ -10,11 +10,11 @@ mod read;
 
 use std::sync::Arc;
 
-use im_common::DataDir;
-use im_common::sqlite::{Database, DatabaseError, ReadError, WriteError};
+use im_common::sqlite::{Database, DatabaseError};
+use im_common::{DataDir, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, StoreError, Timeline};
+use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
 use crate::conversation::ConvId;
 use crate::entry::NewEntry;
 
@@ -36,24 +36,6 @@ impl SqliteTimeline {
         Ok(Self { db, _data_dir: Arc::new(data_dir) })
     }
 
-    async fn read<R: Send + 'static>(
-        &self,
-        operation: &'static str,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        let answer: Result<R, ReadError<rusqlite::Error>> = self.db.read(query).await;
-        answer.map_err(|source| StoreError { operation, source: Arc::new(source) })
-    }
-
-    async fn write<R: Send + 'static>(
-        &self,
-        operation: &'static str,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        let answer: Result<R, WriteError<rusqlite::Error>> = self.db.write(job).await;
-        answer.map_err(|source| StoreError { operation, source: Arc::new(source) })
-    }
-
     /// The entries `from..to` of the batch as one job, that is, in one savepoint.
     async fn append_slice(
         &self,
@@ -62,7 +44,7 @@ impl SqliteTimeline {
         now_ms: i64,
     ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
         let batch = batch.clone();
-        self.write("append", move |tx| append::append(tx, &batch[slice], now_ms)).await
+        self.db.write("append", move |tx| append::append(tx, &batch[slice], now_ms)).await
     }
 
     /// After a failure: each entry in a savepoint of its own, so that a bad one fails alone.
@@ -104,7 +86,7 @@ impl Timeline for SqliteTimeline {
             Err(failure) if batch.len() == 1 => vec![Err(failure.into())],
             Err(failure) => {
                 tracing::warn!(
-                    error = &*failure.source,
+                    error = im_common::in_one_line(&failure),
                     entries = batch.len(),
                     "a batch could not be written; its entries are tried one by one"
                 );
@@ -114,7 +96,7 @@ impl Timeline for SqliteTimeline {
     }
 
     async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
-        self.read("list members", move |db| read::members(db, conv)).await
+        self.db.read("list members", move |db| read::members(db, conv)).await
     }
 
     async fn behind(
@@ -124,7 +106,7 @@ impl Timeline for SqliteTimeline {
         limit: usize,
     ) -> Result<(Vec<Position>, bool), StoreError> {
         let reader = reader.clone();
-        self.read("list what is behind", move |db| read::behind(db, &reader, after, limit)).await
+        self.db.read("list what is behind", move |db| read::behind(db, &reader, after, limit)).await
     }
 
     async fn positions(
@@ -133,7 +115,7 @@ impl Timeline for SqliteTimeline {
         convs: Vec<ConvId>,
     ) -> Result<Vec<Position>, StoreError> {
         let reader = reader.clone();
-        self.read("get positions", move |db| read::positions(db, &reader, &convs)).await
+        self.db.read("get positions", move |db| read::positions(db, &reader, &convs)).await
     }
 
     async fn range(
@@ -143,15 +125,15 @@ impl Timeline for SqliteTimeline {
         after_seq: i64,
         limit: RangeLimit,
     ) -> Result<Option<Range>, StoreError> {
-        self.read("fetch a range", move |db| read::range(db, uid, conv, after_seq, limit)).await
+        self.db.read("fetch a range", move |db| read::range(db, uid, conv, after_seq, limit)).await
     }
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
-        self.read("look up a conversation", move |db| Ok(conv_row(db, conv)?.is_some())).await
+        self.db.read("look up a conversation", move |db| Ok(conv_row(db, conv)?.is_some())).await
     }
 
     async fn locate(&self, msg_ids: Vec<i64>) -> Result<Vec<(ConvId, i64)>, StoreError> {
-        self.read("locate messages", move |db| read::locate(db, &msg_ids)).await
+        self.db.read("locate messages", move |db| read::locate(db, &msg_ids)).await
     }
 
     async fn advance_cursors(
@@ -160,7 +142,7 @@ impl Timeline for SqliteTimeline {
         moves: Vec<(ConvId, i64)>,
     ) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("advance cursors", move |tx| cursors::advance(tx, &reader, &moves)).await
+        self.db.write("advance cursors", move |tx| cursors::advance(tx, &reader, &moves)).await
     }
 
     async fn mark_given(
@@ -169,17 +151,21 @@ impl Timeline for SqliteTimeline {
         given: Vec<(ConvId, i64)>,
     ) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("mark what was given", move |tx| cursors::mark_given(tx, &reader, &given)).await
+        self.db
+            .write("mark what was given", move |tx| cursors::mark_given(tx, &reader, &given))
+            .await
     }
 
     async fn confirm_given(&self, reader: &Reader) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("confirm what was given", move |tx| cursors::confirm_given(tx, &reader)).await
+        self.db.write("confirm what was given", move |tx| cursors::confirm_given(tx, &reader)).await
     }
 
     async fn withdraw_given(&self, reader: &Reader) -> Result<(), StoreError> {
         let reader = reader.clone();
-        self.write("withdraw what was given", move |tx| cursors::withdraw_given(tx, &reader)).await
+        self.db
+            .write("withdraw what was given", move |tx| cursors::withdraw_given(tx, &reader))
+            .await
     }
 }
 
@@ -260,6 +246,7 @@ mod tests {
         let (broken, whole) = (ConvId::pair(1, 2), ConvId::pair(1, 3));
         store.append(Arc::from([text(broken, "first")]), 1).await[0].as_ref().unwrap();
         store
+            .db
             .write("make one text unwritable", |tx| {
                 tx.execute_batch(
                     "CREATE TRIGGER unwritable BEFORE INSERT ON entry WHEN new.text = 'bad'

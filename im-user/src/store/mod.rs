@@ -9,8 +9,7 @@
 mod conformance;
 mod sqlite;
 
-use std::error::Error;
-
+use im_common::StoreError;
 use secrecy::SecretString;
 
 use crate::username::Username;
@@ -50,14 +49,6 @@ pub(crate) enum Befriended {
     NoSuchUser,
     /// One of the two has as many friends as allowed.
     TooMany,
-}
-
-/// The database did not do it, through no fault of the request.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation}")]
-pub(crate) struct StoreError {
-    operation: &'static str,
-    source: Box<dyn Error + Send + Sync>,
 }
 
 /// Accounts, friendships and revoked tokens.

@@ -1,13 +1,13 @@
 //! The port on SQLite: one file, one writer, so that every write sees all before it.
 
-use std::error::Error;
 use std::path::Path;
 
-use im_common::sqlite::{Database, DatabaseError, ReadError, WriteError};
+use im_common::StoreError;
+use im_common::sqlite::{Database, DatabaseError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Befriended, Credentials, NewAccount, Profile, StoreError, UserStore};
+use super::{Befriended, Credentials, NewAccount, Profile, UserStore};
 
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_accounts.sql")];
 
@@ -28,60 +28,41 @@ impl SqliteStore {
     pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
         Ok(Self { database: Database::open(path, MIGRATIONS)? })
     }
-
-    async fn write<R: Send + 'static>(
-        &self,
-        operation: &'static str,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        let written: Result<R, WriteError<rusqlite::Error>> = self.database.write(job).await;
-        written.map_err(failed(operation))
-    }
-
-    async fn read<R: Send + 'static>(
-        &self,
-        operation: &'static str,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        let read: Result<R, ReadError<rusqlite::Error>> = self.database.read(query).await;
-        read.map_err(failed(operation))
-    }
-}
-
-fn failed<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> StoreError {
-    move |source| StoreError { operation, source: Box::new(source) }
 }
 
 impl UserStore for SqliteStore {
     async fn create_account(&self, account: NewAccount) -> Result<Option<i64>, StoreError> {
-        self.write("creating an account", move |tx| insert_account(tx, &account)).await
+        self.database.write("create an account", move |tx| insert_account(tx, &account)).await
     }
 
     async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
-        self.read("reading credentials", move |conn| {
-            conn.prepare_cached("SELECT id, password_hash FROM account WHERE name_key = ?1")?
-                .query_row([name_key], |row| {
-                    let password_hash = SecretString::from(row.get::<_, String>(1)?);
-                    Ok(Credentials { user_id: row.get(0)?, password_hash })
-                })
-                .optional()
-        })
-        .await
+        self.database
+            .read("read credentials", move |conn| {
+                conn.prepare_cached("SELECT id, password_hash FROM account WHERE name_key = ?1")?
+                    .query_row([name_key], |row| {
+                        let password_hash = SecretString::from(row.get::<_, String>(1)?);
+                        Ok(Credentials { user_id: row.get(0)?, password_hash })
+                    })
+                    .optional()
+            })
+            .await
     }
 
     async fn profiles(&self, mut user_ids: Vec<i64>) -> Result<Vec<Profile>, StoreError> {
         user_ids.sort_unstable();
         user_ids.dedup();
-        self.read("reading profiles", move |conn| {
-            let mut statement = conn.prepare_cached("SELECT name FROM account WHERE id = ?1")?;
-            let mut found = Vec::with_capacity(user_ids.len());
-            for user_id in user_ids {
-                let name = statement.query_row([user_id], |row| row.get(0)).optional()?;
-                found.extend(name.map(|name| Profile { user_id, name }));
-            }
-            Ok(found)
-        })
-        .await
+        self.database
+            .read("read profiles", move |conn| {
+                let mut statement =
+                    conn.prepare_cached("SELECT name FROM account WHERE id = ?1")?;
+                let mut found = Vec::with_capacity(user_ids.len());
+                for user_id in user_ids {
+                    let name = statement.query_row([user_id], |row| row.get(0)).optional()?;
+                    found.extend(name.map(|name| Profile { user_id, name }));
+                }
+                Ok(found)
+            })
+            .await
     }
 
     async fn befriend(
@@ -91,49 +72,53 @@ impl UserStore for SqliteStore {
         friends_max: u32,
         now_ms: i64,
     ) -> Result<Befriended, StoreError> {
-        self.write("adding a friend", move |tx| {
-            if !account_exists(tx, user_id)? || !account_exists(tx, friend_id)? {
-                return Ok(Befriended::NoSuchUser);
-            }
-            if are_friends(tx, user_id, friend_id)? {
-                return Ok(Befriended::Already);
-            }
-            if friend_count(tx, user_id)? >= friends_max
-                || friend_count(tx, friend_id)? >= friends_max
-            {
-                return Ok(Befriended::TooMany);
-            }
-            let mut insert = tx.prepare_cached(
-                "INSERT INTO friendship (user_id, friend_id, since_ms) VALUES (?1, ?2, ?3)",
-            )?;
-            insert.execute([user_id, friend_id, now_ms])?;
-            insert.execute([friend_id, user_id, now_ms])?;
-            Ok(Befriended::Added)
-        })
-        .await
+        self.database
+            .write("add a friend", move |tx| {
+                if !account_exists(tx, user_id)? || !account_exists(tx, friend_id)? {
+                    return Ok(Befriended::NoSuchUser);
+                }
+                if are_friends(tx, user_id, friend_id)? {
+                    return Ok(Befriended::Already);
+                }
+                if friend_count(tx, user_id)? >= friends_max
+                    || friend_count(tx, friend_id)? >= friends_max
+                {
+                    return Ok(Befriended::TooMany);
+                }
+                let mut insert = tx.prepare_cached(
+                    "INSERT INTO friendship (user_id, friend_id, since_ms) VALUES (?1, ?2, ?3)",
+                )?;
+                insert.execute([user_id, friend_id, now_ms])?;
+                insert.execute([friend_id, user_id, now_ms])?;
+                Ok(Befriended::Added)
+            })
+            .await
     }
 
     async fn unfriend(&self, user_id: i64, friend_id: i64) -> Result<bool, StoreError> {
-        self.write("removing a friend", move |tx| {
-            let mut delete =
-                tx.prepare_cached("DELETE FROM friendship WHERE user_id = ?1 AND friend_id = ?2")?;
-            let removed = delete.execute([user_id, friend_id])?;
-            let mirrored = delete.execute([friend_id, user_id])?;
-            debug_assert_eq!(removed, mirrored, "a friendship has two directions");
-            Ok(removed > 0)
-        })
-        .await
+        self.database
+            .write("remove a friend", move |tx| {
+                let mut delete = tx.prepare_cached(
+                    "DELETE FROM friendship WHERE user_id = ?1 AND friend_id = ?2",
+                )?;
+                let removed = delete.execute([user_id, friend_id])?;
+                let mirrored = delete.execute([friend_id, user_id])?;
+                debug_assert_eq!(removed, mirrored, "a friendship has two directions");
+                Ok(removed > 0)
+            })
+            .await
     }
 
     async fn friends(&self, user_id: i64) -> Result<Vec<i64>, StoreError> {
-        self.read("reading friends", move |conn| {
-            conn.prepare_cached(
-                "SELECT friend_id FROM friendship WHERE user_id = ?1 ORDER BY friend_id",
-            )?
-            .query_map([user_id], |row| row.get(0))?
-            .collect()
-        })
-        .await
+        self.database
+            .read("list friends", move |conn| {
+                conn.prepare_cached(
+                    "SELECT friend_id FROM friendship WHERE user_id = ?1 ORDER BY friend_id",
+                )?
+                .query_map([user_id], |row| row.get(0))?
+                .collect()
+            })
+            .await
     }
 
     async fn revoke_token(
@@ -142,29 +127,31 @@ impl UserStore for SqliteStore {
         expires_at_ms: i64,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        self.write("revoking a token", move |tx| {
-            tx.prepare_cached(
-                "DELETE FROM revoked_token WHERE token_id IN (
-                     SELECT token_id FROM revoked_token WHERE expires_at_ms < ?1
-                     ORDER BY expires_at_ms LIMIT ?2)",
-            )?
-            .execute(params![now_ms, FORGOTTEN_AT_ONCE])?;
-            tx.prepare_cached(
-                "INSERT INTO revoked_token (token_id, expires_at_ms) VALUES (?1, ?2)
-                 ON CONFLICT (token_id) DO NOTHING",
-            )?
-            .execute(params![token_id, expires_at_ms])?;
-            Ok(())
-        })
-        .await
+        self.database
+            .write("revoke a token", move |tx| {
+                tx.prepare_cached(
+                    "DELETE FROM revoked_token WHERE token_id IN (
+                         SELECT token_id FROM revoked_token WHERE expires_at_ms < ?1
+                         ORDER BY expires_at_ms LIMIT ?2)",
+                )?
+                .execute(params![now_ms, FORGOTTEN_AT_ONCE])?;
+                tx.prepare_cached(
+                    "INSERT INTO revoked_token (token_id, expires_at_ms) VALUES (?1, ?2)
+                     ON CONFLICT (token_id) DO NOTHING",
+                )?
+                .execute(params![token_id, expires_at_ms])?;
+                Ok(())
+            })
+            .await
     }
 
     async fn is_revoked(&self, token_id: String) -> Result<bool, StoreError> {
-        self.read("reading a revoked token", move |conn| {
-            conn.prepare_cached("SELECT 1 FROM revoked_token WHERE token_id = ?1")?
-                .exists([token_id])
-        })
-        .await
+        self.database
+            .read("look up a revoked token", move |conn| {
+                conn.prepare_cached("SELECT 1 FROM revoked_token WHERE token_id = ?1")?
+                    .exists([token_id])
+            })
+            .await
     }
 }
 
