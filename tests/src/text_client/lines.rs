@@ -24,7 +24,7 @@ pub struct History {
 
 impl Push {
     /// Reads a line, if it is one of these with exactly its fields in their order.
-    pub(crate) fn parse(line: &str) -> Option<Self> {
+    pub fn parse(line: &str) -> Option<Self> {
         let (fields, text) = line.strip_prefix("MSG ")?.split_once(" text=")?;
         let mut fields = fields.split(' ');
         let id = number(fields.next(), "id=")?;

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 
 use mpim_tests::{
-    Layout, Process, Service, Stack, StackBuilder, free_address, register_two, until,
+    Layout, PASSWORD, Process, Service, Stack, StackBuilder, TextClient, WELCOME, free_address,
+    register_two, until,
 };
 use rustix::process::Signal;
 
@@ -45,6 +46,49 @@ async fn the_one_process_tells_a_newcomer_where_to_connect() {
     let log = stack.process("mpim").log();
     assert!(log.contains(&format!("nc {} {}", text.ip(), text.port())), "{log}");
     assert!(log.contains(stack.directory().join("data").to_str().unwrap()), "{log}");
+}
+
+#[tokio::test]
+async fn without_a_file_the_data_is_below_the_directory_that_it_was_started_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = free_address();
+    let mut mpim = Process::new("mpim", directory.path())
+        .variable("MPIM_GATEWAY__TEXT__LISTEN", text.to_string());
+    for service in ["USER", "PRESENCE", "MESSAGE", "GROUP", "GATEWAY"] {
+        let listen = format!("MPIM_{service}__RPC__LISTEN");
+        mpim = mpim.variable(listen, free_address().to_string());
+    }
+    mpim.start();
+    let connected = until("it takes connections", async || TextClient::try_connect(text).await);
+    assert_eq!(connected.await.line().await, WELCOME);
+    for database in ["user", "message", "group"] {
+        assert!(directory.path().join("data").join(database).join("LOCK").is_file(), "{database}");
+    }
+    mpim.stop().await;
+}
+
+#[tokio::test]
+async fn no_password_and_no_message_is_logged_even_in_detail() {
+    for layout in [Layout::Embedded, Layout::Five] {
+        let builder = Stack::builder(layout).set_everywhere("log.filter", "debug");
+        let mut stack = builder.set_everywhere("log.spans", true).start().await;
+        let (mut ada, mut bob) = register_two(&stack).await;
+        ada.send(bob.uid, "a message in confidence").await;
+        bob.client.push().await;
+        bob.client.ask("LOGIN ada a-mistaken-password").await;
+        bob.client.ask("LOGNI ada a-misplaced-password").await;
+        ada.client.expect("LOGOUT", "+OK logout success").await;
+        for process in stack.processes() {
+            stack.stop(process).await;
+        }
+        let logs = stack.logs().concat();
+        assert!(logs.contains("gateway.deliver"), "the logs are as detailed as they get");
+        // A token is three parts in base64, of which the first begins with `{"`.
+        for secret in [PASSWORD, "in confidence", "a-mistaken", "a-misplaced", "eyJ"] {
+            let line = logs.lines().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{secret:?} is in the log");
+        }
+    }
 }
 
 /// A program that is expected to fail at its start: its exit code and what it says.
