@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use im_common::{Deps, Running, Target, Tasks};
+use im_common::{Deps, Running, Tasks};
 use mpim_proto::{gateway_service, group_service, message_service, presence_service, user_service};
-use mprpc::{Channel, ChannelError, Server, ServerError};
+use mprpc::{ChannelError, Server, ServerError};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, ms};
@@ -46,12 +46,12 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         config.text.connections_max as u64,
         "text.connections_max",
     );
-    let channel = |target: &Target| Channel::builder(target.as_str()).memory(&deps.memory).build();
+    let targets = &config.targets;
     let services = Services {
-        user: user_service::Client::new(&channel(&config.targets.user)?),
-        message: message_service::Client::new(&channel(&config.targets.message)?),
-        presence: presence_service::Client::new(&channel(&config.targets.presence)?),
-        group: group_service::Client::new(&channel(&config.targets.group)?),
+        user: user_service::Client::new(&deps.channel(&targets.user)?),
+        message: message_service::Client::new(&deps.channel(&targets.message)?),
+        presence: presence_service::Client::new(&deps.channel(&targets.presence)?),
+        group: group_service::Client::new(&deps.channel(&targets.group)?),
     };
 
     // Both ports are bound before anything is served: the address of one is told over the other.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use im_common::sqlite::DatabaseError;
 use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
 use mpim_proto::{group_service, message_service};
-use mprpc::{Channel, Server};
+use mprpc::Server;
 
 use crate::config::Config;
 use crate::groups::Groups;
@@ -40,8 +40,8 @@ pub enum StartError {
 /// # Errors
 /// If the data directory is in use, the data cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
-    let channel = Channel::builder(config.targets.message.as_str()).memory(&deps.memory).build();
-    let messages = message_service::Client::new(&channel.map_err(StartError::Message)?);
+    let channel = deps.channel(&config.targets.message).map_err(StartError::Message)?;
+    let messages = message_service::Client::new(&channel);
 
     // Another database means another adapter, chosen here. Opening one blocks.
     let path = config.data_dir.clone();
@@ -54,16 +54,11 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 
     let rpc = config.rpc.clone();
     let groups = Arc::new(Groups::new(store, messages, deps.clock.clone(), config));
-    let health_clock = deps.clock.clone();
-    let builder = Server::builder()
+    let clock = deps.clock.clone();
+    let server = Server::builder()
         .add_service(group_service::serve(GroupService::new(Arc::clone(&groups))))
-        .add_service(mpim_proto::health(move || health_clock.now_ms()))
-        .register(deps.memory.clone());
-    let builder = match rpc.advertise {
-        Some(advertise) => builder.advertise(advertise),
-        None => builder,
-    };
-    let server = builder.bind(rpc.listen).await?;
+        .add_service(mpim_proto::health(move || clock.now_ms()));
+    let server = deps.bind(server, &rpc).await?;
     let addr = server.local_addr();
 
     let tasks = Tasks::new("im-group", deps.shutdown.clone());

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use im_common::sqlite::DatabaseError;
-use im_common::{DataDir, DataDirError, Deps, Running, Target, Tasks};
+use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
 use mpim_proto::{message_service, presence_service, user_service};
-use mprpc::{Channel, ChannelError, Server, ServerError};
+use mprpc::{ChannelError, Server, ServerError};
 
 use crate::config::Config;
 use crate::dispatch;
@@ -44,9 +44,8 @@ pub enum StartError {
 /// # Errors
 /// If the data directory is in use, the timelines cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
-    let channel = |target: &Target| Channel::builder(target.as_str()).memory(&deps.memory).build();
-    let users = user_service::Client::new(&channel(&config.targets.user)?);
-    let presence = presence_service::Client::new(&channel(&config.targets.presence)?);
+    let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
+    let presence = presence_service::Client::new(&deps.channel(&config.targets.presence)?);
 
     // Another database means another adapter, chosen here.
     let path = config.data_dir.clone();
@@ -55,18 +54,13 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     });
     let store = Arc::new(opening.await??);
 
-    let clock = deps.clock.clone();
-    let builder = Server::builder()
-        .add_service(mpim_proto::health(move || clock.now_ms()))
-        .register(deps.memory.clone());
-    let builder = match config.rpc.advertise {
-        Some(advertise) => builder.advertise(advertise),
-        None => builder,
-    };
     let tasks = Tasks::new("im-message", deps.shutdown.clone());
     let service = assemble(&config, &deps, store, users, Arc::new(presence), &tasks);
-    let server =
-        builder.add_service(message_service::serve(service)).bind(config.rpc.listen).await?;
+    let clock = deps.clock.clone();
+    let server = Server::builder()
+        .add_service(message_service::serve(service))
+        .add_service(mpim_proto::health(move || clock.now_ms()));
+    let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
     // Once it has ended, the service is dropped, and with it the way into the lanes: they finish
     // what they have, then the dispatchers do.

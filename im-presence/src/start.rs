@@ -50,14 +50,10 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     };
 
     let clock = deps.clock.clone();
-    let mut server = Server::builder()
+    let server = Server::builder()
         .add_service(mpim_proto::presence_service::serve(service))
-        .add_service(mpim_proto::health(move || clock.now_ms()))
-        .register(deps.memory.clone());
-    if let Some(advertise) = config.rpc.advertise {
-        server = server.advertise(advertise);
-    }
-    let server = server.bind(config.rpc.listen).await?;
+        .add_service(mpim_proto::health(move || clock.now_ms()));
+    let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
 
     let shutdown = deps.shutdown.clone();

@@ -48,15 +48,10 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let (data_dir, users) = opening.await??;
 
     let health_clock = deps.clock.clone();
-    let builder = Server::builder()
+    let server = Server::builder()
         .add_service(user_service::serve(UserService::new(users)))
-        .add_service(mpim_proto::health(move || health_clock.now_ms()))
-        .register(deps.memory.clone());
-    let builder = match rpc.advertise {
-        Some(advertise) => builder.advertise(advertise),
-        None => builder,
-    };
-    let server = builder.bind(rpc.listen).await?;
+        .add_service(mpim_proto::health(move || health_clock.now_ms()));
+    let server = deps.bind(server, &rpc).await?;
     let addr = server.local_addr();
 
     let tasks = Tasks::new("im-user", deps.shutdown.clone());

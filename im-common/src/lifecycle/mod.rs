@@ -4,10 +4,12 @@ mod running;
 mod shutdown;
 mod tasks;
 
+use mprpc::{BoundServer, Channel, ChannelError, ServerBuilder, ServerError};
+
 pub use self::running::{DRAIN, Running, run_until_shutdown};
 pub use self::shutdown::Shutdown;
 pub use self::tasks::{ServiceError, Tasks};
-use crate::Clock;
+use crate::{Clock, RpcConfig, Target};
 
 /// What every service's `start` takes besides its configuration.
 #[derive(Clone, Debug, Default)]
@@ -32,5 +34,30 @@ impl Deps {
     #[must_use]
     pub fn for_service(&self) -> Self {
         Self { shutdown: Shutdown::new(), ..self.clone() }
+    }
+
+    /// The way to another service. Nothing is dialled yet: it may start later than this one.
+    ///
+    /// # Errors
+    /// A target that makes no sense.
+    pub fn channel(&self, target: &Target) -> Result<Channel, ChannelError> {
+        Channel::builder(target.as_str()).memory(&self.memory).build()
+    }
+
+    /// Listens where `rpc` says. While it serves, the services of the same process find it.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn bind(
+        &self,
+        server: ServerBuilder,
+        rpc: &RpcConfig,
+    ) -> Result<BoundServer, ServerError> {
+        let server = server.register(self.memory.clone());
+        let server = match rpc.advertise {
+            Some(advertise) => server.advertise(advertise),
+            None => server,
+        };
+        server.bind(rpc.listen).await
     }
 }
