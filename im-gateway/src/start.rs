@@ -20,13 +20,13 @@ use crate::sessions::Sessions;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A target in `[targets]`.
-    #[error("im-gateway: {0}")]
+    #[error(transparent)]
     Target(#[from] ChannelError),
     /// The mprpc port.
-    #[error("im-gateway: {0}")]
+    #[error(transparent)]
     Server(#[from] ServerError),
     /// The port for text lines.
-    #[error("im-gateway: listening for text lines on {addr}")]
+    #[error("listening for text lines on {addr}")]
     Text {
         /// Where.
         addr: SocketAddr,

@@ -17,7 +17,7 @@ use crate::service::PresenceService;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Its port cannot be listened on.
-    #[error("im-presence: {0}")]
+    #[error(transparent)]
     Server(#[from] ServerError),
 }
 
