@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use prost_build::{Method, Service, ServiceGenerator};
+use prost_build::{Comments, Method, Service, ServiceGenerator};
 
 /// Plugged into prost-build, which calls it once for each service.
 pub(crate) struct Generator;
@@ -28,10 +28,7 @@ fn write_service(service: &Service, buf: &mut String) -> std::fmt::Result {
     } else {
         format!("{}.{}", service.package, service.proto_name)
     };
-    writeln!(
-        buf,
-        "/// The service `{full_name}`: its trait, its server and its client."
-    )?;
+    writeln!(buf, "/// The service `{full_name}`: its trait, its server and its client.")?;
     writeln!(buf, "pub mod {} {{", module_name(&service.proto_name))?;
     write_descriptor(service, &full_name, buf)?;
     write_trait(service, &full_name, buf)?;
@@ -41,11 +38,8 @@ fn write_service(service: &Service, buf: &mut String) -> std::fmt::Result {
 }
 
 fn write_descriptor(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
-    let methods: Vec<String> = service
-        .methods
-        .iter()
-        .map(|m| format!("\"{}\"", m.proto_name))
-        .collect();
+    let methods: Vec<String> =
+        service.methods.iter().map(|m| format!("\"{}\"", m.proto_name)).collect();
     writeln!(
         buf,
         "    /// What a call to `{full_name}` is addressed with.\n    \
@@ -59,19 +53,12 @@ fn write_descriptor(service: &Service, full_name: &str, buf: &mut String) -> std
 }
 
 fn write_trait(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
-    doc_comments(buf, &service.comments.leading, "    ")?;
-    writeln!(
-        buf,
-        "    /// What an implementation of `{full_name}` provides."
-    )?;
+    doc_comments(buf, &service.comments, 1);
+    writeln!(buf, "    /// What an implementation of `{full_name}` provides.")?;
     writeln!(buf, "    pub trait Server: Send + Sync + 'static {{")?;
     for method in &service.methods {
-        doc_comments(buf, &method.comments.leading, "        ")?;
-        writeln!(
-            buf,
-            "        /// Serves `{full_name}/{}`.",
-            method.proto_name
-        )?;
+        doc_comments(buf, &method.comments, 2);
+        writeln!(buf, "        /// Serves `{full_name}/{}`.", method.proto_name)?;
         writeln!(
             buf,
             "        fn {}(&self, cx: &::mprpc::Context, request: {}) -> \
@@ -123,11 +110,13 @@ fn write_client(service: &Service, full_name: &str, buf: &mut String) -> std::fm
          pub struct Client {{\n        channel: ::mprpc::codegen::ServiceChannel,\n    }}\n\n    \
          impl Client {{\n        \
              /// Calls go through `channel`, which resolves this service's instances.\n        \
+             ///\n        \
+             /// Must be called within a tokio runtime: a task follows the instances.\n        \
              pub fn new(channel: &::mprpc::Channel) -> Self {{\n            \
                  Self {{ channel: channel.service(&DESCRIPTOR) }}\n        }}\n",
     )?;
     for (index, method) in service.methods.iter().enumerate() {
-        doc_comments(buf, &method.comments.leading, "        ")?;
+        doc_comments(buf, &method.comments, 2);
         writeln!(
             buf,
             "        /// Calls `{full_name}/{}`.\n        \
@@ -154,29 +143,22 @@ fn write_client(service: &Service, full_name: &str, buf: &mut String) -> std::fm
 }
 
 fn outcome(method: &Method) -> String {
-    format!(
-        "::core::result::Result<{}, ::mprpc::Status>",
-        in_module(&method.output_type)
-    )
+    format!("::core::result::Result<{}, ::mprpc::Status>", in_module(&method.output_type))
 }
 
 /// A type's path as seen from the service's module, which is one level below the messages.
 fn in_module(path: &str) -> String {
-    if path.starts_with("::") || path == "()" {
-        path.to_owned()
-    } else {
-        format!("super::{path}")
-    }
+    if path.starts_with("::") || path == "()" { path.to_owned() } else { format!("super::{path}") }
 }
 
-fn doc_comments(buf: &mut String, lines: &[String], indent: &str) -> std::fmt::Result {
-    for line in lines {
-        writeln!(buf, "{indent}///{}", line.trim_end())?;
-    }
-    if lines.is_empty() {
-        Ok(())
-    } else {
-        writeln!(buf, "{indent}///")
+/// The comments of the `.proto` file, as prost writes them above messages, and a line that parts
+/// them from what follows.
+fn doc_comments(buf: &mut String, comments: &Comments, level: u8) {
+    let before = buf.len();
+    comments.append_with_indent(level, buf);
+    if buf.len() > before {
+        buf.extend((0..level).map(|_| "    "));
+        buf.push_str("///\n");
     }
 }
 
@@ -206,6 +188,7 @@ mod tests {
         assert_eq!(module_name("UserService"), "user_service");
         assert_eq!(module_name("HTTPGateway"), "http_gateway");
         assert_eq!(module_name("Echo"), "echo");
+        assert_eq!(module_name("C2CService"), "c2c_service");
     }
 
     #[test]

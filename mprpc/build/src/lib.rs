@@ -46,14 +46,13 @@ pub enum Error {
     Write(#[from] std::io::Error),
 }
 
-/// Compiles `protos`, looking imports up in `includes`, and writes the code to `OUT_DIR`.
+/// Compiles `protos`, looking imports up in `includes`, and writes the code to `OUT_DIR`. To be
+/// called once in a build script: a second call would replace the descriptors of the first.
 ///
 /// # Errors
 /// See [`Error`]. The build script that returns it fails with its text.
 pub fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
-    let out: PathBuf = std::env::var_os("OUT_DIR")
-        .ok_or(Error::NotABuildScript)?
-        .into();
+    let out: PathBuf = std::env::var_os("OUT_DIR").ok_or(Error::NotABuildScript)?.into();
     for include in includes {
         rerun_if_changed(include.as_ref());
     }
@@ -72,10 +71,7 @@ pub fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Re
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
+#[expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 fn rerun_if_changed(path: &Path) {
     println!("cargo:rerun-if-changed={}", path.display());
 }
@@ -84,10 +80,8 @@ fn rerun_if_changed(path: &Path) {
 fn refuse_streaming(files: &prost_types::FileDescriptorSet) -> Result<(), Error> {
     for file in &files.file {
         for service in &file.service {
-            if let Some(method) = service
-                .method
-                .iter()
-                .find(|m| m.client_streaming() || m.server_streaming())
+            if let Some(method) =
+                service.method.iter().find(|m| m.client_streaming() || m.server_streaming())
             {
                 return Err(Error::Streaming {
                     service: format!("{}.{}", file.package(), service.name()),
@@ -97,4 +91,34 @@ fn refuse_streaming(files: &prost_types::FileDescriptorSet) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::{
+        FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
+    };
+
+    use super::refuse_streaming;
+
+    #[test]
+    fn a_method_that_streams_is_named_in_the_error() {
+        let method = |name: &str, streams| MethodDescriptorProto {
+            name: Some(name.to_owned()),
+            server_streaming: Some(streams),
+            ..Default::default()
+        };
+        let service = ServiceDescriptorProto {
+            name: Some("Chat".to_owned()),
+            method: vec![method("Send", false), method("Follow", true)],
+            ..Default::default()
+        };
+        let file = FileDescriptorProto {
+            package: Some("talk".to_owned()),
+            service: vec![service],
+            ..Default::default()
+        };
+        let error = refuse_streaming(&FileDescriptorSet { file: vec![file] }).unwrap_err();
+        assert!(error.to_string().starts_with("talk.Chat.Follow streams"), "{error}");
+    }
 }
