@@ -25,8 +25,5 @@ pub fn decode_request<M: Message + Default>(
 /// The answer to a method number that the service does not have.
 #[must_use]
 pub fn no_such_method(service: &ServiceDescriptor, method: usize) -> Status {
-    Status::unimplemented(format!(
-        "{} has no method number {method}",
-        service.full_name
-    ))
+    Status::unimplemented(format!("{} has no method number {method}", service.full_name))
 }

@@ -12,10 +12,7 @@ impl Metadata {
     /// The first value of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.0
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 
     /// Adds a value, keeping those that `name` has already.

@@ -27,11 +27,7 @@ impl ServiceDescriptor {
     /// `mpim.UserService/Login`, for messages and for the wire.
     #[must_use]
     pub fn path(&self, method: usize) -> String {
-        format!(
-            "{}/{}",
-            self.full_name,
-            self.methods.get(method).copied().unwrap_or("?")
-        )
+        format!("{}/{}", self.full_name, self.methods.get(method).copied().unwrap_or("?"))
     }
 }
 
@@ -46,10 +42,7 @@ impl Service {
     /// Used by generated code.
     #[doc(hidden)]
     pub fn new(descriptor: &'static ServiceDescriptor, dispatch: impl Dispatch) -> Self {
-        Self {
-            descriptor,
-            dispatch: Arc::new(dispatch),
-        }
+        Self { descriptor, dispatch: Arc::new(dispatch) }
     }
 
     /// Its names and methods.
@@ -66,9 +59,7 @@ impl Service {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Service")
-            .field(&self.descriptor.full_name)
-            .finish()
+        f.debug_tuple("Service").field(&self.descriptor.full_name).finish()
     }
 }
 

@@ -20,24 +20,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }));
 
     // The same port answers both wires.
-    for target in [
-        format!("static://{address}"),
-        format!("static://{address}?wire=classic"),
-    ] {
+    for target in [format!("static://{address}"), format!("static://{address}?wire=classic")] {
         let echo = echo_service::Client::new(&Channel::builder(&target).build()?);
         let cx = Context::with_timeout(Duration::from_millis(300));
-        let answer = echo
-            .echo(
-                &cx,
-                EchoReq {
-                    payload: "hello".into(),
-                },
-            )
-            .await?;
-        println!(
-            "{target} answers {}",
-            String::from_utf8_lossy(&answer.payload)
-        );
+        let answer = echo.echo(&cx, EchoReq { payload: "hello".into() }).await?;
+        println!("{target} answers {}", String::from_utf8_lossy(&answer.payload));
     }
 
     // Finishes what is in flight, then ends.

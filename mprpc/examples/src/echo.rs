@@ -14,16 +14,12 @@ pub struct Echo;
 
 impl Server for Echo {
     async fn echo(&self, _cx: &Context, request: EchoReq) -> Result<EchoResp, Status> {
-        Ok(EchoResp {
-            payload: request.payload,
-        })
+        Ok(EchoResp { payload: request.payload })
     }
 
     async fn echo_slowly(&self, _cx: &Context, request: EchoSlowlyReq) -> Result<EchoResp, Status> {
         tokio::time::sleep(Duration::from_millis(request.delay_ms.into())).await;
-        Ok(EchoResp {
-            payload: request.payload,
-        })
+        Ok(EchoResp { payload: request.payload })
     }
 
     async fn fail(&self, _cx: &Context, request: FailReq) -> Result<EchoResp, Status> {
@@ -33,11 +29,7 @@ impl Server for Echo {
     async fn describe(&self, cx: &Context, _request: DescribeReq) -> Result<DescribeResp, Status> {
         Ok(DescribeResp {
             remaining_ms: u64::try_from(cx.remaining().as_millis()).unwrap_or(u64::MAX),
-            metadata: cx
-                .metadata()
-                .iter()
-                .map(|(k, v)| (k.to_owned(), v.clone()))
-                .collect(),
+            metadata: cx.metadata().iter().map(|(k, v)| (k.to_owned(), v.clone())).collect(),
         })
     }
 }

@@ -13,9 +13,7 @@ pub struct RoundRobin {
 
 impl Default for RoundRobin {
     fn default() -> Self {
-        Self {
-            next: AtomicUsize::new(fastrand::usize(..)),
-        }
+        Self { next: AtomicUsize::new(fastrand::usize(..)) }
     }
 }
 

@@ -16,10 +16,7 @@ pub(super) enum Target {
 
 impl Target {
     pub(super) fn parse(target: &str) -> Result<Self, ChannelError> {
-        let bad = |reason: String| ChannelError::Target {
-            target: target.to_owned(),
-            reason,
-        };
+        let bad = |reason: String| ChannelError::Target { target: target.to_owned(), reason };
         let (scheme, rest) = target
             .split_once("://")
             .ok_or_else(|| bad("it has no scheme, such as static://".to_owned()))?;
@@ -27,17 +24,13 @@ impl Target {
         match scheme {
             "static" => {
                 let wires = wires(query).map_err(bad)?;
-                let endpoints: Result<Vec<_>, _> = authority
-                    .split(',')
-                    .map(|address| endpoint(address, wires))
-                    .collect();
+                let endpoints: Result<Vec<_>, _> =
+                    authority.split(',').map(|address| endpoint(address, wires)).collect();
                 endpoints.map(Self::Static).map_err(bad)
             }
             "memory" if authority.is_empty() && query.is_empty() => Ok(Self::Memory),
             "memory" => Err(bad("memory:// takes nothing behind it".to_owned())),
-            other => Err(bad(format!(
-                "unknown scheme `{other}`; known are static and memory"
-            ))),
+            other => Err(bad(format!("unknown scheme `{other}`; known are static and memory"))),
         }
     }
 }
@@ -61,10 +54,7 @@ fn endpoint(address: &str, wires: Wires) -> Result<Endpoint, String> {
             .min_by_key(|address| !address.is_ipv4()),
     };
     let resolved = resolved.ok_or_else(|| format!("`{address}` has no address"))?;
-    Ok(Endpoint {
-        wires,
-        ..Endpoint::new(resolved)
-    })
+    Ok(Endpoint { wires, ..Endpoint::new(resolved) })
 }
 
 #[cfg(test)]
@@ -77,10 +67,7 @@ mod tests {
         let parsed = Target::parse("static://127.0.0.1:1,127.0.0.1:2").unwrap();
         assert_eq!(parsed, Target::Static(vec![endpoint(1), endpoint(2)]));
         let parsed = Target::parse("static://127.0.0.1:1?wire=classic").unwrap();
-        let classic = Endpoint {
-            wires: Wires::Classic,
-            ..endpoint(1)
-        };
+        let classic = Endpoint { wires: Wires::Classic, ..endpoint(1) };
         assert_eq!(parsed, Target::Static(vec![classic]));
         assert_eq!(Target::parse("memory://").unwrap(), Target::Memory);
     }

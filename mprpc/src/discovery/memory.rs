@@ -30,11 +30,7 @@ impl Memory {
     ) -> R {
         // A listing is replaced as a whole, so a panic elsewhere cannot have left half of one.
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        change(
-            services
-                .entry(service)
-                .or_insert_with(|| watch::Sender::new(Listing::Unknown)),
-        )
+        change(services.entry(service).or_insert_with(|| watch::Sender::new(Listing::Unknown)))
     }
 }
 
@@ -80,9 +76,7 @@ pub struct Registration {
 impl Registration {
     /// An entry that `withdraw` takes out.
     pub fn new(withdraw: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self {
-            withdraw: Some(Box::new(withdraw)),
-        }
+        Self { withdraw: Some(Box::new(withdraw)) }
     }
 }
 
@@ -104,11 +98,8 @@ impl fmt::Debug for Registration {
 mod tests {
     use super::*;
 
-    static ECHO: ServiceDescriptor = ServiceDescriptor {
-        full_name: "echo.Echo",
-        short_name: "Echo",
-        methods: &["Echo"],
-    };
+    static ECHO: ServiceDescriptor =
+        ServiceDescriptor { full_name: "echo.Echo", short_name: "Echo", methods: &["Echo"] };
 
     fn endpoint(port: u16) -> Endpoint {
         Endpoint::new(([127, 0, 0, 1], port).into())
@@ -126,10 +117,7 @@ mod tests {
         assert_eq!(*listing.borrow_and_update(), both);
 
         drop(first);
-        assert_eq!(
-            *listing.borrow_and_update(),
-            Listing::Known(Arc::new([endpoint(2)]))
-        );
+        assert_eq!(*listing.borrow_and_update(), Listing::Known(Arc::new([endpoint(2)])));
         drop(second);
         assert_eq!(*listing.borrow_and_update(), Listing::Known(Arc::new([])));
     }

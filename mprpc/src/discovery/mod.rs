@@ -48,11 +48,7 @@ impl Endpoint {
     /// An instance that is named by its address and speaks v2.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self {
-            id: address.to_string(),
-            address,
-            wires: Wires::V2,
-        }
+        Self { id: address.to_string(), address, wires: Wires::V2 }
     }
 }
 

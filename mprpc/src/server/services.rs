@@ -37,10 +37,7 @@ impl Services {
     pub(crate) fn add(&mut self, service: Service) {
         let descriptor = service.descriptor();
         for (index, name) in descriptor.methods.iter().enumerate() {
-            let method = Method {
-                service: service.clone(),
-                index,
-            };
+            let method = Method { service: service.clone(), index };
             self.by_path.insert(descriptor.path(index), method.clone());
             let short_path = format!("{}/{name}", descriptor.short_name);
             self.by_short_path.entry(short_path).or_insert(method);
@@ -55,9 +52,7 @@ impl Services {
 
     /// By the two names that the classic wire carries.
     pub(crate) fn find_short(&self, service: &str, method: &str) -> Option<Method> {
-        self.by_short_path
-            .get(&format!("{service}/{method}"))
-            .cloned()
+        self.by_short_path.get(&format!("{service}/{method}")).cloned()
     }
 
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
