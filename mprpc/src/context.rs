@@ -26,8 +26,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// The longest time that a call can be given, about 30 years; longer ones are cut to it.
-    const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    /// The longest time that a call can be given, about 30 years; longer ones are cut to it, so
+    /// that adding one to the clock cannot overflow.
+    pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
     /// A context whose calls must end within `timeout` from now.
     #[must_use]
@@ -38,33 +39,20 @@ impl Context {
     /// A context whose calls must end at `deadline`.
     #[must_use]
     pub fn with_deadline(deadline: Instant) -> Self {
-        Self {
-            deadline,
-            peer: None,
-            received: None,
-            sent: None,
-        }
+        Self { deadline, peer: None, received: None, sent: None }
     }
 
     /// What a server hands to a handler.
     pub(crate) fn received(deadline: Instant, peer: SocketAddr, metadata: Metadata) -> Self {
         let received = (!metadata.is_empty()).then(|| Arc::new(metadata));
-        Self {
-            deadline,
-            peer: Some(peer),
-            received,
-            sent: None,
-        }
+        Self { deadline, peer: Some(peer), received, sent: None }
     }
 
     /// The same with less time: it ends `timeout` from now, or earlier if this one does.
     #[must_use]
     pub fn capped(&self, timeout: Duration) -> Self {
         let capped = Instant::now() + timeout.min(Self::TIMEOUT_MAX);
-        Self {
-            deadline: self.deadline.min(capped),
-            ..self.clone()
-        }
+        Self { deadline: self.deadline.min(capped), ..self.clone() }
     }
 
     /// The same, whose calls carry `value` as `name` beside what they carry already.
@@ -72,10 +60,7 @@ impl Context {
     pub fn sending(&self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         let mut sent = self.sent.as_deref().cloned().unwrap_or_default();
         sent.push(name, value);
-        Self {
-            sent: Some(Arc::new(sent)),
-            ..self.clone()
-        }
+        Self { sent: Some(Arc::new(sent)), ..self.clone() }
     }
 
     /// When the call must have ended.
@@ -117,10 +102,7 @@ mod tests {
     async fn capping_never_gives_more_time() {
         let cx = Context::with_timeout(Duration::from_secs(1));
         assert_eq!(cx.capped(Duration::from_secs(5)).deadline(), cx.deadline());
-        assert_eq!(
-            cx.capped(Duration::from_millis(10)).remaining(),
-            Duration::from_millis(10)
-        );
+        assert_eq!(cx.capped(Duration::from_millis(10)).remaining(), Duration::from_millis(10));
     }
 
     #[test]

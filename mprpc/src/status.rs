@@ -110,8 +110,12 @@ struct Inner {
 
 impl Status {
     /// A status as a handler returns it. Its call may have been executed.
+    ///
+    /// [`Code::Ok`] becomes [`Code::Unknown`]: on the wire it would be a success with an empty
+    /// answer.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let code = if code == Code::Ok { Code::Unknown } else { code };
         Self(Box::new(Inner {
             code,
             message: message.into(),

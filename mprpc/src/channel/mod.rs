@@ -1,12 +1,14 @@
 //! The client's side: from a target to an answer.
 //!
 //! ```text
-//! stub -> ServiceChannel -> balancer -> Instance -> Connection (v2) or ClassicPool -> socket
-//!              ^ listings of the target's registry
+//! stub -> ServiceChannel -> balancer -> Instance -> Reconnect -> Connection (v2) -> socket
+//!              ^                               -> ClassicPool -> socket
+//!              listings of the target's registry
 //! ```
 
 mod builder;
 mod instance;
+mod reconnect;
 mod service;
 mod target;
 
@@ -68,23 +70,13 @@ impl Channel {
     #[doc(hidden)]
     #[must_use]
     pub fn service(&self, descriptor: &'static ServiceDescriptor) -> ServiceChannel {
-        let mut services = self
-            .shared
-            .services
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = services
-            .channels
-            .get(descriptor.full_name)
-            .and_then(Weak::upgrade)
-        {
+        let mut services = self.shared.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = services.channels.get(descriptor.full_name).and_then(Weak::upgrade) {
             return ServiceChannel::of(shared);
         }
         let first_method = services.first_method(descriptor);
         let channel = ServiceChannel::new(Arc::clone(&self.shared), descriptor, first_method);
-        services
-            .channels
-            .insert(descriptor.full_name, channel.downgrade());
+        services.channels.insert(descriptor.full_name, channel.downgrade());
         channel
     }
 }
@@ -92,26 +84,20 @@ impl Channel {
 impl Services {
     fn first_method(&mut self, descriptor: &'static ServiceDescriptor) -> u16 {
         let next = &mut self.next_method;
-        *self
-            .first_methods
-            .entry(descriptor.full_name)
-            .or_insert_with(|| {
-                let first = *next;
-                // A program's services together have far fewer than 65,536 methods.
-                *next = first
-                    .saturating_add(u16::try_from(descriptor.methods.len()).unwrap_or(u16::MAX));
-                first
-            })
+        *self.first_methods.entry(descriptor.full_name).or_insert_with(|| {
+            let first = *next;
+            // Far more than a connection can name: calls past that bound are refused there.
+            *next =
+                first.saturating_add(u16::try_from(descriptor.methods.len()).unwrap_or(u16::MAX));
+            first
+        })
     }
 }
 
 impl Shared {
     /// The instance at `endpoint`, shared with other services that are there.
     fn instance(&self, endpoint: &Endpoint) -> Arc<Instance> {
-        let mut instances = self
-            .instances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(instance) = instances.get(endpoint).and_then(Weak::upgrade) {
             return instance;
         }

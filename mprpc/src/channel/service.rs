@@ -16,6 +16,10 @@ use crate::discovery::{Endpoint, Listing};
 use crate::status::Executed;
 use crate::{Code, Context, ServiceDescriptor, Status};
 
+/// How often a call is tried that cannot be sent. A service that is down as a whole must not be
+/// hammered.
+const TRIES_MAX: usize = 3;
+
 /// A channel's way to one service. Generated stubs are made of it.
 #[derive(Clone)]
 pub struct ServiceChannel {
@@ -51,7 +55,7 @@ impl ServiceChannel {
         first_method: u16,
     ) -> Self {
         let mut listing = channel.registry.watch(descriptor);
-        let first = instances(&channel, &listing.borrow_and_update());
+        let first = listed(&channel, &listing.borrow_and_update());
         let gone = CancellationToken::new();
         let shared = Arc::new(Shared {
             balancer: channel.balance.make(),
@@ -107,46 +111,51 @@ impl Shared {
         method: usize,
         request: &impl Message,
     ) -> Result<Bytes, Status> {
-        let number = self
-            .first_method
-            .saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
-        let callee = Callee {
-            service: self.descriptor,
-            method,
-            number,
-        };
+        let number = self.first_method.saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
+        let callee = Callee { service: self.descriptor, method, number };
         let mut instances = self.instances.load_full();
         if instances.is_empty() {
             instances = self.wait_for_instances(cx).await?;
         }
-        let first = self.pick(&instances);
-        match instances[first].call(callee, cx, request).await {
-            Err(status) if instances.len() > 1 && could_not_connect(&status) => {
-                // Nothing was sent, so another instance may have it. One try: a service that is
-                // down as a whole must not be hammered.
-                let second = self.other(&instances, first);
-                instances[second].call(callee, cx, request).await
+        let mut at = self.pick(&instances);
+        for _ in 1..TRIES_MAX {
+            match instances[at].call(callee, cx, request).await {
+                Err(status) if was_not_sent(&status) => {
+                    // The registry may know better by now than the list that was looked at.
+                    let newest = listed(&self.channel, &self.listing.borrow());
+                    if newest.is_empty() {
+                        return Err(status);
+                    }
+                    at = self.pick_after(&newest, &instances[at]);
+                    instances = Arc::new(newest);
+                }
+                outcome => return outcome,
             }
-            outcome => outcome,
         }
+        instances[at].call(callee, cx, request).await
     }
 
     /// The balancer's choice, or the next instance that is not known to be down.
     fn pick(&self, instances: &Vec<Arc<Instance>>) -> usize {
         let picked = self.balancer.pick(instances) % instances.len();
-        if instances[picked].is_down() {
-            self.other(instances, picked)
-        } else {
-            picked
+        if !instances[picked].is_down() {
+            return picked;
         }
+        let Some(other) = other(instances, picked) else {
+            return picked;
+        };
+        instances[picked].try_again();
+        other
     }
 
-    fn other(&self, instances: &[Arc<Instance>], not: usize) -> usize {
-        let len = instances.len();
-        (1..len)
-            .map(|step| (not + step) % len)
-            .find(|index| !instances[*index].is_down())
-            .unwrap_or(not)
+    /// What to try when a call could not be sent to `failed`: an instance that is not known to be
+    /// down, else the next one; the same, if it is the only one, since its connection may have
+    /// ended just before the call was put on it.
+    fn pick_after(&self, instances: &Vec<Arc<Instance>>, failed: &Arc<Instance>) -> usize {
+        match instances.iter().position(|instance| Arc::ptr_eq(instance, failed)) {
+            Some(at) => other(instances, at).unwrap_or((at + 1) % instances.len()),
+            None => self.pick(instances),
+        }
     }
 
     /// Waits for the registry's first listing; one that is known and empty is an error at once.
@@ -155,7 +164,7 @@ impl Shared {
         let known = listing.wait_for(|listing| *listing != Listing::Unknown);
         let known = tokio::time::timeout_at(cx.deadline(), known).await;
         let instances = match known {
-            Ok(Ok(listing)) => instances(&self.channel, &listing),
+            Ok(Ok(listing)) => listed(&self.channel, &listing),
             Ok(Err(_)) | Err(_) => Vec::new(),
         };
         if instances.is_empty() {
@@ -167,17 +176,24 @@ impl Shared {
     }
 }
 
-fn could_not_connect(status: &Status) -> bool {
+/// An instance that is not known to be down, other than that at `not`.
+fn other(instances: &[Arc<Instance>], not: usize) -> Option<usize> {
+    let len = instances.len();
+    (1..len).map(|step| (not + step) % len).find(|index| !instances[*index].is_down())
+}
+
+/// Whether the call may be made again, on another instance or on the same.
+fn was_not_sent(status: &Status) -> bool {
     status.code() == Code::Unavailable && status.executed() == Executed::No
 }
 
-fn instances(channel: &ChannelShared, listing: &Listing) -> Vec<Arc<Instance>> {
+/// The instances of a listing.
+fn listed(channel: &ChannelShared, listing: &Listing) -> Vec<Arc<Instance>> {
     match listing {
         Listing::Unknown => Vec::new(),
-        Listing::Known(endpoints) => endpoints
-            .iter()
-            .map(|endpoint: &Endpoint| channel.instance(endpoint))
-            .collect(),
+        Listing::Known(endpoints) => {
+            endpoints.iter().map(|endpoint: &Endpoint| channel.instance(endpoint)).collect()
+        }
     }
 }
 
@@ -188,15 +204,13 @@ async fn follow(shared: Weak<Shared>, mut listing: watch::Receiver<Listing>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let newest = instances(&shared.channel, &listing.borrow_and_update());
+        let newest = listed(&shared.channel, &listing.borrow_and_update());
         shared.instances.store(Arc::new(newest));
     }
 }
 
 impl fmt::Debug for ServiceChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ServiceChannel")
-            .field(&self.shared.descriptor.full_name)
-            .finish()
+        f.debug_tuple("ServiceChannel").field(&self.shared.descriptor.full_name).finish()
     }
 }

@@ -1,26 +1,22 @@
 //! The server: one port, both wires.
 
+mod connections;
 mod services;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
+use connections::Acceptor;
+pub(crate) use connections::Connections;
 pub(crate) use services::{Method, Services};
 
-use crate::Service;
 use crate::discovery::{Endpoint, Register, Registration, Wires};
-use crate::transport::{self, classic_server, v2_server};
-use crate::wire::{self, Wire};
+use crate::{Context, Service};
 
 /// Serves services. See [`Server::builder`].
 #[derive(Debug)]
@@ -87,7 +83,7 @@ impl ServerBuilder {
 
     /// The time for a call whose caller gave none, as on the classic wire (30 s).
     pub fn default_timeout(mut self, timeout: Duration) -> Self {
-        self.default_timeout = timeout;
+        self.default_timeout = timeout.min(Context::TIMEOUT_MAX);
         self
     }
 
@@ -106,11 +102,7 @@ impl ServerBuilder {
         let failed = |source| ServerError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
-        Ok(BoundServer {
-            builder: self,
-            listener,
-            local,
-        })
+        Ok(BoundServer { builder: self, listener, local })
     }
 }
 
@@ -119,16 +111,6 @@ pub struct BoundServer {
     builder: ServerBuilder,
     listener: TcpListener,
     local: SocketAddr,
-}
-
-/// What the connections of a server share.
-pub(crate) struct Connections {
-    pub(crate) services: Arc<Services>,
-    pub(crate) default_timeout: Duration,
-    /// Cancelled when the server is to stop: connections finish what they have and close.
-    pub(crate) stopping: CancellationToken,
-    /// Cancelled when they took too long for that.
-    aborting: CancellationToken,
 }
 
 impl BoundServer {
@@ -144,38 +126,19 @@ impl BoundServer {
     /// Cancel safe in that dropping it stops accepting and withdraws; connections then finish on
     /// their own.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self {
-            builder,
-            listener,
-            local,
-        } = self;
-        let stopping = CancellationToken::new();
-        let aborting = CancellationToken::new();
-        let leave = stopping.clone().drop_guard();
+        let Self { builder, listener, local } = self;
         let registrations = announce(&builder, local);
-        let connections = Arc::new(Connections {
-            services: Arc::new(builder.services),
-            default_timeout: builder.default_timeout,
-            stopping,
-            aborting: aborting.clone(),
-        });
-        let tasks = TaskTracker::new();
+        let connections = Connections::new(builder.services, builder.default_timeout);
+        let acceptor = Acceptor::new(connections, builder.connections_max);
+        let leave = acceptor.leave_on_drop();
         tokio::select! {
-            () = accept(&listener, &connections, &tasks, builder.connections_max) => {}
+            () = acceptor.accept(&listener) => {}
             () = shutdown => {}
         }
         drop(registrations);
-        drop(listener);
+        acceptor.accept_last(listener);
         drop(leave);
-        tasks.close();
-        if tokio::time::timeout(builder.drain_timeout, tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!(%local, connections = tasks.len(), "calls took too long; closing");
-            aborting.cancel();
-            tasks.wait().await;
-        }
+        acceptor.drain(builder.drain_timeout).await;
     }
 }
 
@@ -184,91 +147,12 @@ fn announce(builder: &ServerBuilder, local: SocketAddr) -> Vec<Registration> {
         return Vec::new();
     };
     let address = builder.advertise.unwrap_or(local);
-    let endpoint = Endpoint {
-        id: address.to_string(),
-        address,
-        wires: Wires::V2,
-    };
+    let endpoint = Endpoint { id: address.to_string(), address, wires: Wires::V2 };
     builder
         .services
         .descriptors()
         .map(|service| registry.register(service, endpoint.clone()))
         .collect()
-}
-
-/// Accepts connections for ever.
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Connections>,
-    tasks: &TaskTracker,
-    connections_max: usize,
-) {
-    let places = Arc::new(Semaphore::new(connections_max));
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of descriptors, most likely: others have to close first.
-                tracing::warn!(%error, "accepting failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(%peer, connections_max, "too many connections; closing a new one");
-            continue;
-        };
-        let connections = Arc::clone(connections);
-        tasks.spawn(async move {
-            let aborting = connections.aborting.clone();
-            tokio::select! {
-                () = serve_connection(stream, peer, &connections, place) => {}
-                () = aborting.cancelled() => {}
-            }
-        });
-    }
-}
-
-/// How long to wait when accepting fails, rather than to try in a circle.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-async fn serve_connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    connections: &Connections,
-    _place: OwnedSemaphorePermit,
-) {
-    match serve_wire(stream, peer, connections).await {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            tracing::warn!(%peer, %error, "connection closed");
-        }
-        Err(error) => tracing::debug!(%peer, %error, "connection ended"),
-    }
-}
-
-/// Finds out which wire the client speaks, and serves it.
-async fn serve_wire(
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    connections: &Connections,
-) -> io::Result<()> {
-    transport::prepare(&stream)?;
-    let mut input = BytesMut::new();
-    let wire = loop {
-        if let Some(wire) = wire::detect(&input) {
-            break wire;
-        }
-        // A pool may connect long before it calls, so there is no time limit here.
-        tokio::select! {
-            read = stream.read_buf(&mut input) => if read? == 0 { return Ok(()) },
-            () = connections.stopping.cancelled() => return Ok(()),
-        }
-    };
-    match wire {
-        Wire::Classic => classic_server::serve(stream, peer, input, connections).await,
-        Wire::V2 => v2_server::Connection::new(stream, peer, input, connections).await,
-    }
 }
 
 #[cfg(test)]
@@ -277,19 +161,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_named_in_the_error() {
-        let first = Server::builder()
-            .bind(([127, 0, 0, 1], 0).into())
-            .await
-            .unwrap();
-        let error = Server::builder()
-            .bind(first.local_addr())
-            .await
-            .err()
-            .unwrap();
-        assert!(
-            error
-                .to_string()
-                .starts_with(&format!("listening on {}", first.local_addr()))
-        );
+        let first = Server::builder().bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let error = Server::builder().bind(first.local_addr()).await.err().unwrap();
+        assert!(error.to_string().starts_with(&format!("listening on {}", first.local_addr())));
     }
 }

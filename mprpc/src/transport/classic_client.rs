@@ -5,6 +5,7 @@
 //! not get it.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use prost::Message;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -74,16 +76,14 @@ impl managed::Manager for Connector {
 
     async fn create(&self) -> io::Result<Connection> {
         let stream = super::connect(self.address, self.connect_timeout).await?;
-        Ok(Connection {
-            stream,
-            buffer: BytesMut::new(),
-            idle_since: Instant::now(),
-        })
+        Ok(Connection { stream, buffer: BytesMut::new(), idle_since: Instant::now() })
     }
 
     /// A connection that the server closed, or that has bytes nobody asked for, is not used again.
+    ///
+    /// The socket itself is asked: what the runtime last heard of it may be older.
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<io::Error> {
-        match connection.stream.try_read(&mut [0]) {
+        match SockRef::from(&connection.stream).peek(&mut [MaybeUninit::uninit()]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(RecycleError::Backend(error)),
             Ok(0) => Err(RecycleError::message("the server closed it")),
@@ -95,10 +95,7 @@ impl managed::Manager for Connector {
 impl ClassicPool {
     /// A pool of connections to `address`; none is made before the first call.
     pub(crate) fn new(address: SocketAddr, bounds: Bounds) -> Self {
-        let connector = Connector {
-            address,
-            connect_timeout: bounds.connect_timeout,
-        };
+        let connector = Connector { address, connect_timeout: bounds.connect_timeout };
         let pool = Pool::builder(connector)
             .max_size(bounds.connections_max)
             .queue_mode(managed::QueueMode::Lifo)
@@ -125,6 +122,9 @@ impl ClassicPool {
             ))
             .not_executed());
         }
+        if deadline <= Instant::now() {
+            return Err(super::too_late());
+        }
         let connection = tokio::time::timeout_at(deadline, self.pool.get())
             .await
             .map_err(|_| {
@@ -132,9 +132,7 @@ impl ClassicPool {
                 Status::deadline_exceeded(text).not_executed()
             })?
             .map_err(unavailable)?;
-        let mut checkout = Checkout {
-            connection: Some(connection),
-        };
+        let mut checkout = Checkout { connection: Some(connection) };
         let exchange = checkout.exchange(service, method, message);
         let answer = tokio::time::timeout_at(deadline, exchange)
             .await
@@ -200,10 +198,7 @@ impl Checkout {
         let name = service.methods.get(method).copied().unwrap_or_default();
         buffer.clear();
         classic::encode_request(service.short_name, name, message, buffer);
-        stream
-            .write_all(buffer)
-            .await
-            .map_err(|error| broken(&error))?;
+        stream.write_all(buffer).await.map_err(|error| broken(&error))?;
         buffer.clear();
         loop {
             let decoded = classic::decode_response(buffer, FRAME_BYTES_MAX);
@@ -213,12 +208,7 @@ impl Checkout {
                 }
                 return Err(Status::internal("bytes came behind the answer"));
             }
-            if stream
-                .read_buf(buffer)
-                .await
-                .map_err(|error| broken(&error))?
-                == 0
-            {
+            if stream.read_buf(buffer).await.map_err(|error| broken(&error))? == 0 {
                 return Err(Status::unavailable(
                     "the server closed the connection instead of answering",
                 ));

@@ -6,14 +6,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures_util::poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::READ_BYTES;
-use crate::server::{Connections, Services};
+use crate::server::{Connections, Method};
+use crate::service::Call;
 use crate::wire::classic::{self, Request, RequestDecoder};
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
 use crate::{Context, Metadata, Status};
@@ -21,92 +24,171 @@ use crate::{Context, Metadata, Status};
 /// How much is written at once when a client pipelines, in bytes.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
+/// What an idle connection keeps for its next request, in bytes: pools hold many of them.
+const IDLE_BYTES: usize = 4096;
+
+/// How long a client has to take the last answers of a connection that ends with a refusal.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// Serves a connection until the client closes it, the server stops, or a call fails.
 ///
 /// A connection is not closed for being idle: the original's pool writes without looking.
 pub(crate) async fn serve(
-    mut io: impl AsyncRead + AsyncWrite + Unpin,
+    io: impl AsyncRead + AsyncWrite + Unpin,
     peer: SocketAddr,
-    mut input: BytesMut,
+    input: BytesMut,
     server: &Connections,
 ) -> io::Result<()> {
-    let mut decoder = RequestDecoder::new(FRAME_BYTES_MAX);
-    let mut output = BytesMut::new();
-    loop {
-        while let Some(request) = decoder.decode(&mut input).map_err(invalid)? {
-            let answered = answer(
-                &server.services,
-                peer,
-                request,
-                server.default_timeout,
-                &mut output,
-            )
-            .await;
-            if let Err(refused) = answered {
-                // Those before it in the pipeline did succeed.
-                io.write_all(&output).await?;
-                return Err(invalid(refused));
-            }
-            if output.len() >= OUTPUT_BYTES_MAX {
-                flush(&mut io, &mut output).await?;
-            }
-        }
-        flush(&mut io, &mut output).await?;
-        if server.stopping.is_cancelled() {
-            return Ok(());
-        }
-        input.reserve(if input.is_empty() {
-            IDLE_BYTES
-        } else {
-            READ_BYTES
-        });
-        tokio::select! {
-            read = io.read_buf(&mut input) => if read? == 0 { return Ok(()) },
-            () = server.stopping.cancelled(), if input.is_empty() => return Ok(()),
+    let decoder = RequestDecoder::new(FRAME_BYTES_MAX);
+    let output = BytesMut::new();
+    let mut connection = Connection { io, peer, server, decoder, input, output };
+    match connection.run().await {
+        Ok(()) => Ok(()),
+        Err(End::Broken(error)) => Err(error),
+        Err(End::Refused(reason)) => {
+            connection.say_goodbye().await?;
+            Err(io::Error::new(io::ErrorKind::InvalidData, reason))
         }
     }
 }
 
-/// What an idle connection keeps for its next request, in bytes: pools hold many of them.
-const IDLE_BYTES: usize = 4096;
-
-async fn flush(io: &mut (impl AsyncWrite + Unpin), output: &mut BytesMut) -> io::Result<()> {
-    io.write_all(output).await?;
-    output.clear();
-    Ok(())
+/// Why a connection cannot go on.
+enum End {
+    Broken(io::Error),
+    /// A request that the wire has no answer for.
+    Refused(String),
 }
 
-/// Runs one call and appends its answer.
-async fn answer(
-    services: &Services,
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+struct Connection<'a, T> {
+    io: T,
     peer: SocketAddr,
-    request: Request,
-    timeout: Duration,
-    output: &mut BytesMut,
-) -> Result<(), String> {
-    let service = String::from_utf8_lossy(&request.service);
-    let name = String::from_utf8_lossy(&request.method);
-    let method = services
-        .find_short(&service, &name)
-        .ok_or_else(|| format!("{:?} is not served here", format!("{service}/{name}")))?;
-    let deadline = Instant::now() + timeout;
-    let cx = Context::received(deadline, peer, Metadata::default());
-    let start = classic::begin_response(output);
-    let ended = async {
-        let mut handler = method.call(cx, request.args)?;
-        std::future::poll_fn(|cx| handler.poll_reply(cx, output)).await
-    };
-    let ended = tokio::time::timeout_at(deadline, ended)
-        .await
-        .unwrap_or_else(|_| Err(Status::deadline_exceeded("the handler was stopped")));
-    if let Err(status) = ended {
-        output.truncate(start);
-        return Err(format!("{} ended with {status}", method.path()));
-    }
-    classic::end_response(output, start);
-    Ok(())
+    server: &'a Connections,
+    decoder: RequestDecoder,
+    input: BytesMut,
+    /// Answers that are still to be written.
+    output: BytesMut,
 }
 
-fn invalid(error: impl ToString) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<'_, T> {
+    async fn run(&mut self) -> Result<(), End> {
+        loop {
+            self.answer_whole_requests().await?;
+            self.io.write_all_buf(&mut self.output).await?;
+            if self.server.stopping.is_cancelled() {
+                return Ok(());
+            }
+            let idle = self.input.is_empty() && !self.decoder.has_begun();
+            if idle {
+                // Also lets go of what a large request or answer took.
+                self.input = BytesMut::with_capacity(IDLE_BYTES);
+                self.output = BytesMut::new();
+            } else {
+                self.input.reserve(READ_BYTES);
+            }
+            tokio::select! {
+                // A request that has come is served, whenever the server stops.
+                biased;
+                read = self.io.read_buf(&mut self.input) => if read? == 0 { return Ok(()) },
+                () = self.server.stopped(), if idle => return Ok(()),
+            }
+        }
+    }
+
+    async fn answer_whole_requests(&mut self) -> Result<(), End> {
+        loop {
+            let request = self.decoder.decode(&mut self.input);
+            let Some(request) = request.map_err(|error| End::Refused(error.to_string()))? else {
+                return Ok(());
+            };
+            self.answer(request).await?;
+            if self.output.len() >= OUTPUT_BYTES_MAX {
+                self.io.write_all_buf(&mut self.output).await?;
+            }
+        }
+    }
+
+    /// Runs one call and appends its answer.
+    async fn answer(&mut self, request: Request) -> Result<(), End> {
+        let service = String::from_utf8_lossy(&request.service);
+        let name = String::from_utf8_lossy(&request.method);
+        let Some(method) = self.server.services.find_short(&service, &name) else {
+            let path = format!("{service}/{name}");
+            return Err(End::Refused(format!("{path:?} is not served here")));
+        };
+        let deadline = Instant::now() + self.server.default_timeout;
+        let cx = Context::received(deadline, self.peer, Metadata::default());
+        let mut handler =
+            method.call(cx, request.args).map_err(|status| failed(&method, &status))?;
+
+        // One that answers at once does so straight into the output.
+        let start = classic::begin_response(&mut self.output);
+        match poll!(std::future::poll_fn(|cx| handler.poll_reply(cx, &mut self.output))) {
+            Poll::Ready(Ok(())) => {
+                classic::end_response(&mut self.output, start);
+                Ok(())
+            }
+            Poll::Ready(Err(status)) => {
+                self.output.truncate(start);
+                Err(failed(&method, &status))
+            }
+            Poll::Pending => {
+                self.output.truncate(start);
+                self.wait_for(&method, handler, deadline).await
+            }
+        }
+    }
+
+    /// Waits for a handler that is not ready. Earlier answers do not wait for it, nor it for a
+    /// client that is slow to take them.
+    async fn wait_for(
+        &mut self,
+        method: &Method,
+        mut handler: Call,
+        deadline: Instant,
+    ) -> Result<(), End> {
+        let mut answer = BytesMut::new();
+        let start = classic::begin_response(&mut answer);
+        let buffer = &mut answer;
+        let handled = std::future::poll_fn(move |cx| handler.poll_reply(cx, buffer));
+        let handled = async {
+            tokio::time::timeout_at(deadline, handled)
+                .await
+                .unwrap_or_else(|_| Err(Status::deadline_exceeded("the handler was stopped")))
+                .map_err(|status| failed(method, &status))
+        };
+        let written = async { Ok(self.io.write_all_buf(&mut self.output).await?) };
+        // Cut short by a failure, writing can go on where it was: it takes off what it wrote.
+        tokio::try_join!(written, handled)?;
+        classic::end_response(&mut answer, start);
+        self.output = answer;
+        Ok(())
+    }
+
+    /// Ends a connection so that the answers that were given arrive: closing a socket that holds
+    /// unread bytes throws away what it was still to send.
+    async fn say_goodbye(&mut self) -> io::Result<()> {
+        let goodbye = async {
+            self.io.write_all_buf(&mut self.output).await?;
+            self.io.shutdown().await?;
+            loop {
+                self.input.clear();
+                self.input.reserve(READ_BYTES);
+                if self.io.read_buf(&mut self.input).await? == 0 {
+                    return Ok(());
+                }
+            }
+        };
+        // A client that does not go has had its time.
+        tokio::time::timeout(LINGER, goodbye).await.unwrap_or(Ok(()))
+    }
+}
+
+fn failed(method: &Method, status: &Status) -> End {
+    End::Refused(format!("{} ended with {status}", method.path()))
 }

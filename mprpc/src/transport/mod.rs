@@ -17,6 +17,8 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
+use crate::Status;
+
 /// How much is read at once, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
@@ -29,6 +31,12 @@ pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Resul
     Ok(stream)
 }
 
+/// A call whose deadline has passed before anything of it was sent.
+fn too_late() -> Status {
+    Status::deadline_exceeded("the time for the call was over before it could be sent")
+        .not_executed()
+}
+
 /// What is set on every socket, at either end.
 pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     // Frames are gathered before they are written; the kernel need not wait for more.
@@ -39,5 +47,15 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(10))
         .with_retries(3);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    // Keepalive says nothing while bytes wait to be taken. A peer that takes none for so long is
+    // cut off: what waits for it takes memory.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNTAKEN_MAX))?;
+    Ok(())
 }
+
+/// How long bytes may wait for a peer that takes none.
+#[cfg(target_os = "linux")]
+const UNTAKEN_MAX: Duration = Duration::from_secs(30);

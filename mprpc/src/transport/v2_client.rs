@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker, ready};
 use std::time::Duration;
@@ -22,12 +23,16 @@ use tokio_util::io::poll_read_buf;
 
 use super::READ_BYTES;
 use crate::Status;
-use crate::wire::v2::client::{CallId, Calls, Opened, Request};
+use crate::wire::v2::client::{Calls, Opened, Request};
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
+use crate::wire::v2::slots::CallId;
 
 /// How often a connection looks whether its peer is alive. A peer that sends nothing is asked
 /// after one such time and given up after another, so a dead one is found within three.
 const KEEPALIVE: Duration = Duration::from_secs(1);
+
+/// How many reads are made in a row, so that deadlines and writing have their turns.
+const READS_IN_A_ROW_MAX: usize = 16;
 
 /// A connection to one instance. Dropping it closes the connection once its calls have ended.
 #[derive(Debug)]
@@ -39,7 +44,8 @@ pub(crate) struct Connection {
 struct Shared {
     calls: Mutex<Calls>,
     driver: AtomicWaker,
-    peer: SocketAddr,
+    /// Whether calls can be opened, to be read without the lock.
+    open: AtomicBool,
 }
 
 impl Shared {
@@ -59,15 +65,23 @@ impl Connection {
         let shared = Arc::new(Shared {
             calls: Mutex::new(Calls::new()),
             driver: AtomicWaker::new(),
-            peer,
+            open: AtomicBool::new(true),
         });
-        tokio::spawn(Driver::new(io, Arc::clone(&shared)));
+        tokio::spawn(Driver::new(io, peer, Arc::clone(&shared)));
         Self { shared }
+    }
+
+    /// Waits until the server has spoken.
+    ///
+    /// # Errors
+    /// The connection ended before that.
+    pub(crate) async fn ready(&self) -> Result<(), Status> {
+        std::future::poll_fn(|cx| self.shared.calls().poll_ready(cx.waker())).await
     }
 
     /// Whether calls can be opened on it.
     pub(crate) fn is_open(&self) -> bool {
-        self.shared.calls().is_open()
+        self.shared.open.load(Ordering::Relaxed)
     }
 
     /// Makes a call and waits for its answer.
@@ -78,19 +92,17 @@ impl Connection {
         request: Request<'_>,
         message: &impl Message,
     ) -> Result<Bytes, Status> {
-        let id = self
-            .open(&request, message)
-            .await
-            .map_err(|s| s.with_peer(self.shared.peer))?;
-        let mut call = InFlight {
-            shared: &self.shared,
-            id: Some(id),
-        };
+        let id = self.open(&request, message).await?;
+        let mut call = InFlight { shared: &self.shared, id: Some(id) };
         self.shared.driver.wake();
         std::future::poll_fn(|cx| {
             let outcome = ready!(self.shared.calls().poll_outcome(id, cx.waker()));
             call.id = None;
-            Poll::Ready(outcome.map_err(|status| status.with_peer(self.shared.peer)))
+            if !self.is_open() {
+                // It may have been the last, and the driver waits for that.
+                self.shared.driver.wake();
+            }
+            Poll::Ready(outcome)
         })
         .await
     }
@@ -99,7 +111,7 @@ impl Connection {
         let open = std::future::poll_fn(|cx| {
             let now = Instant::now();
             if request.deadline <= now {
-                return Poll::Ready(Err(too_late()));
+                return Poll::Ready(Err(super::too_late()));
             }
             match self.shared.calls().open(request, message, now, cx.waker()) {
                 Ok(Opened::Call(id)) => Poll::Ready(Ok(id)),
@@ -112,22 +124,13 @@ impl Connection {
         if let Poll::Ready(outcome) = futures_util::poll!(open.as_mut()) {
             return outcome;
         }
-        tokio::time::timeout_at(request.deadline, open)
-            .await
-            .map_err(|_| too_late())?
+        tokio::time::timeout_at(request.deadline, open).await.map_err(|_| super::too_late())?
     }
-}
-
-fn too_late() -> Status {
-    Status::deadline_exceeded("the time for the call was over before it could be sent")
-        .not_executed()
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared
-            .calls()
-            .refuse(Status::unavailable("the channel was closed").not_executed());
+        self.shared.calls().refuse(Status::unavailable("the channel was closed").not_executed());
         self.shared.driver.wake();
     }
 }
@@ -150,6 +153,7 @@ impl Drop for InFlight<'_> {
 /// The task of a connection. It ends when the connection does.
 struct Driver<T> {
     io: T,
+    peer: SocketAddr,
     shared: Arc<Shared>,
     decoder: Decoder,
     input: BytesMut,
@@ -162,6 +166,8 @@ struct Driver<T> {
     deadline_at: Option<Instant>,
     keepalive: Interval,
     heard: Heard,
+    /// Whether the socket took no more when it was last written to.
+    blocked: bool,
 }
 
 /// What was heard of the peer since the last look.
@@ -174,11 +180,12 @@ enum Heard {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    fn new(io: T, shared: Arc<Shared>) -> Self {
+    fn new(io: T, peer: SocketAddr, shared: Arc<Shared>) -> Self {
         let mut keepalive = tokio::time::interval(KEEPALIVE);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             io,
+            peer,
             shared,
             decoder: Decoder::new(FRAME_BYTES_MAX),
             input: BytesMut::new(),
@@ -189,6 +196,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             deadline_at: None,
             keepalive,
             heard: Heard::Something,
+            blocked: false,
         }
     }
 
@@ -200,15 +208,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.write(cx)?;
         let calls = self.shared.calls();
         let over = !calls.is_open() && calls.in_flight() == 0 && !calls.has_output();
-        if over && self.writing.is_empty() {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
-        }
+        if over && self.writing.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
-        loop {
+        for _ in 0..READS_IN_A_ROW_MAX {
             self.input.reserve(READ_BYTES);
             match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
                 Poll::Pending => return Ok(()),
@@ -224,9 +228,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     Status::internal(format!("the server broke the protocol: {error}"))
                 })?;
             }
+            if !calls.is_open() {
+                self.shared.open.store(false, Ordering::Relaxed);
+            }
             drop(calls);
             self.wake_callers();
         }
+        // There may be more.
+        cx.waker().wake_by_ref();
+        Ok(())
     }
 
     /// Ends the calls whose time is over, and arms the timer for the next.
@@ -277,15 +287,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     return Ok(());
                 }
                 self.gathered = false;
-                self.shared
-                    .calls()
-                    .take_output(&mut self.writing, &mut self.woken);
+                self.shared.calls().take_output(&mut self.writing, &mut self.woken);
                 self.wake_callers();
             }
             match Pin::new(&mut self.io).poll_write(cx, &self.writing) {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.blocked = true;
+                    return Ok(());
+                }
                 Poll::Ready(Ok(0)) => return Err(broken(&io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(bytes)) => {
+                    // A full socket takes more only when the peer has taken something: it may
+                    // have nothing to say before it has the whole of a large request.
+                    if std::mem::take(&mut self.blocked) {
+                        self.heard = Heard::Something;
+                    }
                     self.writing.advance(bytes);
                     self.shared.calls().written(bytes);
                 }
@@ -293,9 +309,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             }
         }
     }
+}
 
+impl<T> Driver<T> {
     fn wake_callers(&mut self) {
         self.woken.drain(..).for_each(Waker::wake);
+    }
+
+    /// Ends every call, and tells those that come that there is no connection any more.
+    fn fail(&mut self, status: &Status) {
+        self.shared.open.store(false, Ordering::Relaxed);
+        self.shared.calls().fail(status, &mut self.woken);
+        self.wake_callers();
     }
 }
 
@@ -312,9 +337,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
         this.shared.driver.register(cx.waker());
         let ended = ready!(this.drive(cx));
         if let Err(status) = &ended {
-            tracing::debug!(peer = %this.shared.peer, %status, "connection ended");
-            this.shared.calls().fail(status, &mut this.woken);
-            this.wake_callers();
+            tracing::debug!(peer = %this.peer, %status, "connection ended");
+            this.fail(status);
         }
         Poll::Ready(())
     }
@@ -323,8 +347,44 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
 impl<T> Drop for Driver<T> {
     fn drop(&mut self) {
         // Also when the runtime shuts down: nobody may wait for ever.
-        let status = Status::unavailable("the connection's task was stopped");
-        self.shared.calls().fail(&status, &mut self.woken);
-        self.woken.drain(..).for_each(Waker::wake);
+        self.fail(&Status::unavailable("the connection's task was stopped"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::ServiceDescriptor;
+
+    static SERVICE: ServiceDescriptor =
+        ServiceDescriptor { full_name: "e.E", short_name: "E", methods: &["M"] };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_slow_to_take_a_large_request_is_not_dead() {
+        const STEP_BYTES: usize = 64 * 1024;
+        let (mut server, io) = tokio::io::duplex(STEP_BYTES);
+        let connection = Connection::new(io, ([127, 0, 0, 1], 1).into());
+        let serving = tokio::spawn(async move {
+            let mut taken = 0;
+            while taken < 32 * STEP_BYTES {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                taken += server.read(&mut vec![0; STEP_BYTES]).await.unwrap();
+            }
+            // The answer to call 0: an empty head, no message.
+            server.write_all(b"\x01\0\0\0\x03\x01\0\0\0\0\0\0\0").await.unwrap();
+            server.read_to_end(&mut Vec::new()).await
+        });
+        let request = Request {
+            service: &SERVICE,
+            index: 0,
+            method: 0,
+            deadline: Instant::now() + Duration::from_secs(60),
+            metadata: None,
+        };
+        connection.call(request, &vec![7_u8; 32 * STEP_BYTES]).await.unwrap();
+        drop(connection);
+        serving.await.unwrap().unwrap();
     }
 }

@@ -4,8 +4,11 @@
 //! no task and no wake-up, and the answers to all requests of a read go out in one write. One that
 //! is not ready joins the connection's own set, so that it holds up no other.
 //!
-//! Bounds: calls at once ([`CALLS_MAX`]); answers that wait for a slow reader
-//! ([`OUTPUT_BYTES_MAX`]), past which nothing is read and no handler is polled.
+//! Bounds: calls at once ([`CALLS_MAX`]); cancelled ones that are still to be swept up
+//! ([`SWEEP_MAX`]); answers that wait for a slow reader ([`OUTPUT_BYTES_MAX`]), past which no more
+//! requests are taken. Handlers that are at work go on (one that is not polled would keep what it
+//! holds, and handlers of other connections may wait for that), until their answers, too, are more
+//! than [`HELD_BYTES_MAX`].
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -22,6 +25,7 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::READ_BYTES;
 use crate::server::{Connections, Method, Services};
@@ -33,12 +37,19 @@ use crate::{Context, Status};
 /// How many calls a connection may have at work.
 const CALLS_MAX: u32 = 16_384;
 
-/// How much may wait for the socket before reading stops, in bytes.
+/// How much may wait for the socket before no more requests are taken, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How much may wait for the socket before handlers wait with their answers, in bytes.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How many handlers of the set that have become ready are taken in a row, so that reading and
 /// writing have their turns.
 const READY_IN_A_ROW_MAX: usize = 256;
+
+/// How many stopped handlers may be in the set before no more requests are taken: a client that
+/// opens calls only to cancel them must not be faster than those are dropped.
+const SWEEP_MAX: usize = 1024;
 
 /// One connection, as a future that ends when it does.
 pub(crate) struct Connection<T> {
@@ -69,7 +80,7 @@ struct Pending {
 /// Where the connection stands on the way to its end.
 enum Leaving {
     /// The server serves; this is ready when it is to stop.
-    No(Pin<Box<dyn Future<Output = ()> + Send>>),
+    No(Pin<Box<WaitForCancellationFutureOwned>>),
     /// The client was asked to open no more calls. It closes the connection when its calls are
     /// done; calls that crossed the request are served.
     Asked,
@@ -97,7 +108,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub(crate) fn new(io: T, peer: SocketAddr, mut input: BytesMut, server: &Connections) -> Self {
         input.advance(crate::wire::v2::PREFACE.len());
         let mut output = BytesMut::new();
-        let stopping = server.stopping.clone();
         Self {
             io,
             peer,
@@ -111,26 +121,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             pending: HashMap::new(),
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline_at: None,
-            leaving: Leaving::No(Box::pin(async move { stopping.cancelled().await })),
+            leaving: Leaving::No(Box::pin(server.stopping.clone().cancelled_owned())),
         }
     }
 
     /// Moves everything that can move; ready when the connection is over.
+    ///
+    /// Handlers come last: they share the task's budget with the socket, and one that uses it up
+    /// each time would keep the socket from moving if it came first.
     fn drive(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        self.receive()?;
         loop {
             self.leave(cx);
             self.expire(cx);
-            let mut moved = false;
-            if self.output.len() < OUTPUT_BYTES_MAX {
-                moved |= self.finish(cx);
-                match self.read(cx)? {
-                    Read::Ended => return Poll::Ready(Ok(())),
-                    Read::Some => moved = true,
-                    Read::Nothing => {}
-                }
+            let mut moved = self.write(cx)?;
+            match self.read(cx)? {
+                Read::Ended => return Poll::Ready(Ok(())),
+                Read::Some => moved = true,
+                Read::Nothing => {}
             }
-            moved |= self.write(cx)?;
+            moved |= self.finish(cx);
             if !moved {
                 return Poll::Pending;
             }
@@ -149,9 +158,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn read(&mut self, cx: &mut TaskContext<'_>) -> io::Result<Read> {
+        // What came with the preface, and what was left when there was no room for more.
+        let left = self.receive()?;
+        if !self.has_room() {
+            return Ok(left);
+        }
         self.input.reserve(READ_BYTES);
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => return Ok(Read::Nothing),
+            Poll::Pending => return Ok(left),
             Poll::Ready(Ok(0)) => return Ok(Read::Ended),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => return Err(error),
@@ -160,10 +174,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         Ok(Read::Some)
     }
 
-    /// Handles the whole frames of the input.
-    fn receive(&mut self) -> io::Result<()> {
+    /// Whether more frames may be taken. [`finish`](Self::finish) and [`write`](Self::write) make
+    /// room.
+    fn has_room(&self) -> bool {
+        let to_sweep = self.running.len().saturating_sub(self.pending.len());
+        self.output.len() < OUTPUT_BYTES_MAX && to_sweep < SWEEP_MAX
+    }
+
+    /// Handles the whole frames of the input while there is room for what comes of them.
+    fn receive(&mut self) -> io::Result<Read> {
         let mut now = None;
-        while let Some(incoming) = self.decoder.decode(&mut self.input) {
+        while self.has_room()
+            && let Some(incoming) = self.decoder.decode(&mut self.input)
+        {
             // One look at the clock serves all requests of a read.
             let now = *now.get_or_insert_with(Instant::now);
             self.handle(incoming, now).map_err(|error| {
@@ -173,28 +196,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 )
             })?;
         }
-        Ok(())
+        Ok(if now.is_some() { Read::Some } else { Read::Nothing })
     }
 
     fn handle(&mut self, incoming: Incoming, now: Instant) -> Result<(), String> {
         let services = &self.services;
-        let event = self
-            .frames
-            .receive(incoming, |path| services.find(path), &mut self.output)?;
+        let event = self.frames.receive(incoming, |path| services.find(path), &mut self.output)?;
         match event {
-            Event::Call {
-                call,
-                method,
-                timeout_us,
-                metadata,
-                message,
-            } => {
+            Event::Call { call, method, timeout_us, metadata, message } => {
+                if self.pending.contains_key(&call) {
+                    return Err(format!("call id {call} is in use"));
+                }
+                if self.pending.len() >= CALLS_MAX as usize {
+                    let status = Status::resource_exhausted("too many calls on the connection");
+                    self.frames.refuse(call, &status, &mut self.output);
+                    return Ok(());
+                }
                 let timeout = match timeout_us {
                     0 => self.default_timeout,
-                    some => Duration::from_micros(some).min(MAX_TIMEOUT),
+                    some => Duration::from_micros(some).min(Context::TIMEOUT_MAX),
                 };
-                let cx = Context::received(now + timeout, self.peer, metadata);
-                let deadline = cx.deadline();
+                let deadline = now + timeout;
+                let cx = Context::received(deadline, self.peer, metadata);
                 match method.call(cx, message) {
                     Ok(handler) => self.start(call, handler, deadline),
                     Err(status) => self.frames.refuse(call, &status, &mut self.output),
@@ -241,18 +264,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn join(&mut self, call: u32, handler: Call, deadline: Instant) {
-        if self.pending.len() >= CALLS_MAX as usize || self.pending.contains_key(&call) {
-            let status = Status::resource_exhausted("too many calls at once on the connection");
-            self.frames.refuse(call, &status, &mut self.output);
-            return;
-        }
         let (abort, registration) = AbortHandle::new_pair();
         self.pending.insert(call, Pending { abort, deadline });
-        let running = Running {
-            call,
-            handler,
-            answer: BytesMut::new(),
-        };
+        let running = Running { call, handler, answer: BytesMut::new() };
         self.running.push(Abortable::new(running, registration));
         if self.deadline_at.is_none_or(|at| deadline < at) {
             self.deadline_at = Some(deadline);
@@ -264,6 +278,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn finish(&mut self, cx: &mut TaskContext<'_>) -> bool {
         let mut moved = false;
         for _ in 0..READY_IN_A_ROW_MAX {
+            if self.output.len() >= HELD_BYTES_MAX {
+                break;
+            }
             let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(cx) else {
                 break;
             };
@@ -324,9 +341,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 }
 
-/// The longest time a caller can give, so that adding it to the clock cannot overflow.
-const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
-
+/// What reading came to.
 enum Read {
     Some,
     Nothing,
@@ -340,3 +355,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Connection<T> {
         self.get_mut().drive(cx)
     }
 }
+
+#[cfg(test)]
+#[path = "v2_server_tests.rs"]
+mod tests;

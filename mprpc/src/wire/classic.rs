@@ -30,11 +30,7 @@ pub(crate) enum Error {
     #[error("a header that does not parse: {0}")]
     Header(String),
     #[error("{what} of {bytes} bytes, and at most {limit} are accepted")]
-    TooLarge {
-        what: &'static str,
-        bytes: u32,
-        limit: u32,
-    },
+    TooLarge { what: &'static str, bytes: u32, limit: u32 },
 }
 
 /// A request as it came.
@@ -56,10 +52,12 @@ pub(crate) struct RequestDecoder {
 
 impl RequestDecoder {
     pub(crate) fn new(args_bytes_max: u32) -> Self {
-        Self {
-            args_bytes_max,
-            header: None,
-        }
+        Self { args_bytes_max, header: None }
+    }
+
+    /// Whether a request has begun, part of which is not in the buffer any more.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.header.is_some()
     }
 
     /// The next whole request in `buf`, or `None` until more bytes have come.
@@ -96,9 +94,7 @@ fn decode_header(buf: &mut BytesMut) -> Result<Option<RpcHeader>, Error> {
     }
     buf.advance(LENGTH_BYTES);
     let bytes = buf.split_to(to_usize(size)).freeze();
-    RpcHeader::decode(bytes)
-        .map(Some)
-        .map_err(|error| Error::Header(error.to_string()))
+    RpcHeader::decode(bytes).map(Some).map_err(|error| Error::Header(error.to_string()))
 }
 
 /// Appends a request. `args` must be below 4 GiB, which the caller's limit ensures.
@@ -144,16 +140,11 @@ pub(crate) fn decode_response(buf: &mut BytesMut, bytes_max: u32) -> Result<Opti
 }
 
 fn peek_length(buf: &BytesMut) -> Option<u32> {
-    buf.first_chunk::<LENGTH_BYTES>()
-        .map(|bytes| u32::from_le_bytes(*bytes))
+    buf.first_chunk::<LENGTH_BYTES>().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 fn check(what: &'static str, bytes: u32, limit: u32) -> Result<(), Error> {
-    if bytes > limit {
-        Err(Error::TooLarge { what, bytes, limit })
-    } else {
-        Ok(())
-    }
+    if bytes > limit { Err(Error::TooLarge { what, bytes, limit }) } else { Ok(()) }
 }
 
 /// `usize` has at least 32 bits wherever tokio runs.
@@ -179,9 +170,7 @@ mod tests {
     }
 
     fn args(payload: &[u8]) -> Args {
-        Args {
-            payload: Bytes::copy_from_slice(payload),
-        }
+        Args { payload: Bytes::copy_from_slice(payload) }
     }
 
     #[test]
@@ -215,24 +204,14 @@ mod tests {
     fn lengths_are_checked_before_anything_is_waited_for_or_allocated() {
         let mut decoder = RequestDecoder::new(16);
         let mut buf = BytesMut::from(&u32::MAX.to_le_bytes()[..]);
-        assert_eq!(
-            decoder.decode(&mut buf),
-            Err(Error::HeaderTooLong(u32::MAX))
-        );
+        assert_eq!(decoder.decode(&mut buf), Err(Error::HeaderTooLong(u32::MAX)));
 
         let mut buf = BytesMut::new();
         encode_request("S", "M", &args(&[7; 15]), &mut buf);
         let whole = buf.len();
         buf.truncate(whole - 17);
         let error = decoder.decode(&mut buf).unwrap_err();
-        assert_eq!(
-            error,
-            Error::TooLarge {
-                what: "arguments",
-                bytes: 17,
-                limit: 16
-            }
-        );
+        assert_eq!(error, Error::TooLarge { what: "arguments", bytes: 17, limit: 16 });
 
         let mut buf = BytesMut::from(&17_u32.to_le_bytes()[..]);
         assert!(decode_response(&mut buf, 16).is_err());

@@ -8,22 +8,17 @@ use mprpc::discovery::Memory;
 use mprpc::{Balance, Channel, Code, Context, Executed, Server};
 use mprpc_examples::{Echo, echo_service};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
-use crate::support::{Running, channel, echo_req, soon};
+use crate::support::{Running, SOON, channel, echo_req, soon};
 
 /// An address where nobody listens.
 async fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 fn registered(memory: &Memory) -> mprpc::ServerBuilder {
-    Server::builder()
-        .add_service(echo_service::serve(Echo))
-        .register(memory.clone())
+    Server::builder().add_service(echo_service::serve(Echo)).register(memory.clone())
 }
 
 #[tokio::test]
@@ -31,10 +26,7 @@ async fn a_refused_connection_says_so_and_that_nothing_was_executed() {
     let address = nowhere().await;
     let client = echo_service::Client::new(&channel(&format!("static://{address}")));
     let status = client.echo(&soon(), echo_req("x")).await.unwrap_err();
-    assert_eq!(
-        (status.code(), status.executed()),
-        (Code::Unavailable, Executed::No)
-    );
+    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No));
     assert_eq!(status.peer(), Some(address));
     assert!(status.message().contains("refused"), "{status}");
 }
@@ -69,18 +61,120 @@ async fn an_instance_that_comes_back_is_called_again() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), again)
-        .await
-        .expect("it is found again");
+    timeout(SOON, again).await.expect("it is found again");
+}
+
+/// A process that is stopped still has its connections accepted, by the kernel.
+#[tokio::test]
+async fn an_instance_that_accepts_and_never_answers_loses_its_calls_to_others() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Running::echo().await;
+    let target = format!("static://{},{}", silent.local_addr().unwrap(), server.address);
+    let channel = Channel::builder(target)
+        .balance(Balance::round_robin())
+        .connect_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let client = echo_service::Client::new(&channel);
+    let all_go_to_the_other = async {
+        let mut in_a_row = 0;
+        while in_a_row < 50 {
+            let cx = Context::with_timeout(Duration::from_millis(50));
+            match client.echo(&cx, echo_req("x")).await {
+                Ok(_) => in_a_row += 1,
+                Err(status) => {
+                    assert_eq!(status.executed(), Executed::No, "{status}");
+                    in_a_row = 0;
+                }
+            }
+        }
+    };
+    timeout(SOON, all_go_to_the_other).await.expect("the silent one is avoided");
+}
+
+/// Otherwise an instance that takes longer to connect to than callers have is never reached.
+#[tokio::test]
+async fn an_attempt_to_connect_outlives_the_call_that_began_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = echo_service::Client::new(&channel(&format!("static://{address}")));
+    for _ in 0..3 {
+        let cx = Context::with_timeout(Duration::from_millis(10));
+        let status = client.echo(&cx, echo_req("x")).await.unwrap_err();
+        assert_eq!(
+            (status.code(), status.executed(), status.peer()),
+            (Code::DeadlineExceeded, Executed::No, Some(address))
+        );
+    }
+    let (first, _) = listener.accept().await.unwrap();
+    let second = timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(second.is_err(), "one attempt serves all callers");
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_call_to_an_instance_that_dies_before_it_serves_goes_to_another() {
+    let dying = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Running::echo().await;
+    let target = format!("static://{},{}", dying.local_addr().unwrap(), server.address);
+    let channel = Channel::builder(target).balance(Balance::round_robin()).build().unwrap();
+    let client = echo_service::Client::new(&channel);
+    let calls = [(); 2].map(|()| {
+        let client = client.clone();
+        tokio::spawn(async move { client.echo(&soon(), echo_req("x")).await })
+    });
+    let (connection, _) = timeout(SOON, dying.accept()).await.expect("one calls it").unwrap();
+    drop((connection, dying));
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn of_many_instances_that_are_away_none_keeps_a_call_from_the_one_that_is_there() {
+    let server = Running::echo().await;
+    let (first, second) = (nowhere().await, nowhere().await);
+    for target in [
+        format!("{first},{second},{}", server.address),
+        format!("{},{first},{second}", server.address),
+        format!("{second},{},{first}", server.address),
+    ] {
+        let channel = Channel::builder(format!("static://{target}"))
+            .balance(Balance::round_robin())
+            .build()
+            .unwrap();
+        let client = echo_service::Client::new(&channel);
+        for _ in 0..6 {
+            client.echo(&soon(), echo_req("x")).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_comes_back_is_called_again_though_others_serve() {
+    let other = Running::echo().await;
+    let address = nowhere().await;
+    let target = format!("static://{address},{}", other.address);
+    let channel = Channel::builder(target).balance(Balance::round_robin()).build().unwrap();
+    let client = echo_service::Client::new(&channel);
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+
+    let builder = Server::builder().add_service(echo_service::serve(Echo));
+    let _server = Running::start_at(builder, address).await;
+    let called_again = async {
+        let fail = || mprpc_examples::FailReq { code: 5, message: String::new() };
+        while client.fail(&soon(), fail()).await.unwrap_err().peer() != Some(address) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, called_again).await.expect("it is found again");
 }
 
 #[tokio::test]
 async fn a_call_waits_for_a_service_that_nobody_has_registered_yet() {
     let memory = Memory::new();
-    let channel = Channel::builder("memory://")
-        .memory(&memory)
-        .build()
-        .unwrap();
+    let channel = Channel::builder("memory://").memory(&memory).build().unwrap();
     let client = echo_service::Client::new(&channel);
     let early = tokio::spawn({
         let client = client.clone();
@@ -92,34 +186,23 @@ async fn a_call_waits_for_a_service_that_nobody_has_registered_yet() {
 
     server.stop().await;
     let status = client.echo(&soon(), echo_req("late")).await.unwrap_err();
-    assert_eq!(
-        (status.code(), status.executed()),
-        (Code::Unavailable, Executed::No)
-    );
+    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No));
 }
 
 #[tokio::test]
 async fn a_service_that_never_registers_ends_the_call_at_its_deadline() {
-    let channel = Channel::builder("memory://")
-        .memory(&Memory::new())
-        .build()
-        .unwrap();
+    let channel = Channel::builder("memory://").memory(&Memory::new()).build().unwrap();
     let client = echo_service::Client::new(&channel);
     let cx = Context::with_timeout(Duration::from_millis(20));
     let status = client.echo(&cx, echo_req("x")).await.unwrap_err();
-    assert_eq!(
-        status.message(),
-        "no instance of echo.EchoService is known at memory://"
-    );
+    assert_eq!(status.message(), "no instance of echo.EchoService is known at memory://");
 }
 
 #[tokio::test]
 async fn round_robin_calls_every_instance() {
     let memory = Memory::new();
-    let servers = [
-        Running::start(registered(&memory)).await,
-        Running::start(registered(&memory)).await,
-    ];
+    let servers =
+        [Running::start(registered(&memory)).await, Running::start(registered(&memory)).await];
     let channel = Channel::builder("memory://")
         .memory(&memory)
         .balance(Balance::round_robin())
@@ -129,21 +212,8 @@ async fn round_robin_calls_every_instance() {
     // A failure names its peer, which tells who was called.
     let mut called = HashSet::new();
     for _ in 0..4 {
-        let fail = mprpc_examples::FailReq {
-            code: 5,
-            message: String::new(),
-        };
-        called.insert(
-            client
-                .fail(&soon(), fail)
-                .await
-                .unwrap_err()
-                .peer()
-                .unwrap(),
-        );
+        let fail = mprpc_examples::FailReq { code: 5, message: String::new() };
+        called.insert(client.fail(&soon(), fail).await.unwrap_err().peer().unwrap());
     }
-    assert_eq!(
-        called,
-        servers.iter().map(|server| server.address).collect()
-    );
+    assert_eq!(called, servers.iter().map(|server| server.address).collect());
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use mprpc::{Code, Executed, Server};
-use mprpc_examples::echo_service;
+use mprpc::discovery::Memory;
+use mprpc::{Channel, Code, Executed, Server};
+use mprpc_examples::{Echo, echo_service};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Gate, Running, SOON, echo_req, slow_req, soon};
 
@@ -15,18 +17,12 @@ async fn calls_in_flight_are_finished_and_no_new_ones_are_opened() {
     for wire in ["v2", "classic"] {
         let gate = Gate::default();
         let server = gate.serve().await;
-        let client = if wire == "v2" {
-            server.client()
-        } else {
-            server.classic_client()
-        };
+        let client = if wire == "v2" { server.client() } else { server.classic_client() };
         let in_flight = tokio::spawn({
             let client = client.clone();
             async move { client.echo_slowly(&soon(), slow_req("in flight")).await }
         });
-        timeout(SOON, gate.started.notified())
-            .await
-            .expect("it is at work");
+        timeout(SOON, gate.started.notified()).await.expect("it is at work");
         server.begin_to_stop();
         let refused = async {
             loop {
@@ -38,17 +34,9 @@ async fn calls_in_flight_are_finished_and_no_new_ones_are_opened() {
             }
         };
         let status = timeout(SOON, refused).await.expect("new calls are refused");
-        assert_eq!(
-            (status.code(), status.executed()),
-            (Code::Unavailable, Executed::No),
-            "{wire}"
-        );
+        assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No), "{wire}");
         gate.open.cancel();
-        assert_eq!(
-            in_flight.await.unwrap().unwrap().payload,
-            "in flight",
-            "{wire}"
-        );
+        assert_eq!(in_flight.await.unwrap().unwrap().payload, "in flight", "{wire}");
         server.stop().await;
     }
 }
@@ -62,23 +50,44 @@ async fn a_call_that_does_not_end_is_ended_when_the_drain_time_is_over() {
     let server = Running::start(builder).await;
     let client = server.client();
     let call = tokio::spawn(async move { client.echo_slowly(&soon(), slow_req("x")).await });
-    timeout(SOON, gate.started.notified())
-        .await
-        .expect("it is at work");
+    timeout(SOON, gate.started.notified()).await.expect("it is at work");
     server.stop().await;
-    timeout(SOON, gate.dropped.notified())
-        .await
-        .expect("the handler is dropped");
+    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
     let status = call.await.unwrap().unwrap_err();
-    assert_eq!(
-        (status.code(), status.executed()),
-        (Code::Unavailable, Executed::Maybe)
-    );
+    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
+}
+
+/// On paused time, which moves only when nothing else does.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_asked_to_leave_does_so_when_its_last_call_has_ended() {
+    let gate = Gate::default();
+    let server = gate.serve().await;
+    let client = server.client();
+    let in_flight = tokio::spawn(async move {
+        let answer = client.echo_slowly(&soon(), slow_req("in flight")).await;
+        (client, answer)
+    });
+    gate.started.notified().await;
+    server.begin_to_stop();
+    // The client has heard of it before its call ends.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.open.cancel();
+    let (_client, answer) = in_flight.await.unwrap();
+    answer.unwrap();
+    let ended = Instant::now();
+    server.stop().await;
+    assert_eq!(ended.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]
 async fn idle_connections_of_both_wires_do_not_hold_up_the_end() {
-    let server = Running::echo().await;
+    // Without a bound that would end them anyway.
+    let builder = Server::builder()
+        .add_service(echo_service::serve(Echo))
+        .drain_timeout(Duration::from_secs(3600));
+    let server = Running::start(builder).await;
     server.client().echo(&soon(), echo_req("x")).await.unwrap();
     let kept = server.client();
     kept.echo(&soon(), echo_req("x")).await.unwrap();
@@ -87,25 +96,80 @@ async fn idle_connections_of_both_wires_do_not_hold_up_the_end() {
     let mut fresh = TcpStream::connect(server.address).await.unwrap();
     server.stop().await;
     let mut rest = Vec::new();
-    timeout(SOON, fresh.read_to_end(&mut rest))
-        .await
-        .expect("it is closed")
-        .unwrap();
+    timeout(SOON, fresh.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
+}
+
+/// A classic caller cannot know whether its call was executed, so none may be lost on the way in.
+#[tokio::test]
+async fn calls_that_have_come_when_the_server_stops_are_served_whether_it_has_seen_them_or_not() {
+    use std::io::{Read, Write};
+    let server = Running::echo().await;
+    let connect = || std::net::TcpStream::connect(server.address).unwrap();
+    let connected = [(); 10].map(|()| connect());
+    server.client().echo(&soon(), echo_req("x")).await.unwrap();
+    // The server's only thread is here: what follows reaches the kernel, and not the server.
+    let connected = connected.into_iter().chain((0..10).map(|_| connect()));
+    let mut connected: Vec<_> = connected.collect();
+    for stream in &mut connected {
+        stream.write_all(crate::classic::REQUEST).unwrap();
+    }
+    server.stop().await;
+    for mut stream in connected {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, crate::classic::RESPONSE);
+    }
 }
 
 #[tokio::test]
 async fn a_connection_past_the_bound_is_closed_and_the_others_go_on() {
     let gate = Gate::default();
-    let builder = Server::builder()
-        .add_service(echo_service::serve(gate.clone()))
-        .connections_max(1);
+    let builder =
+        Server::builder().add_service(echo_service::serve(gate.clone())).connections_max(1);
     let server = Running::start(builder).await;
     let client = server.client();
     client.echo(&soon(), echo_req("first")).await.unwrap();
     let mut second = TcpStream::connect(server.address).await.unwrap();
     let mut rest = Vec::new();
-    let _ = timeout(SOON, second.read_to_end(&mut rest))
-        .await
-        .expect("it is closed");
+    let _ = timeout(SOON, second.read_to_end(&mut rest)).await.expect("it is closed");
     client.echo(&soon(), echo_req("still first")).await.unwrap();
+}
+
+/// A rolling restart, as its clients see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_while_instances_come_and_go() {
+    let memory = Memory::new();
+    let start = || {
+        let builder = Server::builder().add_service(echo_service::serve(Echo));
+        Running::start(builder.register(memory.clone()))
+    };
+    let mut standing = start().await;
+    let channel = Channel::builder("memory://").memory(&memory).build().unwrap();
+    let client = echo_service::Client::new(&channel);
+    let over = CancellationToken::new();
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, over) = (client.clone(), over.clone());
+            tokio::spawn(async move {
+                let mut calls = 0;
+                while !over.is_cancelled() {
+                    client.echo(&soon(), echo_req("x")).await?;
+                    calls += 1;
+                }
+                Ok::<u32, mprpc::Status>(calls)
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        let next = start().await;
+        // It is used before the other leaves.
+        client.echo(&soon(), echo_req("x")).await.unwrap();
+        client.echo(&soon(), echo_req("x")).await.unwrap();
+        std::mem::replace(&mut standing, next).stop().await;
+    }
+    over.cancel();
+    for caller in callers {
+        let calls = caller.await.unwrap().expect("no call fails");
+        assert!(calls > 0);
+    }
 }

@@ -33,11 +33,7 @@ impl Running {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(server.serve(async move { stopped.cancelled().await }));
-        Self {
-            address,
-            stop,
-            task,
-        }
+        Self { address, stop, task }
     }
 
     pub(crate) async fn echo() -> Self {
@@ -51,10 +47,7 @@ impl Running {
     /// Stops it and waits until its connections have ended.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(SOON, self.task)
-            .await
-            .expect("the server stops")
-            .unwrap();
+        tokio::time::timeout(SOON, self.task).await.expect("the server stops").unwrap();
     }
 
     pub(crate) fn client(&self) -> echo_service::Client {
@@ -75,9 +68,7 @@ pub(crate) fn soon() -> Context {
 }
 
 pub(crate) fn echo_req(payload: &str) -> EchoReq {
-    EchoReq {
-        payload: payload.to_owned().into(),
-    }
+    EchoReq { payload: payload.to_owned().into() }
 }
 
 /// An echo whose slow calls wait until they are let go, and which tells what happens to them.
@@ -105,12 +96,11 @@ impl echo_service::Server for Gate {
         let _tells = TellsWhenDropped(Arc::clone(&self.dropped));
         self.started.notify_one();
         self.open.cancelled().await;
-        Ok(EchoResp {
-            payload: request.payload,
-        })
+        Ok(EchoResp { payload: request.payload })
     }
 
     async fn fail(&self, _cx: &Context, request: FailReq) -> Result<EchoResp, Status> {
+        self.started.notify_one();
         panic!("{}", request.message)
     }
 
@@ -126,8 +116,5 @@ impl Gate {
 }
 
 pub(crate) fn slow_req(payload: &str) -> EchoSlowlyReq {
-    EchoSlowlyReq {
-        payload: payload.to_owned().into(),
-        delay_ms: 0,
-    }
+    EchoSlowlyReq { payload: payload.to_owned().into(), delay_ms: 0 }
 }

@@ -30,15 +30,7 @@ async fn a_thousand_large_calls_at_once_each_get_their_own_answer() {
         tokio::spawn(async move {
             let byte = n.to_le_bytes()[0];
             let payload = Bytes::from(vec![byte; 100_000 + n as usize]);
-            let answer = client
-                .echo(
-                    &soon(),
-                    EchoReq {
-                        payload: payload.clone(),
-                    },
-                )
-                .await
-                .unwrap();
+            let answer = client.echo(&soon(), EchoReq { payload: payload.clone() }).await.unwrap();
             assert!(answer.payload == payload);
         })
     });
@@ -51,22 +43,12 @@ async fn a_thousand_large_calls_at_once_each_get_their_own_answer() {
 async fn a_status_arrives_with_its_code_and_text_whatever_they_are() {
     let server = Running::echo().await;
     let client = server.client();
-    for (code, message) in [
-        (5, "not here"),
-        (
-            13,
-            "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n",
-        ),
-    ] {
-        let request = FailReq {
-            code,
-            message: message.to_owned(),
-        };
+    for (code, message) in
+        [(5, "not here"), (13, "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n")]
+    {
+        let request = FailReq { code, message: message.to_owned() };
         let status = client.fail(&soon(), request).await.unwrap_err();
-        assert_eq!(
-            (status.code(), status.message()),
-            (Code::from_u32(code), message)
-        );
+        assert_eq!((status.code(), status.message()), (Code::from_u32(code), message));
         assert_eq!(status.peer(), Some(server.address));
         assert_eq!(status.executed(), Executed::Maybe);
     }
@@ -78,21 +60,13 @@ async fn metadata_and_the_remaining_time_reach_the_handler() {
     let cx = Context::with_timeout(Duration::from_secs(30)).sending("traceparent", "00-ab-cd-01");
     let seen = server.client().describe(&cx, DescribeReq {}).await.unwrap();
     assert_eq!(seen.metadata.get("traceparent").unwrap(), "00-ab-cd-01");
-    assert!(
-        seen.remaining_ms <= 30_000 && seen.remaining_ms > 1_000,
-        "{}",
-        seen.remaining_ms
-    );
+    assert!(seen.remaining_ms <= 30_000 && seen.remaining_ms > 1_000, "{}", seen.remaining_ms);
 }
 
 #[tokio::test]
 async fn a_service_that_is_not_served_is_unimplemented() {
     let server = Running::start(Server::builder()).await;
-    let status = server
-        .client()
-        .echo(&soon(), echo_req("x"))
-        .await
-        .unwrap_err();
+    let status = server.client().echo(&soon(), echo_req("x")).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     assert_eq!(status.message(), "echo.EchoService/Echo is not served here");
 }
@@ -102,15 +76,9 @@ async fn a_deadline_ends_the_call_and_its_handler() {
     let gate = Gate::default();
     let server = gate.serve().await;
     let cx = Context::with_timeout(Duration::from_millis(50));
-    let status = server
-        .client()
-        .echo_slowly(&cx, slow_req("x"))
-        .await
-        .unwrap_err();
+    let status = server.client().echo_slowly(&cx, slow_req("x")).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
-    timeout(SOON, gate.dropped.notified())
-        .await
-        .expect("the handler is dropped");
+    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
 }
 
 #[tokio::test]
@@ -118,14 +86,9 @@ async fn a_call_whose_time_is_over_is_refused_before_it_is_sent() {
     let server = Running::echo().await;
     let client = server.client();
     client.echo(&soon(), echo_req("connect")).await.unwrap();
-    let status = client
-        .echo(&Context::with_timeout(Duration::ZERO), echo_req("x"))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (status.code(), status.executed()),
-        (Code::DeadlineExceeded, Executed::No)
-    );
+    let status =
+        client.echo(&Context::with_timeout(Duration::ZERO), echo_req("x")).await.unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::DeadlineExceeded, Executed::No));
 }
 
 #[tokio::test]
@@ -134,13 +97,9 @@ async fn dropping_a_call_stops_its_handler() {
     let server = gate.serve().await;
     let client = server.client();
     let call = tokio::spawn(async move { client.echo_slowly(&soon(), slow_req("x")).await });
-    timeout(SOON, gate.started.notified())
-        .await
-        .expect("the handler starts");
+    timeout(SOON, gate.started.notified()).await.expect("the handler starts");
     call.abort();
-    timeout(SOON, gate.dropped.notified())
-        .await
-        .expect("the handler is dropped");
+    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
 }
 
 #[tokio::test]
@@ -150,10 +109,8 @@ async fn a_caller_whose_connection_is_gone_has_its_handler_stopped() {
     let runtime = std::thread::spawn({
         let (client_address, started) = (server.address, gate.started.clone());
         move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let client =
                     echo_service::Client::new(&channel(&format!("static://{client_address}")));
@@ -165,9 +122,7 @@ async fn a_caller_whose_connection_is_gone_has_its_handler_stopped() {
             });
         }
     });
-    timeout(SOON, gate.dropped.notified())
-        .await
-        .expect("the handler is dropped");
+    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
     runtime.join().unwrap();
 }
 
@@ -180,9 +135,7 @@ async fn a_slow_call_holds_up_no_other_on_its_connection() {
         let client = client.clone();
         async move { client.echo_slowly(&soon(), slow_req("slow")).await }
     });
-    timeout(SOON, gate.started.notified())
-        .await
-        .expect("the slow one is at work");
+    timeout(SOON, gate.started.notified()).await.expect("the slow one is at work");
     let fast = client.echo(&soon(), echo_req("fast")).await.unwrap();
     assert_eq!(fast.payload, "fast");
     assert!(!slow.is_finished());
@@ -199,18 +152,8 @@ async fn a_handler_that_panics_fails_its_own_call_only() {
         let client = client.clone();
         async move { client.echo_slowly(&soon(), slow_req("slow")).await }
     });
-    timeout(SOON, gate.started.notified())
-        .await
-        .expect("the slow one is at work");
-    let status = client
-        .fail(
-            &soon(),
-            FailReq {
-                code: 0,
-                message: "on purpose".into(),
-            },
-        )
-        .await;
+    timeout(SOON, gate.started.notified()).await.expect("the slow one is at work");
+    let status = client.fail(&soon(), FailReq { code: 0, message: "on purpose".into() }).await;
     assert_eq!(status.unwrap_err().code(), Code::Internal);
     gate.open.cancel();
     assert_eq!(slow.await.unwrap().unwrap().payload, "slow");
@@ -222,10 +165,7 @@ async fn a_request_over_the_limit_is_refused_and_the_connection_goes_on() {
     let client = server.client();
     let payload = Bytes::from(vec![0; 4 * 1024 * 1024]);
     let status = client.echo(&soon(), EchoReq { payload }).await.unwrap_err();
-    assert_eq!(
-        (status.code(), status.executed()),
-        (Code::ResourceExhausted, Executed::No)
-    );
+    assert_eq!((status.code(), status.executed()), (Code::ResourceExhausted, Executed::No));
     let answer = client.echo(&soon(), echo_req("still here")).await.unwrap();
     assert_eq!(answer.payload, "still here");
 }
@@ -237,15 +177,9 @@ async fn bytes_that_are_no_frames_close_their_connection_and_no_other() {
     client.echo(&soon(), echo_req("before")).await.unwrap();
     // A request by a method number that was never named.
     let mut rogue = TcpStream::connect(server.address).await.unwrap();
-    rogue
-        .write_all(b"MPR2\x01\0\0\0\x02\x01\x07\0\x01\0\0\0\0")
-        .await
-        .unwrap();
+    rogue.write_all(b"MPR2\x01\0\0\0\x02\x01\x07\0\x01\0\0\0\0").await.unwrap();
     let mut rest = Vec::new();
-    timeout(SOON, rogue.read_to_end(&mut rest))
-        .await
-        .expect("it is closed")
-        .unwrap();
+    timeout(SOON, rogue.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
     let answer = client.echo(&soon(), echo_req("after")).await.unwrap();
     assert_eq!(answer.payload, "after");
 }
@@ -258,43 +192,66 @@ async fn a_call_that_was_written_by_hand_from_the_specification_is_answered() {
     let settings = b"\x05\0\0\0\x01\0\0\0\0\0\0\0\x08\x80\x80\x80\x02";
     let request = b"\x20\0\0\0\x02\x01\0\0\0\0\0\0\
         \x1b\x0a\x15echo.EchoService/Echo\x10\xe0\xa7\x12\x0a\x02hi";
-    stream
-        .write_all(&[b"MPR2", &settings[..], request].concat())
-        .await
-        .unwrap();
+    stream.write_all(&[b"MPR2", &settings[..], request].concat()).await.unwrap();
 
     let settings = b"\x09\0\0\0\x01\0\0\0\0\0\0\0\x08\x80\x80\x80\x02\x10\x80\x80\x01";
     let response = b"\x05\0\0\0\x03\x01\0\0\0\0\0\0\0\x0a\x02hi";
     let expected = [&settings[..], response].concat();
     let mut read = vec![0; expected.len()];
-    timeout(SOON, stream.read_exact(&mut read))
-        .await
-        .expect("an answer comes")
-        .unwrap();
+    timeout(SOON, stream.read_exact(&mut read)).await.expect("an answer comes").unwrap();
     assert_eq!(read, expected);
+}
+
+/// A server of the test's own, which has said what a server says first.
+async fn settled(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"\0\0\0\0\x01\0\0\0\0\0\0\0").await.unwrap();
+    stream
 }
 
 /// "A half-open peer that looks ready": found by ping, long before the call's deadline.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_has_gone_silent_is_found_within_three_seconds() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = echo_service::Client::new(&channel(&format!(
-        "static://{}",
-        listener.local_addr().unwrap()
-    )));
+    let address = listener.local_addr().unwrap();
+    let client = echo_service::Client::new(&channel(&format!("static://{address}")));
     let silent = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
+        let stream = settled(&listener).await;
         std::future::pending::<()>().await;
         drop(stream);
     });
     let began = tokio::time::Instant::now();
     let cx = Context::with_timeout(Duration::from_secs(3600));
     let status = client.echo(&cx, echo_req("x")).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable);
-    assert!(
-        began.elapsed() <= Duration::from_secs(3),
-        "{:?}",
-        began.elapsed()
-    );
+    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
+    assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
     silent.abort();
+}
+
+#[tokio::test]
+async fn a_deadline_holds_against_a_server_that_sends_without_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = echo_service::Client::new(&channel(&format!("static://{address}")));
+    let flood = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let mut stream = settled(&listener).await;
+            let pongs = b"\0\0\0\0\x06\0\0\0\0\0\0\0".repeat(100_000);
+            while stream.write_all(&pongs).await.is_ok() {}
+        });
+    });
+    let cx = Context::with_timeout(Duration::from_millis(100));
+    let call = tokio::spawn(async move { client.echo(&cx, echo_req("x")).await });
+    let status = timeout(SOON, call).await.expect("the deadline holds").unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    flood.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_with_ok_has_failed() {
+    let server = Running::echo().await;
+    let request = FailReq { code: 0, message: "a bug".to_owned() };
+    let status = server.client().fail(&soon(), request).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unknown, "a bug"));
 }

@@ -1,16 +1,8 @@
 //! The calls of one connection, as its client sees them.
 //!
-//! Invariants:
-//!
-//! 1. A slot belongs to one caller from [`Calls::open`] until that caller takes its outcome
-//!    ([`Calls::poll_outcome`]) or gives it up ([`Calls::abandon`]); only the caller frees it.
-//! 2. A call id is the slot's index and the slot's generation, and a slot changes generation when
-//!    it is freed. The server handles frames in order, so an answer to a call that was given up
-//!    comes before any answer to a later call in the slot: it carries the old id and is dropped.
-//!    A reply cannot reach another caller.
-//! 3. Each waiting call gets exactly one outcome: its answer, its deadline, or the connection's end.
-//! 4. Whether a call may have been executed is known at the connection's end: it was not if no
-//!    byte of its frame had been handed to the socket.
+//! Who waits for which answer is the business of [`Slots`]; here are the frames, what the server
+//! accepts, and what is still to be written. Whether a call may have been executed is known when
+//! the connection ends: it was not if no byte of its frame had been handed to the socket.
 
 use std::task::{Poll, Waker};
 
@@ -20,6 +12,8 @@ use tokio::time::Instant;
 
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::slots::{CallId, Slots};
+use super::{HEAD_BYTES_MAX, METHODS_MAX};
 use crate::{Metadata, ServiceDescriptor, Status};
 
 /// How many calls a connection carries at once unless the server allows fewer.
@@ -28,25 +22,8 @@ pub(crate) const CALLS_MAX: u32 = 32_768;
 /// How much waits for the socket before callers wait for room, in bytes.
 const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// A call on the wire: the slot's generation and index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CallId(u32);
-
-impl CallId {
-    fn new(generation: u16, index: u16) -> Self {
-        Self(u32::from(generation) << 16 | u32::from(index))
-    }
-
-    fn index(self) -> usize {
-        (self.0 & 0xffff) as usize
-    }
-
-    fn generation(self) -> u16 {
-        self.0.to_le_bytes()[2..]
-            .first_chunk()
-            .map_or(0, |bytes| u16::from_le_bytes(*bytes))
-    }
-}
+/// How much of that may be answers to pings; a server that asks for more does not read.
+const PONG_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a call is addressed with and carries besides its message.
 pub(crate) struct Request<'a> {
@@ -67,38 +44,22 @@ pub(crate) enum Opened {
     Full,
 }
 
-#[derive(Debug)]
-enum State {
-    Free,
-    Waiting {
-        deadline: Instant,
-        waker: Waker,
-        /// Where the call's frame begins in all that was ever put out.
-        begins_at: u64,
-    },
-    Done(Result<Bytes, Status>),
-}
-
-#[derive(Debug)]
-struct Slot {
-    generation: u16,
-    state: State,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    slots: Vec<Slot>,
-    free: Vec<u16>,
+    slots: Slots,
     output: BytesMut,
+    /// How many bytes of `output` are answers to pings.
+    pong_bytes: usize,
     /// How many bytes were ever put into `output`, and how many of them the socket has taken.
     queued: u64,
     written: u64,
     /// Which method numbers the server knows the names of.
     introduced: Vec<bool>,
-    waiting_for_room: Vec<Waker>,
-    /// No later than the earliest deadline of a waiting call.
-    next_deadline: Option<Instant>,
+    /// Who waits for room in the output or for the server's SETTINGS.
+    waiting: Vec<Waker>,
+    /// Whether the server's SETTINGS have come.
+    settled: bool,
     peer_frame_bytes_max: u32,
     peer_calls_max: u32,
     /// Why no more calls can be opened.
@@ -110,24 +71,17 @@ impl Calls {
     pub(crate) fn new() -> Self {
         let mut output = BytesMut::new();
         output.extend_from_slice(&super::PREFACE);
-        let settings = Settings {
-            frame_bytes_max: FRAME_BYTES_MAX,
-            calls_max: 0,
-        };
-        frame::write(
-            &mut output,
-            Header::connection(Kind::Settings),
-            &settings.encode_to_vec(),
-        );
+        let settings = Settings { frame_bytes_max: FRAME_BYTES_MAX, calls_max: 0 };
+        frame::write(&mut output, Header::connection(Kind::Settings), &settings.encode_to_vec());
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slots::default(),
             queued: output.len() as u64,
             written: 0,
             output,
+            pong_bytes: 0,
             introduced: Vec::new(),
-            waiting_for_room: Vec::new(),
-            next_deadline: None,
+            waiting: Vec::new(),
+            settled: false,
             peer_frame_bytes_max: FRAME_BYTES_MAX,
             peer_calls_max: CALLS_MAX,
             refusal: None,
@@ -146,66 +100,57 @@ impl Calls {
             return Err(refusal.clone());
         }
         let head = self.request_head(request, now);
-        let size = head::written_len(&head) + message.encoded_len();
-        if size > self.peer_frame_bytes_max as usize {
-            return Err(Status::resource_exhausted(format!(
-                "a request of {size} bytes, and the server accepts {}",
-                self.peer_frame_bytes_max
-            ))
-            .not_executed());
-        }
-        if self.in_flight() >= self.peer_calls_max as usize {
-            return Err(Status::resource_exhausted(format!(
-                "{} calls are in flight on the connection, and it carries no more",
-                self.in_flight()
-            ))
-            .not_executed());
-        }
+        self.check(request, &head, message)?;
         if self.output.len() >= OUTPUT_BYTES_MAX {
-            self.waiting_for_room.push(waker.clone());
+            self.waiting.push(waker.clone());
             return Ok(Opened::Full);
         }
 
-        let id = self.occupy(request.deadline, waker.clone());
+        let id = self.slots.occupy(request.deadline, waker.clone(), self.queued);
         self.write_request(id, request.method, &head, message);
-        if self
-            .next_deadline
-            .is_none_or(|next| request.deadline < next)
-        {
-            self.next_deadline = Some(request.deadline);
-        }
         Ok(Opened::Call(id))
     }
 
-    fn occupy(&mut self, deadline: Instant, waker: Waker) -> CallId {
-        let state = State::Waiting {
-            deadline,
-            waker,
-            begins_at: self.queued,
-        };
-        if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[usize::from(index)];
-            slot.state = state;
-            return CallId::new(slot.generation, index);
+    /// Refuses what the server would not take.
+    fn check(
+        &self,
+        request: &Request<'_>,
+        head: &RequestHead,
+        message: &impl Message,
+    ) -> Result<(), Status> {
+        let refuse = |text: String| Err(Status::resource_exhausted(text).not_executed());
+        let head_bytes = head.encoded_len();
+        if head_bytes > HEAD_BYTES_MAX {
+            return refuse(format!(
+                "metadata and path of {head_bytes} bytes, and {HEAD_BYTES_MAX} are accepted"
+            ));
         }
-        // CALLS_MAX bounds the slots far below 2^16.
-        let index = u16::try_from(self.slots.len()).unwrap_or(u16::MAX);
-        self.slots.push(Slot {
-            generation: 0,
-            state,
-        });
-        CallId::new(0, index)
+        let bytes = head::written_len(head) + message.encoded_len();
+        let bytes_max = self.peer_frame_bytes_max;
+        if bytes > bytes_max as usize {
+            return refuse(format!(
+                "a request of {bytes} bytes, and the server accepts {bytes_max}"
+            ));
+        }
+        if request.method >= METHODS_MAX {
+            return refuse(format!(
+                "a channel can call {METHODS_MAX} methods, and this is one more"
+            ));
+        }
+        let calls = self.in_flight();
+        if calls >= self.peer_calls_max as usize {
+            return refuse(format!(
+                "{calls} calls are in flight on the connection, and it carries no more"
+            ));
+        }
+        Ok(())
     }
 
     fn request_head(&self, request: &Request<'_>, now: Instant) -> RequestHead {
         let introduced = self.introduced.get(usize::from(request.method)) == Some(&true);
         let left = request.deadline.saturating_duration_since(now);
         RequestHead {
-            path: if introduced {
-                String::new()
-            } else {
-                request.service.path(request.index)
-            },
+            path: if introduced { String::new() } else { request.service.path(request.index) },
             // Zero would say that there is no deadline.
             timeout_us: u64::try_from(left.as_micros()).unwrap_or(u64::MAX).max(1),
             metadata: request.metadata.map(head::entries).unwrap_or_default(),
@@ -229,64 +174,14 @@ impl Calls {
         head::write(head, &mut self.output);
         self.output.reserve(message.encoded_len());
         message.encode_raw(&mut self.output);
-        let header = Header {
-            kind: Kind::Request,
-            flags: frame::END,
-            method,
-            call: id.0,
-        };
+        let header = Header { kind: Kind::Request, flags: frame::END, method, call: id.number() };
         frame::end(&mut self.output, start, header);
         self.queued += (self.output.len() - before) as u64;
     }
 
-    /// The outcome of a call, once; then its slot is free.
-    pub(crate) fn poll_outcome(
-        &mut self,
-        id: CallId,
-        waker: &Waker,
-    ) -> Poll<Result<Bytes, Status>> {
-        let slot = &mut self.slots[id.index()];
-        debug_assert_eq!(
-            slot.generation,
-            id.generation(),
-            "only its caller frees a slot"
-        );
-        if let State::Waiting { waker: stored, .. } = &mut slot.state {
-            stored.clone_from(waker);
-            return Poll::Pending;
-        }
-        match self.release(id) {
-            State::Done(outcome) => Poll::Ready(outcome),
-            State::Waiting { .. } | State::Free => {
-                Poll::Ready(Err(Status::internal("a call was polled after its end")))
-            }
-        }
-    }
-
-    /// Gives a call up: its slot is free, and the server is told unless the answer had come.
-    pub(crate) fn abandon(&mut self, id: CallId) {
-        if matches!(self.release(id), State::Waiting { .. }) {
-            self.write_cancel(id);
-        }
-    }
-
-    fn release(&mut self, id: CallId) -> State {
-        let slot = &mut self.slots[id.index()];
-        slot.generation = slot.generation.wrapping_add(1);
-        if let Ok(index) = u16::try_from(id.index()) {
-            self.free.push(index);
-        }
-        std::mem::replace(&mut slot.state, State::Free)
-    }
-
     fn write_cancel(&mut self, id: CallId) {
         self.write(
-            Header {
-                kind: Kind::Cancel,
-                flags: frame::END,
-                method: 0,
-                call: id.0,
-            },
+            Header { kind: Kind::Cancel, flags: frame::END, method: 0, call: id.number() },
             &[],
         );
     }
@@ -318,7 +213,7 @@ impl Calls {
                 let status = Status::resource_exhausted(format!(
                     "an answer of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
                 ));
-                self.complete(header.call, Err(status), woken);
+                self.slots.complete(header.call, Err(status), woken);
                 return Ok(());
             }
             Incoming::TooLarge(header, bytes) => {
@@ -327,11 +222,12 @@ impl Calls {
         };
         match header.kind {
             Kind::Response => {
-                let outcome = match head::read::<ResponseHead>(&mut payload) {
+                let bytes_max = FRAME_BYTES_MAX as usize;
+                let outcome = match head::read::<ResponseHead>(&mut payload, bytes_max) {
                     Ok(head) => head.into_status().map_or(Ok(payload), Err),
                     Err(error) => Err(Status::internal(format!("the answer's head: {error}"))),
                 };
-                self.complete(header.call, outcome, woken);
+                self.slots.complete(header.call, outcome, woken);
             }
             Kind::Settings => {
                 let settings = Settings::decode(payload).map_err(|error| error.to_string())?;
@@ -341,12 +237,21 @@ impl Calls {
                 if settings.calls_max > 0 {
                     self.peer_calls_max = settings.calls_max.min(CALLS_MAX);
                 }
+                self.settled = true;
+                woken.append(&mut self.waiting);
             }
-            Kind::Ping => self.write(Header::connection(Kind::Pong), &payload),
+            Kind::Ping => {
+                if self.pong_bytes >= PONG_BYTES_MAX {
+                    return Err("pings come, and the answers are not taken".to_owned());
+                }
+                self.pong_bytes += frame::HEADER_BYTES + payload.len();
+                self.write(Header::connection(Kind::Pong), &payload);
+            }
             Kind::Pong => {}
             Kind::GoAway => {
                 let reason = GoAway::decode(payload).map_err(|error| error.to_string())?;
                 self.refuse(Status::unavailable(reason.message).not_executed());
+                woken.append(&mut self.waiting);
             }
             Kind::Request | Kind::Cancel => {
                 return Err(format!("a {:?} frame from a server", header.kind));
@@ -360,60 +265,48 @@ impl Calls {
         self.refusal.get_or_insert(status);
     }
 
+    /// Ready once the server's SETTINGS have come: before that nobody knows whether there is a
+    /// server behind the socket, and what it accepts.
+    pub(crate) fn poll_ready(&mut self, waker: &Waker) -> Poll<Result<(), Status>> {
+        if self.settled {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(refusal) = &self.refusal {
+            return Poll::Ready(Err(refusal.clone()));
+        }
+        self.waiting.push(waker.clone());
+        Poll::Pending
+    }
+
     /// Whether calls can be opened.
     pub(crate) fn is_open(&self) -> bool {
         self.refusal.is_none()
     }
 
-    fn complete(&mut self, call: u32, outcome: Result<Bytes, Status>, woken: &mut Vec<Waker>) {
-        let id = CallId(call);
-        // A slot of another generation, or one that does not wait: the call was given up.
-        let Some(slot) = self.slots.get_mut(id.index()) else {
-            return;
-        };
-        if slot.generation != id.generation() || !matches!(slot.state, State::Waiting { .. }) {
-            return;
-        }
-        if let State::Waiting { waker, .. } =
-            std::mem::replace(&mut slot.state, State::Done(outcome))
-        {
-            woken.push(waker);
+    /// The outcome of a call, once; then its slot is free.
+    pub(crate) fn poll_outcome(
+        &mut self,
+        id: CallId,
+        waker: &Waker,
+    ) -> Poll<Result<Bytes, Status>> {
+        self.slots.poll_outcome(id, waker)
+    }
+
+    /// Gives a call up: its slot is free, and the server is told unless the answer had come.
+    pub(crate) fn abandon(&mut self, id: CallId) {
+        if self.slots.abandon(id) {
+            self.write_cancel(id);
         }
     }
 
     /// The time at which [`expire`](Self::expire) wants to be called, if any call waits.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.next_deadline
+        self.slots.next_deadline()
     }
 
-    /// Ends the calls whose time is over.
-    ///
-    /// One timer serves all calls of the connection: it is armed for the earliest deadline seen,
-    /// and the calls are looked through only when it fires. With deadlines that lie a timeout
-    /// ahead this happens about once a timeout, however many calls there are.
+    /// Ends the calls whose time is over, and tells the server.
     pub(crate) fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) {
-        let mut next = None;
-        let mut expired = Vec::new();
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let State::Waiting { deadline, .. } = slot.state else {
-                continue;
-            };
-            if deadline > now {
-                next = Some(next.map_or(deadline, |next: Instant| next.min(deadline)));
-                continue;
-            }
-            let status = Status::deadline_exceeded("no answer within the time for the call");
-            let done = State::Done(Err(status));
-            if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, done) {
-                woken.push(waker);
-                expired.push(CallId::new(
-                    slot.generation,
-                    u16::try_from(index).unwrap_or(u16::MAX),
-                ));
-            }
-        }
-        self.next_deadline = next;
-        for id in expired {
+        for id in self.slots.expire(now, woken) {
             self.write_cancel(id);
         }
     }
@@ -421,29 +314,16 @@ impl Calls {
     /// Ends every waiting call because the connection is over.
     pub(crate) fn fail(&mut self, status: &Status, woken: &mut Vec<Waker>) {
         self.refuse(status.clone().not_executed());
-        for slot in &mut self.slots {
-            let State::Waiting { begins_at, .. } = slot.state else {
-                continue;
-            };
-            let status = status.clone();
-            let status = if begins_at >= self.written {
-                status.not_executed()
-            } else {
-                status
-            };
-            let done = State::Done(Err(status));
-            if let State::Waiting { waker, .. } = std::mem::replace(&mut slot.state, done) {
-                woken.push(waker);
-            }
-        }
+        self.slots.fail(status, self.written, woken);
         self.output.clear();
-        woken.append(&mut self.waiting_for_room);
+        woken.append(&mut self.waiting);
     }
 
     /// Moves what is to be written into `writing`, which is empty, and says whether there is any.
     pub(crate) fn take_output(&mut self, writing: &mut BytesMut, woken: &mut Vec<Waker>) -> bool {
         std::mem::swap(&mut self.output, writing);
-        woken.append(&mut self.waiting_for_room);
+        self.pong_bytes = 0;
+        woken.append(&mut self.waiting);
         !writing.is_empty()
     }
 
@@ -457,9 +337,9 @@ impl Calls {
         self.written += bytes as u64;
     }
 
-    /// How many slots are in use.
+    /// How many calls have a slot.
     pub(crate) fn in_flight(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.in_flight()
     }
 }
 

@@ -12,29 +12,17 @@ struct Payload {
     number: u64,
 }
 
-static SERVICE: ServiceDescriptor = ServiceDescriptor {
-    full_name: "e.E",
-    short_name: "E",
-    methods: &["M"],
-};
+static SERVICE: ServiceDescriptor =
+    ServiceDescriptor { full_name: "e.E", short_name: "E", methods: &["M"] };
 
 fn request(deadline: Instant) -> Request<'static> {
-    Request {
-        service: &SERVICE,
-        index: 0,
-        method: 0,
-        deadline,
-        metadata: None,
-    }
+    Request { service: &SERVICE, index: 0, method: 0, deadline, metadata: None }
 }
 
 fn open(calls: &mut Calls, number: u64, timeout_ms: u64) -> CallId {
     let now = Instant::now();
     let request = request(now + Duration::from_millis(timeout_ms));
-    match calls
-        .open(&request, &Payload { number }, now, Waker::noop())
-        .unwrap()
-    {
+    match calls.open(&request, &Payload { number }, now, Waker::noop()).unwrap() {
         Opened::Call(id) => id,
         Opened::Full => panic!("the output is not full"),
     }
@@ -44,12 +32,7 @@ fn answer(id: CallId, number: u64) -> Incoming {
     let mut payload = BytesMut::new();
     head::write(&ResponseHead::default(), &mut payload);
     Payload { number }.encode(&mut payload).unwrap();
-    let header = Header {
-        kind: Kind::Response,
-        flags: frame::END,
-        method: 0,
-        call: id.0,
-    };
+    let header = Header { kind: Kind::Response, flags: frame::END, method: 0, call: id.number() };
     Incoming::Frame(header, payload.freeze())
 }
 
@@ -72,7 +55,7 @@ fn the_preface_comes_first_and_a_method_is_named_only_once() {
     let mut paths = Vec::new();
     while let Some(Incoming::Frame(header, mut payload)) = decoder.decode(&mut out) {
         if header.kind == Kind::Request {
-            paths.push(head::read::<RequestHead>(&mut payload).unwrap().path);
+            paths.push(head::read::<RequestHead>(&mut payload, 64).unwrap().path);
         }
     }
     assert_eq!(paths, ["e.E/M", ""]);
@@ -102,10 +85,7 @@ async fn only_the_calls_whose_time_is_over_expire() {
     let status = outcome(&mut calls, short).unwrap().unwrap_err();
     assert_eq!(status.code(), crate::Code::DeadlineExceeded);
     assert!(outcome(&mut calls, long).is_none());
-    assert_eq!(
-        calls.next_deadline().unwrap() - Instant::now(),
-        Duration::from_millis(1000)
-    );
+    assert_eq!(calls.next_deadline().unwrap() - Instant::now(), Duration::from_millis(1000));
 }
 
 #[test]
@@ -128,21 +108,65 @@ fn a_call_whose_frame_was_not_written_is_known_not_to_have_been_executed() {
 fn after_goaway_no_call_opens_and_those_in_flight_end() {
     let mut calls = Calls::new();
     let id = open(&mut calls, 1, 1000);
-    let reason = GoAway {
-        code: 14,
-        message: "the server is leaving".into(),
-    }
-    .encode_to_vec();
+    let reason = GoAway { code: 14, message: "the server is leaving".into() }.encode_to_vec();
     let frame = Incoming::Frame(Header::connection(Kind::GoAway), reason.into());
     calls.receive(frame, &mut Vec::new()).unwrap();
     let now = Instant::now();
-    let refused = calls
-        .open(&request(now), &Payload::default(), now, Waker::noop())
-        .err()
-        .unwrap();
+    let refused = calls.open(&request(now), &Payload::default(), now, Waker::noop()).err().unwrap();
     assert_eq!(refused.executed(), crate::status::Executed::No);
     calls.receive(answer(id, 7), &mut Vec::new()).unwrap();
     assert_eq!(outcome(&mut calls, id).unwrap().unwrap(), 7);
+}
+
+#[test]
+fn what_the_server_would_not_take_is_not_sent() {
+    let mut calls = Calls::new();
+    let before = calls.output.len();
+    let deadline = Instant::now() + Duration::from_secs(1);
+
+    let mut metadata = Metadata::default();
+    metadata.push("blob", vec![0; super::super::HEAD_BYTES_MAX]);
+    let long_head = Request { metadata: Some(&metadata), ..request(deadline) };
+    let unnameable = Request { method: super::super::METHODS_MAX, ..request(deadline) };
+    for request in [long_head, unnameable] {
+        let refused = calls.open(&request, &Payload::default(), Instant::now(), Waker::noop());
+        let status = refused.err().unwrap();
+        assert_eq!(
+            (status.code(), status.executed()),
+            (crate::Code::ResourceExhausted, crate::status::Executed::No)
+        );
+    }
+    assert_eq!(calls.output.len(), before);
+}
+
+#[test]
+fn a_server_that_pings_and_does_not_read_is_given_up() {
+    let mut calls = Calls::new();
+    let ping = || Incoming::Frame(Header::connection(Kind::Ping), vec![0; 1024 * 1024].into());
+    let outcome = (0..64).try_for_each(|_| calls.receive(ping(), &mut Vec::new()));
+    assert!(outcome.is_err());
+}
+
+#[test]
+fn a_connection_is_ready_when_the_servers_settings_have_come() {
+    let mut calls = Calls::new();
+    assert!(calls.poll_ready(Waker::noop()).is_pending());
+    let settings = Settings { frame_bytes_max: 64, calls_max: 1 }.encode_to_vec();
+    let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
+    let mut woken = Vec::new();
+    calls.receive(settings, &mut woken).unwrap();
+    assert_eq!(woken.len(), 1);
+    assert!(matches!(calls.poll_ready(Waker::noop()), Poll::Ready(Ok(()))));
+
+    let mut calls = Calls::new();
+    assert!(calls.poll_ready(Waker::noop()).is_pending());
+    let mut woken = Vec::new();
+    calls.fail(&Status::unavailable("reset"), &mut woken);
+    assert_eq!(woken.len(), 1);
+    let Poll::Ready(Err(status)) = calls.poll_ready(Waker::noop()) else {
+        panic!("a connection that has failed is not ready");
+    };
+    assert_eq!(status.executed(), crate::status::Executed::No);
 }
 
 /// What can happen to the calls of a connection, in any order.

@@ -59,12 +59,7 @@ pub(crate) struct Header {
 impl Header {
     /// A frame that concerns the connection.
     pub(crate) fn connection(kind: Kind) -> Self {
-        Self {
-            kind,
-            flags: 0,
-            method: 0,
-            call: 0,
-        }
+        Self { kind, flags: 0, method: 0, call: 0 }
     }
 }
 
@@ -163,21 +158,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const REQUEST: Header = Header {
-        kind: Kind::Request,
-        flags: END,
-        method: 0x0201,
-        call: 7,
-    };
+    const REQUEST: Header = Header { kind: Kind::Request, flags: END, method: 0x0201, call: 7 };
 
     #[test]
     fn a_frame_is_laid_out_as_the_specification_says() {
         let mut out = BytesMut::new();
         write(&mut out, REQUEST, b"abc");
-        assert_eq!(
-            &out[..],
-            b"\x03\x00\x00\x00\x02\x01\x01\x02\x07\x00\x00\x00abc"
-        );
+        assert_eq!(&out[..], b"\x03\x00\x00\x00\x02\x01\x01\x02\x07\x00\x00\x00abc");
     }
 
     #[test]
@@ -187,10 +174,7 @@ mod tests {
         write(&mut buf, REQUEST, &[9; 100]);
         write(&mut buf, REQUEST, b"ok");
         let rest = buf.split_off(50);
-        assert_eq!(
-            decoder.decode(&mut buf),
-            Some(Incoming::TooLarge(REQUEST, 100))
-        );
+        assert_eq!(decoder.decode(&mut buf), Some(Incoming::TooLarge(REQUEST, 100)));
         assert_eq!(decoder.decode(&mut buf), None);
         assert!(buf.is_empty(), "what is skipped takes no memory");
         buf.unsplit(rest);

@@ -65,10 +65,7 @@ pub(crate) struct GoAway {
 pub(crate) fn entries(metadata: &Metadata) -> Vec<Entry> {
     metadata
         .iter()
-        .map(|(name, value)| Entry {
-            name: name.to_owned(),
-            value: value.clone(),
-        })
+        .map(|(name, value)| Entry { name: name.to_owned(), value: value.clone() })
         .collect()
 }
 
@@ -86,13 +83,19 @@ pub(crate) fn write(head: &impl Message, out: &mut BytesMut) {
     head.encode_raw(out);
 }
 
-/// Takes the head off the front of a payload; what remains is the message.
-pub(crate) fn read<H: Message + Default>(payload: &mut Bytes) -> Result<H, String> {
+/// Takes a head of at most `bytes_max` off the front of a payload; what remains is the message.
+pub(crate) fn read<H: Message + Default>(
+    payload: &mut Bytes,
+    bytes_max: usize,
+) -> Result<H, String> {
     let length = decode_varint(payload).map_err(|error| error.to_string())?;
     let length = usize::try_from(length)
         .ok()
         .filter(|length| *length <= payload.remaining())
         .ok_or_else(|| format!("a head of {length} bytes in a shorter payload"))?;
+    if length > bytes_max {
+        return Err(format!("a head of {length} bytes, and at most {bytes_max} are accepted"));
+    }
     H::decode(payload.split_to(length)).map_err(|error| error.to_string())
 }
 
@@ -128,28 +131,25 @@ mod tests {
     #[test]
     fn a_head_is_written_as_the_specification_says() {
         let mut out = BytesMut::new();
-        let head = RequestHead {
-            path: "e.E/M".into(),
-            timeout_us: 300,
-            metadata: Vec::new(),
-        };
+        let head = RequestHead { path: "e.E/M".into(), timeout_us: 300, metadata: Vec::new() };
         write(&head, &mut out);
         out.extend_from_slice(b"message");
         assert_eq!(&out[..], b"\x0a\x0a\x05e.E/M\x10\xac\x02message");
         let mut payload = out.freeze();
-        assert_eq!(read::<RequestHead>(&mut payload).unwrap(), head);
+        assert_eq!(read::<RequestHead>(&mut payload, 64).unwrap(), head);
         assert_eq!(payload, "message");
     }
 
     #[test]
     fn a_head_longer_than_its_payload_is_an_error() {
-        assert!(read::<RequestHead>(&mut Bytes::from_static(b"\x05abc")).is_err());
+        assert!(read::<RequestHead>(&mut Bytes::from_static(b"\x05abc"), 64).is_err());
         assert!(
-            read::<RequestHead>(&mut Bytes::from_static(
-                b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f"
-            ))
+            read::<RequestHead>(
+                &mut Bytes::from_static(b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+                64
+            )
             .is_err()
         );
-        assert!(read::<RequestHead>(&mut Bytes::new()).is_err());
+        assert!(read::<RequestHead>(&mut Bytes::new(), 64).is_err());
     }
 }

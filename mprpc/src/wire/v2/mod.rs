@@ -2,13 +2,23 @@
 //!
 //! * `frame`: the 12-byte header and the frames, to and from bytes;
 //! * `head`: what stands before the message in a request and in an answer;
-//! * `client`: the calls of one connection as its client sees them;
+//! * `client`: the calls of one connection as its client sees them; `slots`: who waits for which;
 //! * `server`: the frames of one connection as its server sees them.
 
 pub(crate) mod client;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub(crate) mod server;
+pub(crate) mod slots;
 
 /// What a client sends first.
 pub(crate) const PREFACE: [u8; 4] = *b"MPR2";
+
+/// How many methods a client may name on a connection.
+pub(crate) const METHODS_MAX: u16 = 4096;
+
+/// The longest path of a method, in bytes: the server keeps those that it is told.
+pub(crate) const PATH_BYTES_MAX: usize = 1024;
+
+/// The longest head of a request, in bytes: its entries take many times as much in memory.
+pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;

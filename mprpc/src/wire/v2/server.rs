@@ -5,22 +5,14 @@ use prost::Message;
 
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::{HEAD_BYTES_MAX, METHODS_MAX, PATH_BYTES_MAX};
 use crate::{Metadata, Status};
-
-/// How many method numbers a client may use on a connection.
-const METHODS_MAX: usize = 4096;
 
 /// What a frame asks of the server.
 #[derive(Debug)]
 pub(crate) enum Event<M> {
     /// A call to a method that the server has.
-    Call {
-        call: u32,
-        method: M,
-        timeout_us: u64,
-        metadata: Metadata,
-        message: Bytes,
-    },
+    Call { call: u32, method: M, timeout_us: u64, metadata: Metadata, message: Bytes },
     /// A call that cannot be served, and the answer to it.
     Refuse { call: u32, status: Status },
     /// The caller gave the call up.
@@ -40,19 +32,9 @@ pub(crate) struct Frames<M> {
 impl<M: Clone> Frames<M> {
     /// A new connection; what the server says first goes to `output`.
     pub(crate) fn new(calls_max: u32, output: &mut BytesMut) -> Self {
-        let settings = Settings {
-            frame_bytes_max: FRAME_BYTES_MAX,
-            calls_max,
-        };
-        frame::write(
-            output,
-            Header::connection(Kind::Settings),
-            &settings.encode_to_vec(),
-        );
-        Self {
-            methods: Vec::new(),
-            peer_frame_bytes_max: FRAME_BYTES_MAX,
-        }
+        let settings = Settings { frame_bytes_max: FRAME_BYTES_MAX, calls_max };
+        frame::write(output, Header::connection(Kind::Settings), &settings.encode_to_vec());
+        Self { methods: Vec::new(), peer_frame_bytes_max: FRAME_BYTES_MAX }
     }
 
     /// Takes what came off the wire; `find` looks a path up. What the protocol itself answers
@@ -72,10 +54,7 @@ impl<M: Clone> Frames<M> {
                 let status = Status::resource_exhausted(format!(
                     "a request of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
                 ));
-                return Ok(Event::Refuse {
-                    call: header.call,
-                    status,
-                });
+                return Ok(Event::Refuse { call: header.call, status });
             }
             Incoming::TooLarge(header, bytes) => {
                 return Err(format!("a {:?} frame of {bytes} bytes", header.kind));
@@ -108,16 +87,14 @@ impl<M: Clone> Frames<M> {
         find: impl FnOnce(&str) -> Option<M>,
     ) -> Result<Event<M>, String> {
         let call = header.call;
-        let head = head::read::<RequestHead>(&mut payload)
+        let head = head::read::<RequestHead>(&mut payload, HEAD_BYTES_MAX)
             .map_err(|error| format!("the head of request {call}: {error}"))?;
         let method = usize::from(header.method);
         if !head.path.is_empty() {
             self.introduce(method, head.path, find)?;
         }
         let Some(Some(method)) = self.methods.get(method) else {
-            return Err(format!(
-                "method number {method} was used before it was named"
-            ));
+            return Err(format!("method number {method} was used before it was named"));
         };
         if header.flags & frame::END == 0 {
             let status = Status::unimplemented("streaming calls are not served");
@@ -148,10 +125,12 @@ impl<M: Clone> Frames<M> {
         path: String,
         find: impl FnOnce(&str) -> Option<M>,
     ) -> Result<(), String> {
-        if method >= METHODS_MAX {
-            return Err(format!(
-                "method number {method}, and they end below {METHODS_MAX}"
-            ));
+        if method >= usize::from(METHODS_MAX) {
+            return Err(format!("method number {method}, and they end below {METHODS_MAX}"));
+        }
+        let bytes = path.len();
+        if bytes > PATH_BYTES_MAX {
+            return Err(format!("a path of {bytes} bytes, and {PATH_BYTES_MAX} are accepted"));
         }
         if self.methods.len() <= method {
             self.methods.resize(method + 1, None);
@@ -192,58 +171,40 @@ impl<M: Clone> Frames<M> {
         Ok(())
     }
 
-    /// Puts out an answer that is an error.
+    /// Puts out an answer that is an error. One that is over the client's limit keeps its code.
     pub(crate) fn refuse(&self, call: u32, status: &Status, output: &mut BytesMut) {
+        let mut head = ResponseHead::of(status);
+        if head::written_len(&head) > self.peer_frame_bytes_max as usize {
+            head.message = "(too long)".to_owned();
+            head.details.clear();
+        }
         let start = frame::begin(output);
-        head::write(&ResponseHead::of(status), output);
+        head::write(&head, output);
         frame::end(output, start, response(call));
     }
 
     /// Asks the client to open no more calls on this connection.
     pub(crate) fn go_away(&self, status: &Status, output: &mut BytesMut) {
-        let reason = GoAway {
-            code: status.code() as u32,
-            message: status.message().to_owned(),
-        };
-        frame::write(
-            output,
-            Header::connection(Kind::GoAway),
-            &reason.encode_to_vec(),
-        );
+        let reason = GoAway { code: status.code() as u32, message: status.message().to_owned() };
+        frame::write(output, Header::connection(Kind::GoAway), &reason.encode_to_vec());
     }
 }
 
 fn response(call: u32) -> Header {
-    Header {
-        kind: Kind::Response,
-        flags: frame::END,
-        method: 0,
-        call,
-    }
+    Header { kind: Kind::Response, flags: frame::END, method: 0, call }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::Entry;
     use super::*;
 
     fn request(method: u16, path: &str, flags: u8) -> Incoming {
         let mut payload = BytesMut::new();
-        let head = RequestHead {
-            path: path.into(),
-            timeout_us: 5,
-            metadata: Vec::new(),
-        };
+        let head = RequestHead { path: path.into(), timeout_us: 5, metadata: Vec::new() };
         head::write(&head, &mut payload);
         payload.extend_from_slice(b"message");
-        Incoming::Frame(
-            Header {
-                kind: Kind::Request,
-                flags,
-                method,
-                call: 9,
-            },
-            payload.freeze(),
-        )
+        Incoming::Frame(Header { kind: Kind::Request, flags, method, call: 9 }, payload.freeze())
     }
 
     fn frames() -> Frames<u8> {
@@ -251,11 +212,7 @@ mod tests {
     }
 
     fn receive(frames: &mut Frames<u8>, incoming: Incoming) -> Result<Event<u8>, String> {
-        frames.receive(
-            incoming,
-            |path| (path == "e.E/M").then_some(1),
-            &mut BytesMut::new(),
-        )
+        frames.receive(incoming, |path| (path == "e.E/M").then_some(1), &mut BytesMut::new())
     }
 
     #[test]
@@ -274,9 +231,7 @@ mod tests {
         let mut frames = frames();
         for path in ["e.E/Other", ""] {
             let event = receive(&mut frames, request(3, path, frame::END)).unwrap();
-            let Event::Refuse { status, .. } = event else {
-                panic!("{event:?}")
-            };
+            let Event::Refuse { status, .. } = event else { panic!("{event:?}") };
             assert_eq!(status.message(), "e.E/Other is not served here");
         }
     }
@@ -288,6 +243,40 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_makes_the_server_keep_is_bounded() {
+        let long_path = "p".repeat(PATH_BYTES_MAX + 1);
+        assert!(receive(&mut frames(), request(3, &long_path, frame::END)).is_err());
+
+        // Two bytes of a head make an entry of many in memory.
+        let head = RequestHead {
+            path: "e.E/M".into(),
+            timeout_us: 0,
+            metadata: vec![Entry::default(); HEAD_BYTES_MAX / 2],
+        };
+        let mut payload = BytesMut::new();
+        head::write(&head, &mut payload);
+        let header = Header { kind: Kind::Request, flags: frame::END, method: 3, call: 9 };
+        let error = receive(&mut frames(), Incoming::Frame(header, payload.freeze())).unwrap_err();
+        assert!(error.contains("head"), "{error}");
+    }
+
+    #[test]
+    fn a_status_over_the_clients_limit_keeps_its_code() {
+        let mut frames = frames();
+        let settings = Settings { frame_bytes_max: 64, calls_max: 0 }.encode_to_vec();
+        let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
+        receive(&mut frames, settings).unwrap();
+        let mut output = BytesMut::new();
+        let status = Status::not_found("n".repeat(100)).with_details(vec![0; 100]);
+        frames.refuse(9, &status, &mut output);
+        assert!(output.len() <= frame::HEADER_BYTES + 64);
+        let frame = frame::Decoder::new(64).decode(&mut output).unwrap();
+        let Incoming::Frame(_, mut payload) = frame else { panic!("{frame:?}") };
+        let head = head::read::<ResponseHead>(&mut payload, 1024).unwrap();
+        assert_eq!(head.into_status().unwrap().code(), crate::Code::NotFound);
+    }
+
+    #[test]
     fn a_streaming_request_is_refused() {
         let event = receive(&mut frames(), request(3, "e.E/M", 0)).unwrap();
         assert!(matches!(event, Event::Refuse { .. }));
@@ -296,11 +285,7 @@ mod tests {
     #[test]
     fn an_answer_over_the_clients_limit_becomes_an_error() {
         let mut frames = frames();
-        let settings = Settings {
-            frame_bytes_max: 64,
-            calls_max: 0,
-        }
-        .encode_to_vec();
+        let settings = Settings { frame_bytes_max: 64, calls_max: 0 }.encode_to_vec();
         let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
         receive(&mut frames, settings).unwrap();
         let mut output = BytesMut::new();
@@ -310,13 +295,8 @@ mod tests {
         });
         assert!(written.is_ok());
         let frame = frame::Decoder::new(1024).decode(&mut output).unwrap();
-        let Incoming::Frame(_, mut payload) = frame else {
-            panic!("{frame:?}")
-        };
-        let status = head::read::<ResponseHead>(&mut payload)
-            .unwrap()
-            .into_status()
-            .unwrap();
+        let Incoming::Frame(_, mut payload) = frame else { panic!("{frame:?}") };
+        let status = head::read::<ResponseHead>(&mut payload, 1024).unwrap().into_status().unwrap();
         assert_eq!(status.code(), crate::Code::ResourceExhausted);
     }
 }

@@ -1,0 +1,168 @@
+//! The connection that all calls to an instance share, made anew when it has ended.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use prost::Message;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use super::instance::Callee;
+use crate::transport::v2_client::Connection;
+use crate::wire::v2::client::Request;
+use crate::{Context, Status};
+
+/// The shortest and the longest pause between attempts to connect.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A connection to one address that is there again after it has ended.
+#[derive(Debug)]
+pub(super) struct Reconnect(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    address: SocketAddr,
+    connect_timeout: Duration,
+    /// The newest connection; one that has ended stays here until there is another.
+    current: ArcSwapOption<Connection>,
+    /// How the last attempt to connect failed, unless it succeeded.
+    failure: ArcSwapOption<Failure>,
+    /// The next pause. Held during an attempt: one serves all who wait.
+    pause: Arc<Mutex<Duration>>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    status: Status,
+    /// Calls get the status until then, rather than to make one more attempt each.
+    until: Instant,
+}
+
+impl Reconnect {
+    /// Nothing is connected before the first call.
+    pub(super) fn new(address: SocketAddr, connect_timeout: Duration) -> Self {
+        Self(Arc::new(Shared {
+            address,
+            connect_timeout,
+            current: ArcSwapOption::empty(),
+            failure: ArcSwapOption::empty(),
+            pause: Arc::new(Mutex::new(PAUSE_MIN)),
+        }))
+    }
+
+    /// Makes a call. Cancel safe: dropping the future gives the call up, but not an attempt to
+    /// connect that it began.
+    pub(super) async fn call(
+        &self,
+        callee: Callee,
+        cx: &Context,
+        message: &impl Message,
+    ) -> Result<Bytes, Status> {
+        let request = Request {
+            service: callee.service,
+            index: callee.method,
+            method: callee.number,
+            deadline: cx.deadline(),
+            metadata: cx.to_send(),
+        };
+        self.connection(cx.deadline()).await?.call(request, message).await
+    }
+
+    /// Whether the last connection or the last attempt to make one has ended, and none is there
+    /// yet. Before the first attempt nobody knows.
+    pub(super) fn is_down(&self) -> bool {
+        self.0.failure.load().is_some()
+            || self.0.current.load().as_ref().is_some_and(|connection| !connection.is_open())
+    }
+
+    /// Begins an attempt to connect, if one is due and none is being made.
+    pub(super) fn try_again(&self) {
+        if self.0.recent_failure().is_none()
+            && let Ok(pause) = Arc::clone(&self.0.pause).try_lock_owned()
+            && self.0.current().is_none()
+        {
+            tokio::spawn(Arc::clone(&self.0).connect(pause));
+        }
+    }
+
+    async fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, Status> {
+        if let Some(connection) = self.0.current() {
+            return Ok(connection);
+        }
+        let connect = async {
+            let pause = Arc::clone(&self.0.pause).lock_owned().await;
+            // Someone else may have been at it meanwhile.
+            if let Some(connection) = self.0.current() {
+                return Ok(connection);
+            }
+            if let Some(status) = self.0.recent_failure() {
+                return Err(status);
+            }
+            // In a task of its own: callers often have less time than an attempt may take. Ended
+            // with the caller, it would neither succeed for the others nor be known to have failed.
+            let attempt = tokio::spawn(Arc::clone(&self.0).connect(pause));
+            attempt.await.unwrap_or_else(|_| {
+                Err(Status::unavailable("the runtime is shutting down").not_executed())
+            })
+        };
+        tokio::time::timeout_at(deadline, connect).await.unwrap_or_else(|_| {
+            let text = "no connection within the time for the call";
+            Err(Status::deadline_exceeded(text).not_executed())
+        })
+    }
+}
+
+impl Shared {
+    fn current(&self) -> Option<Arc<Connection>> {
+        self.current.load_full().filter(|connection| connection.is_open())
+    }
+
+    fn recent_failure(&self) -> Option<Status> {
+        let failure = self.failure.load();
+        let failure = failure.as_ref()?;
+        (Instant::now() < failure.until).then(|| failure.status.clone())
+    }
+
+    async fn connect(
+        self: Arc<Self>,
+        mut pause: OwnedMutexGuard<Duration>,
+    ) -> Result<Arc<Connection>, Status> {
+        match self.attempt().await {
+            Ok(connection) => {
+                *pause = PAUSE_MIN;
+                self.current.store(Some(Arc::clone(&connection)));
+                self.failure.store(None);
+                Ok(connection)
+            }
+            Err(status) => {
+                // Between half of it and all, so that many clients do not come at once.
+                let until = Instant::now() + pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+                *pause = (*pause * 2).min(PAUSE_MAX);
+                let failure = Failure { status: status.clone(), until };
+                self.failure.store(Some(Arc::new(failure)));
+                Err(status)
+            }
+        }
+    }
+
+    /// A connection counts once the server has spoken on it: the kernel accepts them for processes
+    /// that are stopped, that are about to end, or that have not begun to serve.
+    async fn attempt(&self) -> Result<Arc<Connection>, Status> {
+        let failed =
+            |text: String| Status::unavailable(format!("connecting failed: {text}")).not_executed();
+        let until = Instant::now() + self.connect_timeout;
+        let stream = crate::transport::connect(self.address, self.connect_timeout)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        let connection = Connection::new(stream, self.address);
+        match tokio::time::timeout_at(until, connection.ready()).await {
+            Ok(Ok(())) => Ok(Arc::new(connection)),
+            Ok(Err(status)) => Err(failed(status.message().to_owned())),
+            Err(_) => Err(failed("the server does not speak".to_owned())),
+        }
+    }
+}

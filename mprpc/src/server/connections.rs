@@ -1,0 +1,171 @@
+//! The connections of a server: how they come, which wire they speak, how they end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::Services;
+use crate::transport::{self, classic_server, v2_server};
+use crate::wire::{self, Wire};
+
+/// How long to wait when accepting fails, rather than to try in a circle.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many connections the kernel holds that were not accepted yet: what tokio asks it for.
+const BACKLOG: usize = 1024;
+
+/// How long a connection on which nothing has come when the server stops is given to change that:
+/// who connects is mostly about to call.
+const SILENCE_MAX: Duration = Duration::from_millis(100);
+
+/// What the connections of a server share.
+pub(crate) struct Connections {
+    pub(crate) services: Arc<Services>,
+    pub(crate) default_timeout: Duration,
+    /// Cancelled when the server is to stop: connections finish what they have and close.
+    pub(crate) stopping: CancellationToken,
+    /// Cancelled when they took too long for that.
+    aborting: CancellationToken,
+}
+
+impl Connections {
+    pub(crate) fn new(services: Services, default_timeout: Duration) -> Self {
+        Self {
+            services: Arc::new(services),
+            default_timeout,
+            stopping: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+        }
+    }
+
+    /// Ready when the server is to stop and what had come before that can be read: the runtime
+    /// looks at its sockets before this task has its next turn.
+    pub(crate) async fn stopped(&self) {
+        self.stopping.cancelled().await;
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Takes connections in, as many as there are places.
+pub(super) struct Acceptor {
+    connections: Arc<Connections>,
+    places: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Acceptor {
+    pub(super) fn new(connections: Connections, connections_max: usize) -> Self {
+        Self {
+            connections: Arc::new(connections),
+            places: Arc::new(Semaphore::new(connections_max)),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Accepts connections for ever.
+    pub(super) async fn accept(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                Err(error) => {
+                    // Out of descriptors, most likely: others have to close first.
+                    tracing::warn!(%error, "accepting failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in the connections that the kernel has accepted already, and no more. Closing the
+    /// listener would reset them, and there may be calls on them.
+    pub(super) fn accept_last(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        for _ in 0..BACKLOG {
+            let Ok((stream, peer)) = listener.accept() else { return };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                self.admit(stream, peer);
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            tracing::warn!(%peer, "too many connections; closing a new one");
+            return;
+        };
+        let connections = Arc::clone(&self.connections);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = serve(stream, peer, &connections, place) => {}
+                () = connections.aborting.cancelled() => {}
+            }
+        });
+    }
+
+    /// Asks the connections to end once it is dropped.
+    pub(super) fn leave_on_drop(&self) -> DropGuard {
+        self.connections.stopping.clone().drop_guard()
+    }
+
+    /// Waits until the connections have ended, and ends those that take longer than `timeout`.
+    pub(super) async fn drain(self, timeout: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(timeout, self.tasks.wait()).await.is_err() {
+            tracing::warn!(connections = self.tasks.len(), "calls took too long; closing");
+            self.connections.aborting.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    connections: &Connections,
+    _place: OwnedSemaphorePermit,
+) {
+    match serve_wire(stream, peer, connections).await {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            tracing::warn!(%peer, %error, "connection closed");
+        }
+        Err(error) => tracing::debug!(%peer, %error, "connection ended"),
+    }
+}
+
+/// Finds out which wire the client speaks, and serves it.
+async fn serve_wire(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    connections: &Connections,
+) -> io::Result<()> {
+    transport::prepare(&stream)?;
+    let mut input = BytesMut::new();
+    let wire = loop {
+        if let Some(wire) = wire::detect(&input) {
+            break wire;
+        }
+        // A pool may connect long before it calls, so there is no time limit here.
+        tokio::select! {
+            biased;
+            read = stream.read_buf(&mut input) => if read? == 0 { return Ok(()) },
+            () = async {
+                connections.stopping.cancelled().await;
+                tokio::time::sleep(SILENCE_MAX).await;
+            } => return Ok(()),
+        }
+    };
+    match wire {
+        Wire::Classic => classic_server::serve(stream, peer, input, connections).await,
+        Wire::V2 => v2_server::Connection::new(stream, peer, input, connections).await,
+    }
+}
