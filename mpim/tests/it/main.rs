@@ -1,7 +1,5 @@
-//! The shipped configuration, and the program as somebody who starts it sees it.
+//! The program as somebody who starts it sees it.
 
 // `cfg(test)` is always on here; naming it lets clippy see that helpers are tests as well.
-#[cfg(test)]
-mod conf;
 #[cfg(test)]
 mod process;

@@ -119,4 +119,8 @@ fn the_shipped_configuration_files_have_every_key_with_its_default_and_a_comment
     ];
     let complaints = paths.iter().zip(complaints);
     assert_none(&complaints.flat_map(|(path, of)| of(path, &read(path))).collect::<Vec<_>>());
+    let is_unchecked = |path: &String| path.starts_with("conf/") && !paths.contains(&path.as_str());
+    let unchecked: Vec<_> =
+        files().into_iter().map(|file| file.path).filter(is_unchecked).collect();
+    assert_eq!(unchecked, Vec::<String>::new(), "shipped and checked by nothing");
 }

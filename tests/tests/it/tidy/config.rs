@@ -1,18 +1,26 @@
-//! The shipped configuration files: every key is there, with its default, under a comment.
+//! The shipped configuration files: every key is there, with its default, under a comment of its
+//! own, and the program that they are for takes them.
 
 use std::collections::BTreeMap;
 
-use im_common::{LogConfig, ShutdownConfig};
+use im_common::{LogConfig, ShutdownConfig, Validate};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// Complaints about the file `path` with the text `shipped`, which configures `T` and the process.
-pub(super) fn complaints<T: Default + Serialize>(path: &str, shipped: &str) -> Vec<String> {
+pub(super) fn complaints<T>(path: &str, shipped: &str) -> Vec<String>
+where
+    T: Default + Serialize + DeserializeOwned + Validate,
+{
     let mut defaults = table(&T::default());
     // Read by the body of every binary, not by the service.
-    defaults.insert("log".to_owned(), table(&LogConfig::default()).into());
-    defaults.insert("shutdown".to_owned(), table(&ShutdownConfig::default()).into());
-    let shipped_table: Table = match shipped.parse() {
+    let process =
+        [("log", table(&LogConfig::default())), ("shutdown", table(&ShutdownConfig::default()))];
+    for (section, values) in process.clone() {
+        defaults.insert(section.to_owned(), values.into());
+    }
+    let mut shipped_table: Table = match shipped.parse() {
         Ok(table) => table,
         Err(error) => return vec![format!("{path}: {error}")],
     };
@@ -31,7 +39,22 @@ pub(super) fn complaints<T: Default + Serialize>(path: &str, shipped: &str) -> V
     let unknown = values.keys().filter(|key| !defaults.contains_key(*key));
     complaints.extend(unknown.map(|key| format!("{path}: {key} configures nothing")));
     complaints.extend(bare_keys(shipped).map(|line| format!("{path}:{line}: no comment above it")));
+    if complaints.is_empty() {
+        for (section, _) in process {
+            shipped_table.remove(section);
+        }
+        complaints.extend(refusals::<T>(shipped_table).map(|refusal| format!("{path}: {refusal}")));
+    }
     complaints
+}
+
+/// What the program objects to.
+fn refusals<T: DeserializeOwned + Validate>(shipped: Table) -> impl Iterator<Item = String> {
+    let refusals = match shipped.try_into::<T>() {
+        Ok(config) => config.validate().err().unwrap_or_default(),
+        Err(error) => vec![error.to_string()],
+    };
+    refusals.into_iter()
 }
 
 fn table<T: Serialize>(value: &T) -> Table {
@@ -56,35 +79,38 @@ fn flat(table: &Table) -> BTreeMap<String, String> {
     leaves
 }
 
-/// Numbers of the lines with a key that no comment stands above. One comment may stand above
-/// several keys.
+/// Numbers of the lines with a key that does not follow a comment.
 fn bare_keys(text: &str) -> impl Iterator<Item = usize> {
     let mut explained = false;
     text.lines().enumerate().filter_map(move |(index, line)| {
-        if line.starts_with('#') {
-            explained = true;
-        } else if line.trim().is_empty() {
-            explained = false;
-        } else if !line.starts_with('[') && line.contains('=') {
-            return (!explained).then_some(index + 1);
-        }
-        None
+        let is_key = !line.trim().is_empty() && !line.starts_with(['#', '[']);
+        let is_bare = is_key && !explained;
+        explained = line.starts_with('#');
+        is_bare.then_some(index + 1)
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
-    #[derive(Serialize)]
+    #[derive(Deserialize, Serialize)]
     struct Config {
         data_dir: String,
         limits: Limits,
     }
 
-    #[derive(Serialize)]
+    #[derive(Deserialize, Serialize)]
     struct Limits {
         members_max: u32,
+    }
+
+    impl Validate for Config {
+        fn validate(&self) -> Result<(), Vec<String>> {
+            if self.data_dir == "refused" { Err(vec!["data_dir: no".to_owned()]) } else { Ok(()) }
+        }
     }
 
     impl Default for Config {
@@ -93,7 +119,8 @@ mod tests {
         }
     }
 
-    const PROCESS: &str = "\n[log]\n# How.\nfilter = \"info\"\nformat = \"auto\"\nspans = false\n\
+    const PROCESS: &str = "\n[log]\n# Which.\nfilter = \"info\"\n\
+        # How.\nformat = \"auto\"\n# And.\nspans = false\n\
         \n[shutdown]\n# Until when.\ndrain_ms = 10000\n";
 
     #[test]
@@ -107,12 +134,26 @@ mod tests {
         for wrong in [
             "# Where.\ndata_dir = \"data\"\n",
             "# Where.\ndata_dir = \"elsewhere\"\n\n[limits]\n# How many.\nmembers_max = 500\n",
-            "# Where.\ndata_dir = \"data\"\n\n[limits]\n# How many.\nmembers_max = 500\ntypo = 1\n",
+            "# Where.\ndata_dir = \"data\"\n\n[limits]\n# How many.\nmembers_max = 500\n# What.\ntypo = 1\n",
             "# Where.\ndata_dir = \"data\"\n\n[limits]\nmembers_max = 500\n",
             "data_dir = ",
         ] {
             let seen = complaints::<Config>("a", &format!("{wrong}{PROCESS}"));
             assert_eq!(seen.len(), 1, "{wrong}\n{seen:?}");
         }
+    }
+
+    #[test]
+    fn one_comment_explains_one_key() {
+        let text = "# explained\na = 1\nb = 2\n\n[section]\nc = 3\n";
+        assert_eq!(bare_keys(text).collect::<Vec<_>>(), [3, 6]);
+    }
+
+    #[test]
+    fn what_the_program_would_refuse_is_seen() {
+        let refused = |text: &str| refusals::<Config>(text.parse().unwrap()).count();
+        assert_eq!(refused("data_dir = \"data\"\nlimits.members_max = 500"), 0);
+        assert_eq!(refused("data_dir = \"refused\"\nlimits.members_max = 500"), 1);
+        assert_eq!(refused("data_dir = \"data\"\nlimits.members_max = -1"), 1);
     }
 }
