@@ -23,8 +23,10 @@ pub(crate) async fn a_range_ends_at_its_limits_and_goes_on_from_there<T: Timelin
         }
         assert_eq!(ends, [3, 6, 7], "{limit:?}");
     }
-    let nothing = store.range(2, conv, 9, EVERYTHING).await.unwrap().unwrap();
-    assert_eq!(nothing, Range { entries: vec![], complete_to: 9, head: 7 });
+    for beyond in [9, i64::MAX] {
+        let nothing = store.range(2, conv, beyond, EVERYTHING).await.unwrap().unwrap();
+        assert_eq!(nothing, Range { entries: vec![], complete_to: beyond, head: 7 });
+    }
 }
 
 pub(crate) async fn a_range_gives_its_first_entry_however_long<T: Timeline>(store: Arc<T>) {

@@ -83,7 +83,8 @@ pub(super) fn range(
     let mut bytes = 0;
     // Span by span, and not as one join: that would sort all there is before giving the first.
     for (from_seq, to_seq) in spans(db, uid, seen.conv)? {
-        let (from_seq, to_seq) = (from_seq.max(after_seq + 1), to_seq.unwrap_or(seen.head));
+        let (from_seq, to_seq) =
+            (from_seq.max(after_seq.saturating_add(1)), to_seq.unwrap_or(seen.head));
         let mut statement = db.prepare_cached(
             "SELECT seq, msg_id, author, ts_ms, kind, text FROM entry
              WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq",
