@@ -1,6 +1,11 @@
 //! Lines that are no commands, slow ones, huge ones; and who gets in at all.
 
-use crate::client::Client;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::client::{Client, SOON};
+use crate::fakes::{Asked, Fault, State};
 use crate::system::System;
 
 #[tokio::test]
@@ -75,7 +80,7 @@ async fn a_shutdown_is_told_and_what_was_delivered_is_handed_over() {
     assert!(ada.line().await.ends_with("text=hi"));
     assert_eq!(ada.ask("PING").await, "+OK pong");
     let fakes = system.fakes.clone();
-    let stopped = tokio::spawn(system.running.stop(crate::client::SOON));
+    let stopped = tokio::spawn(system.running.stop(SOON));
     assert_eq!(ada.lines(2).await, ["-ERR closing server shutting down", "closed"]);
     assert_eq!(stranger.lines(2).await, ["-ERR closing server shutting down", "closed"]);
     drop((ada, stranger));
@@ -83,4 +88,22 @@ async fn a_shutdown_is_told_and_what_was_delivered_is_handed_over() {
     let state = fakes.state();
     assert_eq!(state.cursors[&(1, "c2c_1_2".to_owned())], 1);
     assert!(state.routes.is_empty(), "and nobody is online any more");
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_what_was_begun_and_for_nothing_behind_it() {
+    let system = System::with(|config| config.closing.drain_ms = 60_000).await;
+    let mut ada = system.register("ada").await;
+    let gate = Arc::new(Semaphore::new(0));
+    system.fakes.fault("send_batch", Fault::Waits(Arc::clone(&gate)));
+    // The `PULL` waits for the send, and then there is nobody to begin it.
+    ada.send(b"SEND 1 hi\nPULL\nPING\n").await;
+    let sending = |state: &State| state.asked.iter().any(|it| matches!(it, Asked::Send { .. }));
+    system.until("the send has begun", sending).await;
+    let stopped = tokio::spawn(system.running.stop(SOON));
+    gate.add_permits(1);
+    let expected = ["+OK msg_id=1", "-ERR closing server shutting down", "closed"];
+    assert_eq!(ada.lines(3).await, expected);
+    drop(ada);
+    stopped.await.unwrap().unwrap();
 }

@@ -217,9 +217,9 @@ impl ServerConnection {
         self.logged_in
     }
 
-    /// Commands received and not answered.
+    /// Commands that were begun and are not answered. One that waits for them is not among them.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len() + usize::from(self.held.is_some())
+        self.in_flight.len()
     }
 
     /// Bytes of memory held, for tests and metrics.

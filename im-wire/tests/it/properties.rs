@@ -75,7 +75,7 @@ fn session(pieces: &[&[u8]], order: &[usize]) -> (Vec<Command>, String) {
             }
             commands.push(command);
         }
-        assert!(connection.in_flight() <= 4 + 1);
+        assert!(connection.in_flight() <= 4);
         let next = order.next().copied().unwrap_or(0);
         let read_on = next % 2 == 1 && connection.wants_input();
         match pieces.next_if(|_| read_on || open.is_empty()) {
