@@ -8,7 +8,7 @@ use mpim_proto::{
     AdvanceCursorsReq, BindRouteReq, FetchRangeReq, GetPositionsReq, ListBehindReq, SendBatchReq,
     SendOutcome, send_batch_req,
 };
-use mprpc::{Code, Context, Status};
+use mprpc::{Code, Context, Executed, Status};
 use tracing::Instrument as _;
 
 use crate::config::ms;
@@ -133,6 +133,7 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
     let calls = &gateway.config.calls;
     let cx = Context::with_timeout(ms(calls.send_timeout_ms));
     let mut pause = SEND_PAUSE.0;
+    let mut may_be_stored = false;
     loop {
         let tried = cx.capped(ms(calls.send_try_ms));
         let status = match gateway.services.message.send_batch(&tried, request.clone()).await {
@@ -151,9 +152,11 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
         let again = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded);
         if !again || cx.remaining() <= pause {
             gateway.complaints.failed("SendBatch", &status);
-            let overloaded = status.code() == Code::ResourceExhausted;
-            return Err(if overloaded { failure::SLOW_DOWN } else { failure::UNAVAILABLE });
+            // Whoever is told to slow down believes that nothing was stored, and sends it anew.
+            let refused = status.code() == Code::ResourceExhausted && !may_be_stored;
+            return Err(if refused { failure::SLOW_DOWN } else { failure::UNAVAILABLE });
         }
+        may_be_stored |= status.executed() != Executed::No;
         tracing::debug!(%status, "a send is tried again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(SEND_PAUSE.1);

@@ -65,6 +65,19 @@ async fn a_send_whose_answer_is_lost_is_tried_again_with_the_same_id_and_stored_
     assert_eq!(system.fakes.state().timelines["c2c_1_1"].len(), 1);
 }
 
+/// A client that is told to slow down believes that nothing was stored.
+#[tokio::test]
+async fn a_send_that_may_be_stored_is_not_refused_because_its_retry_was() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    system.fakes.fault("send_batch", Fault::Mute(99, Status::deadline_exceeded("lost")));
+    ada.send(b"SEND 1 hi\n").await;
+    system.until("stored", |state| state.timelines.contains_key("c2c_1_1")).await;
+    system.fakes.fault("send_batch", Fault::Fails(99, Status::resource_exhausted("full")));
+    assert_eq!(ada.line().await, "-ERR unavailable, try again");
+    assert_eq!(ada.ask("SEND 1 again").await, "-ERR slow down");
+}
+
 #[tokio::test]
 async fn a_service_that_is_down_is_one_clear_error_within_the_deadline() {
     let system = System::with(|config| {
