@@ -1,6 +1,8 @@
 //! Nothing goes before the client has it, and what it has does not come again.
 
-use mpim_tests::{Push, StackBuilder, TextClient, register_two};
+use mpim_tests::{
+    ClassicClient, Fields, Push, Service, Stack, StackBuilder, TextClient, register_two, until,
+};
 
 on_both_stacks! {
     what_a_client_received_does_not_come_again,
@@ -27,7 +29,8 @@ async fn what_a_client_received_does_not_come_again(stack: StackBuilder) {
 }
 
 async fn what_a_client_did_not_take_comes_again_with_the_same_ids(stack: StackBuilder) {
-    const COUNT: usize = 400;
+    // Less than a window, so that the server writes all of it.
+    const COUNT: usize = 200;
     let stack = stack.start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     bob.leave(&stack).await;
@@ -41,6 +44,13 @@ async fn what_a_client_did_not_take_comes_again_with_the_same_ids(stack: StackBu
     let mut lazy = TextClient::connect_with_buffer(stack.text_address(), 4_096).await;
     let log_in = format!("LOGIN bob {}", mpim_tests::PASSWORD);
     lazy.expect(&log_in, &format!("+OK uid={}", bob.uid)).await;
+    until("what its system took counts as delivered", async || {
+        match cursor(&stack, bob.uid, "c2c_1_2").await {
+            0 => Err("nothing does"),
+            _ => Ok(()),
+        }
+    })
+    .await;
     drop(lazy);
     bob.log_in(&stack).await;
     let again = ids(&bob.client.pull().await);
@@ -49,6 +59,14 @@ async fn what_a_client_did_not_take_comes_again_with_the_same_ids(stack: StackBu
     bob.leave(&stack).await;
     bob.log_in(&stack).await;
     assert_eq!(bob.client.pull().await, [], "now it has them");
+}
+
+/// Up to where im-message knows that a user has a conversation.
+async fn cursor(stack: &Stack, uid: i64, conversation: &str) -> i64 {
+    let mut message = ClassicClient::connect(stack.address(Service::Message)).await;
+    let asked = Fields::new().number(1, uid).text(2, "text").text(3, conversation);
+    let answer = message.call("MessageService", "GetPositions", &asked).await;
+    answer.messages(2)[0].number(2)
 }
 
 async fn a_client_that_acknowledges_gets_again_what_it_did_not_acknowledge(stack: StackBuilder) {

@@ -1,7 +1,10 @@
 //! A service that is away takes with it what only it can do, and comes back by itself.
 
-use mpim_tests::{ClassicClient, Fields, Layout, Service, Stack, TextClient, register_two, until};
+use mpim_tests::{
+    ClassicClient, Fields, Layout, Service, Stack, TextClient, free_address, register_two, until,
+};
 use rustix::process::Signal;
+use tokio::net::TcpListener;
 
 /// What a command is answered while the service behind it is away.
 const UNAVAILABLE: &str = "-ERR unavailable, try again";
@@ -65,25 +68,42 @@ async fn what_was_sent_while_the_gateway_was_frozen_and_its_routes_expired_arriv
 }
 
 #[tokio::test]
-async fn a_push_that_was_given_up_is_noticed_and_fetched() {
-    // The routes outlive the freeze, so nothing but the hole in the numbers tells.
-    let mut stack = Stack::builder(Layout::Five)
+async fn pushes_that_nobody_answers_are_missed_by_their_number_and_fetched() {
+    // im-presence is told to push to where everything is taken and nothing is answered. The routes
+    // stay, so nothing but the number of the last push tells the gateway.
+    let void = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let advertised = void.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Ok((stream, _)) = void.accept().await {
+            taken.push(stream);
+        }
+    });
+    let stack = Stack::builder(Layout::Five)
+        .set(Service::Gateway, "rpc.advertise", advertised)
         .set(Service::Presence, "routes.ttl_ms", 600_000)
         .set(Service::Presence, "push.timeout_ms", 50)
         .start()
         .await;
     let (mut ada, mut bob) = register_two(&stack).await;
-    let warm = ada.send(bob.uid, "warm").await;
-    assert_eq!(bob.client.push().await.id, warm);
-    stack.process("im-gateway").signal(Signal::STOP);
-    let id = send_past_the_gateway(&stack, ada.uid, bob.uid).await;
-    until("the push is given up", async || {
-        let presence = stack.process("im-presence");
-        if presence.log().contains("a push failed") { Ok(()) } else { Err(presence.log_tail()) }
-    })
-    .await;
-    stack.process("im-gateway").signal(Signal::CONT);
-    assert_eq!(bob.client.push().await.id, id);
+    for n in 0..3 {
+        let id = ada.send(bob.uid, &format!("into the void {n}")).await;
+        assert_eq!(bob.client.push().await.id, id);
+    }
+    assert_eq!(bob.client.pull().await, []);
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_be_reached_gets_its_messages_later() {
+    let stack = Stack::builder(Layout::Five)
+        .set(Service::Gateway, "rpc.advertise", free_address())
+        .start()
+        .await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    for n in 0..3 {
+        let id = ada.send(bob.uid, &format!("to nowhere {n}")).await;
+        assert_eq!(bob.client.push().await.id, id);
+    }
     assert_eq!(bob.client.pull().await, []);
 }
 
