@@ -248,10 +248,7 @@ impl<T: Transport> Worker<T> {
         let mut connection = connect_within(&self.transport, self.options.connect_timeout)
             .await
             .map_err(|error| error.to_string())?;
-        timeout(self.options.request_timeout, self.log_in_again(&mut connection))
-            .await
-            .unwrap_or(Err(ConnectionError::Silent(self.options.request_timeout)))
-            .map_err(|error| error.to_string())?;
+        self.log_in_again(&mut connection).await.map_err(|error| error.to_string())?;
         self.pending.start_all(Instant::now(), self.told, |command| Ok(connection.start(command)?));
         Ok(connection)
     }

@@ -1,8 +1,9 @@
 //! What a lost connection costs: nothing that may be repeated, and a clear word for the rest.
 
 use crate::server::{Server, next, next_message, options, within};
-use im_client::{Event, RequestError};
+use im_client::{Event, Options, RequestError};
 use im_wire::text::{Command, Reply};
+use std::time::Duration;
 
 fn sent(command: Command) -> (String, String) {
     match command {
@@ -137,5 +138,24 @@ async fn a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_i
         };
         assert!(reason.contains(refusal), "{reason}");
     }
+    assert_eq!(next(&mut events).await, Event::Reconnected { uid: None });
+}
+
+/// Only the server is timed, not whoever takes the events.
+#[tokio::test]
+async fn what_comes_while_logging_in_again_waits_for_a_consumer_that_pauses() {
+    let pause = Duration::from_millis(100);
+    let options = Options { events_max: 1, request_timeout: pause, ..options() };
+    let server = Server::start().await;
+    let (_client, mut events, peer) = server.client(options).await;
+    drop(peer);
+    let mut peer = server.accept().await;
+    let (slot, _) = peer.command().await;
+    // The one place is taken by the loss of the connection.
+    peer.reply(slot, Reply::err("auth bad cred")).await;
+    assert!(!peer.hangs_up_within(3 * pause).await, "it waits");
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
+    let reason = "auth bad cred".to_owned();
+    assert_eq!(next(&mut events).await, Event::SessionClosed { reason });
     assert_eq!(next(&mut events).await, Event::Reconnected { uid: None });
 }

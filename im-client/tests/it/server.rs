@@ -106,6 +106,11 @@ impl Peer {
         self.connection.next_command().is_some()
     }
 
+    /// Whether the client closes the connection within this time, in which it asks nothing.
+    pub(crate) async fn hangs_up_within(&mut self, time: Duration) -> bool {
+        timeout(time, self.stream.read(&mut [0; 1])).await.is_ok()
+    }
+
     pub(crate) async fn reply(&mut self, slot: Slot, reply: Reply) {
         self.connection.reply(slot, reply);
         self.flush().await;
