@@ -14,9 +14,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueEnum;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::load::{Tally, Window, merge_all};
+use crate::load::{Caller, Tally, Window, closed_loop, merge_all};
+use crate::report::announce;
 
 /// What speaks between client and server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,21 +62,58 @@ pub struct Load {
 /// One echo server and the client for it.
 trait Peer: Send + Sync + 'static {
     /// An open connection.
-    type Connection: Send + 'static;
+    type Connection: Connection;
 
-    /// Serves until dropped; calls [`crate::report::announce`] once it listens.
+    /// Serves until dropped; calls [`announce`] once it listens.
     fn serve(listen: SocketAddr) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Opens one connection.
     fn connect(load: &Load) -> impl Future<Output = anyhow::Result<Self::Connection>> + Send;
+}
 
-    /// Keeps `in_flight` calls in flight on that connection until the window ends.
+/// A connection under load.
+trait Connection: Send + 'static {
+    /// Keeps `in_flight` calls in flight until the window ends.
     fn drive(
-        connection: Self::Connection,
+        self,
         in_flight: usize,
         payload: Bytes,
         window: Window,
     ) -> impl Future<Output = Tally> + Send + 'static;
+}
+
+impl<C: Caller> Connection for C {
+    fn drive(
+        self,
+        in_flight: usize,
+        payload: Bytes,
+        window: Window,
+    ) -> impl Future<Output = Tally> + Send + 'static {
+        closed_loop(self, in_flight, payload, window)
+    }
+}
+
+/// Listens and serves each connection in a task of its own, until dropped.
+async fn accept_each<F>(
+    listen: SocketAddr,
+    serve: impl Fn(TcpStream) -> F + Send,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(listen).await?;
+    announce(listener.local_addr()?)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(serve(stream));
+    }
+}
+
+async fn dial(addr: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Runs the echo server of `protocol` until the future is dropped.
@@ -120,7 +159,7 @@ async fn run_peer<P: Peer>(load: &Load) -> anyhow::Result<(Tally, Window)> {
     let mut running = JoinSet::new();
     for (index, connection) in open.into_iter().enumerate() {
         let slots = share(load.in_flight, connections, index);
-        running.spawn(P::drive(connection, slots, payload.clone(), window));
+        running.spawn(connection.drive(slots, payload.clone(), window));
     }
     Ok((merge_all(running).await, window))
 }

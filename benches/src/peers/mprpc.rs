@@ -10,7 +10,7 @@ use mprpc_examples::echo_service::{self, Client};
 use mprpc_examples::{Echo, EchoReq};
 
 use super::{Load, Peer, Wire};
-use crate::load::{Caller, Tally, Window, closed_loop};
+use crate::load::Caller;
 use crate::report::announce;
 
 /// Deadline of each call: tarpc's default.
@@ -42,15 +42,6 @@ impl Peer for Mprpc {
         let answer = client.call(Bytes::from_static(b"hello")).await;
         answer.context("the first call")?;
         Ok(client)
-    }
-
-    fn drive(
-        client: Client,
-        in_flight: usize,
-        payload: Bytes,
-        window: Window,
-    ) -> impl Future<Output = Tally> + Send + 'static {
-        closed_loop(client, in_flight, payload, window)
     }
 }
 

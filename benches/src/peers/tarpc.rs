@@ -9,11 +9,9 @@ use tarpc::serde_transport as transport;
 use tarpc::server::{BaseChannel, Channel};
 use tarpc::tokio_serde::formats::Bincode;
 use tarpc::tokio_util::codec::LengthDelimitedCodec;
-use tokio::net::{TcpListener, TcpStream};
 
-use super::{Load, Peer};
-use crate::load::{Caller, Tally, Window, closed_loop};
-use crate::report::announce;
+use super::{Load, Peer, accept_each, dial};
+use crate::load::Caller;
 
 #[tarpc::service]
 pub(crate) trait Echo {
@@ -35,34 +33,20 @@ impl Peer for Tarpc {
     type Connection = EchoClient;
 
     async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
-        let listener = TcpListener::bind(listen).await?;
-        announce(listener.local_addr()?)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
+        accept_each(listen, |stream| {
             let framed = LengthDelimitedCodec::builder().new_framed(stream);
             let channel = BaseChannel::with_defaults(transport::new(framed, Bincode::default()));
-            tokio::spawn(channel.execute(EchoServer.serve()).for_each(|answer| async {
+            channel.execute(EchoServer.serve()).for_each(|answer| async {
                 tokio::spawn(answer);
-            }));
-        }
+            })
+        })
+        .await
     }
 
     async fn connect(load: &Load) -> anyhow::Result<EchoClient> {
-        let stream = TcpStream::connect(load.addr).await?;
-        stream.set_nodelay(true)?;
-        let framed = LengthDelimitedCodec::builder().new_framed(stream);
+        let framed = LengthDelimitedCodec::builder().new_framed(dial(load.addr).await?);
         let transport = transport::new(framed, Bincode::default());
         Ok(EchoClient::new(tarpc::client::Config::default(), transport).spawn())
-    }
-
-    fn drive(
-        connection: EchoClient,
-        in_flight: usize,
-        payload: Bytes,
-        window: Window,
-    ) -> impl Future<Output = Tally> + Send + 'static {
-        closed_loop(connection, in_flight, payload, window)
     }
 }
 

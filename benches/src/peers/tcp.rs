@@ -8,12 +8,11 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Load, Peer};
+use super::{Connection, Load, Peer, accept_each, dial};
 use crate::load::{Tally, Window};
-use crate::report::announce;
 
 /// Room for one read; a multiple of any payload that is measured.
 const READ_BYTES: usize = 64 * 1024;
@@ -24,30 +23,22 @@ impl Peer for Tcp {
     type Connection = TcpStream;
 
     async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
-        let listener = TcpListener::bind(listen).await?;
-        announce(listener.local_addr()?)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
+        accept_each(listen, |stream| async {
             // A connection that ends or breaks concerns its client only.
-            tokio::spawn(async move { echo(stream).await });
-        }
+            let _ = echo(stream).await;
+        })
+        .await
     }
 
     async fn connect(load: &Load) -> anyhow::Result<TcpStream> {
-        let stream = TcpStream::connect(load.addr).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(dial(load.addr).await?)
     }
+}
 
-    async fn drive(
-        mut stream: TcpStream,
-        in_flight: usize,
-        payload: Bytes,
-        window: Window,
-    ) -> Tally {
+impl Connection for TcpStream {
+    async fn drive(mut self, in_flight: usize, payload: Bytes, window: Window) -> Tally {
         let mut tally = Tally::default();
-        if let Err(error) = exchange(&mut stream, in_flight, &payload, window, &mut tally).await {
+        if let Err(error) = exchange(&mut self, in_flight, &payload, window, &mut tally).await {
             tally.fail(error);
         }
         tally

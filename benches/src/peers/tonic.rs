@@ -8,7 +8,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 use super::{Load, Peer};
-use crate::load::{Caller, Tally, Window, closed_loop};
+use crate::load::Caller;
 use crate::report::announce;
 
 use generated::echo_service_client::EchoServiceClient;
@@ -49,15 +49,6 @@ impl Peer for Tonic {
     async fn connect(load: &Load) -> anyhow::Result<Self::Connection> {
         let endpoint = Endpoint::from_shared(format!("http://{}", load.addr))?.tcp_nodelay(true);
         Ok(EchoServiceClient::new(endpoint.connect().await?))
-    }
-
-    fn drive(
-        connection: Self::Connection,
-        in_flight: usize,
-        payload: Bytes,
-        window: Window,
-    ) -> impl Future<Output = Tally> + Send + 'static {
-        closed_loop(connection, in_flight, payload, window)
     }
 }
 
