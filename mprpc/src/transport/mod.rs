@@ -59,3 +59,18 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// How long bytes may wait for a peer that takes none.
 #[cfg(target_os = "linux")]
 const UNTAKEN_MAX: Duration = Duration::from_secs(30);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_does_not_wait_for_ever_for_a_peer_that_takes_nothing() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = connect(address, Duration::from_secs(20)).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNTAKEN_MAX));
+        assert!(socket.keepalive().unwrap());
+    }
+}

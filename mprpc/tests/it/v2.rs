@@ -82,6 +82,18 @@ async fn a_deadline_ends_the_call_and_its_handler() {
 }
 
 #[tokio::test]
+async fn the_longest_time_is_no_special_case() {
+    let gate = Gate::default();
+    let server = gate.serve().await;
+    let client = server.client();
+    let cx = Context::with_timeout(Duration::MAX);
+    let call = tokio::spawn(async move { client.echo_slowly(&cx, slow_req("x")).await });
+    timeout(SOON, gate.started.notified()).await.expect("it is at work");
+    gate.open.cancel();
+    timeout(SOON, call).await.expect("it ends").unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_call_whose_time_is_over_is_refused_before_it_is_sent() {
     let server = Running::echo().await;
     let client = server.client();

@@ -191,6 +191,28 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    /// Whatever a server sends, and its frames come from this list oftener than from chance.
+    #[test]
+    fn no_frames_make_it_panic(
+        frames in proptest::collection::vec(
+            (1_u8..8, 0_u32..4, proptest::collection::vec(any::<u8>(), 0..30)),
+            1..20,
+        ),
+    ) {
+        let mut calls = Calls::new();
+        open(&mut calls, 1, 1000);
+        let mut bytes = BytesMut::new();
+        for (kind, call, payload) in frames {
+            let start = bytes.len();
+            frame::write(&mut bytes, Header { call, ..Header::connection(Kind::Ping) }, &payload);
+            bytes[start + 4] = kind;
+        }
+        let mut decoder = frame::Decoder::new(16);
+        while let Some(incoming) = decoder.decode(&mut bytes) {
+            let _ = calls.receive(incoming, &mut Vec::new());
+        }
+    }
+
     /// "A cancelled call hands its reply to the next caller": never here.
     #[test]
     fn each_caller_gets_its_own_answer_or_none(steps in proptest::collection::vec(step(), 1..200)) {

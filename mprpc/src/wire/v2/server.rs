@@ -196,6 +196,8 @@ fn response(call: u32) -> Header {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::head::Entry;
     use super::*;
 
@@ -298,5 +300,28 @@ mod tests {
         let Incoming::Frame(_, mut payload) = frame else { panic!("{frame:?}") };
         let status = head::read::<ResponseHead>(&mut payload, 1024).unwrap().into_status().unwrap();
         assert_eq!(status.code(), crate::Code::ResourceExhausted);
+    }
+
+    proptest! {
+        #[test]
+        fn no_frames_make_it_panic(
+            frames in proptest::collection::vec(
+                (1_u8..8, any::<u16>(), proptest::collection::vec(any::<u8>(), 0..30)),
+                1..20,
+            ),
+        ) {
+            let mut bytes = BytesMut::new();
+            for (kind, method, payload) in frames {
+                let start = bytes.len();
+                let header = Header { method, ..Header::connection(Kind::Ping) };
+                frame::write(&mut bytes, header, &payload);
+                bytes[start + 4] = kind;
+            }
+            let mut decoder = frame::Decoder::new(16);
+            let mut frames = super::tests::frames();
+            while let Some(incoming) = decoder.decode(&mut bytes) {
+                let _ = receive(&mut frames, incoming);
+            }
+        }
     }
 }
