@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliverResp, DispatchReq, DispatchResp,
+    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliveResp, DispatchReq, DispatchResp,
     QueryRouteReq, QueryRouteResp, RenewRoutesReq, RenewRoutesResp, RouteKey, UnbindRouteReq,
     UnbindRouteResp, presence_service,
 };
@@ -92,7 +92,7 @@ impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
         })
     }
 
-    async fn deliver(&self, _cx: &Context, req: DeliveReq) -> Result<DeliverResp, Status> {
+    async fn deliver(&self, _cx: &Context, req: DeliveReq) -> Result<DeliveResp, Status> {
         let result = match C2cMsg::decode(req.payload) {
             Err(_) => mpim_proto::Result::invalid("the payload is not a C2CMsg"),
             Ok(msg) => match self.dispatcher.deliver(req.to, msg).await {
@@ -101,7 +101,7 @@ impl<R: Routes, Q: Queue> presence_service::Server for PresenceService<R, Q> {
                 Err(error) => mpim_proto::Result::not_found(&error.to_string()),
             },
         };
-        Ok(DeliverResp { result: Some(result) })
+        Ok(DeliveResp { result: Some(result) })
     }
 
     async fn unbind_route(

@@ -198,7 +198,7 @@ impl presence_service::Server for Presence {
         unreachable!("im-message asks for no routes")
     }
 
-    async fn deliver(&self, _cx: &Context, _request: DeliveReq) -> Answer<DeliverResp> {
+    async fn deliver(&self, _cx: &Context, _request: DeliveReq) -> Answer<DeliveResp> {
         unreachable!("im-message dispatches")
     }
 

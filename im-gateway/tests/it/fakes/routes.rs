@@ -1,7 +1,7 @@
 //! im-presence, as far as the gateway asks it.
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, DeliveReq, DeliverResp, DispatchReq, DispatchResp, QueryRouteReq,
+    BindRouteReq, BindRouteResp, DeliveReq, DeliveResp, DispatchReq, DispatchResp, QueryRouteReq,
     QueryRouteResp, RenewRoutesReq, RenewRoutesResp, UnbindRouteReq, UnbindRouteResp,
     presence_service,
 };
@@ -61,7 +61,7 @@ impl presence_service::Server for Fakes {
         Err(Status::unimplemented("not asked by the gateway"))
     }
 
-    async fn deliver(&self, _: &Context, _: DeliveReq) -> Result<DeliverResp, Status> {
+    async fn deliver(&self, _: &Context, _: DeliveReq) -> Result<DeliveResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
     }
 
