@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use im_common::Tasks;
 use mpim_proto::{group_service, message_service, presence_service, user_service};
 use tokio::sync::Semaphore;
 
@@ -40,6 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) logins: Semaphore,
     pub(crate) fetches: Semaphore,
     pub(crate) complaints: Complaints,
+    pub(crate) tasks: Tasks,
 }
 
 impl Gateway {
@@ -48,6 +50,7 @@ impl Gateway {
         identity: Identity,
         services: Services,
         sessions: Arc<Sessions>,
+        tasks: Tasks,
     ) -> Self {
         Self {
             session_config: Arc::new(config.session.clone()),
@@ -57,6 +60,7 @@ impl Gateway {
             logins: Semaphore::new(config.calls.logins_max),
             fetches: Semaphore::new(config.calls.fetches_max),
             complaints: Complaints::new(),
+            tasks,
             config,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use im_common::{Shutdown, Tasks};
+use im_common::Shutdown;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,8 +28,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Accepts connections of text lines.
 pub(crate) struct TextServer {
-    pub(crate) gateway: Arc<Gateway>,
-    pub(crate) tasks: Tasks,
+    gateway: Arc<Gateway>,
     controls: Arc<Controls>,
 }
 
@@ -40,8 +39,8 @@ struct Controls {
 }
 
 impl TextServer {
-    pub(crate) fn new(gateway: Arc<Gateway>, tasks: Tasks) -> Self {
-        Self { gateway, tasks, controls: Arc::default() }
+    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway, controls: Arc::default() }
     }
 
     /// Accepts until the shutdown, then lets all connections end. They are tasks of their own.
@@ -83,7 +82,7 @@ impl TextServer {
         let control = Arc::new(Control::default());
         let listed = self.controls.list(number, &control);
         let connection = Connection::new(Arc::clone(&self.gateway), control, stream);
-        self.tasks.spawn("connection", async move {
+        self.gateway.tasks.spawn("connection", async move {
             let _place = place;
             let _listed = listed;
             // A bug that one client has found must not end the service for the others.
@@ -99,7 +98,7 @@ impl TextServer {
             return;
         };
         let at_most = ms(self.gateway.config.closing.linger_ms);
-        self.tasks.spawn("refusal", async move {
+        self.gateway.tasks.spawn("refusal", async move {
             let _place = place;
             linger(&mut stream, FULL, at_most).await;
         });

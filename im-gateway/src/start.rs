@@ -82,14 +82,14 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         configured => configured.to_owned(),
     };
     let identity = Identity { gateway_id, addr: reached_at, boot_id };
-    let gateway = Arc::new(Gateway::new(config, identity, services, sessions));
-
     let tasks = Tasks::new("im-gateway", deps.shutdown.clone());
+    let gateway = Arc::new(Gateway::new(config, identity, services, sessions, tasks.clone()));
+
     let shutdown = deps.shutdown.clone();
     tasks.spawn_essential("server", server.serve(shutdown.into_triggered()));
     let renewals = renew::run(Arc::clone(&gateway), link, deps.shutdown.clone());
     tasks.spawn_essential("renewals", renewals);
-    let listener = TextServer::new(gateway, tasks.clone()).run(text, deps.shutdown.clone());
+    let listener = TextServer::new(gateway).run(text, deps.shutdown.clone());
     tasks.spawn_essential("text listener", listener);
     Ok(Running::new(addr, tasks).and_at("text lines", text_addr))
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use im_wire::text::{Command, Reply, Slot, failure};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Connection, Done};
@@ -10,7 +12,7 @@ use crate::config::ms;
 use crate::log_in;
 use crate::mailbox::Mailbox;
 use crate::sending::Target;
-use crate::session::{Client, Session};
+use crate::session::{Client, Ending, Session};
 use crate::{commands, log_in::Proved};
 
 impl Connection {
@@ -104,15 +106,15 @@ impl Connection {
         self.observe();
         let former = self.session.take().map(|session| {
             let (user_id, token) = (session.user_id(), session.token().to_owned());
-            (user_id, token, session.end(Some(self.peer_has)))
+            (user_id, token, self.hand_over(session.end(Some(self.peer_has))))
         });
         let Proved { user_id, token } = proved;
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
         self.work.push(Box::pin(async move {
-            if let Some((user_id, token, ending)) = former {
-                log_in::hand_over(&gateway, ending).await;
+            if let Some((user_id, token, handed_over)) = former {
+                handed_over.await;
                 // Nobody waits for this to be certain: the user has not asked to be logged out.
                 let _ = log_in::revoke(&gateway, user_id, token).await;
             }
@@ -135,12 +137,25 @@ impl Connection {
         // What the client had when it asked came with the bytes of its command.
         self.observe();
         let ending = self.session.take().map(|session| session.end(Some(self.peer_has)));
-        let gateway = Arc::clone(&self.gateway);
+        let handed_over = ending.map(|ending| self.hand_over(ending));
         self.work.push(Box::pin(async move {
-            if let Some(ending) = ending {
-                log_in::hand_over(&gateway, ending).await;
+            if let Some(handed_over) = handed_over {
+                handed_over.await;
             }
             Done::LoggedOut { slot }
         }));
+    }
+
+    /// Ends a session that the connection has left. In a task of its own, for the connection may
+    /// break meanwhile, and the work of one that breaks is dropped.
+    fn hand_over(&self, ending: Ending) -> impl Future<Output = ()> + Send + use<> {
+        let (done, ended) = oneshot::channel::<()>();
+        let gateway = Arc::clone(&self.gateway);
+        self.gateway.tasks.spawn("hand-over", async move {
+            log_in::hand_over(&gateway, ending).await;
+            drop(done);
+        });
+        // It is only ever dropped.
+        ended.map(drop)
     }
 }

@@ -1,10 +1,12 @@
 //! How sessions begin and end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::sync::Semaphore;
 
-use crate::client::texts;
+use crate::client::{Client, texts};
 use crate::fakes::{Asked, Fault};
 use crate::system::System;
 
@@ -102,6 +104,32 @@ async fn a_log_out_revokes_the_token_hands_over_and_unbinds_in_this_order() {
     let _bob = system.register("bob").await;
     assert_eq!(system.push_all(vec![request]).await.reached, 0);
     assert_eq!(ada.ask("WHOAMI").await, "-ERR not login");
+}
+
+#[tokio::test]
+async fn a_log_out_is_carried_out_although_the_client_resets_the_connection_meanwhile() {
+    let mut system = System::with(|config| {
+        config.session.cursor_interval_ms = 60_000;
+        config.calls.hand_over_ms = 10_000;
+        config.text.connections_max = 1;
+    })
+    .await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    let entry = system.store("c2c_1_2", 2, "hi");
+    system.push(&[&entry], &[1]).await;
+    ada.line().await;
+    let gate = Arc::new(Semaphore::new(0));
+    system.fakes.fault("unbind_route", Fault::Waits(Arc::clone(&gate)));
+    ada.send(b"LOGOUT\n").await;
+    system.cursor(1, "c2c_1_2", 1).await;
+    let stream = ada.into_stream();
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    // There is a place again once the gateway has noticed.
+    while !Client::connect(system.addr).await.1.starts_with("+OK welcome") {}
+    gate.add_permits(1);
+    system.until("unbound", |state| state.routes.is_empty()).await;
 }
 
 #[tokio::test]
