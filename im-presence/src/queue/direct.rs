@@ -69,6 +69,14 @@ impl Links {
         }
     }
 
+    /// Unless another one has taken its place.
+    fn remove_link(&mut self, link: &Arc<Link>) {
+        let boot_id = &link.gateway().boot_id;
+        if self.by_boot.get(boot_id).is_some_and(|listed| Arc::ptr_eq(listed, link)) {
+            self.remove(boot_id);
+        }
+    }
+
     fn remove_longest_unused(&mut self) {
         let oldest = self.by_boot.iter().min_by_key(|(_, link)| link.last_use());
         if let Some(boot_id) = oldest.map(|(boot_id, _)| boot_id.clone()) {
@@ -133,16 +141,18 @@ impl<R: Routes> Shared<R> {
     }
 
     async fn run(self: Arc<Self>, link: Arc<Link>) {
-        while let Err(Gone) = link.run().await {
-            let boot_id = &link.gateway().boot_id;
-            tracing::info!(
-                gateway_id = link.gateway().id,
-                addr = link.gateway().addr,
-                "the gateway is gone: its routes are dropped"
-            );
-            if let Err(error) = self.routes.drop_gateway(boot_id).await {
-                tracing::warn!(%error, "could not drop the routes of a gateway that is gone");
-            }
+        let Err(Gone) = link.run().await else { return };
+        let boot_id = &link.gateway().boot_id;
+        tracing::info!(
+            gateway_id = link.gateway().id,
+            addr = link.gateway().addr,
+            "the gateway is gone: its routes are dropped"
+        );
+        // The link before the routes: what is still offered to it is lost for sessions that have to
+        // bind again, should they be alive, and routes bound from then on lead to a new link.
+        self.links().remove_link(&link);
+        if let Err(error) = self.routes.drop_gateway(boot_id).await {
+            tracing::warn!(%error, "could not drop the routes of a gateway that is gone");
         }
     }
 }

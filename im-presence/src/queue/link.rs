@@ -162,7 +162,7 @@ impl Link {
         highest
     }
 
-    /// Pushes until the link is closed; may be called again after an error.
+    /// Pushes until the link is closed.
     ///
     /// # Errors
     /// [`Gone`] once the gateway turned out to be gone. What waited was given up.

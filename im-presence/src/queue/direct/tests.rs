@@ -227,13 +227,14 @@ async fn has_no_route(routes: &MemoryRoutes) {
 }
 
 #[tokio::test]
-async fn the_routes_of_a_gateway_that_refuses_connections_are_dropped_at_once() {
+async fn a_gateway_that_refuses_connections_loses_its_routes_and_its_link_at_once() {
     let Fixture { queue, routes } = queue(|_| ());
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = at("gone", closed);
     bind(&routes, &gone).await;
     assert_eq!(queue.deliver(&gone, push(1)).await, Err(QueueError::Unreachable));
     has_no_route(&routes).await;
+    assert!(queue.shared.links().by_boot.is_empty());
 }
 
 #[tokio::test]
