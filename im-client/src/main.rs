@@ -4,7 +4,7 @@
 mod command;
 mod terminal;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Parser;
 use im_client::{Client, Options, TextLines};
 use std::process::ExitCode;
@@ -19,18 +19,28 @@ struct Arguments {
     server: String,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+#[expect(clippy::print_stderr, reason = "what the person who started it reads")]
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    run(&arguments.server).unwrap_or_else(|error| {
+        // Each says its whole reason in one line; how it came here helps nobody who uses it.
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(server: &str) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime")?
-        .block_on(chat(&arguments.server))
+        .map_err(|error| anyhow!("cannot start the runtime: {error}"))?
+        .block_on(chat(server))
 }
 
 async fn chat(server: &str) -> anyhow::Result<ExitCode> {
     let (client, events) = Client::connect(TextLines::new(server), Options::default()).await?;
-    let (keyboard, screen) = terminal::open().context("cannot use the terminal")?;
+    let (keyboard, screen) =
+        terminal::open().map_err(|error| anyhow!("cannot use the terminal: {error}"))?;
     let left = use_both(&client, events, keyboard, screen.clone(), server).await;
     screen.close().await;
     Ok(match left {

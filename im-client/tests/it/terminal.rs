@@ -73,7 +73,8 @@ async fn a_server_that_is_not_there_is_a_failure_that_says_so() {
     let output = within("the end", run(address.clone(), "")).await.expect("ran");
     assert_eq!(output.status.code(), Some(1));
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(complaint.contains(&format!("cannot connect to {address}")), "{complaint}");
+    assert!(complaint.starts_with(&format!("error: cannot connect to {address}: ")), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
 }
 
 #[tokio::test]
