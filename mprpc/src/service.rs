@@ -15,16 +15,16 @@ use crate::{Context, Status};
 /// What calls to a service are addressed with. Generated.
 #[derive(Debug)]
 pub struct ServiceDescriptor {
-    /// With the package, as the v2 wire names it: `mpim.UserService`.
+    /// With the package, as the v2 wire names it: `echo.EchoService`.
     pub full_name: &'static str,
-    /// Without it, as the classic wire does: `UserService`.
+    /// without it, as the classic wire does: `EchoService`.
     pub short_name: &'static str,
     /// The methods, in the order of the `.proto` file; a method's number is its index.
     pub methods: &'static [&'static str],
 }
 
 impl ServiceDescriptor {
-    /// `mpim.UserService/Login`, for messages and for the wire.
+    /// `echo.EchoService/Echo`, for messages and for the wire.
     #[must_use]
     pub fn path(&self, method: usize) -> String {
         format!("{}/{}", self.full_name, self.methods.get(method).copied().unwrap_or("?"))
