@@ -147,7 +147,7 @@ async fn messages(stack: StackBuilder) {
             ("SENDID a b hello", "-ERR bad toUid"),
             ("HISTORY", "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>"),
             ("HISTORY 2 0", "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>"),
-            ("HISTORY x 0 10", "-ERR bad uid"),
+            ("HISTORY x 0 10", "-ERR bad range"),
             ("HISTORY gx 0 10", "-ERR bad group_id"),
             ("HISTORY 2 -1 10", "-ERR bad range"),
             ("HISTORY 2 0 0", "-ERR bad range"),

@@ -163,6 +163,34 @@ async fn without_the_message_service_nothing_is_acknowledged_and_nobody_is_cut_o
 }
 
 #[tokio::test]
+async fn a_join_and_a_leave_that_the_message_service_missed_are_told_to_it_later() {
+    let mut stack = impatient().await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    let group = ada.client.number("CREATEGROUP crew", "group_id").await;
+    stack.kill("im-message").await;
+    bob.client.expect(&format!("JOINGROUP {group}"), UNAVAILABLE).await;
+    // Not only im-message may forget meanwhile.
+    stack.kill("im-group").await;
+    stack.restart("im-message").await;
+    stack.restart("im-group").await;
+    let send = format!("SENDGROUPID one {group} I am in");
+    let id = until("bob is a member", async || {
+        let reply = bob.client.ask(&send).await;
+        let id = reply.strip_prefix("+OK group_msg_id=").and_then(|id| id.parse::<i64>().ok());
+        id.ok_or(reply)
+    })
+    .await;
+    assert_eq!(ada.client.push().await.id, id);
+
+    stack.kill("im-message").await;
+    bob.client.expect(&format!("LEAVEGROUP {group}"), UNAVAILABLE).await;
+    stack.restart("im-message").await;
+    let send = format!("SENDGROUP {group} am I out?");
+    comes_back(&mut bob.client, &send, "-ERR not a member").await;
+    comes_back(&mut ada.client, &format!("MEMBERS {group}"), "+OK members: 1").await;
+}
+
+#[tokio::test]
 async fn a_send_waits_out_a_restart_of_the_message_service() {
     let mut stack = Stack::builder(Layout::Five).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
