@@ -108,8 +108,8 @@ async fn ask(
     })
 }
 
-/// The messages after `after_seq`, page by page, up to `limit` of them. Other entries are passed
-/// over and do not count.
+/// The messages after `after_seq`, page by page, up to `limit` of them, or fewer if their texts are
+/// long: the client asks again after the last one. Other entries are passed over and do not count.
 async fn history(
     gateway: &Gateway,
     cx: &Context,
@@ -128,6 +128,7 @@ async fn history(
         Peer::Group(group_id) => pushed::group(group_id),
     };
     let mut messages: Vec<Hist<'static>> = Vec::new();
+    let mut bytes_left = session.history_bytes_max;
     let mut after_seq = after_seq;
     loop {
         let request = FetchRangeReq {
@@ -140,11 +141,16 @@ async fn history(
         if let Some(refused) = refusal(page.result) {
             return Ok(refused);
         }
-        let texts = page.entries.into_iter().filter(|entry| entry.kind() == EntryKind::Text);
-        messages.extend(texts.map(hist));
+        for entry in page.entries.into_iter().filter(|entry| entry.kind() == EntryKind::Text) {
+            // The first is shown however long it is, or a client would never get past it.
+            if messages.len() >= limit || (bytes_left < entry.text.len() && !messages.is_empty()) {
+                return Ok(Reply::History(messages));
+            }
+            bytes_left = bytes_left.saturating_sub(entry.text.len());
+            messages.push(hist(entry));
+        }
         let at_end = page.complete_to >= page.head || page.complete_to <= after_seq;
         if at_end || messages.len() >= limit {
-            messages.truncate(limit);
             return Ok(Reply::History(messages));
         }
         after_seq = page.complete_to;

@@ -90,6 +90,8 @@ pub struct SessionConfig {
     pub cursor_interval_ms: u32,
     /// Messages in one `HISTORY`; more are answered `bad range`.
     pub history_messages_max: u32,
+    /// Bytes of text in one `HISTORY`; it ends before the message that would pass it.
+    pub history_bytes_max: usize,
 }
 
 /// How long the gateway waits for the services.
@@ -185,6 +187,7 @@ impl Default for SessionConfig {
             fetches_max: 4,
             cursor_interval_ms: 200,
             history_messages_max: 1_000,
+            history_bytes_max: 1024 * 1024,
         }
     }
 }

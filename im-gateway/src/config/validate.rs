@@ -26,6 +26,7 @@ impl Validate for Config {
         rules.within("session.fetches_max", session.fetches_max, 1..=64);
         rules.within("session.cursor_interval_ms", session.cursor_interval_ms, 1..=60_000);
         rules.within("session.history_messages_max", session.history_messages_max, 1..=10_000);
+        rules.within("session.history_bytes_max", session.history_bytes_max, 1..=1 << 26);
         let calls = &self.calls;
         rules.within("calls.timeout_ms", calls.timeout_ms, 10..=600_000);
         rules.within("calls.send_timeout_ms", calls.send_timeout_ms, 10..=600_000);

@@ -95,6 +95,22 @@ async fn a_long_history_is_fetched_page_by_page_up_to_its_limit() {
 }
 
 #[tokio::test]
+async fn a_history_of_long_texts_ends_before_it_is_too_much_and_goes_on_where_it_ended() {
+    let system = System::with(|config| config.session.history_bytes_max = 10).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    for text in ["longer than the bound", "five5", "five6", "x"] {
+        system.store("c2c_1_2", 2, text);
+    }
+    let mut shown = Vec::new();
+    for after_seq in [0, 1, 3] {
+        let history = ada.ask_all(&format!("HISTORY 2 {after_seq} 10")).await;
+        shown.push(history.len() - 1);
+    }
+    assert_eq!(shown, [1, 2, 1]);
+}
+
+#[tokio::test]
 async fn pipelined_commands_are_answered_in_their_order() {
     let system = System::start().await;
     let mut ada = system.register("ada").await;

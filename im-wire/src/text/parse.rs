@@ -212,7 +212,8 @@ impl<'a> Arguments<'a> {
         let limit = self.rest().ok_or(usage)?.trim_ascii_end();
         let number = |digits| utf8(digits).ok().and_then(non_negative).ok_or(failure::BAD_RANGE);
         Ok(Command::History {
-            peer: utf8(peer)?.parse::<Peer>()?,
+            // The one failure that the contract has for HISTORY.
+            peer: utf8(peer)?.parse::<Peer>().map_err(|_| failure::BAD_RANGE)?,
             after_seq: number(after_seq)?,
             limit: u32::try_from(number(limit)?)
                 .ok()

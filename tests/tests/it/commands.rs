@@ -148,7 +148,7 @@ async fn messages(stack: StackBuilder) {
             ("HISTORY", "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>"),
             ("HISTORY 2 0", "-ERR HISTORY <uid or g<gid>> <after_seq> <limit>"),
             ("HISTORY x 0 10", "-ERR bad range"),
-            ("HISTORY gx 0 10", "-ERR bad group_id"),
+            ("HISTORY gx 0 10", "-ERR bad range"),
             ("HISTORY 2 -1 10", "-ERR bad range"),
             ("HISTORY 2 0 0", "-ERR bad range"),
             ("HISTORY 2 0 1001", "-ERR bad range"),
