@@ -63,7 +63,7 @@ impl PasswordConfig {
 /// How often an account's password may be guessed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LogInConfig {
-    /// Failures in a row until an account answers `too many attempts`.
+    /// Failed attempts that an account may save up; past them it answers `too many attempts`.
     pub failures_max: u32,
     /// After how long one more failure is allowed, in ms.
     pub failure_refill_ms: u32,
