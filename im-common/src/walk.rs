@@ -17,7 +17,7 @@ use tracing::Span;
 pub const TARGET: &str = "walk";
 
 /// Opens the span of a hop. Which messages it is about may be known only later, see
-/// [`record`](crate::walk::record).
+/// [`record`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __walk_hop {

@@ -11,7 +11,7 @@
 //! the span they begin or end. How far each device has come is its **cursor**.
 //!
 //! # The way of a message
-//! [`start`] serves `MessageService`. A handler checks the message (`send`: is there such a user,
+//! [`start()`] serves `MessageService`. A handler checks the message (`send`: is there such a user,
 //! is the text short enough), puts it into the **lane** of its conversation and waits. The lane
 //! (`lane`) writes what gathered during its last commit as one batch, through the port `Timeline`
 //! (`store`): de-duplication, membership, numbering and the insert are one transaction. After the

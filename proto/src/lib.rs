@@ -6,7 +6,7 @@
 //!
 //! * [`user_service`], [`group_service`], [`message_service`], [`presence_service`],
 //!   [`gateway_service`]: one module for each service;
-//! * [`health`]: the service that every binary answers on its own port;
+//! * [`health()`]: the service that every binary answers on its own port;
 //! * `result`: makers for [`Result`], in the original's words.
 
 #![expect(missing_docs, reason = "generated from .proto files, which carry the documentation")]

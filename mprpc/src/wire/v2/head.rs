@@ -69,7 +69,7 @@ pub(crate) fn entries(metadata: &Metadata) -> Vec<Entry> {
         .collect()
 }
 
-/// How many bytes [`write`] appends.
+/// How many bytes [`write()`] appends.
 pub(crate) fn written_len(head: &impl Message) -> usize {
     let length = head.encoded_len();
     encoded_len_varint(length as u64) + length
