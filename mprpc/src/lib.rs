@@ -4,7 +4,7 @@
 //! A service is described in a `.proto` file. `mprpc-build` makes a trait, a server and a client
 //! of it in the build script; no `protoc` is needed:
 //!
-//! ```ignore
+//! ```text
 //! // build.rs
 //! fn main() -> Result<(), mprpc_build::Error> {
 //!     mprpc_build::compile(&["proto/echo.proto"], &["proto"])
@@ -84,7 +84,7 @@ pub use status::{Code, Executed, Status};
 
 /// Includes the code that `mprpc-build` generated for a package.
 ///
-/// ```ignore
+/// ```text
 /// mprpc::include_proto!("echo");
 /// ```
 #[macro_export]
