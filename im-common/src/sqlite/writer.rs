@@ -111,11 +111,16 @@ fn commit_once(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> usize {
             Ok(true) if !ended => held.push(index),
             Ok(false) if !ended => {}
             outcome => {
+                // A job that failed itself knows what happened (a full disk); the others only learn
+                // that it took them along.
+                let knows_why = matches!(outcome, Ok(false));
                 let error = outcome.err().unwrap_or_else(ended_early);
                 rollback(connection);
                 let reason = Arc::new(error);
                 held.into_iter().for_each(|held| jobs[held].fail(&reason));
-                jobs[index].fail(&reason);
+                if !knows_why {
+                    jobs[index].fail(&reason);
+                }
                 return index + 1;
             }
         }

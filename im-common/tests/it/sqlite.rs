@@ -155,6 +155,20 @@ async fn a_job_that_ends_the_transaction_fails_those_it_takes_with_it() {
 }
 
 #[tokio::test]
+async fn a_failure_that_ends_the_transaction_is_told_to_the_job_that_met_it() {
+    let (_dir, db) = fresh();
+    let held = hold(&db).await;
+    let before = queued!(db, |tx| insert(tx, "before"));
+    // As a full disk does, which a test cannot order.
+    let bad = queued!(db, |tx| tx.execute("INSERT OR ROLLBACK INTO item VALUES ('before')", []));
+    held.release().await;
+    assert!(matches!(cause(&before.await), WriteError::Transaction(_)));
+    let bad = bad.await;
+    assert!(matches!(cause(&bad), WriteError::Job(_)), "{bad:?}");
+    assert!(names(&db).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_job_whose_caller_left_before_it_began_is_skipped() {
     let (_dir, db) = fresh();
     let held = hold(&db).await;
