@@ -59,11 +59,13 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
         let hand_over = &self.config.hand_over;
         let due = self.store.due(self.clock.now_ms(), hand_over.sweep_batch_max).await?;
         let full = due.len() >= hand_over.sweep_batch_max as usize;
+        let mut some_taken_up = false;
         for member in due {
             // Somebody else is telling im-message of this member just now.
             let Some(_turn) = self.changing.try_now(&member) else {
                 continue;
             };
+            some_taken_up = true;
             let cx = Context::with_timeout(Duration::from_millis(hand_over.timeout_ms.into()));
             match self.hand_over.finish(&cx, member, i64::MAX).await {
                 Ok(()) => tracing::info!(?member, "a pending membership is finished"),
@@ -77,7 +79,8 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
                 Err(HandOverError::Store(error)) => return Err(error),
             }
         }
-        Ok(if full { Round::Full } else { Round::Done })
+        // If others have all the turns, the same members would come again, in a tight loop.
+        Ok(if full && some_taken_up { Round::Full } else { Round::Done })
     }
 }
 

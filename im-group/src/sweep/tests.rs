@@ -78,6 +78,16 @@ async fn a_member_whose_turn_is_taken_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_batch_whose_turns_are_all_taken_is_not_swept_again_at_once() {
+    let fixture = Fixture::with(|config| config.hand_over.sweep_batch_max = 1);
+    fixture.messages.set(Mood::Unreachable);
+    fixture.try_create(7, "rust").await.unwrap_err();
+    fixture.clock.advance_ms(LATER_MS);
+    let _turn = fixture.groups.changing.wait(&MemberKey { group_id: 1, user_id: 7 }).await;
+    assert_eq!(fixture.groups.sweep().await.unwrap(), Round::Done);
+}
+
+#[tokio::test]
 async fn attempts_become_rarer_and_one_failure_ends_a_round() {
     let fixture = Fixture::new();
     fixture.messages.set(Mood::Unreachable);
