@@ -35,7 +35,9 @@ impl<U: user_service::Server> Users<U> {
         if uid <= 0 {
             return Ok(false);
         }
-        if self.existing.contains_key(&uid) {
+        // Not `contains_key`, which the cache does not count as a use: once full, it would turn every
+        // newcomer away for not being used more than those it has.
+        if self.existing.get(&uid).await.is_some() {
             return Ok(true);
         }
         let cx = cx.capped(self.timeout);
@@ -57,5 +59,24 @@ impl<U: user_service::Server> Users<U> {
             self.existing.insert(uid, ()).await;
         }
         Ok(exists)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::neighbours;
+
+    #[tokio::test]
+    async fn once_the_cache_is_full_a_newcomer_who_is_written_to_often_is_remembered() {
+        let im_user = neighbours::Users::new([1, 2]);
+        let config = UsersConfig { cached_max: 1, timeout_ms: 1_000 };
+        let users = Users::new(im_user.clone(), &config);
+        for uid in [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2] {
+            let cx = Context::with_timeout(Duration::from_secs(10));
+            assert!(users.exists(&cx, uid).await.unwrap());
+            users.existing.run_pending_tasks().await;
+        }
+        assert!(im_user.asked() < 5, "asked {} times", im_user.asked());
     }
 }

@@ -4,7 +4,7 @@
 
 mod batches;
 mod dispatching;
-mod neighbours;
+pub(crate) mod neighbours;
 mod offline;
 mod reading;
 mod sending;

@@ -13,7 +13,7 @@ type Answer<T> = std::result::Result<T, Status>;
 
 /// An im-user that knows some ids.
 #[derive(Clone)]
-pub(super) struct Users(Arc<UsersState>);
+pub(crate) struct Users(Arc<UsersState>);
 
 struct UsersState {
     existing: Mutex<HashSet<i64>>,
@@ -22,7 +22,7 @@ struct UsersState {
 }
 
 impl Users {
-    pub(super) fn new(existing: impl IntoIterator<Item = i64>) -> Self {
+    pub(crate) fn new(existing: impl IntoIterator<Item = i64>) -> Self {
         Self(Arc::new(UsersState {
             existing: Mutex::new(existing.into_iter().collect()),
             down: AtomicBool::new(false),
@@ -39,7 +39,7 @@ impl Users {
     }
 
     /// How often it was asked.
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.0.asked.load(Ordering::SeqCst)
     }
 }

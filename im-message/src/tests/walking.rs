@@ -46,6 +46,10 @@ impl<'a> MakeWriter<'a> for Lines {
 #[tokio::test(start_paused = true)]
 async fn a_message_is_sent_committed_and_dispatched_under_its_id() {
     let lines = Lines::default();
+    // While a process has but one subscriber, tracing takes the word of whichever thread meets a
+    // span first for whether it is of interest to anybody; here that is often another test's, which
+    // has none. Beside a second one all are asked.
+    let _not_the_only_one = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)
         .with_ansi(false)
