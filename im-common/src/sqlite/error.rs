@@ -6,6 +6,14 @@ use std::sync::Arc;
 /// A database that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
+    /// The file cannot be made: no such directory, no permission.
+    #[error("cannot create the database {path}")]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// SQLite refused: no permission, not a database, disk full.
     #[error("cannot open the database {path}")]
     Open {

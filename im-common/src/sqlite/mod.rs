@@ -33,6 +33,8 @@ mod migrate;
 mod readers;
 mod writer;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -84,7 +86,7 @@ struct Writer {
 }
 
 impl Database {
-    /// Opens or creates the file and brings its schema up to date.
+    /// Opens the file, or creates it for its owner alone, and brings its schema up to date.
     ///
     /// Migration `n` of the list makes version `n + 1` of the schema; a published one is never
     /// changed, only followed by others. Blocks while it works: call it at start.
@@ -94,6 +96,8 @@ impl Database {
     pub fn open(path: impl AsRef<Path>, migrations: &[&str]) -> Result<Self, DatabaseError> {
         let path = path.as_ref();
         let failed = |source| DatabaseError::Open { path: path.to_owned(), source };
+        make_private(path)
+            .map_err(|source| DatabaseError::Create { path: path.to_owned(), source })?;
         let mut connection = open_writer(path).map_err(failed)?;
         migrate(&mut connection, path, migrations)?;
         let readers = Readers::open(path, READERS).map_err(failed)?;
@@ -173,6 +177,15 @@ impl Drop for Writer {
         if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
             tracing::error!("the database's writer thread panicked");
         }
+    }
+}
+
+/// Makes sure that there is a file, for its owner alone: SQLite would make one that everybody can
+/// read, and gives the files beside it the mode of this one.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The database as a service uses it.
 
 use std::error::Error;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -242,6 +243,16 @@ async fn a_job_may_own_the_last_clone() {
         }
     });
     seen.await.expect("a job that was under way completes");
+}
+
+#[tokio::test]
+async fn what_is_written_can_be_read_by_its_owner_alone() {
+    let (dir, db) = fresh();
+    db.write("insert", |tx| insert(tx, "secret")).await.unwrap();
+    for file in ["t.db", "t.db-wal", "t.db-shm"] {
+        let mode = std::fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
 }
 
 #[tokio::test]
