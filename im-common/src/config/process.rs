@@ -16,10 +16,11 @@ pub(crate) struct ProcessConfig {
 
 impl Validate for ProcessConfig {
     fn validate(&self) -> Result<(), Vec<String>> {
-        self.log.validate()?;
         let mut rules = Rules::new();
         rules.within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=600_000);
-        rules.finish()
+        let broken = [self.log.validate(), rules.finish()].into_iter().filter_map(Result::err);
+        let broken: Vec<_> = broken.flatten().collect();
+        if broken.is_empty() { Ok(()) } else { Err(broken) }
     }
 }
 
@@ -143,5 +144,12 @@ mod tests {
         let env = [("MPIM_LOG__FILTER", "x=loud"), ("MPIM_RPC__LISTEN", "nowhere")];
         let error = load::<Config>(layers(&env)).unwrap_err().to_string();
         assert!(error.contains("`log.filter`") && error.contains("`rpc.listen`"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_filter_does_not_hide_a_bad_bound() {
+        let env = [("MPIM_LOG__FILTER", "x=loud"), ("MPIM_SHUTDOWN__DRAIN_MS", "700000")];
+        let error = load::<Config>(layers(&env)).unwrap_err().to_string();
+        assert!(error.contains("`log.filter`") && error.contains("`shutdown.drain_ms`"), "{error}");
     }
 }

@@ -72,7 +72,7 @@ impl Running {
 
 /// Lets the services run until `shutdown` is triggered or one of them fails, then stops them in the
 /// reverse of the order in which they were given: each finishes while those it calls still answer.
-/// `drain` bounds the whole.
+/// `drain` bounds the whole, but for half a second that each service gets whatever the others took.
 ///
 /// # Errors
 /// The first failure, except that work cut off at the end of the bound is only logged: the process
