@@ -74,6 +74,12 @@ impl<S: GroupStore, M: Spans> HandOver<S, M> {
         self.clock.now_ms() + 2 * i64::from(self.config.timeout_ms)
     }
 
+    /// Past this no change is due, however often telling it failed: one that says so was noted before
+    /// the clock went back.
+    pub(crate) fn latest_due_at_ms(&self) -> i64 {
+        self.due_at_ms().max(self.clock.now_ms() + i64::from(self.config.backoff_max_ms))
+    }
+
     /// Tells im-message of the member's pending changes in their order, at least up to `number`.
     /// The caller has the member's turn.
     ///

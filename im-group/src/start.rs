@@ -67,7 +67,8 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let held = Arc::clone(&data_dir);
     let sweep_shutdown = deps.shutdown.clone();
     tasks.spawn_essential("sweep", async move {
-        let _held = held;
+        // In this order: the database is closed before the directory is given up.
+        let (_held, groups) = (held, groups);
         groups.sweep_until(&sweep_shutdown).await;
     });
     tasks.spawn_essential("server", async move {

@@ -57,7 +57,8 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
     /// timeout each.
     pub(crate) async fn sweep(&self) -> Result<Round, StoreError> {
         let hand_over = &self.config.hand_over;
-        let due = self.store.due(self.clock.now_ms(), hand_over.sweep_batch_max).await?;
+        let (now_ms, latest_ms) = (self.clock.now_ms(), self.hand_over.latest_due_at_ms());
+        let due = self.store.due(now_ms, latest_ms, hand_over.sweep_batch_max).await?;
         let full = due.len() >= hand_over.sweep_batch_max as usize;
         let mut some_taken_up = false;
         for member in due {

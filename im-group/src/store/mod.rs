@@ -178,10 +178,12 @@ pub(crate) trait GroupStore: Send + Sync + 'static {
         member: MemberKey,
     ) -> impl Future<Output = Result<Option<PendingChange>, StoreError>> + Send;
 
-    /// Members whose earliest pending change is due, those due longest first, at most `limit`.
+    /// Members whose earliest pending change is due, those due longest first, at most `limit`: due
+    /// by now, or after `latest_ms`, which only a clock that went back since can bring about.
     fn due(
         &self,
         now_ms: i64,
+        latest_ms: i64,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<MemberKey>, StoreError>> + Send;
 

@@ -119,18 +119,23 @@ impl GroupStore for SqliteStore {
             .await
     }
 
-    async fn due(&self, now_ms: i64, limit: u32) -> Result<Vec<MemberKey>, StoreError> {
+    async fn due(
+        &self,
+        now_ms: i64,
+        latest_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<MemberKey>, StoreError> {
         self.database
             .read("list the changes that are due", move |conn| {
                 conn.prepare_cached(
                     "SELECT group_id, user_id FROM pending_change AS change
-                     WHERE due_at_ms <= ?1 AND NOT EXISTS (
+                     WHERE (due_at_ms <= ?1 OR due_at_ms > ?2) AND NOT EXISTS (
                          SELECT 1 FROM pending_change AS earlier
                          WHERE earlier.group_id = change.group_id
                            AND earlier.user_id = change.user_id AND earlier.number < change.number)
-                     ORDER BY due_at_ms, number LIMIT ?2",
+                     ORDER BY due_at_ms, number LIMIT ?3",
                 )?
-                .query_map(params![now_ms, limit], |row| {
+                .query_map(params![now_ms, latest_ms, limit], |row| {
                     Ok(MemberKey { group_id: row.get(0)?, user_id: row.get(1)? })
                 })?
                 .collect()

@@ -61,6 +61,17 @@ async fn a_caller_has_its_time_before_the_sweep_steps_in() {
 }
 
 #[tokio::test]
+async fn a_clock_that_goes_back_does_not_hold_up_what_is_pending() {
+    let fixture = Fixture::new();
+    fixture.messages.set(Mood::Unreachable);
+    fixture.try_create(7, "rust").await.unwrap_err();
+    fixture.messages.set(Mood::Well);
+    fixture.clock.advance_ms(-3_600_000);
+    fixture.groups.sweep().await.unwrap();
+    assert_eq!(fixture.messages.changes(1, 7), [Join]);
+}
+
+#[tokio::test]
 async fn a_member_whose_turn_is_taken_is_left_alone() {
     let fixture = Fixture::new();
     let member = MemberKey { group_id: 1, user_id: 7 };

@@ -42,10 +42,12 @@ pub(super) async fn only_the_earliest_change_of_a_member_is_due(store: &impl Gro
     let created = create(store, 7, "one").await;
     let joined = join(store, 1, 8).await;
     leave(store, 1, 8).await;
-    let due = async |now_ms, limit| store.due(now_ms, limit).await.unwrap();
+    let due = async |now_ms, limit| store.due(now_ms, i64::MAX, limit).await.unwrap();
     assert_eq!(due(DUE_MS - 1, 10).await, []);
     assert_eq!(due(DUE_MS, 10).await, [key(1, 7), key(1, 8)], "each member once");
     assert_eq!(due(DUE_MS, 1).await, [key(1, 7)]);
+    let after_the_clock_went_back = store.due(0, DUE_MS - 1, 10).await.unwrap();
+    assert_eq!(after_the_clock_went_back, [key(1, 7), key(1, 8)]);
 
     // The leave is due, but the join before it is not.
     store.postpone(joined.number, DUE_MS + 500).await.unwrap();
@@ -62,7 +64,7 @@ pub(super) async fn a_confirmed_change_is_forgotten(store: &impl GroupStore) {
     store.confirm(change.number).await.unwrap();
     store.postpone(change.number, NOW_MS).await.unwrap();
     assert_eq!(store.earliest_pending(change.member).await.unwrap(), None);
-    assert_eq!(store.due(i64::MAX, 10).await.unwrap(), []);
+    assert_eq!(store.due(i64::MAX, i64::MAX, 10).await.unwrap(), []);
     let next = join(store, 1, 8).await;
     assert!(next.number > change.number, "a number came back");
 }
