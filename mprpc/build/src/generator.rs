@@ -55,6 +55,11 @@ fn write_descriptor(service: &Service, full_name: &str, buf: &mut String) -> std
 fn write_trait(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
     doc_comments(buf, &service.comments, 1);
     writeln!(buf, "    /// What an implementation of `{full_name}` provides.")?;
+    writeln!(
+        buf,
+        "    ///\n    /// Handlers run on the task of their connection: one that blocks the thread holds up the\n    \
+         /// other calls there, and its server looks dead to clients that ping it."
+    )?;
     writeln!(buf, "    pub trait Server: Send + Sync + 'static {{")?;
     for method in &service.methods {
         doc_comments(buf, &method.comments, 2);
