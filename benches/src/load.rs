@@ -55,6 +55,8 @@ pub struct Tally {
     pub errors: u64,
     /// What the first of them said.
     pub first_error: Option<String>,
+    /// When the first and the last of them failed.
+    failed_between: Option<(Instant, Instant)>,
 }
 
 impl Default for Tally {
@@ -63,7 +65,7 @@ impl Default for Tally {
         let max_ns = u64::try_from(LATENCY_MAX.as_nanos()).unwrap_or(u64::MAX);
         let latency_ns = Histogram::new_with_bounds(1, max_ns, 2)
             .unwrap_or_else(|_| unreachable!("legal bounds"));
-        Self { latency_ns, errors: 0, first_error: None }
+        Self { latency_ns, errors: 0, first_error: None, failed_between: None }
     }
 }
 
@@ -78,6 +80,13 @@ impl Tally {
     pub fn fail(&mut self, error: impl ToString) {
         self.errors += 1;
         self.first_error.get_or_insert_with(|| error.to_string());
+        let now = Instant::now();
+        self.failed_between.get_or_insert((now, now)).1 = now;
+    }
+
+    /// The time from the first failure to the last one.
+    pub fn failing(&self) -> Duration {
+        self.failed_between.map_or(Duration::ZERO, |(first, last)| last - first)
     }
 
     /// Adds another slot's tally to this one.
@@ -86,6 +95,10 @@ impl Tally {
         if self.first_error.is_none() {
             self.first_error.clone_from(&other.first_error);
         }
+        self.failed_between = match (self.failed_between, other.failed_between) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, None) | (None, one) => one,
+        };
         // Cannot fail: all have the same bounds.
         let _ = self.latency_ns.add(&other.latency_ns);
     }

@@ -29,6 +29,8 @@ pub struct RpcReport {
     pub calls: u64,
     /// Calls that failed.
     pub errors: u64,
+    /// From the first call that failed to the last one, in milliseconds.
+    pub failing_ms: u128,
     /// Calls per second.
     pub qps: f64,
     /// Median latency in microseconds.

@@ -32,7 +32,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     service_main::run("im-example", "An example of a service", start)
+//!     service_main::run("im-example", "An example of a service", 9010, start)
 //! }
 //! ```
 //!
@@ -41,25 +41,43 @@
 //! | module | what |
 //! |---|---|
 //! | `config` | [`load`]: a TOML file over the defaults, the environment over both, errors that say what would be right; [`RpcConfig`], [`Target`], [`LogConfig`]; [`Rules`] for what types cannot express |
+//! | `in_use` | [`InUse`]: a unit of something bounded, counted for as long as it lives |
+//! | `readiness` | [`Readiness`], [`Dependency`]: whether the process can do its work, and what it waits for |
+//! | `secret` | [`SecretText`]: a text that never shows itself |
 //! | `lifecycle` | [`Shutdown`], [`Deps`], [`Tasks`], [`Running`]: from start to an orderly end |
 //! | [`service_main`] | the body of every binary |
+//! | [`mysql`] | a MySQL-compatible server: bounded connections, transactions that are run again, schema steps |
 //! | [`sqlite`] | the embedded store's engine: one writer that commits in batches, a few readers |
+//! | [`redis`] | a Redis of one role: fails fast while it is away, connects again by itself |
 //! | `data_dir` | [`DataDir`]: one process per data directory |
 //! | `error` | [`StoreError`]: what a store's port answers when its database failed |
 //! | `clock` | [`Clock`]: wall-clock time as a value |
+//! | `admin` | `/healthz`, `/readyz` and `/metrics` for those who watch the process |
+//! | `recorder` | where metrics go, and those of the process itself |
+//! | `registry` | the process's session with ZooKeeper |
 //! | `telemetry` | logs for people and for machines |
 //! | [`walk`] | the hops of a message, as tracing spans |
 //! | `open_files` | the limit of open files, raised at start |
+//! | [`original`] | names in Redis that the original system shares with ours |
 //!
 //! Deliberately absent: domain types, protobuf messages, ids. They belong to the services.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod clock;
 mod config;
 mod data_dir;
 mod error;
+mod in_use;
 mod lifecycle;
+pub mod mysql;
 mod open_files;
+pub mod original;
+mod readiness;
+mod recorder;
+pub mod redis;
+mod registry;
+mod secret;
 pub mod service_main;
 pub mod sqlite;
 mod telemetry;
@@ -67,10 +85,15 @@ pub mod walk;
 
 pub use clock::Clock;
 pub use config::{
-    ConfigError, LogConfig, LogFormat, Origin, Problem, RpcConfig, Rules, ShutdownConfig, Target,
-    TargetError, Validate, load,
+    AdminConfig, ConfigError, LogConfig, LogFormat, Origin, Problem, ProcessConfig, RpcConfig,
+    Rules, ShutdownConfig, Target, TargetError, Validate, ZooKeeperConfig, load,
 };
 pub use data_dir::{DataDir, DataDirError};
 pub use error::{StoreError, in_one_line};
-pub use lifecycle::{DRAIN, Deps, Running, ServiceError, Shutdown, Tasks, run_until_shutdown};
+pub use in_use::InUse;
+pub use lifecycle::{
+    DRAIN, Deps, Outcome, Running, ServiceError, Shutdown, Tasks, run_until_shutdown,
+};
 pub use open_files::{open_files_max, warn_if_too_few_open_files};
+pub use readiness::{Dependency, Readiness};
+pub use secret::SecretText;

@@ -6,11 +6,12 @@
 //! # impl Validate for Config {}
 //! # async fn start(_: Config, _: Deps) -> Result<Running, ServiceError> { unimplemented!() }
 //! fn main() -> std::process::ExitCode {
-//!     im_common::service_main::run("im-user", "MPIM: accounts, log-in, tokens, friends", start)
+//!     im_common::service_main::run("im-user", "MPIM: accounts, log-in, tokens, friends", 9010, start)
 //! }
 //! ```
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,8 +21,13 @@ use mprpc::discovery::Memory;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::admin::AdminError;
 use crate::config::{Layers, Loaded, load_process, process_defaults};
-use crate::{Deps, Running, Shutdown, Validate, open_files, run_until_shutdown, telemetry};
+use crate::recorder::Recorder;
+use crate::{
+    AdminConfig, Deps, ProcessConfig, Readiness, Running, Shutdown, Validate, admin, open_files,
+    registry, run_until_shutdown, telemetry,
+};
 
 /// What the environment variables of every binary begin with.
 const ENV_PREFIX: &str = "MPIM";
@@ -32,6 +38,7 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_CONFIG: u8 = 2;
 const AFTER_HELP: &str = "\
 Every key of the file can be set in the environment: MPIM_LOG__FILTER=debug sets `filter` in [log].
+A text may stand in a file of its own: `url_file = \"/run/secrets/url\"` for `url`, MPIM_..._URL_FILE.
 
 SIGINT or SIGTERM ends the process within `shutdown.drain_ms`; a second one ends it at once.
 
@@ -68,10 +75,12 @@ impl From<Vec<Running>> for Services {
     }
 }
 
-/// Runs a program that is configured by `C` and started by `start`, from its arguments to its exit code.
+/// Runs a program that is configured by `C` and started by `start`, from its arguments to its exit
+/// code. `admin_port` is where it answers those who watch it, unless the configuration says otherwise.
 pub fn run<C, S, R, E>(
     name: &'static str,
     about: &'static str,
+    admin_port: u16,
     start: impl FnOnce(C, Deps) -> S,
 ) -> ExitCode
 where
@@ -80,12 +89,12 @@ where
     R: Into<Services>,
     E: Into<anyhow::Error>,
 {
-    let defaults = match process_defaults::<C>() {
+    let defaults = match process_defaults::<C>(admin_port) {
         Ok(defaults) => defaults,
         Err(error) => return fail(name, EXIT_CONFIG, &error.to_string()),
     };
     let matches = command(name, about, defaults.contains_key("data_dir")).get_matches();
-    let loaded = match load_process::<C>(layers(&matches)) {
+    let loaded = match load_process::<C>(layers(&matches), admin_port) {
         Ok(loaded) => loaded,
         Err(error) => return fail(name, EXIT_CONFIG, &error.to_string()),
     };
@@ -93,7 +102,7 @@ where
         check(name, &loaded);
         return ExitCode::SUCCESS;
     }
-    match serve(loaded, start) {
+    match serve(name, loaded, start) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(name, EXIT_FAILED, &crate::in_one_line(error.as_ref())),
     }
@@ -135,30 +144,77 @@ fn layers(matches: &ArgMatches) -> Layers<'_> {
     }
 }
 
-fn serve<C, S, R, E>(loaded: Loaded<C>, start: impl FnOnce(C, Deps) -> S) -> anyhow::Result<()>
+fn serve<C, S, R, E>(
+    name: &'static str,
+    loaded: Loaded<C>,
+    start: impl FnOnce(C, Deps) -> S,
+) -> anyhow::Result<()>
 where
     S: Future<Output = Result<R, E>>,
     R: Into<Services>,
     E: Into<anyhow::Error>,
 {
     telemetry::init(&loaded.process.log)?;
+    for warning in loaded.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let ProcessConfig { zookeeper, admin, shutdown, .. } = loaded.process;
+    let recorder = Recorder::install(name)?;
     let open_files_max = open_files::raise_limit();
     tracing::debug!(open_files_max, "raised the limit of open files");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let drain = Duration::from_millis(loaded.process.shutdown.drain_ms);
+    let drain = Duration::from_millis(shutdown.drain_ms);
     let outcome = runtime.block_on(async {
         let shutdown = Shutdown::new().on_signals()?;
-        let deps = Deps::new(Memory::new());
+        let readiness = Readiness::default();
+        // First: whoever wonders why it is not ready yet can ask.
+        let admin = watch(&admin, &readiness, recorder, &shutdown).await?;
+        let deps = Deps {
+            zookeeper: registry::open(&zookeeper, &readiness)?,
+            instance_id: zookeeper.instance_id,
+            readiness: readiness.clone(),
+            admin,
+            ..Deps::new(Memory::new())
+        };
         let services = tokio::select! {
             started = start(loaded.service, deps) => started.map_err(Into::into)?.into(),
             // A signal while it still waits for something.
             () = shutdown.triggered() => return Ok(()),
         };
+        readiness.serving();
         announce(&services);
         run_until_shutdown(services.running, &shutdown, drain).await.map_err(Into::into)
     });
     runtime.shutdown_timeout(RUNTIME_END);
     outcome
+}
+
+/// Starts what those who watch the process look at; where that is.
+async fn watch(
+    config: &AdminConfig,
+    readiness: &Readiness,
+    recorder: Recorder,
+    shutdown: &Shutdown,
+) -> Result<Option<SocketAddr>, AdminError> {
+    tokio::spawn(admin::tidy(recorder.clone()));
+    let (draining, ending) = (readiness.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        ending.triggered().await;
+        draining.draining();
+    });
+    let Some(addr) = config.listen else {
+        return Ok(None);
+    };
+    let addr = admin::start(addr, readiness.clone(), recorder).await?;
+    tracing::info!(%addr, "answering /healthz, /readyz and /metrics");
+    if !addr.ip().is_loopback() {
+        tracing::warn!(
+            %addr,
+            "the admin port listens beyond this machine, and tells whoever reaches it how this \
+             process does: keep it in a trusted network"
+        );
+    }
+    Ok(Some(addr))
 }
 
 /// Says what serves where: in the log, and to the person who started it.
@@ -187,6 +243,9 @@ fn announce(services: &Services) {
 fn check<C>(name: &str, loaded: &Loaded<C>) {
     println!("{name}: the configuration is valid; it would run with");
     print!("{}", loaded.explain());
+    for warning in loaded.warnings() {
+        println!("{name}: warning: {warning}");
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "why the process ends, also when there is no log yet")]

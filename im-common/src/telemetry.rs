@@ -2,14 +2,19 @@
 
 use std::io::IsTerminal;
 
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 
 use crate::{LogConfig, LogFormat, Validate, walk};
+
+/// A library that tells of each step what mprpc tells once. Only its warnings are logged, unless the
+/// filter names it.
+const TALKATIVE: &str = "zookeeper_client";
 
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +67,17 @@ where
         false => config.filter.clone(),
     };
     let filter = EnvFilter::try_new(directives).map_err(TelemetryError::Filter)?;
+    let wanted = config.filter.contains(TALKATIVE);
+    let quiet = filter_fn(move |event| {
+        wanted || *event.level() <= Level::WARN || !event.target().starts_with(TALKATIVE)
+    });
     let ends = if config.spans { FmtSpan::CLOSE } else { FmtSpan::NONE };
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_span_events(ends);
     Ok(if human {
         let lines = lines.with_ansi(std::io::stderr().is_terminal());
-        Box::new(registry().with(filter).with(lines))
+        Box::new(registry().with(filter).with(quiet).with(lines))
     } else {
-        Box::new(registry().with(filter).with(lines.json().with_span_list(false)))
+        Box::new(registry().with(filter).with(quiet).with(lines.json().with_span_list(false)))
     })
 }
 
@@ -103,18 +112,36 @@ mod tests {
         }
     }
 
-    fn log_of_one_hop(config: &LogConfig) -> String {
+    #[test]
+    fn a_talkative_library_is_only_heard_when_it_warns_or_is_asked_for() {
+        let log = |filter: &str| {
+            let config = LogConfig { filter: filter.to_owned(), ..LogConfig::default() };
+            log_of(&config, || {
+                tracing::info!(target: "zookeeper_client::session", "a step");
+                tracing::warn!(target: "zookeeper_client::session", "a loss");
+            })
+        };
+        let (usual, asked_for) = (log("debug"), log("info,zookeeper_client=info"));
+        assert!(!usual.contains("a step") && usual.contains("a loss"), "{usual}");
+        assert!(asked_for.contains("a step") && asked_for.contains("a loss"), "{asked_for}");
+    }
+
+    fn log_of(config: &LogConfig, events: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = subscriber(config, false, move || writer.clone()).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
+        tracing::subscriber::with_default(subscriber, events);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn log_of_one_hop(config: &LogConfig) -> String {
+        log_of(config, || {
             let hop = walk::hop!("message.commit");
             hop.in_scope(|| walk::record(&tracing::Span::current(), [41, 42]));
             drop(hop);
             tracing::info!("an event");
             tracing::debug!("too detailed");
-        });
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        })
     }
 
     #[test]

@@ -1,19 +1,24 @@
 //! Carries out what sessions want from the services.
 
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
-use im_common::walk;
+use foldhash::fast::FixedState;
+use im_common::{InUse, walk};
 use im_wire::text::failure;
 use mpim_proto::{
     AdvanceCursorsReq, BindRouteReq, FetchRangeReq, GetPositionsReq, ListBehindReq, SendBatchReq,
     SendOutcome, send_batch_req,
 };
 use mprpc::{Code, Context, Executed, Status};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::config::ms;
 use crate::cursors::Moves;
 use crate::gateway::Gateway;
+use crate::metrics::METRICS;
+use crate::original;
 use crate::sending::{Batch, Target};
 use crate::session::{Answer, Call, Failed};
 use crate::sessions::{DEVICE, Handle};
@@ -23,7 +28,8 @@ const BEHIND_PAGE: i32 = 200;
 /// Cursors in one `AdvanceCursors`.
 const MOVES_MAX: usize = 4_096;
 /// Between two tries of a send, at first and at most.
-const SEND_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+pub(crate) const SEND_PAUSE: (Duration, Duration) =
+    (Duration::from_millis(20), Duration::from_millis(500));
 
 /// Carries out one call of a session of `user_id`.
 pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -> Answer {
@@ -40,7 +46,10 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
                 messages,
             };
             let hop = walk::hop!("gateway.send");
+            let begun = Instant::now();
+            METRICS.count_batch(request.messages.len());
             let outcome = send(gateway, request).instrument(hop).await;
+            METRICS.send_time.record(begun.elapsed());
             Answer::Sent { target, slots, outcome }
         }
         Call::Locate(asked) => {
@@ -49,7 +58,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
                 device: DEVICE.to_owned(),
                 conv_ids: asked.iter().map(ToString::to_string).collect(),
             };
-            let _place = gateway.fetches.acquire().await;
+            let _place = (gateway.fetches.acquire().await, InUse::of(&METRICS.fetches));
             let answer = gateway.services.message.get_positions(&cx, request).await;
             let positions = answer.map(|answer| answer.positions);
             Answer::Located { asked, positions: noted(gateway, "GetPositions", positions) }
@@ -61,7 +70,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
                 after_seq,
                 limit: gateway.config.session.page_messages,
             };
-            let _place = gateway.fetches.acquire().await;
+            let _place = (gateway.fetches.acquire().await, InUse::of(&METRICS.fetches));
             let page = gateway.services.message.fetch_range(&cx, request).await;
             Answer::Fetched { conv_id, page: noted(gateway, "FetchRange", page) }
         }
@@ -72,8 +81,12 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
                 after_conv_id: after,
                 limit: BEHIND_PAGE,
             };
-            let _place = gateway.fetches.acquire().await;
+            let _place = (gateway.fetches.acquire().await, InUse::of(&METRICS.fetches));
             let page = gateway.services.message.list_behind(&cx, request).await;
+            if original::is_asked_instead(gateway, &page) {
+                let pulled = original::pull(gateway, &cx, user_id).await;
+                return Answer::Pulled(noted(gateway, "PullOffline", pulled));
+            }
             Answer::Listed(noted(gateway, "ListBehind", page))
         }
         Call::AdvanceCursors(moves) => {
@@ -101,7 +114,10 @@ pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> R
     let answer = gateway.services.presence.bind_route(cx, request).await?;
     match answer.result {
         Some(result) if !result.is_ok() => session.mailbox.close(&result.msg),
-        _ => session.set_bound(answer.since_ms),
+        _ => {
+            session.set_bound(answer.since_ms);
+            original::bound(gateway, cx, session).await;
+        }
     }
     Ok(())
 }
@@ -127,11 +143,21 @@ pub(crate) async fn advance_cursors(
     advance.instrument(hop).await
 }
 
+/// The same number for whatever goes to one conversation, from whichever gateway.
+fn conversation(request: &SendBatchReq) -> u64 {
+    FixedState::default().hash_one(match request.to {
+        Some(send_batch_req::To::ToUser(to)) => (request.from.min(to), request.from.max(to)),
+        Some(send_batch_req::To::ToGroup(to)) => (0, to),
+        None => (0, 0),
+    })
+}
+
 /// Sends a batch, again if need be: the ids of its messages make that safe. An error is what the
 /// client is told; then it is unknown whether the messages were stored.
 async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcome>, &'static str> {
     let calls = &gateway.config.calls;
-    let cx = Context::with_timeout(ms(calls.send_timeout_ms));
+    // What goes to one conversation meets in one instance of im-message, and shares its batches.
+    let cx = Context::with_timeout(ms(calls.send_timeout_ms)).with_affinity(conversation(&request));
     let mut pause = SEND_PAUSE.0;
     let mut may_be_stored = false;
     loop {
@@ -146,6 +172,9 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
                 let msg_ids = answer.outcomes.iter().map(|outcome| outcome.msg_id);
                 walk::record(&tracing::Span::current(), msg_ids.filter(|msg_id| *msg_id > 0));
                 return Ok(answer.outcomes);
+            }
+            Err(status) if original::serves(gateway, &status) => {
+                return original::send(gateway, &cx, request).await;
             }
             Err(status) => status,
         };

@@ -8,11 +8,12 @@ use mpim_proto::{
     AddFriendReq, CreateGroupReq, Entry, EntryKind, FetchRangeReq, GetFriendsReq,
     GetGroupMembersReq, GetUserGroupsReq, JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
 };
-use mprpc::{Context, Status};
+use mprpc::{Code, Context, Status};
 
 use crate::config::ms;
 use crate::gateway::Gateway;
 use crate::pushed;
+use crate::session::NOT_SUPPORTED;
 
 /// Carries out `command` for `user_id`, within the time that a command may take.
 pub(crate) async fn answer(gateway: &Gateway, user_id: i64, command: Command) -> Reply {
@@ -20,6 +21,8 @@ pub(crate) async fn answer(gateway: &Gateway, user_id: i64, command: Command) ->
     let name = command.name();
     match ask(gateway, &cx, user_id, command).await {
         Ok(reply) => reply,
+        // Beside services of the original system.
+        Err(status) if status.code() == Code::Unimplemented => Reply::err(NOT_SUPPORTED),
         Err(status) => unavailable(gateway, name, &status),
     }
 }

@@ -1,5 +1,7 @@
 //! The configuration of im-gateway. `conf/static/im-gateway.toml` explains each key.
 
+mod original;
+mod redis;
 mod validate;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,6 +11,8 @@ use im_common::{RpcConfig, Target};
 use im_wire::text::TextLimits;
 use serde::{Deserialize, Serialize};
 
+pub use self::original::OriginalConfig;
+pub use self::redis::RedisRoles;
 use crate::window::WindowLimits;
 
 /// Everything that can be configured; the defaults are generous, for one machine.
@@ -31,6 +35,10 @@ pub struct Config {
     pub routes: RoutesConfig,
     /// How the gateway ends.
     pub closing: ClosingConfig,
+    /// Where Redis is.
+    pub redis: RedisRoles,
+    /// Beside the original system.
+    pub original: OriginalConfig,
 }
 
 /// The services that the gateway calls.
@@ -122,6 +130,11 @@ pub struct RoutesConfig {
     pub renew_batch_max: usize,
     /// Over how long the sessions of a gateway that has missed something spread their syncs.
     pub sync_spread_ms: u32,
+    /// After how long an instance of im-presence that is not heard of is taken to be gone with what
+    /// it had for this gateway; each says something every second.
+    pub silence_ms: u32,
+    /// Instances of im-presence, also former ones, whose links are remembered.
+    pub links_max: usize,
 }
 
 /// How the gateway ends.
@@ -144,6 +157,8 @@ impl Default for Config {
             calls: CallsConfig::default(),
             routes: RoutesConfig::default(),
             closing: ClosingConfig::default(),
+            redis: RedisRoles::default(),
+            original: OriginalConfig::default(),
         }
     }
 }
@@ -209,7 +224,13 @@ impl Default for CallsConfig {
 
 impl Default for RoutesConfig {
     fn default() -> Self {
-        Self { renew_interval_ms: 1_000, renew_batch_max: 5_000, sync_spread_ms: 1_000 }
+        Self {
+            renew_interval_ms: 1_000,
+            renew_batch_max: 5_000,
+            sync_spread_ms: 1_000,
+            silence_ms: 3_000,
+            links_max: 256,
+        }
     }
 }
 

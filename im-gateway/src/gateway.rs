@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use im_common::Tasks;
+use im_common::{Clock, Tasks};
 use mpim_proto::{group_service, message_service, presence_service, user_service};
 use tokio::sync::Semaphore;
 
 use crate::complaints::Complaints;
 use crate::config::{Config, SessionConfig};
+use crate::original::Routes;
 use crate::sessions::Sessions;
 
 /// The services that the gateway calls.
@@ -38,10 +39,13 @@ pub(crate) struct Gateway {
     pub(crate) identity: Identity,
     pub(crate) services: Services,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) logins: Semaphore,
+    pub(crate) logins: Arc<Semaphore>,
     pub(crate) fetches: Semaphore,
     pub(crate) complaints: Complaints,
     pub(crate) tasks: Tasks,
+    pub(crate) clock: Clock,
+    /// Only beside the original system.
+    pub(crate) original: Option<Routes>,
 }
 
 impl Gateway {
@@ -51,16 +55,20 @@ impl Gateway {
         services: Services,
         sessions: Arc<Sessions>,
         tasks: Tasks,
+        clock: Clock,
+        original: Option<Routes>,
     ) -> Self {
         Self {
             session_config: Arc::new(config.session.clone()),
             identity,
             services,
             sessions,
-            logins: Semaphore::new(config.calls.logins_max),
+            logins: Arc::new(Semaphore::new(config.calls.logins_max)),
             fetches: Semaphore::new(config.calls.fetches_max),
             complaints: Complaints::new(),
             tasks,
+            clock,
+            original,
             config,
         }
     }

@@ -49,12 +49,16 @@
 //! | `session` | one log-in: decides what to ask for and what to show; does nothing itself |
 //! | `delivery` | pure: positions, and so what becomes of each entry |
 //! | `sync` | pure: when heads are compared, page by page |
+//! | `rate` | how fast a session may send |
+//! | `metrics` | the handles of what is counted |
 //! | `sending` | pure: the order of a session's own messages |
 //! | `window`, `cursors`, `tick` | pure: what has arrived, what is written of it, and when |
 //! | `kernel` | how much of what was written the peer has not acknowledged |
 //! | `calls`, `commands`, `log_in`, `complaints` | the calls to services, and what comes of them |
 //! | `push`, `mailbox`, `pushed`, `sessions` | what im-presence brings, and to whom |
+//! | `stream` | the same, where it comes over a stream in Redis |
 //! | `renew` | routes kept alive; what was missed is noticed |
+//! | `direct`, `original` | beside services of the original system |
 //!
 //! All but `kernel` is safe code, and that has one call in it.
 
@@ -67,23 +71,29 @@ mod config;
 mod connection;
 mod cursors;
 mod delivery;
+mod direct;
 mod gateway;
 mod kernel;
 mod log_in;
 mod mailbox;
+mod metrics;
+mod original;
 mod push;
 mod pushed;
+mod rate;
 mod renew;
 mod sending;
 mod server;
 mod session;
 mod sessions;
 mod start;
+mod stream;
 mod sync;
 mod tick;
 mod window;
 
 pub use config::{
-    CallsConfig, ClosingConfig, Config, RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
+    CallsConfig, ClosingConfig, Config, OriginalConfig, RedisRoles, RoutesConfig, SessionConfig,
+    TargetsConfig, TextConfig,
 };
 pub use start::{StartError, start};

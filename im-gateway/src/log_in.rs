@@ -1,5 +1,8 @@
 //! Logging in and out: the calls that begin and end a session.
 
+use std::sync::Arc;
+
+use im_common::InUse;
 use im_wire::text::{Command, Reply, failure};
 use mpim_proto::{LoginReq, LogoutReq, RegisterReq, UnbindRouteReq};
 use mprpc::{Code, Context, Status};
@@ -8,6 +11,8 @@ use crate::calls;
 use crate::commands::unavailable;
 use crate::config::ms;
 use crate::gateway::Gateway;
+use crate::metrics::METRICS;
+use crate::original::{self, Unbegun};
 use crate::session::Ending;
 use crate::sessions::{DEVICE, Registration};
 
@@ -15,39 +20,49 @@ use crate::sessions::{DEVICE, Registration};
 pub(crate) struct Proved {
     pub(crate) user_id: i64,
     pub(crate) token: String,
+    pub(crate) unbegun: Unbegun,
 }
 
 /// Asks im-user who the client of a `LOGIN` or `REGISTER` is. The error is the reply.
-pub(crate) async fn prove(gateway: &Gateway, command: Command) -> Result<Proved, Reply> {
-    let name = command.name();
+pub(crate) async fn prove(gateway: &Arc<Gateway>, command: Command) -> Result<Proved, Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     // A storm of log-ins waits here, each as long as it may, and not in im-user.
-    let place = tokio::time::timeout_at(cx.deadline(), gateway.logins.acquire()).await;
-    let Ok(_place) = place else {
+    let place = Arc::clone(&gateway.logins).acquire_owned();
+    let Ok(Ok(place)) = tokio::time::timeout_at(cx.deadline(), place).await else {
         return Err(Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS));
     };
+    let held = (place, InUse::of(&METRICS.logins));
+    let concerned = Arc::clone(gateway);
+    let asking = async move {
+        let _held = held;
+        let (user_id, token) = ask(&concerned, &cx, command).await?;
+        let unbegun = Unbegun::new(&concerned, user_id, &token);
+        Ok(Proved { user_id, token, unbegun })
+    };
+    original::to_its_end(gateway, asking).await
+}
+
+/// The user's id and their token.
+async fn ask(gateway: &Gateway, cx: &Context, command: Command) -> Result<(i64, String), Reply> {
+    let name = command.name();
     let users = &gateway.services.user;
     match command {
         Command::Login { username, password } => {
             let request = LoginReq { username, password: password.into_exposed() };
             let answer =
-                users.login(&cx, request).await.map_err(|status| busy(gateway, name, &status))?;
+                users.login(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
             match answer.result {
-                Some(result) if result.is_ok() => {
-                    Ok(Proved { user_id: answer.user_id, token: answer.token })
-                }
+                Some(result) if result.is_ok() => Ok((answer.user_id, answer.token)),
                 Some(result) => Err(Reply::err(format!("auth {}", result.msg))),
                 None => Err(Reply::err(failure::UNAVAILABLE)),
             }
         }
         Command::Register { username, password } => {
             let request = RegisterReq { username, password: password.into_exposed() };
-            let answer = users
-                .register(&cx, request)
-                .await
-                .map_err(|status| busy(gateway, name, &status))?;
+            let answer =
+                users.register(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
             match crate::commands::refusal(answer.result) {
-                None => Ok(Proved { user_id: answer.user_id, token: answer.token }),
+                None => Ok((answer.user_id, original::token(answer.user_id, answer.token))),
                 Some(refused) => Err(refused),
             }
         }
@@ -77,7 +92,8 @@ pub(crate) async fn bind(gateway: &Gateway, registration: &Registration) -> Resu
 /// The reply, if it is unknown whether the token still opens doors.
 pub(crate) async fn revoke(gateway: &Gateway, user_id: i64, token: String) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let answer = gateway.services.user.logout(&cx, LogoutReq { user_id, token }).await;
+    let request = LogoutReq { user_id, token, unbinds_route: true };
+    let answer = gateway.services.user.logout(&cx, request).await;
     // One that im-user refuses is of no use to anybody either.
     answer.map(drop).map_err(|status| unavailable(gateway, "LOGOUT", &status))
 }
@@ -86,7 +102,7 @@ pub(crate) async fn revoke(gateway: &Gateway, user_id: i64, token: String) -> Re
 /// this one has shown, then its route. Both are tried once; what fails is made good by the route's
 /// lifetime, and by showing some messages again.
 pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
-    let Ending { registration, moves } = ending;
+    let Ending { registration, moves, token } = ending;
     let handle = registration.handle();
     let bound = ms(gateway.config.calls.hand_over_ms);
     if !moves.moves.is_empty() {
@@ -105,4 +121,5 @@ pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
     if let Err(status) = gateway.services.presence.unbind_route(&cx, request).await {
         tracing::debug!(%status, "a route was not unbound: it will expire");
     }
+    original::leave(gateway, handle, token).await;
 }

@@ -7,10 +7,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use im_wire::text::PushLine;
 use tokio::sync::Notify;
 
 use crate::delivery::ConvId;
+use crate::direct::Direct;
 use crate::pushed::Pushed;
 
 /// One thing to show.
@@ -19,7 +19,7 @@ pub(crate) enum Mail {
     /// An entry of a timeline.
     Entry(Arc<Pushed>),
     /// A message outside any timeline.
-    Direct(PushLine),
+    Direct(Direct),
 }
 
 /// Everything that was left since the mailbox was last emptied.
@@ -71,11 +71,11 @@ impl Mailbox {
 
     /// Leaves a message outside any timeline. Answers whether it will be shown: what finds no room
     /// cannot be fetched.
-    pub(crate) fn leave_direct(&self, line: &PushLine) -> bool {
+    pub(crate) fn leave_direct(&self, direct: &Direct) -> bool {
         self.change(|post| {
             let room = post.mail.len() < self.max;
             if room {
-                post.mail.push_back(Mail::Direct(line.clone()));
+                post.mail.push_back(Mail::Direct(direct.clone()));
             }
             room
         })
@@ -152,7 +152,7 @@ mod tests {
         for seq in 1..=5 {
             assert!(mailbox.leave_entry(&entry(0, seq)));
         }
-        assert!(!mailbox.leave_direct(&crate::pushed::direct_line(&mpim_proto::C2cMsg::default())));
+        assert!(!mailbox.leave_direct(&crate::pushed::direct(&mpim_proto::C2cMsg::default())));
         let post = mailbox.empty().unwrap();
         assert_eq!(post.mail.len(), 2);
         assert_eq!(post.heads, HashMap::from([("c0".into(), 5)]));

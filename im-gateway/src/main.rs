@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     im_common::service_main::run(
         "im-gateway",
         "MPIM: client connections, sessions and pushes",
+        9014,
         im_gateway::start,
     )
 }

@@ -1,98 +1,103 @@
 //! `GatewayService`: what im-presence brings.
 
-use std::sync::{Arc, Mutex, PoisonError};
+pub(crate) mod links;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use im_common::walk;
+use im_common::{Shutdown, walk};
+use metrics::{Counter, Gauge, counter, gauge};
 use mpim_proto::push::Content;
 use mpim_proto::{CloseSessionReq, CloseSessionResp, Push, PushReq, PushResp, gateway_service};
 use mprpc::{Context, Status};
+use tokio::time::Instant;
 
-use crate::pushed::{Pushed, direct_line};
-use crate::sessions::Sessions;
+use self::links::{Links, Missed};
+use crate::pushed::{Pushed, direct};
+use crate::sessions::{DEVICE, Handle, Sessions};
 
-/// How far the link from im-presence is. Pure.
-#[derive(Debug, Default)]
-pub(crate) struct Link {
-    boot_id: String,
-    seen: u64,
-}
+/// Between two looks whether a link has gone silent.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-impl Link {
-    /// A push has come. Answers whether others before it have not.
-    pub(crate) fn pushed(&mut self, boot_id: &str, number: u64) -> bool {
-        if self.boot_id != boot_id {
-            // Another im-presence. Only if this gateway was never pushed to, and the link begins
-            // at its beginning, is it certain that nothing was lost.
-            let missed = !self.boot_id.is_empty() || number != 1;
-            *self = Self { boot_id: boot_id.to_owned(), seen: number };
-            return missed;
-        }
-        // One that is late was counted as missing when the next one came.
-        let missed = number > self.seen + 1;
-        self.seen = self.seen.max(number);
-        missed
-    }
-
-    /// A renewal says that pushes up to `last` have gone out. Answers whether some never came.
-    pub(crate) fn last_push(&mut self, boot_id: &str, last: u64) -> bool {
-        if self.boot_id != boot_id {
-            *self = Self { boot_id: boot_id.to_owned(), seen: last };
-            return last > 0;
-        }
-        let missed = last > self.seen;
-        self.seen = self.seen.max(last);
-        missed
-    }
-}
-
-/// See the module.
+/// Takes what comes over the links from im-presence, however it comes.
 #[derive(Debug)]
-pub(crate) struct PushService {
-    /// Of this gateway.
-    pub(crate) boot_id: String,
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) link: Arc<Mutex<Link>>,
+pub(crate) struct Pushes {
+    sessions: Arc<Sessions>,
+    links: Mutex<Links>,
     /// Over how long syncs are spread at most.
-    pub(crate) sync_spread: Duration,
+    sync_spread: Duration,
+    accepted: Counter,
+    repeated: Counter,
+    alive: Gauge,
 }
 
-impl gateway_service::Server for PushService {
-    async fn push(&self, _cx: &Context, req: PushReq) -> Result<PushResp, Status> {
-        if req.gateway_boot_id != self.boot_id {
-            let result = mpim_proto::Result::not_found("another boot of this gateway was meant");
-            return Ok(PushResp { result: Some(result), reached: 0 });
+impl Pushes {
+    pub(crate) fn new(sessions: Arc<Sessions>, links: Links, sync_spread: Duration) -> Self {
+        Self {
+            sessions,
+            links: Mutex::new(links),
+            sync_spread,
+            accepted: counter!("mpim_gateway_pushes_total"),
+            repeated: counter!("mpim_gateway_heartbeats_total"),
+            alive: gauge!("mpim_gateway_links_alive"),
         }
-        let missed = {
-            let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-            link.pushed(&req.link_boot_id, req.number)
-        };
+    }
+
+    /// Leaves a push with the sessions that it is for; answers with how many those are. If it shows
+    /// that others were missed, every session compares heads.
+    pub(crate) fn accept(&self, req: PushReq) -> u32 {
+        let (boot_id, number, now) = (&req.link_boot_id, req.number, Instant::now());
+        if req.closing {
+            let missed = self.links().closed(boot_id, number, now);
+            self.resync(missed.map(Missed::as_str));
+            return 0;
+        }
+        if req.pushes.is_empty() && !req.resync {
+            self.repeated.increment(1);
+            let missed = self.links().repeated(boot_id, number, now);
+            self.resync(missed.map(Missed::as_str));
+            return 0;
+        }
+        self.accepted.increment(1);
+        let missed = self.links().pushed(boot_id, number, now);
         let hop = walk::hop!("gateway.push");
         walk::record(&hop, msg_ids(&req.pushes));
         let reached = hop.in_scope(|| req.pushes.into_iter().map(|push| self.leave(push)).sum());
-        if missed || req.resync {
-            tracing::info!(missed, resync = req.resync, "every session compares heads");
-            sync_all(&self.sessions, self.sync_spread);
-        }
-        Ok(PushResp { result: Some(mpim_proto::Result::ok()), reached })
+        self.resync(missed.map(Missed::as_str).or(req.resync.then_some("asked")));
+        reached
     }
 
-    async fn close_session(
-        &self,
-        cx: &Context,
-        req: CloseSessionReq,
-    ) -> Result<CloseSessionResp, Status> {
-        let ours = req.boot_id == self.boot_id;
-        if let Some(session) = self.sessions.get(&req.session_id).filter(|_| ours) {
-            session.mailbox.close(&req.reason);
-            // Ends by itself in time; whoever asks does not wait for longer than it wants.
-            let _ = tokio::time::timeout_at(cx.deadline(), session.handed_over()).await;
-        }
-        Ok(CloseSessionResp { result: Some(mpim_proto::Result::ok()) })
+    /// A renewal was answered by an instance that has pushed up to `last`.
+    pub(crate) fn renewed(&self, boot_id: &str, last: u64) {
+        let missed = self.links().renewed(boot_id, last, Instant::now());
+        self.resync(missed.map(Missed::as_str));
     }
-}
 
-impl PushService {
+    /// Looks for links that have gone silent, until the shutdown.
+    pub(crate) async fn watch(self: Arc<Self>, shutdown: Shutdown) {
+        while tokio::time::timeout(LOOK_INTERVAL, shutdown.triggered()).await.is_err() {
+            let (missed, alive) = {
+                let mut links = self.links();
+                (links.passed(Instant::now()), links.alive())
+            };
+            self.alive.set(u32::try_from(alive).unwrap_or(u32::MAX));
+            self.resync(missed.map(Missed::as_str));
+        }
+    }
+
+    /// Lets every session compare heads if there is a reason, spread over a while so that im-message
+    /// gets no burst: one millisecond for each session, up to the configured bound.
+    pub(crate) fn resync(&self, reason: Option<&'static str>) {
+        let Some(reason) = reason else { return };
+        counter!("mpim_gateway_resyncs_total", "reason" => reason).increment(1);
+        let sessions = self.sessions.bound();
+        tracing::info!(reason, sessions = sessions.len(), "every session compares heads");
+        let spread = Duration::from_millis(sessions.len() as u64).min(self.sync_spread);
+        for session in sessions {
+            session.mailbox.sync(spread);
+        }
+    }
+
     /// Leaves a push with the sessions of its recipients; answers with how many those are.
     fn leave(&self, push: Push) -> u32 {
         let sessions = &self.sessions;
@@ -103,21 +108,65 @@ impl PushService {
                 recipients.map(|to| sessions.leave(to, |it| it.mailbox.leave_entry(&entry))).sum()
             }
             Some(Content::Direct(msg)) => {
-                let line = direct_line(&msg);
-                recipients.map(|to| sessions.leave(to, |it| it.mailbox.leave_direct(&line))).sum()
+                let direct = direct(&msg);
+                recipients.map(|to| sessions.leave(to, |it| it.mailbox.leave_direct(&direct))).sum()
             }
             None => 0,
         }
     }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        // A panic while it is held leaves at worst a number that is taken for a hole.
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Lets every session compare heads, spread over a while so that im-message gets no burst: one
-/// millisecond for each session, up to the configured bound.
-pub(crate) fn sync_all(sessions: &Sessions, spread_max: Duration) {
-    let sessions = sessions.bound();
-    let spread = Duration::from_millis(sessions.len() as u64).min(spread_max);
-    for session in sessions {
-        session.mailbox.sync(spread);
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct PushService {
+    /// Of this gateway.
+    pub(crate) boot_id: String,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) pushes: Arc<Pushes>,
+}
+
+impl PushService {
+    /// The sessions that are to be closed.
+    fn meant(&self, req: &CloseSessionReq) -> Vec<Arc<Handle>> {
+        if req.boot_id != self.boot_id {
+            Vec::new()
+        } else if !req.session_id.is_empty() {
+            self.sessions.get(&req.session_id).into_iter().collect()
+        } else if req.device == DEVICE {
+            self.sessions.began_before(req.user_id, req.began_before_ms)
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl gateway_service::Server for PushService {
+    async fn push(&self, _cx: &Context, req: PushReq) -> Result<PushResp, Status> {
+        if req.gateway_boot_id != self.boot_id {
+            let result = mpim_proto::Result::not_found("another boot of this gateway was meant");
+            return Ok(PushResp { result: Some(result), reached: 0 });
+        }
+        let reached = self.pushes.accept(req);
+        Ok(PushResp { result: Some(mpim_proto::Result::ok()), reached })
+    }
+
+    async fn close_session(
+        &self,
+        cx: &Context,
+        req: CloseSessionReq,
+    ) -> Result<CloseSessionResp, Status> {
+        let sessions = self.meant(&req);
+        sessions.iter().for_each(|session| session.mailbox.close(&req.reason));
+        for session in sessions {
+            // Ends by itself in time; whoever asks does not wait for longer than it wants.
+            let _ = tokio::time::timeout_at(cx.deadline(), session.handed_over()).await;
+        }
+        Ok(CloseSessionResp { result: Some(mpim_proto::Result::ok()) })
     }
 }
 
@@ -127,40 +176,4 @@ fn msg_ids(pushes: &[Push]) -> impl Iterator<Item = i64> {
         Some(Content::Direct(msg)) => Some(msg.msg_id),
         None => None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pushes_that_follow_each_other_have_no_hole() {
-        let mut link = Link::default();
-        assert!(!link.pushed("p", 1));
-        assert!(!link.pushed("p", 2));
-        assert!(link.pushed("p", 4), "3 is missing");
-        assert!(!link.pushed("p", 3), "3 is late, and was noticed");
-        assert!(!link.pushed("p", 5));
-    }
-
-    #[test]
-    fn a_link_that_does_not_begin_at_its_beginning_has_a_hole() {
-        assert!(Link::default().pushed("p", 2));
-        let mut link = Link::default();
-        link.pushed("p", 1);
-        assert!(link.pushed("q", 1), "what p had for this gateway is lost");
-    }
-
-    #[test]
-    fn a_renewal_tells_of_pushes_that_never_came() {
-        let mut link = Link::default();
-        assert!(!link.last_push("p", 0));
-        link.pushed("p", 1);
-        assert!(!link.last_push("p", 1));
-        assert!(link.last_push("p", 2));
-        assert!(!link.last_push("p", 2), "once is enough");
-        assert!(!link.pushed("p", 3));
-        let mut fresh = Link::default();
-        assert!(fresh.last_push("p", 1), "the only one never came");
-    }
 }

@@ -1,12 +1,15 @@
 //! An entry of a timeline as the sessions of this gateway get it.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::FixedState;
 use im_wire::text::{Push, PushLine};
-use mpim_proto::{C2cMsg, Entry, EntryKind};
+use mpim_proto::{C2cMsg, Entry, EntryKind, GroupMsg};
 
 use crate::delivery::ConvId;
+use crate::direct::Direct;
 use crate::window::Step;
 
 /// One entry, shared by all sessions that get it: its line is made at most once.
@@ -40,6 +43,11 @@ impl Pushed {
         self.entry.msg_id
     }
 
+    /// A hash of who said what.
+    pub(crate) fn said(&self) -> u64 {
+        said(self.entry.from, &self.entry.text)
+    }
+
     /// The position's step to this entry.
     pub(crate) fn step(&self) -> Step {
         Step { conv_id: Arc::clone(&self.conv_id), seq: self.entry.seq, msg_id: self.entry.msg_id }
@@ -67,8 +75,8 @@ impl Pushed {
     }
 }
 
-/// The line of a message that came from the original's `Deliver`, outside any timeline.
-pub(crate) fn direct_line(msg: &C2cMsg) -> PushLine {
+/// A message that came from the original's `Deliver`, outside any timeline.
+pub(crate) fn direct(msg: &C2cMsg) -> Direct {
     let push = Push {
         msg_id: msg.msg_id,
         from: msg.from,
@@ -77,7 +85,26 @@ pub(crate) fn direct_line(msg: &C2cMsg) -> PushLine {
         group_id: None,
         text: Cow::Borrowed(&msg.text),
     };
-    push.encode()
+    Direct { msg_id: msg.msg_id, said: said(msg.from, &msg.text), line: push.encode() }
+}
+
+/// The same for a group's message. Only a pull brings it, and once; the original may count those of
+/// groups apart. So its id is none to tell it by.
+pub(crate) fn direct_of_group(msg: &GroupMsg) -> Direct {
+    let push = Push {
+        msg_id: msg.msg_id,
+        from: msg.from,
+        to: None,
+        ts_ms: msg.ts_ms,
+        group_id: Some(msg.group_id),
+        text: Cow::Borrowed(&msg.text),
+    };
+    Direct { msg_id: 0, said: 0, line: push.encode() }
+}
+
+/// Equal within this process for equal texts of one author.
+fn said(from: i64, text: &str) -> u64 {
+    FixedState::default().hash_one((from, text))
 }
 
 /// The conversation of two users.

@@ -1,6 +1,7 @@
 //! Keeps the routes alive, and finds out what was missed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use im_common::Shutdown;
 use mpim_proto::{RenewRoutesReq, RouteKey};
@@ -8,14 +9,18 @@ use mprpc::{Context, Status};
 
 use crate::config::ms;
 use crate::gateway::Gateway;
-use crate::push::{Link, sync_all};
+use crate::original;
+use crate::push::Pushes;
 use crate::sessions::Handle;
+
+/// For one renewal: two that a hung im-presence holds up must fit into the lifetime of a route.
+const RENEWAL_MAX: Duration = Duration::from_secs(2);
 
 /// Renews all routes once an interval, until the shutdown. Also without any sessions: im-presence
 /// then knows that the gateway is there.
-pub(crate) async fn run(gateway: Arc<Gateway>, link: Arc<Mutex<Link>>, shutdown: Shutdown) {
+pub(crate) async fn run(gateway: Arc<Gateway>, pushes: Arc<Pushes>, shutdown: Shutdown) {
     let interval = ms(gateway.config.routes.renew_interval_ms);
-    let mut renewer = Renewer { gateway, link, presence_boot_id: String::new(), failing: false };
+    let mut renewer = Renewer { gateway, pushes, failing: false };
     while tokio::time::timeout(interval, shutdown.triggered()).await.is_err() {
         tokio::select! {
             () = renewer.round() => {}
@@ -26,16 +31,18 @@ pub(crate) async fn run(gateway: Arc<Gateway>, link: Arc<Mutex<Link>>, shutdown:
 
 struct Renewer {
     gateway: Arc<Gateway>,
-    link: Arc<Mutex<Link>>,
-    /// Of the im-presence that answered last.
-    presence_boot_id: String,
+    pushes: Arc<Pushes>,
     failing: bool,
 }
 
 impl Renewer {
     async fn round(&mut self) {
         let sessions = self.gateway.sessions.bound();
-        let outcome = self.renew(&sessions).await;
+        let outcome = match self.renew(&sessions).await {
+            // The original's im-presence does not know what that is: its routes are kept in Redis.
+            Err(status) if original::serves(&self.gateway, &status) => Ok(()),
+            outcome => outcome,
+        };
         match &outcome {
             Err(status) if !self.failing => {
                 tracing::warn!(%status, "routes are not renewed; trying on");
@@ -47,7 +54,7 @@ impl Renewer {
     }
 
     async fn renew(&mut self, sessions: &[Arc<Handle>]) -> Result<(), Status> {
-        let timeout = ms(self.gateway.config.calls.timeout_ms);
+        let timeout = ms(self.gateway.config.calls.timeout_ms).min(RENEWAL_MAX);
         let batch_max = self.gateway.config.routes.renew_batch_max;
         // An empty batch is one, too.
         let batches = sessions.chunks(batch_max).chain(sessions.is_empty().then_some(&[][..]));
@@ -55,12 +62,15 @@ impl Renewer {
             let request = RenewRoutesReq {
                 gateway_id: self.gateway.identity.gateway_id.clone(),
                 boot_id: self.gateway.identity.boot_id.clone(),
+                gateway_addr: self.gateway.identity.addr.clone(),
                 routes: batch.iter().map(|session| session.key()).collect(),
             };
             let cx = Context::with_timeout(timeout);
             let answer = self.gateway.services.presence.renew_routes(&cx, request).await?;
             self.bind_missing(&answer.missing);
-            self.compare(answer.boot_id, answer.last_push);
+            // Instances take turns in answering: another boot id than the last says nothing. Routes
+            // that were lost with one are among the missing, and their sessions sync.
+            self.pushes.renewed(&answer.boot_id, answer.last_push);
         }
         Ok(())
     }
@@ -75,22 +85,6 @@ impl Renewer {
             if let Some(session) = self.gateway.sessions.get(&key.session_id) {
                 session.mailbox.bind();
             }
-        }
-    }
-
-    fn compare(&mut self, boot_id: String, last_push: u64) {
-        let missed = {
-            let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-            link.last_push(&boot_id, last_push)
-        };
-        let restarted = !self.presence_boot_id.is_empty() && self.presence_boot_id != boot_id;
-        self.presence_boot_id = boot_id;
-        if missed || restarted {
-            // Sessions whose routes went with the former im-presence are among the missing and sync
-            // after binding; those that were bound since may have missed what came before.
-            tracing::info!(missed, restarted, "every session compares heads");
-            let spread = ms(self.gateway.config.routes.sync_spread_ms);
-            sync_all(&self.gateway.sessions, spread);
         }
     }
 }

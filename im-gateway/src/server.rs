@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use im_common::Shutdown;
+use im_common::{InUse, Shutdown};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::ms;
 use crate::connection::{Connection, Control, linger};
 use crate::gateway::Gateway;
+use crate::metrics::METRICS;
 
 /// What a client that finds no place is told.
 const FULL: &[u8] = b"-ERR closing server full\n";
@@ -83,7 +84,7 @@ impl TextServer {
         let listed = self.controls.list(number, &control);
         let connection = Connection::new(Arc::clone(&self.gateway), control, stream);
         self.gateway.tasks.spawn("connection", async move {
-            let _place = place;
+            let _place = (place, InUse::of(&METRICS.connections));
             let _listed = listed;
             // A bug that one client has found must not end the service for the others.
             if AssertUnwindSafe(connection.run()).catch_unwind().await.is_err() {
@@ -94,6 +95,7 @@ impl TextServer {
 
     fn refuse(&self, mut stream: TcpStream, refusals: &Arc<Semaphore>) {
         tracing::debug!("a connection was refused: the server is full");
+        METRICS.connections_refused.increment(1);
         let Ok(place) = Arc::clone(refusals).try_acquire_owned() else {
             return;
         };

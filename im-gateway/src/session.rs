@@ -4,13 +4,12 @@
 //! client's sends and with the answers of services, and carries out the [`Call`]s that it wants.
 
 mod answers;
+mod directs;
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use im_common::walk;
 use im_wire::text::{Reply, ServerConnection, Slot, failure};
 use mpim_proto::{FetchRangeResp, ListBehindResp, Position, SendOutcome};
@@ -19,8 +18,10 @@ use tokio::time::Instant;
 use crate::config::{SessionConfig, ms};
 use crate::cursors::{Cursors, Moves};
 use crate::delivery::{ConvId, Timelines, Verdict, Wish};
+use crate::direct::{Direct, Directs};
 use crate::mailbox::{Mail, Post};
 use crate::pushed::Pushed;
+use crate::rate::Rate;
 use crate::sending::{Batch, Sending, Target};
 use crate::sessions::Registration;
 use crate::sync::Sync;
@@ -32,6 +33,9 @@ const LOCATE_MAX: usize = 256;
 /// `PULL` and so not read; without this, one that acknowledges for itself could not get more than
 /// a window before `pull_done`. The window's bytes bind as ever.
 const PULL_WINDOW: usize = 64;
+
+/// What the client is told of a command that the fleet has no service for.
+pub(crate) const NOT_SUPPORTED: &str = "not supported by this fleet";
 
 /// What a session wants from the services.
 #[derive(Debug)]
@@ -47,10 +51,22 @@ pub(crate) enum Call {
 /// What became of a call. An error was logged already; what it says to the client is its text.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Sent { target: Target, slots: Vec<Slot>, outcome: Result<Vec<SendOutcome>, &'static str> },
-    Located { asked: Vec<ConvId>, positions: Result<Vec<Position>, Failed> },
-    Fetched { conv_id: ConvId, page: Result<FetchRangeResp, Failed> },
+    Sent {
+        target: Target,
+        slots: Vec<Slot>,
+        outcome: Result<Vec<SendOutcome>, &'static str>,
+    },
+    Located {
+        asked: Vec<ConvId>,
+        positions: Result<Vec<Position>, Failed>,
+    },
+    Fetched {
+        conv_id: ConvId,
+        page: Result<FetchRangeResp, Failed>,
+    },
     Listed(Result<ListBehindResp, Failed>),
+    /// Instead of `Listed`, from an im-message of the original: everything that waited.
+    Pulled(Result<Vec<Direct>, Failed>),
     Advanced(Result<(), Failed>),
     Bound(Result<(), Failed>),
 }
@@ -71,6 +87,7 @@ pub(crate) struct Client<'a> {
 pub(crate) struct Ending {
     pub(crate) registration: Registration,
     pub(crate) moves: Moves,
+    pub(crate) token: String,
 }
 
 /// A `PULL` that is not answered.
@@ -88,9 +105,12 @@ pub(crate) struct Session {
     token: String,
     config: Arc<SessionConfig>,
     retry: Duration,
-    limiter: DefaultDirectRateLimiter,
+    rate: Rate,
     sending: Sending,
     timelines: Timelines,
+    directs: Directs,
+    /// Whether im-message is the original's, which keeps no timelines; its first answer tells.
+    original: Option<bool>,
     window: Window,
     cursors: Cursors,
     sync: Sync,
@@ -117,10 +137,12 @@ impl Session {
         registration: Registration,
         token: String,
         config: Arc<SessionConfig>,
+        remembered_max: usize,
         retry_ms: u32,
         now: Instant,
     ) -> Self {
-        let rate = NonZeroU32::new(config.messages_per_s).unwrap_or(NonZeroU32::MIN);
+        let rate = Rate::per_second(config.messages_per_s);
+        let directs = Directs::new(config.mailbox_max, remembered_max);
         let mut sync = Sync::default();
         sync.want(now);
         Self {
@@ -128,9 +150,11 @@ impl Session {
             token,
             config,
             retry: ms(retry_ms),
-            limiter: RateLimiter::direct(Quota::per_second(rate)),
+            rate,
             sending: Sending::default(),
             timelines: Timelines::default(),
+            directs,
+            original: None,
             window: Window::default(),
             cursors: Cursors::default(),
             sync,
@@ -167,8 +191,13 @@ impl Session {
         client_msg_id: Option<String>,
         text: String,
     ) {
-        if self.limiter.check().is_err() {
+        if !self.rate.allows() {
             client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
+            return;
+        }
+        if self.original == Some(true) && client_msg_id.is_some() {
+            // The promise that the same id gives the same message could not be kept.
+            client.wire.reply(slot, Reply::err(NOT_SUPPORTED));
             return;
         }
         self.sending.push(target, slot, client_msg_id, text);
@@ -200,12 +229,7 @@ impl Session {
                         self.step_to(client, &entry);
                     }
                 }
-                Mail::Direct(line) => {
-                    // In no timeline, so nothing brings it again: best effort, as it always was.
-                    if self.has_room(client) {
-                        client.wire.push(&line);
-                    }
-                }
+                Mail::Direct(direct) => self.take_direct(client.now, direct),
             }
         }
         for (conv_id, head) in post.heads {
@@ -237,7 +261,9 @@ impl Session {
             (self.bind, self.binding) = (false, true);
             self.calls.push_back(Call::Bind);
         }
-        if let Some(after) = self.sync.next_page(client.now) {
+        if self.directs.is_empty()
+            && let Some(after) = self.sync.next_page(client.now)
+        {
             self.calls.push_back(Call::ListBehind { after });
         }
         if !self.has_room_for_a_page(client) {
@@ -260,9 +286,13 @@ impl Session {
         }
     }
 
-    /// Answers a `PULL` once everything before it is written.
+    /// Shows what waits for room, and answers a `PULL` once everything before it is written.
     pub(crate) fn answer_pull(&mut self, client: &mut Client<'_>) {
+        self.show_directs(client);
         let Some(pull) = &mut self.pull else { return };
+        if !self.directs.is_empty() {
+            return;
+        }
         if pull.targets.is_none() && self.sync.has_completed(pull.sync) {
             let behind = self.timelines.behind();
             pull.targets =
@@ -308,7 +338,7 @@ impl Session {
 
     /// When [`next_call`](Self::next_call) may want something that it does not want now.
     pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
-        let sync = self.sync.due_at(now);
+        let sync = if self.directs.is_empty() { self.sync.due_at(now) } else { None };
         match (sync, self.retry_at) {
             (Some(sync), Some(retry_at)) => Some(sync.max(retry_at)),
             (sync, retry_at) => sync.or(retry_at),
@@ -320,19 +350,24 @@ impl Session {
         self.registration.leave_pushes();
         let delivered = self.window.kernel_has(peer_has.unwrap_or(0));
         self.delivered(delivered);
-        Ending { registration: self.registration, moves: self.cursors.into_rest() }
+        Ending {
+            registration: self.registration,
+            moves: self.cursors.into_rest(),
+            token: self.token,
+        }
     }
 
     /// The position has moved to `entry`: shows it, or passes it over.
     fn step_to(&mut self, client: &mut Client<'_>, entry: &Pushed) {
         match entry.line_for(self.user_id()) {
-            Some(line) => {
+            Some(line) if self.directs.is_new(entry) => {
                 let hop = walk::hop!("gateway.deliver");
                 walk::record(&hop, [entry.msg_id()]);
                 let end = hop.in_scope(|| client.wire.push(line));
                 self.window.shown(entry.step(), end);
+                crate::metrics::METRICS.messages_shown.increment(1);
             }
-            None => self.window.passed_over(entry.step(), client.wire.output_end()),
+            _ => self.window.passed_over(entry.step(), client.wire.output_end()),
         }
     }
 

@@ -5,10 +5,12 @@ use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use im_common::InUse;
 use mpim_proto::RouteKey;
 use tokio_util::sync::CancellationToken;
 
 use crate::mailbox::Mailbox;
+use crate::metrics::METRICS;
 
 /// All sessions of text lines are this one device of their user.
 pub(crate) const DEVICE: &str = "text";
@@ -85,7 +87,8 @@ impl Sessions {
         });
         self.of_users(user_id).entry(user_id).or_default().push(Arc::clone(&handle));
         lock(&self.by_id).insert(handle.session_id.clone(), Arc::clone(&handle));
-        Registration { sessions: Arc::clone(self), handle }
+        let _counted = InUse::of(&METRICS.sessions);
+        Registration { sessions: Arc::clone(self), handle, _counted }
     }
 
     /// Calls `leave` with each session of `user_id`; answers how often it said yes.
@@ -98,6 +101,22 @@ impl Sessions {
     /// The session with this id, also while it ends.
     pub(crate) fn get(&self, session_id: &str) -> Option<Arc<Handle>> {
         lock(&self.by_id).get(session_id).cloned()
+    }
+
+    /// The sessions of the same user that began before this one, on this gateway.
+    pub(crate) fn older(&self, session: &Handle) -> Vec<Arc<Handle>> {
+        let number = |handle: &Handle| handle.session_id.parse::<u64>().unwrap_or(u64::MAX);
+        let users = self.of_users(session.user_id);
+        let all = users.get(&session.user_id).map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter(|other| number(other) < number(session)).cloned().collect()
+    }
+
+    /// The sessions of `user_id` that began before that, by the clock of im-presence. One that it has
+    /// not told yet when it began is none of them: it may be the one that closes the others.
+    pub(crate) fn began_before(&self, user_id: i64, before_ms: i64) -> Vec<Arc<Handle>> {
+        let users = self.of_users(user_id);
+        let all = users.get(&user_id).map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter(|it| (1..before_ms).contains(&it.since_ms())).cloned().collect()
     }
 
     /// The sessions whose routes are to be renewed.
@@ -118,6 +137,7 @@ impl Sessions {
 pub(crate) struct Registration {
     sessions: Arc<Sessions>,
     handle: Arc<Handle>,
+    _counted: InUse,
 }
 
 impl Registration {
@@ -190,6 +210,24 @@ mod tests {
         assert_eq!(sessions.bound().len(), 1);
         session.leave_pushes();
         assert!(sessions.bound().is_empty());
+    }
+
+    #[test]
+    fn of_a_users_sessions_those_that_began_earlier_can_be_told() {
+        let sessions = Arc::new(Sessions::new());
+        let [old, new, _begins] = [10, 20, 0].map(|since_ms| {
+            let session = add(&sessions, 1);
+            session.handle().set_bound(since_ms);
+            session
+        });
+        let before = |user_id, ms| -> Vec<String> {
+            let before = sessions.began_before(user_id, ms);
+            before.into_iter().map(|handle| handle.session_id.clone()).collect()
+        };
+        let (old, new) = (&old.handle().session_id, &new.handle().session_id);
+        assert_eq!(before(1, 20), std::slice::from_ref(old));
+        assert_eq!(before(1, 21), [old.clone(), new.clone()]);
+        assert!(before(1, 10).is_empty() && before(2, 21).is_empty());
     }
 
     #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock};
 
+use im_common::redis::Redis;
 use im_common::{Deps, Running, Tasks};
 use mpim_proto::{gateway_service, group_service, message_service, presence_service, user_service};
 use mprpc::{ChannelError, Server, ServerError};
@@ -11,10 +12,14 @@ use tokio::net::TcpListener;
 
 use crate::config::{Config, ms};
 use crate::gateway::{Gateway, Identity, Services};
-use crate::push::{Link, PushService};
+use crate::metrics::METRICS;
+use crate::original;
+use crate::push::links::Links;
+use crate::push::{PushService, Pushes};
 use crate::renew;
 use crate::server::TextServer;
 use crate::sessions::Sessions;
+use crate::stream::Stream;
 
 /// Why im-gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,8 @@ pub enum StartError {
 /// # Errors
 /// A target makes no sense, or a port cannot be listened on.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
+    // Zeroes from the start on: whoever watches a metric should not have to wait for its first event.
+    LazyLock::force(&METRICS);
     im_common::warn_if_too_few_open_files(
         config.text.connections_max as u64,
         "text.connections_max",
@@ -60,22 +67,23 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let text = TcpListener::bind(text_addr).await.map_err(failed)?;
     let text_addr = text.local_addr().map_err(failed)?;
     let sessions = Arc::new(Sessions::new());
-    let link = Arc::new(Mutex::new(Link::default()));
     let boot_id = format!("{:016x}-{:016x}", deps.clock.now_ms(), fastrand::u64(..));
-    let pushes = PushService {
+    let links = Links::new(config.routes.links_max, ms(config.routes.silence_ms));
+    let spread = ms(config.routes.sync_spread_ms);
+    let pushes = Arc::new(Pushes::new(Arc::clone(&sessions), links, spread));
+    let push_service = PushService {
         boot_id: boot_id.clone(),
         sessions: Arc::clone(&sessions),
-        link: Arc::clone(&link),
-        sync_spread: ms(config.routes.sync_spread_ms),
+        pushes: Arc::clone(&pushes),
     };
     let clock = deps.clock.clone();
     let server = Server::builder()
-        .add_service(gateway_service::serve(pushes))
-        .add_service(mpim_proto::health(move || clock.now_ms()))
-        .bind(config.rpc.listen)
-        .await?;
+        .add_service(gateway_service::serve(push_service))
+        .add_service(mpim_proto::health(move || clock.now_ms()));
+    let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
-    // Not registered anywhere: whoever pushes knows the address from the route.
+    // Whoever pushes knows the address from the route and not from the registry: a push is for one
+    // gateway, not for any.
     let reached_at = config.rpc.advertised(addr).to_string();
     let gateway_id = match config.gateway_id.as_str() {
         "" => reached_at.clone(),
@@ -83,12 +91,24 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     };
     let identity = Identity { gateway_id, addr: reached_at, boot_id };
     let tasks = Tasks::new("im-gateway", deps.shutdown.clone());
-    let gateway = Arc::new(Gateway::new(config, identity, services, sessions, tasks.clone()));
+    let original = original::routes(&config, &identity.gateway_id, &deps.readiness);
+    let redis = &config.redis;
+    let queue = Redis::connect("queue", &redis.queue_url, &redis.shared, &deps.readiness);
+    let (clock, running) = (deps.clock.clone(), tasks.clone());
+    let gateway = Gateway::new(config, identity, services, sessions, running, clock, original);
+    let gateway = Arc::new(gateway);
 
     let shutdown = deps.shutdown.clone();
     tasks.spawn_essential("server", server.serve(shutdown.into_triggered()));
-    let renewals = renew::run(Arc::clone(&gateway), link, deps.shutdown.clone());
+    let renewals = renew::run(Arc::clone(&gateway), Arc::clone(&pushes), deps.shutdown.clone());
     tasks.spawn_essential("renewals", renewals);
+    if let Some(queue) = queue.clone() {
+        let boot_id = gateway.identity.boot_id.clone();
+        let stream = Stream::new(queue, boot_id, Arc::clone(&pushes));
+        tasks.spawn_essential("stream", stream.run(deps.shutdown.clone()));
+    }
+    original::run(&gateway, &pushes, queue, &deps.shutdown);
+    tasks.spawn_essential("links", pushes.watch(deps.shutdown.clone()));
     let listener = TextServer::new(gateway).run(text, deps.shutdown.clone());
     tasks.spawn_essential("text listener", listener);
     Ok(Running::new(addr, tasks).and_at("text lines", text_addr))

@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
+use im_common::mysql::DatabaseConfig;
 use im_common::{RpcConfig, Rules, Target, Validate};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured; the defaults are those of a single machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Config {
-    /// Where the database lives; one process at a time.
+    /// Where the database lives; one process at a time. Not used with a database server.
     pub data_dir: PathBuf,
     /// Where this service listens.
     pub rpc: RpcConfig,
+    /// The database server, if the data is not in `data_dir`.
+    pub database: DatabaseConfig,
     /// Where the services that it calls are.
     pub targets: Targets,
     /// How large things may get.
@@ -60,6 +63,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("data/group"),
             rpc: RpcConfig::on_loopback(8013),
+            database: DatabaseConfig::default(),
             targets: Targets { message: Target::on_loopback(8011) },
             limits: LimitsConfig::default(),
             hand_over: HandOverConfig::default(),
@@ -105,6 +109,7 @@ impl Validate for Config {
         let HandOverConfig { backoff_min_ms, backoff_max_ms, .. } = self.hand_over;
         rules.within("hand_over.backoff_min_ms", backoff_min_ms, 1..=backoff_max_ms);
         rules.within("hand_over.backoff_max_ms", backoff_max_ms, 1..=3_600_000);
+        self.database.check(&mut rules);
         rules.finish()
     }
 }

@@ -32,14 +32,17 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
         let _turn = self.creating.wait(name.as_str()).await;
         let group = NewGroup { creator_id, name, description, now_ms: self.clock.now_ms() };
         let due_at_ms = self.hand_over.due_at_ms();
-        let change = match self.store.create(group, self.limits(), due_at_ms).await? {
-            Created::Done(change) | Created::Unfinished(change) => change,
+        let (change, unfinished) = match self.store.create(group, self.limits(), due_at_ms).await? {
+            Created::Done(change) => (change, false),
+            Created::Unfinished(change) => (change, true),
             Created::NameTaken => return Err(GroupError::NameTaken),
             Created::TooManyGroups => return Err(GroupError::TooManyGroups),
         };
         let _turn = self.changing.wait(&change.member).await;
-        self.hand_over.finish(cx, change.member, change.number).await?;
-        Ok(change.member.group_id)
+        match self.hand_over.finish_if_kept(cx, &change, unfinished).await? {
+            true => Err(GroupError::NameTaken),
+            false => Ok(change.member.group_id),
+        }
     }
 }
 

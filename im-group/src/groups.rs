@@ -1,6 +1,7 @@
 //! What the use cases work with. Each use case is a file of its own that adds its operations.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use im_common::Clock;
 
@@ -8,6 +9,7 @@ use crate::config::Config;
 use crate::error::GroupError;
 use crate::hand_over::{HandOver, Spans};
 use crate::store::{Group, GroupStore, Limits, Member};
+use crate::sweep::Refusals;
 use crate::turns::Turns;
 
 /// Groups and their members over a store, with im-message (`M`) to be told of changes.
@@ -19,6 +21,9 @@ pub(crate) struct Groups<S, M> {
     pub(crate) creating: Turns,
     /// By member.
     pub(crate) changing: Turns,
+    /// The sweep has said that im-message cannot be reached, and not yet that it can.
+    pub(crate) message_is_away: AtomicBool,
+    pub(crate) refusals: Refusals,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
 }
@@ -28,7 +33,10 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
         let store = Arc::new(store);
         let hand_over =
             HandOver::new(Arc::clone(&store), messages, clock.clone(), config.hand_over.clone());
-        Self { store, hand_over, creating: Turns::new(), changing: Turns::new(), clock, config }
+        let message_is_away = AtomicBool::new(false);
+        let refusals = Refusals::default();
+        let (creating, changing) = (Turns::new(), Turns::new());
+        Self { store, hand_over, creating, changing, message_is_away, refusals, clock, config }
     }
 
     pub(crate) fn limits(&self) -> Limits {

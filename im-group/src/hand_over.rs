@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use im_common::{Clock, StoreError};
+use metrics::counter;
 use mpim_proto::{ChangeMembershipReq, ChangeMembershipResp, MembershipChange, message_service};
-use mprpc::{Context, Status};
+use mprpc::{Code, Context, Status};
 
 use crate::config::HandOverConfig;
-use crate::store::{GroupStore, MemberKey, PendingChange};
+use crate::store::{DueTime, GroupStore, MemberKey, PendingChange};
 
 /// im-message, as im-group needs it.
 pub(crate) trait Spans: Send + Sync + 'static {
@@ -47,6 +48,10 @@ pub(crate) enum HandOverError {
     /// It has no answer from im-message yet; the sweep goes on trying.
     #[error("the change is recorded, but im-message has not confirmed it yet: {}", .0.message())]
     Unreachable(Status),
+    /// There is only an im-message of the original system, which keeps no memberships. The sweep
+    /// hands the change over to the one of ours that comes after it.
+    #[error("no im-message keeps memberships")]
+    NotServed,
     /// im-message does not want it, which no request of ours should lead to.
     #[error("im-message refused a change of membership: {0}")]
     Refused(String),
@@ -74,10 +79,27 @@ impl<S: GroupStore, M: Spans> HandOver<S, M> {
         self.clock.now_ms() + 2 * i64::from(self.config.timeout_ms)
     }
 
-    /// Past this no change is due, however often telling it failed: one that says so was noted before
-    /// the clock went back.
-    pub(crate) fn latest_due_at_ms(&self) -> i64 {
-        self.due_at_ms().max(self.clock.now_ms() + i64::from(self.config.backoff_max_ms))
+    /// What the clock says about what is due now.
+    pub(crate) fn due_time(&self) -> DueTime {
+        let now_ms = self.clock.now_ms();
+        let latest_ms = self.due_at_ms().max(now_ms + i64::from(self.config.backoff_max_ms));
+        DueTime { now_ms, latest_ms }
+    }
+
+    /// As [`finish`](Self::finish), for whoever waits for the change: beside an im-message of the
+    /// original system it is done once im-group has it. Whether it was done before: a change that is
+    /// `unfinished` for im-message alone was answered when it was made.
+    pub(crate) async fn finish_if_kept(
+        &self,
+        cx: &Context,
+        change: &PendingChange,
+        unfinished: bool,
+    ) -> Result<bool, HandOverError> {
+        match self.finish(cx, change.member, change.number).await {
+            Ok(()) => Ok(false),
+            Err(HandOverError::NotServed) => Ok(unfinished),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tells im-message of the member's pending changes in their order, at least up to `number`.
@@ -109,15 +131,20 @@ impl<S: GroupStore, M: Spans> HandOver<S, M> {
         };
         let timeout = Duration::from_millis(self.config.timeout_ms.into());
         let answer = self.messages.change_membership(&cx.capped(timeout), request).await;
-        let error = match answer.map(|answer| answer.result.unwrap_or_default()) {
-            Ok(result) if result.is_ok() || is_so_already(change, &result) => {
-                return Ok(self.store.confirm(change.number).await?);
+        let (outcome, error) = match answer.map(|answer| answer.result.unwrap_or_default()) {
+            Ok(result) if result.is_ok() || is_so_already(change, &result) => ("confirmed", None),
+            Ok(result) => ("refused", Some(HandOverError::Refused(result.msg))),
+            Err(status) if status.code() == Code::Unimplemented => {
+                ("not_served", Some(HandOverError::NotServed))
             }
-            Ok(result) => HandOverError::Refused(result.msg),
-            Err(status) => HandOverError::Unreachable(status),
+            Err(status) => ("unreachable", Some(HandOverError::Unreachable(status))),
+        };
+        counter!("mpim_membership_hand_overs_total", "outcome" => outcome).increment(1);
+        let Some(error) = error else {
+            return Ok(self.store.confirm(change).await?);
         };
         let due_at_ms = self.clock.now_ms() + self.backoff_ms(change.attempts);
-        self.store.postpone(change.number, due_at_ms).await?;
+        self.store.postpone(change, due_at_ms).await?;
         Err(error)
     }
 

@@ -34,13 +34,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `start` | the wiring: data directory, adapter, channel to im-message, server, sweep |
+//! | `start` | the wiring: adapter, channel to im-message, server, sweep |
 //! | `service` | the generated trait; refusals become answers, failures become statuses |
 //! | `groups` | what the use cases work with |
 //! | `create`, `membership` | the use cases: every decision is here |
 //! | `hand_over`, `sweep` | telling im-message: at once, and whatever was left pending |
 //! | `turns` | one after the other for the same name or member |
-//! | `store` | the port, its conformance suite, and the adapter on SQLite |
+//! | `store` | the port, its conformance suite, and the adapters on SQLite and MySQL |
 
 #![forbid(unsafe_code)]
 

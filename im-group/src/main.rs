@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    im_common::service_main::run("im-group", "MPIM: groups, members, roles", im_group::start)
+    im_common::service_main::run("im-group", "MPIM: groups, members, roles", 9013, im_group::start)
 }

@@ -18,23 +18,32 @@ impl<S: GroupStore, M: Spans> Groups<S, M> {
         }
         let _turn = self.changing.wait(&member).await;
         let due_at_ms = self.hand_over.due_at_ms();
-        let change = match self.store.join(member, self.limits(), due_at_ms).await? {
-            Joined::Done(change) | Joined::Unfinished(change) => change,
+        let (change, unfinished) = match self.store.join(member, self.limits(), due_at_ms).await? {
+            Joined::Done(change) => (change, false),
+            Joined::Unfinished(change) => (change, true),
             Joined::NoSuchGroup => return Err(GroupError::GroupNotFound),
             Joined::Already => return Err(GroupError::AlreadyInGroup),
             Joined::Full => return Err(GroupError::GroupFull),
             Joined::TooManyGroups => return Err(GroupError::TooManyGroups),
         };
-        Ok(self.hand_over.finish(cx, member, change.number).await?)
+        match self.hand_over.finish_if_kept(cx, &change, unfinished).await? {
+            true => Err(GroupError::AlreadyInGroup),
+            false => Ok(()),
+        }
     }
 
     pub(crate) async fn leave(&self, cx: &Context, member: MemberKey) -> Result<(), GroupError> {
         let _turn = self.changing.wait(&member).await;
-        let change = match self.store.leave(member, self.hand_over.due_at_ms()).await? {
-            Left::Done(change) | Left::Unfinished(change) => change,
+        let due_at_ms = self.hand_over.due_at_ms();
+        let (change, unfinished) = match self.store.leave(member, due_at_ms).await? {
+            Left::Done(change) => (change, false),
+            Left::Unfinished(change) => (change, true),
             Left::NoSuchGroup => return Err(GroupError::GroupNotFound),
             Left::NotMember => return Err(GroupError::NotInGroup),
         };
-        Ok(self.hand_over.finish(cx, member, change.number).await?)
+        match self.hand_over.finish_if_kept(cx, &change, unfinished).await? {
+            true => Err(GroupError::NotInGroup),
+            false => Ok(()),
+        }
     }
 }

@@ -125,8 +125,14 @@ fn answer<T: Default>(
         | E::NotInGroup
         | E::GroupFull
         | E::TooManyGroups => mpim_proto::Result::invalid(&said),
-        E::HandOver(HandOverError::Unreachable(_)) => return Err(Status::unavailable(said)),
-        E::HandOver(HandOverError::Refused(_) | HandOverError::Store(_)) | E::Store(_) => {
+        E::HandOver(HandOverError::Unreachable(_) | HandOverError::NotServed) => {
+            return Err(Status::unavailable(said));
+        }
+        E::HandOver(HandOverError::Store(error)) | E::Store(error) => {
+            error.report();
+            return Err(Status::unavailable(said));
+        }
+        E::HandOver(HandOverError::Refused(_)) => {
             tracing::error!(error = im_common::in_one_line(&error), "operation failed");
             return Err(Status::internal(said));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use im_common::mysql::{MySql, OpenError};
 use im_common::sqlite::DatabaseError;
 use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
 use mpim_proto::{group_service, message_service};
@@ -10,7 +11,7 @@ use mprpc::Server;
 use crate::config::Config;
 use crate::groups::Groups;
 use crate::service::GroupService;
-use crate::store::SqliteStore;
+use crate::store::{GroupStore, MYSQL_MIGRATIONS, MysqlStore, SqliteStore};
 
 /// Why im-group did not start.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +19,12 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The database.
+    /// The database in the data directory.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The database of `[database]`.
+    #[error(transparent)]
+    Server(#[from] OpenError),
     /// Where im-message is.
     #[error("targets.message: {0}")]
     Message(#[source] mprpc::ChannelError),
@@ -33,25 +37,30 @@ pub enum StartError {
 }
 
 /// Starts im-group: opens its data, then listens and finishes what an earlier run left pending.
-/// Returns once calls are answered; im-message need not be there yet.
+/// Returns once calls are answered; waits for a database server that is away, but not for im-message.
 ///
 /// Cancel safe: a dropped start leaves nothing behind but the files that it made.
 ///
 /// # Errors
 /// If the data directory is in use, the data cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
-    let channel = deps.channel(&config.targets.message).map_err(StartError::Message)?;
-    let messages = message_service::Client::new(&channel);
-
-    // Another database means another adapter, chosen here. Opening one blocks.
+    // Another database means another adapter, chosen here.
+    if config.database.is_configured() {
+        let (migrations, shutdown) = (MYSQL_MIGRATIONS, &deps.shutdown);
+        let opening = MySql::open(&config.database, migrations, &deps.readiness, shutdown);
+        let store = MysqlStore::new(opening.await?);
+        return serve(store, config, deps).await;
+    }
     let path = config.data_dir.clone();
     let opening = tokio::task::spawn_blocking(move || {
-        let data_dir = DataDir::open(path)?;
-        let store = SqliteStore::open(&data_dir.file("group.db"))?;
-        Ok::<_, StartError>((data_dir, store))
+        SqliteStore::open(DataDir::open(path)?).map_err(StartError::from)
     });
-    let (data_dir, store) = opening.await??;
+    serve(opening.await??, config, deps).await
+}
 
+async fn serve<S: GroupStore>(store: S, config: Config, deps: Deps) -> Result<Running, StartError> {
+    let channel = deps.channel(&config.targets.message).map_err(StartError::Message)?;
+    let messages = message_service::Client::new(&channel);
     let rpc = config.rpc.clone();
     let groups = Arc::new(Groups::new(store, messages, deps.clock.clone(), config));
     let clock = deps.clock.clone();
@@ -62,18 +71,8 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let addr = server.local_addr();
 
     let tasks = Tasks::new("im-group", deps.shutdown.clone());
-    // Both use the database, so the directory is ours until both are done.
-    let data_dir = Arc::new(data_dir);
-    let held = Arc::clone(&data_dir);
     let sweep_shutdown = deps.shutdown.clone();
-    tasks.spawn_essential("sweep", async move {
-        // In this order: the database is closed before the directory is given up.
-        let (_held, groups) = (held, groups);
-        groups.sweep_until(&sweep_shutdown).await;
-    });
-    tasks.spawn_essential("server", async move {
-        let _held = data_dir;
-        server.serve(deps.shutdown.into_triggered()).await;
-    });
+    tasks.spawn_essential("sweep", async move { groups.sweep_until(&sweep_shutdown).await });
+    tasks.spawn_essential("server", server.serve(deps.shutdown.into_triggered()));
     Ok(Running::new(addr, tasks))
 }

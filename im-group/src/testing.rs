@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use im_common::Clock;
+use im_common::{Clock, DataDir};
 use mpim_proto::group_service::Server as _;
 use mpim_proto::{
     ChangeMembershipReq, ChangeMembershipResp, CreateGroupReq, CreateGroupResp, JoinGroupReq,
@@ -32,6 +32,8 @@ pub(crate) enum Mood {
     Stuck,
     /// Answers that it will not.
     Refusing,
+    /// Is the original's, which keeps no memberships.
+    Original,
     /// Has other data than it once had: nobody is a member of anything.
     Empty,
 }
@@ -86,6 +88,7 @@ impl Spans for Messages {
         let result = match mood {
             Mood::Well => mpim_proto::Result::ok(),
             Mood::Unreachable | Mood::Mute => return Err(Status::unavailable("away")),
+            Mood::Original => return Err(Status::unimplemented("no such method")),
             Mood::Refusing => mpim_proto::Result::invalid("no"),
             Mood::Empty => mpim_proto::Result::not_found("group not found"),
             Mood::Stuck => {
@@ -124,9 +127,18 @@ impl Fixture {
 
     /// What a restart makes of it: nothing but the database is left.
     pub(crate) fn reopen(self) -> Self {
-        let groups = open(&self.directory, &self.messages, &self.clock, &self.config);
+        let Self { groups, service, messages, clock, config, directory } = self;
+        // Before the next: the directory is one service's at a time.
+        drop((groups, service));
+        let groups = open(&directory, &messages, &clock, &config);
         let service = Arc::new(GroupService::new(Arc::clone(&groups)));
-        Self { groups, service, ..self }
+        Self { groups, service, messages, clock, config, directory }
+    }
+
+    /// What another process would have on the same database.
+    pub(crate) fn another_instance(&self) -> Groups<SqliteStore, Messages> {
+        let (store, messages) = (SqliteStore::clone(&self.groups.store), self.messages.clone());
+        Groups::new(store, messages, self.clock.clone(), self.config.clone())
     }
 
     pub(crate) async fn try_create(
@@ -176,7 +188,7 @@ fn open(
     clock: &Clock,
     config: &Config,
 ) -> Arc<Groups<SqliteStore, Messages>> {
-    let store = SqliteStore::open(&directory.path().join("group.db")).unwrap();
+    let store = SqliteStore::open(DataDir::open(directory.path()).unwrap()).unwrap();
     Arc::new(Groups::new(store, messages.clone(), clock.clone(), config.clone()))
 }
 

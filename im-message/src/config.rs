@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
+use im_common::mysql::DatabaseConfig;
 use im_common::{RpcConfig, Rules, Target, Validate};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured; the defaults are those of a single machine.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Config {
-    /// Where the timelines live; one process at a time.
+    /// Where the timelines live; one process at a time. Not used with a database server.
     pub data_dir: PathBuf,
     /// Where this service listens.
     pub rpc: RpcConfig,
+    /// The database server, if the timelines are not in `data_dir`.
+    pub database: DatabaseConfig,
     /// Where the services are that this one calls.
     pub targets: TargetsConfig,
     /// What a message may be.
@@ -97,6 +100,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("data/message"),
             rpc: RpcConfig::on_loopback(8011),
+            database: DatabaseConfig::default(),
             targets: TargetsConfig::default(),
             text: TextConfig::default(),
             lane: LaneConfig::default(),
@@ -154,6 +158,7 @@ impl Default for AnswerConfig {
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
+        self.database.check(&mut rules);
         // Room for a SENDGROUPID with its ids in a line of 8 KiB.
         rules.within("text.bytes_max", self.text.bytes_max, 1..=8_000);
         let LaneConfig { count, batch_entries_max, queue_entries_max } = self.lane;

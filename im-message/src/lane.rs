@@ -17,12 +17,14 @@ use foldhash::fast::FixedState;
 use im_common::{Clock, Tasks, walk};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::config::LaneConfig;
 use crate::conversation::ConvId;
 use crate::dispatch::{Committed, Outlet};
 use crate::entry::{Entry, NewEntry};
+use crate::metrics::{LaneMetrics, count};
 use crate::store::{AppendError, Appended, Timeline};
 
 /// One answer for each entry of a submission, in its order.
@@ -43,6 +45,7 @@ pub(crate) enum LaneError {
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
+    metrics: LaneMetrics,
 }
 
 #[derive(Debug)]
@@ -69,6 +72,7 @@ impl Lanes {
         outlets: Vec<Outlet>,
         tasks: &Tasks,
     ) -> Self {
+        let metrics = LaneMetrics::new();
         let start_one = |outlet| {
             let (queue, submissions) = mpsc::unbounded_channel();
             let worker = Worker {
@@ -77,11 +81,13 @@ impl Lanes {
                 clock: clock.clone(),
                 outlet,
                 batch_entries_max: config.batch_entries_max,
+                metrics: metrics.clone(),
             };
             tasks.spawn("lane", worker.run());
             Lane { queue, room: Arc::new(Semaphore::new(config.queue_entries_max)) }
         };
-        Self { lanes: outlets.into_iter().map(start_one).collect() }
+        let lanes = outlets.into_iter().map(start_one).collect();
+        Self { lanes, metrics }
     }
 
     /// Writes `entries`, all of them of `conv`, and answers once they are durable.
@@ -97,12 +103,19 @@ impl Lanes {
     ) -> Result<Answers, LaneError> {
         debug_assert!(entries.iter().all(|entry| entry.conv == conv));
         let lane = self.lane_of(conv);
-        let count = u32::try_from(entries.len()).map_err(|_| LaneError::Full)?;
-        let room = lane.room.clone();
-        let room = room.try_acquire_many_owned(count).map_err(|_| LaneError::Full)?;
+        let length = entries.len();
+        let room = u32::try_from(length).ok().and_then(|length| {
+            let room = lane.room.clone();
+            room.try_acquire_many_owned(length).ok()
+        });
+        let Some(room) = room else {
+            self.metrics.turned_away.increment(length as u64);
+            return Err(LaneError::Full);
+        };
         let (answer, answered) = oneshot::channel();
         let submission = Submission { entries, answer, _room: room };
         lane.queue.send(submission).map_err(|_| LaneError::Closed)?;
+        self.metrics.waiting.increment(count(length));
         answered.await.map_err(|_| LaneError::Closed)
     }
 
@@ -122,6 +135,7 @@ struct Worker<T> {
     clock: Clock,
     outlet: Outlet,
     batch_entries_max: usize,
+    metrics: LaneMetrics,
 }
 
 impl<T: Timeline> Worker<T> {
@@ -150,7 +164,10 @@ impl<T: Timeline> Worker<T> {
         let batch: Arc<[NewEntry]> = Arc::from(batch);
         let hop = walk::hop!("message.commit");
         let append = self.store.append(batch.clone(), self.clock.now_ms());
+        let since = Instant::now();
         let answers = append.instrument(hop.clone()).await;
+        self.metrics.append_seconds.record(since.elapsed());
+        self.metrics.note(&answers);
         let committed = committed(&batch, &answers);
         walk::record(&hop, committed.iter().map(|committed| committed.entry.msg_id));
         // The hop ends with the commit, so whoever watches sees it before what follows from it.
@@ -161,7 +178,23 @@ impl<T: Timeline> Worker<T> {
             // The error is a caller that stopped waiting, which is its right.
             let _ = answer.send(answers.by_ref().take(count).collect());
         }
-        self.outlet.offer(committed);
+        self.store.told(&self.outlet.offer(committed));
+    }
+}
+
+impl LaneMetrics {
+    /// A batch was answered.
+    fn note(&self, answers: &Answers) {
+        self.waiting.decrement(count(answers.len()));
+        self.batch_entries.record(count(answers.len()));
+        for answer in answers {
+            match answer {
+                Ok(Appended { new: true, .. }) => self.appended.increment(1),
+                Ok(_) => self.repeated.increment(1),
+                Err(AppendError::Store(_)) => self.failed.increment(1),
+                Err(_) => self.refused.increment(1),
+            }
+        }
     }
 }
 

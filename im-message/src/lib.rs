@@ -21,13 +21,14 @@
 //! | module | is about |
 //! |---|---|
 //! | `conversation`, `entry` | the values: `ConvId`, `NewEntry`, `Entry` |
-//! | `store` | the port `Timeline`, its contract as a test suite, and the SQLite adapter |
+//! | `store` | the port `Timeline`, its contract as a test suite, and the adapters for SQLite and MySQL |
 //! | `lane` | batches, and the order of messages |
 //! | `dispatch` | telling im-presence, and what happens when it is away |
 //! | `send` | the checks before a message is written; membership changes |
 //! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
 //! | `users` | asking im-user who exists |
 //! | `service`, `proto` | requests to use cases, outcomes to answers |
+//! | `metrics` | what is counted |
 //! | `start`, `config` | the wiring, and what can be configured |
 //!
 //! # What holds
@@ -36,12 +37,14 @@
 //! - Messages of one sender to one conversation are written in the order in which their calls
 //!   came; a caller that goes away changes nothing about it.
 //! - Nobody sees an entry outside their spans, and no cursor passes what its user sees.
-//! - A dispatch that could not be delivered is made up for by a `resync`.
+//! - A dispatch that could not be delivered is made up for by a `resync`; what an instance did not
+//!   live to dispatch, by its twin, where they share a database (`dispatch::sweep`).
 //!
 //! # What is deliberately absent
 //! Names, profiles and the right to join a group: im-user and im-group own those. Routes and
-//! connections: im-presence and the gateways. An outbox table: until several instances share
-//! a store, the `resync` after each start does its work.
+//! connections: im-presence and the gateways. An outbox in the embedded store: one process has it,
+//! so the `resync` after each start does its work. A cache of conversations or members: what others
+//! wrote is read under the lock that orders it.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -49,6 +52,7 @@ mod conversation;
 mod dispatch;
 mod entry;
 mod lane;
+mod metrics;
 mod offline;
 mod proto;
 mod send;

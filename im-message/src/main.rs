@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     im_common::service_main::run(
         "im-message",
         "MPIM: conversations, messages, who sees them, and how far each device has come",
+        9011,
         im_message::start,
     )
 }

@@ -151,7 +151,8 @@ impl Room {
     }
 }
 
-fn reader(uid: i64) -> Reader {
+/// The classic route's device of a user.
+pub(crate) fn reader(uid: i64) -> Reader {
     Reader { uid, device: "text".to_owned() }
 }
 

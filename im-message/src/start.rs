@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use im_common::mysql::OpenError;
 use im_common::sqlite::DatabaseError;
 use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
 use mpim_proto::{message_service, presence_service, user_service};
@@ -13,7 +14,7 @@ use crate::lane::Lanes;
 use crate::offline::Offline;
 use crate::send::Sender;
 use crate::service::MessageService;
-use crate::store::{SqliteTimeline, Timeline};
+use crate::store::{MysqlTimeline, SqliteTimeline, Timeline};
 use crate::users::Users;
 
 /// Why im-message did not start.
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The timelines in it.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The database of `[database]`.
+    #[error(transparent)]
+    Server(#[from] OpenError),
     /// A target in `[targets]`.
     #[error(transparent)]
     Target(#[from] ChannelError),
@@ -36,26 +40,31 @@ pub enum StartError {
     CutOff(#[from] tokio::task::JoinError),
 }
 
-/// Starts im-message: opens the timelines, then listens. Returns once calls are answered; the
-/// services that it calls may come later.
+/// Starts im-message: opens the timelines, then listens. Returns once calls are answered; waits for
+/// a database server that is away, while the services that it calls may come later.
 ///
 /// Cancel safe: a dropped start leaves nothing behind but the files that it made.
 ///
 /// # Errors
 /// If the data directory is in use, the timelines cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
-    let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
-    let presence = presence_service::Client::new(&deps.channel(&config.targets.presence)?);
-
     // Another database means another adapter, chosen here.
+    if config.database.is_configured() {
+        let opening = MysqlTimeline::open(&config.database, &deps.readiness, &deps.shutdown);
+        return serve(opening.await?, config, deps).await;
+    }
     let path = config.data_dir.clone();
     let opening = tokio::task::spawn_blocking(move || {
         SqliteTimeline::open(DataDir::open(&path)?).map_err(StartError::from)
     });
-    let store = Arc::new(opening.await??);
+    serve(opening.await??, config, deps).await
+}
 
+async fn serve<T: Timeline>(store: T, config: Config, deps: Deps) -> Result<Running, StartError> {
+    let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
+    let presence = presence_service::Client::new(&deps.channel(&config.targets.presence)?);
     let tasks = Tasks::new("im-message", deps.shutdown.clone());
-    let service = assemble(&config, &deps, store, users, Arc::new(presence), &tasks);
+    let service = assemble(&config, &deps, Arc::new(store), users, Arc::new(presence), &tasks);
     let clock = deps.clock.clone();
     let server = Server::builder()
         .add_service(message_service::serve(service))

@@ -1,12 +1,16 @@
 //! The configuration of im-presence. `conf/static/im-presence.toml` explains each key.
 
+mod original;
+
 use std::time::Duration;
 
+use im_common::redis::{RedisConfig, RedisUrl};
 use im_common::{RpcConfig, Rules, Validate};
 use serde::{Deserialize, Serialize};
 
-use crate::queue::PushLimits;
-use crate::routes::MemoryLimits;
+pub use self::original::OriginalConfig;
+use crate::queue::{PushLimits, StreamLimits};
+use crate::routes::{MemoryLimits, RedisLimits};
 
 /// Everything that can be configured; the defaults are those of a single machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -17,6 +21,10 @@ pub struct Config {
     pub routes: RoutesConfig,
     /// What is on its way to gateways.
     pub push: PushConfig,
+    /// Where Redis is, for what is kept or carried there.
+    pub redis: RedisRoles,
+    /// Beside the original system.
+    pub original: OriginalConfig,
 }
 
 /// Who is connected where, and for how long that is believed.
@@ -30,6 +38,8 @@ pub struct RoutesConfig {
     pub routes_max: usize,
     /// Devices of one user.
     pub devices_max: usize,
+    /// An entry for more recipients than this goes to every gateway, and no routes are looked up.
+    pub broadcast_above: usize,
     /// How long the gateway of a replaced session may take to hand over its cursors.
     pub close_timeout_ms: u32,
 }
@@ -37,8 +47,12 @@ pub struct RoutesConfig {
 /// What is on its way to gateways.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PushConfig {
+    /// What carries pushes to gateways.
+    pub queue: QueueKind,
     /// How long one push may take before it is given up, and what waits behind it.
     pub timeout_ms: u32,
+    /// How often a gateway to which nothing is pushed hears that this instance is alive.
+    pub heartbeat_ms: u32,
     /// Pushes that may wait for one gateway.
     pub queue_pushes_max: usize,
     /// Their bytes.
@@ -49,6 +63,32 @@ pub struct PushConfig {
     pub batch_bytes_max: usize,
     /// Gateways that are pushed to.
     pub gateways_max: usize,
+    /// With `queue = "streams"`: requests that the stream of one gateway keeps, about.
+    pub stream_requests_max: usize,
+    /// With `queue = "streams"`: how long the stream of a gateway that is gone is kept.
+    pub stream_ttl_ms: u32,
+}
+
+/// What carries pushes to gateways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueKind {
+    /// A call of the gateway.
+    Direct,
+    /// A stream in Redis for each boot of a gateway.
+    Streams,
+}
+
+/// Where Redis is, for what is kept or carried there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct RedisRoles {
+    /// Where the routes are kept; empty: in this process, which is right for a single instance.
+    pub metadata_url: RedisUrl,
+    /// What carries pushes with `push.queue = "streams"`; empty: none.
+    pub queue_url: RedisUrl,
+    /// What the roles share.
+    #[serde(flatten)]
+    pub shared: RedisConfig,
 }
 
 impl Default for Config {
@@ -57,6 +97,8 @@ impl Default for Config {
             rpc: RpcConfig::on_loopback(8012),
             routes: RoutesConfig::default(),
             push: PushConfig::default(),
+            redis: RedisRoles::default(),
+            original: OriginalConfig::default(),
         }
     }
 }
@@ -70,6 +112,7 @@ impl Default for RoutesConfig {
             original_ttl_ms: 120_000,
             routes_max: 1_000_000,
             devices_max: 16,
+            broadcast_above: 100,
             close_timeout_ms: 1_000,
         }
     }
@@ -78,13 +121,18 @@ impl Default for RoutesConfig {
 impl Default for PushConfig {
     fn default() -> Self {
         Self {
+            queue: QueueKind::Direct,
             timeout_ms: 1_000,
+            heartbeat_ms: 1_000,
             queue_pushes_max: 65_536,
             queue_bytes_max: 16 << 20,
             batch_pushes_max: 512,
             // A quarter of the largest frame of mprpc.
             batch_bytes_max: 1 << 20,
             gateways_max: 1_024,
+            stream_requests_max: 10_000,
+            // As long as a gateway may be frozen and come back.
+            stream_ttl_ms: 120_000,
         }
     }
 }
@@ -92,20 +140,35 @@ impl Default for PushConfig {
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
-        let RoutesConfig { ttl_ms, original_ttl_ms, routes_max, devices_max, close_timeout_ms } =
-            self.routes;
+        let RoutesConfig {
+            ttl_ms,
+            original_ttl_ms,
+            routes_max,
+            devices_max,
+            broadcast_above,
+            close_timeout_ms,
+        } = self.routes;
         rules.within("routes.ttl_ms", ttl_ms, 2_000..=600_000);
         rules.within("routes.original_ttl_ms", original_ttl_ms, 1_000..=86_400_000);
         rules.within("routes.routes_max", routes_max, 1..=100_000_000);
         rules.within("routes.devices_max", devices_max, 1..=1_000);
+        rules.within("routes.broadcast_above", broadcast_above, 0..=1_000_000);
         rules.within("routes.close_timeout_ms", close_timeout_ms, 1..=10_000);
         let push = &self.push;
         rules.within("push.timeout_ms", push.timeout_ms, 10..=60_000);
+        rules.within("push.heartbeat_ms", push.heartbeat_ms, 10..=60_000);
         rules.within("push.queue_pushes_max", push.queue_pushes_max, 1..=10_000_000);
         rules.within("push.queue_bytes_max", push.queue_bytes_max, 64 << 10..=1 << 30);
         rules.within("push.batch_pushes_max", push.batch_pushes_max, 1..=100_000);
         rules.within("push.batch_bytes_max", push.batch_bytes_max, 1 << 10..=3 << 20);
         rules.within("push.gateways_max", push.gateways_max, 1..=100_000);
+        rules.within("push.stream_requests_max", push.stream_requests_max, 100..=10_000_000);
+        rules.within("push.stream_ttl_ms", push.stream_ttl_ms, 1_000..=86_400_000);
+        if push.queue == QueueKind::Streams && self.redis.queue_url.is_none() {
+            rules.broken("redis.queue_url", "is needed with `push.queue = \"streams\"`");
+        }
+        self.redis.shared.validate(&mut rules);
+        self.original.validate(&self.redis, &mut rules);
         rules.finish()
     }
 }
@@ -120,6 +183,20 @@ impl RoutesConfig {
         }
     }
 
+    pub(crate) fn redis_limits(&self) -> RedisLimits {
+        RedisLimits {
+            ttl_ms: self.ttl_ms.into(),
+            original_ttl_ms: self.original_ttl_ms.into(),
+            devices_max: self.devices_max,
+        }
+    }
+
+    /// How long a gateway is remembered for when the routes cannot be read. Of several instances,
+    /// each hears of a gateway only now and then.
+    pub(crate) fn heard_for(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms.into()) * 6
+    }
+
     pub(crate) fn close_timeout(&self) -> Duration {
         Duration::from_millis(self.close_timeout_ms.into())
     }
@@ -131,9 +208,17 @@ impl RoutesConfig {
 }
 
 impl PushConfig {
+    pub(crate) fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            requests_max: self.stream_requests_max,
+            ttl: Duration::from_millis(self.stream_ttl_ms.into()),
+        }
+    }
+
     pub(crate) fn limits(&self) -> PushLimits {
         PushLimits {
             timeout: Duration::from_millis(self.timeout_ms.into()),
+            heartbeat: Duration::from_millis(self.heartbeat_ms.into()),
             queue_pushes_max: self.queue_pushes_max,
             queue_bytes_max: self.queue_bytes_max,
             batch_pushes_max: self.batch_pushes_max,

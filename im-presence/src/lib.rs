@@ -24,15 +24,20 @@
 //!   not at all once the gateway's address refuses connections.
 //! * Routes are read fresh for each entry; nobody is remembered as offline.
 //! * A gateway that is slow or frozen fills only its own queue. What is given up leaves a hole in
-//!   the numbers of its link, and the gateway sees it at the next push or renewal.
+//!   the numbers of its link, and the gateway sees it within a second.
+//! * Routes may be lost, and may be out of reach: then an entry goes to every gateway that this
+//!   instance has heard of lately, and chat goes on. Whoever logs in meanwhile has no route: all
+//!   those gateways are asked to close what they have of the device, and when the routes are back,
+//!   the session's gateway finds its route missing, binds it and syncs. Of two sessions that have
+//!   lived beside each other until then, the one that began later stays.
 //!
 //! # How a loss is found
 //!
 //! | what happened | who notices | by what |
 //! |---|---|---|
-//! | a push failed or its queue was full | the gateway | a hole in the numbers, or `last_push` of a renewal |
-//! | im-presence restarted | the gateway | another boot id in a renewal: it binds again, then syncs |
-//! | a route expired or was dropped | the gateway | `missing` in a renewal: the same |
+//! | a push failed or its queue was full | the gateway | a hole in the numbers, which are repeated every second |
+//! | an instance was killed with pushes in its queue | the gateway | its link falls silent, or another instance's begins |
+//! | routes expired, were dropped, or Redis was wiped | the gateway | `missing` in a renewal: it binds again, then syncs |
 //! | im-message restarted between commit and dispatch | im-message | `resync` in its first dispatch |
 //!
 //! # Where things are
@@ -43,9 +48,11 @@
 //! | `service` | the generated trait; failures become statuses |
 //! | `bind` | binding, and closing the session that was replaced |
 //! | `dispatch` | entries to gateways; the original's `Deliver` |
-//! | `routes` | the port, its conformance suite, the adapter in memory |
-//! | `queue` | the port to gateways, and direct pushes over numbered links |
+//! | `routes` | the port, its conformance suite, the adapters in memory and in Redis |
+//! | `queue` | the port to gateways: numbered links, by calls or over streams in Redis |
+//! | `heard` | the gateways that this instance has heard of lately |
 //! | `gateways` | connections to gateways by address |
+//! | `original` | users at gateways of the original system, reached through Redis |
 
 #![forbid(unsafe_code)]
 
@@ -53,10 +60,12 @@ mod bind;
 mod config;
 mod dispatch;
 mod gateways;
+mod heard;
+mod original;
 mod queue;
 mod routes;
 mod service;
 mod start;
 
-pub use config::{Config, PushConfig, RoutesConfig};
+pub use config::{Config, OriginalConfig, PushConfig, QueueKind, RedisRoles, RoutesConfig};
 pub use start::{StartError, start};

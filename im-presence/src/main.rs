@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     im_common::service_main::run(
         "im-presence",
         "MPIM: who is connected where, and delivery to gateways",
+        9012,
         im_presence::start,
     )
 }

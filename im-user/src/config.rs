@@ -2,18 +2,24 @@
 
 use std::path::PathBuf;
 
+use im_common::mysql::DatabaseConfig;
+use im_common::redis::{RedisConfig, RedisUrl};
 use im_common::{RpcConfig, Rules, Validate};
 use serde::{Deserialize, Serialize};
 
+use crate::gone::OriginalConfig;
 use crate::username::LENGTH_EVER;
 
 /// Everything that can be configured; the defaults are those of a single machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Config {
-    /// Where the database and the token key live; one process at a time.
+    /// Where the database and the token key live; one process at a time. With a database server no
+    /// more than the key, if that has no file of its own.
     pub data_dir: PathBuf,
     /// Where this service listens.
     pub rpc: RpcConfig,
+    /// The database server, if the data is not in `data_dir`.
+    pub database: DatabaseConfig,
     /// What a user may be called.
     pub username: UsernameConfig,
     /// What a password must be, and what hashing one may cost.
@@ -24,6 +30,10 @@ pub struct Config {
     pub token: TokenConfig,
     /// Friendships.
     pub friends: FriendsConfig,
+    /// Where instances count failed log-ins together.
+    pub redis: CacheConfig,
+    /// Beside gateways of the original system.
+    pub original: OriginalConfig,
 }
 
 /// What a user may be called.
@@ -50,6 +60,16 @@ pub struct PasswordConfig {
     pub hashes_waiting_max: usize,
 }
 
+impl Config {
+    /// `token.key_file`, or `token.key` in the data directory.
+    pub(crate) fn token_key_file(&self) -> PathBuf {
+        match &self.token.key_file {
+            unset if unset.as_os_str().is_empty() => self.data_dir.join("token.key"),
+            configured => configured.clone(),
+        }
+    }
+}
+
 impl PasswordConfig {
     /// `hashes_concurrent_max`, or the number of cores.
     pub(crate) fn hashes_concurrent(&self) -> usize {
@@ -74,6 +94,9 @@ pub struct LogInConfig {
 pub struct TokenConfig {
     /// How long a token is valid, in s.
     pub ttl_s: u32,
+    /// The file with the key that signs them, made if there is none; empty: `token.key` in
+    /// `data_dir`. Instances that share users share the key.
+    pub key_file: PathBuf,
 }
 
 /// Friendships.
@@ -83,16 +106,29 @@ pub struct FriendsConfig {
     pub per_user_max: u32,
 }
 
+/// Where instances count failed log-ins together.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct CacheConfig {
+    /// Its Redis; none: each process counts alone.
+    pub cache_url: RedisUrl,
+    /// How it is used.
+    #[serde(flatten)]
+    pub connection: RedisConfig,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("data/user"),
             rpc: RpcConfig::on_loopback(8010),
+            database: DatabaseConfig::default(),
             username: UsernameConfig::default(),
             password: PasswordConfig::default(),
             log_in: LogInConfig::default(),
             token: TokenConfig::default(),
             friends: FriendsConfig::default(),
+            redis: CacheConfig::default(),
+            original: OriginalConfig::default(),
         }
     }
 }
@@ -126,7 +162,7 @@ impl Default for LogInConfig {
 
 impl Default for TokenConfig {
     fn default() -> Self {
-        Self { ttl_s: 7 * 24 * 3600 }
+        Self { ttl_s: 7 * 24 * 3600, key_file: PathBuf::new() }
     }
 }
 
@@ -151,6 +187,9 @@ impl Validate for Config {
         rules.within("log_in.failure_refill_ms", self.log_in.failure_refill_ms, 1..=86_400_000);
         rules.within("token.ttl_s", self.token.ttl_s, 60..=366 * 24 * 3600);
         rules.within("friends.per_user_max", self.friends.per_user_max, 1..=1_000_000);
+        self.database.check(&mut rules);
+        self.redis.connection.validate(&mut rules);
+        rules.within("original.timeout_ms", self.original.timeout_ms, 10..=60_000);
         rules.finish()
     }
 }
@@ -170,8 +209,9 @@ mod tests {
         let mut config = Config::default();
         config.password.passes = 0;
         config.token.ttl_s = 1;
+        config.redis.connection.key_prefix = "x".repeat(65);
         let wrong = config.validate().unwrap_err();
         assert_eq!(wrong[0], "password.passes: must be 1..=64, is 0");
-        assert_eq!(wrong.len(), 2);
+        assert_eq!(wrong[2..], ["redis.key_prefix: must have at most 64 bytes"]);
     }
 }

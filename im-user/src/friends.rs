@@ -1,6 +1,7 @@
 //! Friendships. One side adds, both are friends, as in the original.
 
 use crate::error::UserError;
+use crate::metrics::count_friend_change;
 use crate::store::{Befriended, UserStore};
 use crate::users::Users;
 
@@ -12,7 +13,10 @@ impl<S: UserStore> Users<S> {
         let friends_max = self.config.friends.per_user_max;
         let now_ms = self.clock.now_ms();
         match self.store.befriend(user_id, friend_id, friends_max, now_ms).await? {
-            Befriended::Added => Ok(()),
+            Befriended::Added => {
+                count_friend_change("added");
+                Ok(())
+            }
             Befriended::Already => Err(UserError::AlreadyFriends),
             Befriended::NoSuchUser => Err(UserError::FriendNotFound),
             Befriended::TooMany => Err(UserError::TooManyFriends),
@@ -27,6 +31,7 @@ impl<S: UserStore> Users<S> {
         if !self.store.unfriend(user_id, friend_id).await? {
             return Err(UserError::FriendNotFound);
         }
+        count_friend_change("removed");
         Ok(())
     }
 

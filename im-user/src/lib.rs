@@ -20,6 +20,8 @@
 //! * A name belongs to one account, whatever the number of callers: the store's unique index
 //!   decides, everything before it only saves work.
 //! * A failed log-in does not tell whether the name exists: same answer, same work.
+//! * Any number of instances work on one database. What they share besides is the key that signs
+//!   tokens and, in Redis, the count of failed log-ins; without that, each counts for itself.
 //! * Guessing is limited by account, hashing by what the machine can do; both answer at once when
 //!   the bound is reached, and neither locks anybody out for good.
 //! * Passwords are never stored, logged or cut; a stored hash is argon2id with its parameters.
@@ -31,12 +33,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `start` | the wiring: data directory, key, adapter, server |
+//! | `start` | the wiring: adapter, key, server |
 //! | `service` | the generated trait; refusals become answers, failures become statuses |
 //! | `users` | what the use cases work with |
 //! | `register`, `log_in`, `log_out`, `friends` | the use cases: every decision is here |
 //! | `username`, `password`, `attempts`, `token` | names, hashing, the limit on guessing, JWT |
-//! | `store` | the port, its conformance suite, and the adapter on SQLite |
+//! | `metrics` | what operators see |
+//! | `store` | the port, its conformance suite, and the adapters on SQLite and MySQL |
 
 #![forbid(unsafe_code)]
 
@@ -44,8 +47,11 @@ mod attempts;
 mod config;
 mod error;
 mod friends;
+mod gone;
+mod hex;
 mod log_in;
 mod log_out;
+mod metrics;
 mod password;
 mod register;
 mod service;
@@ -57,5 +63,8 @@ mod token;
 mod username;
 mod users;
 
-pub use config::{Config, FriendsConfig, LogInConfig, PasswordConfig, TokenConfig, UsernameConfig};
+pub use config::{
+    CacheConfig, Config, FriendsConfig, LogInConfig, PasswordConfig, TokenConfig, UsernameConfig,
+};
+pub use gone::OriginalConfig;
 pub use start::{StartError, start};

@@ -15,7 +15,7 @@ impl<S: UserStore> Users<S> {
         name: &[u8],
         password: Password,
     ) -> Result<LoggedIn, UserError> {
-        self.check_allowance(name)?;
+        self.check_allowance(name).await?;
         let credentials = match Username::key_of(name) {
             Some(key) => self.store.credentials(key).await?,
             None => None,
@@ -32,19 +32,19 @@ impl<S: UserStore> Users<S> {
         // Others may have used up the allowance while this one waited for its turn. Without a
         // second look, a burst of guesses as long as the queue would all be checked. The slot is
         // held until a failure is charged, so that the next in the queue sees it.
-        self.check_allowance(name)?;
+        self.check_allowance(name).await?;
         let matches = slot.verify(password, hash).await?;
         match user_id {
             Some(user_id) if matches => self.logged_in(user_id),
             _ => {
-                self.attempts.failed(name, self.clock.now_ms());
+                self.attempts.failed(name).await;
                 Err(UserError::BadCredentials)
             }
         }
     }
 
-    fn check_allowance(&self, name: &[u8]) -> Result<(), UserError> {
-        if self.attempts.used_up(name, self.clock.now_ms()) {
+    async fn check_allowance(&self, name: &[u8]) -> Result<(), UserError> {
+        if self.attempts.used_up(name).await {
             return Err(UserError::TooManyAttempts);
         }
         Ok(())

@@ -2,8 +2,12 @@
 
 use crate::error::UserError;
 use crate::store::UserStore;
-use crate::token::TokenError;
+use crate::token::{Grant, TokenError};
 use crate::users::Users;
+
+/// For how long a revocation outlives its token. By the clock of another instance, or by this one's
+/// after it was put right, the token may not have expired yet, and would be good again.
+const KEPT_AFTER_EXPIRY_MS: i64 = 24 * 3600 * 1000;
 
 impl<S: UserStore> Users<S> {
     /// Revokes the user's token, durably, until it would have expired anyway. Revoking a token
@@ -18,9 +22,9 @@ impl<S: UserStore> Users<S> {
         let now_ms = self.clock.now_ms();
         match self.tokens.verify(token, now_ms) {
             Ok(grant) if grant.user_id == user_id => {
-                let revoked =
-                    self.store.revoke_token(grant.token_id, grant.expires_at_ms, now_ms).await;
-                Ok(revoked?)
+                let forget_before_ms = now_ms - KEPT_AFTER_EXPIRY_MS;
+                let Grant { token_id, expires_at_ms, .. } = grant;
+                Ok(self.store.revoke_token(token_id, expires_at_ms, forget_before_ms).await?)
             }
             Err(TokenError::Expired) => Ok(()),
             _ => Err(UserError::InvalidToken),

@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     im_common::service_main::run(
         "im-user",
         "MPIM: accounts, log-in, tokens, friends",
+        9010,
         im_user::start,
     )
 }

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use im_common::InUse;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::PasswordConfig;
+use crate::metrics::one_hash;
 
 /// A password on its way to be hashed: wiped from memory when dropped, never shown.
 #[derive(Debug)]
@@ -93,12 +95,16 @@ impl PasswordHasher {
     pub(crate) async fn slot(&self) -> Result<HashSlot, HashError> {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| HashError::Overloaded)?;
+        let waiting = one_hash("waiting");
         let computing = Arc::clone(&self.computing).acquire_owned().await;
-        Ok(HashSlot {
-            argon2: self.argon2.clone(),
-            decoy: Arc::clone(&self.decoy),
-            _place: Arc::new((computing.map_err(HashError::failed)?, admitted)),
-        })
+        drop(waiting);
+        let place = Place {
+            _computing: computing.map_err(HashError::failed)?,
+            _admitted: admitted,
+            _counted: one_hash("computing"),
+        };
+        let (argon2, decoy) = (self.argon2.clone(), Arc::clone(&self.decoy));
+        Ok(HashSlot { argon2, decoy, _place: Arc::new(place) })
     }
 }
 
@@ -111,7 +117,15 @@ impl PasswordHasher {
 pub(crate) struct HashSlot {
     argon2: Argon2<'static>,
     decoy: Arc<SecretString>,
-    _place: Arc<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    _place: Arc<Place>,
+}
+
+/// A place among those who compute, which is also one among those who were admitted.
+#[derive(Debug)]
+struct Place {
+    _computing: OwnedSemaphorePermit,
+    _admitted: OwnedSemaphorePermit,
+    _counted: InUse,
 }
 
 impl HashSlot {

@@ -8,6 +8,8 @@ use mpim_proto::{
 use mprpc::{Context, Status};
 
 use crate::error::UserError;
+use crate::gone::Gone;
+use crate::metrics::{count_log_in, count_registration};
 use crate::password::{HashError, Password};
 use crate::store::UserStore;
 use crate::users::{LoggedIn, Users};
@@ -19,29 +21,40 @@ const USERS_MAX: usize = 500;
 #[derive(Debug)]
 pub(crate) struct UserService<S> {
     users: Users<S>,
+    gone: Option<Gone>,
 }
 
 impl<S> UserService<S> {
     pub(crate) fn new(users: Users<S>) -> Self {
-        Self { users }
+        Self { users, gone: None }
+    }
+
+    /// The same beside gateways of the original system.
+    pub(crate) fn telling(self, gone: Option<Gone>) -> Self {
+        Self { gone, ..self }
     }
 }
 
 impl<S: UserStore> user_service::Server for UserService<S> {
     async fn login(&self, _cx: &Context, req: LoginReq) -> Result<LoginResp, Status> {
         let outcome = self.users.log_in(&req.username, Password::new(&req.password)).await;
+        count_log_in(&outcome);
         let (result, LoggedIn { user_id, token }) = answer("ok", outcome)?;
         Ok(LoginResp { result: Some(result), user_id, token })
     }
 
     async fn register(&self, _cx: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
         let outcome = self.users.register(&req.username, Password::new(&req.password)).await;
+        count_registration(&outcome);
         let (result, LoggedIn { user_id, token }) = answer("ok", outcome)?;
         Ok(RegisterResp { result: Some(result), user_id, token })
     }
 
-    async fn logout(&self, _cx: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
+    async fn logout(&self, cx: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
         let outcome = self.users.log_out(req.user_id, &req.token).await;
+        if let (Ok(()), Some(gone), false) = (&outcome, &self.gone, req.unbinds_route) {
+            gone.tell(cx, req.user_id).await;
+        }
         let (result, ()) = answer("logout success", outcome)?;
         Ok(LogoutResp { result: Some(result) })
     }
@@ -131,7 +144,11 @@ fn answer<T: Default>(
         | E::AlreadyFriends
         | E::TooManyFriends => mpim_proto::Result::invalid(&said),
         E::Hash(HashError::Overloaded) => return Err(Status::resource_exhausted(said)),
-        E::Hash(_) | E::Store(_) | E::Token(_) => {
+        E::Store(error) => {
+            error.report();
+            return Err(Status::unavailable(said));
+        }
+        E::Hash(_) | E::Token(_) => {
             tracing::error!(error = im_common::in_one_line(&error), "operation failed");
             return Err(Status::internal(said));
         }

@@ -1,13 +1,16 @@
 //! Wiring: everything that im-user consists of is chosen and put together here, once.
 
+use im_common::mysql::{MySql, OpenError};
+use im_common::redis::Redis;
 use im_common::sqlite::DatabaseError;
 use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
-use mpim_proto::user_service;
-use mprpc::Server;
+use mpim_proto::{presence_service, user_service};
+use mprpc::{ChannelError, Server};
 
 use crate::config::Config;
+use crate::gone::Gone;
 use crate::service::UserService;
-use crate::store::SqliteStore;
+use crate::store::{MYSQL_MIGRATIONS, MysqlStore, SqliteStore, UserStore};
 use crate::token::TokenKey;
 use crate::users::Users;
 
@@ -17,15 +20,21 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The database.
+    /// The database in the data directory.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The database of `[database]`.
+    #[error(transparent)]
+    Server(#[from] OpenError),
     /// The key that signs tokens.
     #[error("{0}")]
     TokenKey(String),
     /// The cost of a password hash, as configured.
     #[error("[password]: {0}")]
     Password(String),
+    /// Where im-presence is.
+    #[error("original.presence: {0}")]
+    Presence(#[source] ChannelError),
     /// The address to listen on.
     #[error(transparent)]
     Listen(#[from] mprpc::ServerError),
@@ -34,45 +43,60 @@ pub enum StartError {
     CutOff(#[from] tokio::task::JoinError),
 }
 
-/// Starts im-user: opens its data, then listens. Returns once calls are answered.
+/// Starts im-user: opens its data, then listens. Returns once calls are answered; waits for a
+/// database server that is away.
 ///
 /// Cancel safe: a dropped start leaves nothing behind but the files that it made.
 ///
 /// # Errors
 /// If the data directory is in use, the data cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
+    // Another database means another adapter, chosen here.
+    if config.database.is_configured() {
+        let (migrations, shutdown) = (MYSQL_MIGRATIONS, &deps.shutdown);
+        let opening = MySql::open(&config.database, migrations, &deps.readiness, shutdown);
+        let store = MysqlStore::new(opening.await?);
+        return serve(store, config, deps).await;
+    }
+    let path = config.data_dir.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        SqliteStore::open(DataDir::open(path)?).map_err(StartError::from)
+    });
+    serve(opening.await??, config, deps).await
+}
+
+async fn serve<S: UserStore>(store: S, config: Config, deps: Deps) -> Result<Running, StartError> {
     let rpc = config.rpc.clone();
+    let cache = &config.redis;
+    let cache = Redis::connect("cache", &cache.cache_url, &cache.connection, &deps.readiness);
+    let gone = match config.original.enabled {
+        true => {
+            let presence = deps.channel(&config.original.presence);
+            let presence = presence.map_err(StartError::Presence)?;
+            Some(Gone::new(presence_service::Client::new(&presence), &config.original))
+        }
+        false => None,
+    };
     let clock = deps.clock.clone();
-    // Opening a database and computing a hash both block.
-    let opening = tokio::task::spawn_blocking(move || open(config, clock));
-    let (data_dir, users) = opening.await??;
+    // Reading a key and computing a hash both block.
+    let making = tokio::task::spawn_blocking(move || {
+        let key = TokenKey::load_or_make(&config.token_key_file())
+            .map_err(|error| StartError::TokenKey(error.to_string()))?;
+        // An instance with another key would refuse the others' tokens, also those to be revoked.
+        tracing::info!(key = key.id(), "signs tokens: all instances must name the same key");
+        Users::new(store, key, cache, clock, config)
+            .map_err(|error| StartError::Password(error.to_string()))
+    });
+    let users = making.await??;
 
     let health_clock = deps.clock.clone();
     let server = Server::builder()
-        .add_service(user_service::serve(UserService::new(users)))
+        .add_service(user_service::serve(UserService::new(users).telling(gone)))
         .add_service(mpim_proto::health(move || health_clock.now_ms()));
     let server = deps.bind(server, &rpc).await?;
     let addr = server.local_addr();
 
     let tasks = Tasks::new("im-user", deps.shutdown.clone());
-    tasks.spawn_essential("server", async move {
-        // Ours until the last call is answered.
-        let _data_dir = data_dir;
-        server.serve(deps.shutdown.into_triggered()).await;
-    });
+    tasks.spawn_essential("server", server.serve(deps.shutdown.into_triggered()));
     Ok(Running::new(addr, tasks))
-}
-
-/// Another database means another adapter, chosen here.
-fn open(
-    config: Config,
-    clock: im_common::Clock,
-) -> Result<(DataDir, Users<SqliteStore>), StartError> {
-    let data_dir = DataDir::open(&config.data_dir)?;
-    let store = SqliteStore::open(&data_dir.file("user.db"))?;
-    let key = TokenKey::load_or_make(&data_dir.file("token.key"))
-        .map_err(|error| StartError::TokenKey(error.to_string()))?;
-    let users = Users::new(store, key, clock, config)
-        .map_err(|error| StartError::Password(error.to_string()))?;
-    Ok((data_dir, users))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use im_common::Clock;
+use im_common::{Clock, DataDir};
 use mpim_proto::user_service::Server as _;
 use mpim_proto::{
     AddFriendReq, GetFriendsReq, LoginReq, LoginResp, LogoutReq, RegisterReq, RegisterResp,
@@ -43,8 +43,11 @@ impl Fixture {
     }
 
     pub(crate) fn reopen(self) -> Self {
-        let service = open(&self.directory, &self.clock, &self.config);
-        Self { service, ..self }
+        let Self { service, clock, config, directory } = self;
+        // Before the next: the directory is one service's at a time.
+        drop(service);
+        let service = open(&directory, &clock, &config);
+        Self { service, clock, config, directory }
     }
 
     pub(crate) async fn register(&self, name: &str, password: &str) -> RegisterResp {
@@ -56,7 +59,7 @@ impl Fixture {
     }
 
     pub(crate) async fn log_out(&self, user_id: i64, token: &str) -> mpim_proto::Result {
-        let req = LogoutReq { user_id, token: token.into() };
+        let req = LogoutReq { user_id, token: token.into(), ..LogoutReq::default() };
         self.service.logout(&cx(), req).await.unwrap().result.unwrap()
     }
 
@@ -88,9 +91,9 @@ fn open(
     clock: &Clock,
     config: &Config,
 ) -> Arc<UserService<SqliteStore>> {
-    let store = SqliteStore::open(&directory.path().join("user.db")).unwrap();
+    let store = SqliteStore::open(DataDir::open(directory.path()).unwrap()).unwrap();
     let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
-    let users = Users::new(store, key, clock.clone(), config.clone()).unwrap();
+    let users = Users::new(store, key, None, clock.clone(), config.clone()).unwrap();
     Arc::new(UserService::new(users))
 }
 

@@ -1,9 +1,10 @@
 //! What the use cases work with. Each use case is a file of its own that adds its operations.
 
 use im_common::Clock;
+use im_common::redis::Redis;
 
-use crate::attempts::Attempts;
-use crate::config::Config;
+use crate::attempts::{Allowance, Attempts};
+use crate::config::{Config, LogInConfig};
 use crate::error::UserError;
 use crate::password::{HashError, PasswordHasher};
 use crate::store::UserStore;
@@ -28,6 +29,8 @@ pub(crate) struct LoggedIn {
 }
 
 impl<S: UserStore> Users<S> {
+    /// With the Redis in which all instances count failed log-ins, if there is one.
+    ///
     /// Computes one password hash, so it blocks for as long as that takes.
     ///
     /// # Errors
@@ -35,13 +38,17 @@ impl<S: UserStore> Users<S> {
     pub(crate) fn new(
         store: S,
         key: TokenKey,
+        cache: Option<Redis>,
         clock: Clock,
         config: Config,
     ) -> Result<Self, HashError> {
+        let LogInConfig { failures_max, failure_refill_ms } = config.log_in;
+        let allowance = Allowance::new(failures_max, failure_refill_ms);
+        let attempts = Attempts::new(allowance, clock.clone(), cache);
         Ok(Self {
             store,
             hasher: PasswordHasher::new(&config.password)?,
-            attempts: Attempts::new(config.log_in.failures_max, config.log_in.failure_refill_ms),
+            attempts,
             tokens: Tokens::new(key, config.token.ttl_s),
             clock,
             config,

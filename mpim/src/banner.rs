@@ -13,12 +13,12 @@ struct Listener {
     addr: SocketAddr,
 }
 
-/// The banner for these services and their data.
-pub(crate) fn of(services: &[Running], data_dir: &Path) -> String {
+/// The banner for these services, the port for those who watch them, and their data.
+pub(crate) fn of(services: &[Running], admin: Option<SocketAddr>, data_dir: &Path) -> String {
     let mut listeners: Vec<_> = services.iter().flat_map(listeners).collect();
     listeners.sort_by_key(|listener| listener.addr);
     let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-    banner(&listeners, &data_dir)
+    banner(&listeners, admin, &data_dir)
 }
 
 fn listeners(service: &Running) -> impl Iterator<Item = Listener> + '_ {
@@ -31,7 +31,7 @@ fn listeners(service: &Running) -> impl Iterator<Item = Listener> + '_ {
     })
 }
 
-fn banner(listeners: &[Listener], data_dir: &Path) -> String {
+fn banner(listeners: &[Listener], admin: Option<SocketAddr>, data_dir: &Path) -> String {
     let mut text =
         format!("MPIM {} is running: five services, one process.\n\n", env!("CARGO_PKG_VERSION"));
     let (people, services): (Vec<_>, Vec<_>) =
@@ -39,6 +39,9 @@ fn banner(listeners: &[Listener], data_dir: &Path) -> String {
     for Listener { service, speaks, addr } in people.iter().chain(&services) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {speaks:<12}{addr:<22}{service}");
+    }
+    if let Some(addr) = admin {
+        let _ = writeln!(text, "  {:<12}{addr:<22}/healthz /readyz /metrics", "admin");
     }
     let _ = writeln!(text, "  {:<12}{}", "data", data_dir.display());
     if let Some(text_lines) = people.iter().find(|listener| listener.speaks == "text lines") {
@@ -87,9 +90,11 @@ mod tests {
                 addr: ([0, 0, 0, 0], 6000).into(),
             },
         ];
-        let text = banner(&listeners, Path::new("/srv/data"));
+        let admin = Some(([127, 0, 0, 1], 9010).into());
+        let text = banner(&listeners, admin, Path::new("/srv/data"));
         let (before, after) = text.split_once("  mprpc       127.0.0.1:8010").unwrap();
         assert!(before.contains("  text lines  0.0.0.0:6000"), "{text}");
+        assert!(after.contains("  admin       127.0.0.1:9010 "), "{text}");
         assert!(after.contains("  data        /srv/data\n"), "{text}");
         assert!(after.contains("nc 127.0.0.1 6000"), "{text}");
     }

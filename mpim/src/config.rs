@@ -69,6 +69,7 @@ impl Config {
         let message = &mut self.message.targets;
         let gateway = &mut self.gateway.targets;
         [
+            &mut self.user.original.presence,
             &mut message.user,
             &mut message.presence,
             &mut self.group.targets.message,

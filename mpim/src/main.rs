@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     im_common::service_main::run(
         "mpim",
         "MPIM, an instant-messaging server: all five services in one process",
+        9010,
         mpim::start,
     )
 }

@@ -15,14 +15,14 @@ use crate::{Config, banner};
 /// The first service that does not start, by name, with the reason; those before it are dropped.
 pub async fn start(config: Config, deps: Deps) -> anyhow::Result<Services> {
     let config = config.resolved();
-    let next = || deps.for_service();
+    let next = |service| deps.for_service(service);
     let services = vec![
-        im_user::start(config.user, next()).await.context("im-user")?,
-        im_presence::start(config.presence, next()).await.context("im-presence")?,
-        im_message::start(config.message, next()).await.context("im-message")?,
-        im_group::start(config.group, next()).await.context("im-group")?,
-        im_gateway::start(config.gateway, next()).await.context("im-gateway")?,
+        im_user::start(config.user, next("user")).await.context("im-user")?,
+        im_presence::start(config.presence, next("presence")).await.context("im-presence")?,
+        im_message::start(config.message, next("message")).await.context("im-message")?,
+        im_group::start(config.group, next("group")).await.context("im-group")?,
+        im_gateway::start(config.gateway, next("gateway")).await.context("im-gateway")?,
     ];
-    let banner = banner::of(&services, &config.data_dir);
+    let banner = banner::of(&services, deps.admin, &config.data_dir);
     Ok(Services::from(services).with_banner(banner))
 }

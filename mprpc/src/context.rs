@@ -23,6 +23,7 @@ pub struct Context {
     peer: Option<SocketAddr>,
     received: Option<Arc<Metadata>>,
     sent: Option<Arc<Metadata>>,
+    affinity: Option<u64>,
 }
 
 impl Context {
@@ -39,13 +40,13 @@ impl Context {
     /// A context whose calls must end at `deadline`.
     #[must_use]
     pub fn with_deadline(deadline: Instant) -> Self {
-        Self { deadline, peer: None, received: None, sent: None }
+        Self { deadline, peer: None, received: None, sent: None, affinity: None }
     }
 
     /// What a server hands to a handler.
     pub(crate) fn received(deadline: Instant, peer: SocketAddr, metadata: Metadata) -> Self {
         let received = (!metadata.is_empty()).then(|| Arc::new(metadata));
-        Self { deadline, peer: Some(peer), received, sent: None }
+        Self { deadline, peer: Some(peer), received, sent: None, affinity: None }
     }
 
     /// The same with less time: it ends `timeout` from now, or earlier if this one does.
@@ -61,6 +62,19 @@ impl Context {
         let mut sent = self.sent.as_deref().cloned().unwrap_or_default();
         sent.push(name, value);
         Self { sent: Some(Arc::new(sent)), ..self.clone() }
+    }
+
+    /// The same, whose calls go to the instance that `key` belongs to, as far as it is there: all
+    /// clients that know the same instances choose the same one. A hint for those who keep what
+    /// belongs together in one place; who relies on it for more than speed is wrong.
+    #[must_use]
+    pub fn with_affinity(&self, key: u64) -> Self {
+        Self { affinity: Some(key), ..self.clone() }
+    }
+
+    /// The key that chooses the instance, if there is one.
+    pub(crate) fn affinity(&self) -> Option<u64> {
+        self.affinity
     }
 
     /// When the call must have ended.

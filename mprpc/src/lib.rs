@@ -38,6 +38,31 @@
 //! # }
 //! ```
 //!
+//! Across machines, instances are found through ZooKeeper. A server announces itself, a client
+//! follows who is there; both go on while ZooKeeper is away:
+//!
+//! ```no_run
+//! use mprpc::discovery::ZooKeeper;
+//! use mprpc::{Channel, Server};
+//! use mprpc_examples::{Echo, echo_service};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let zookeeper = ZooKeeper::builder("10.0.0.1:2181,10.0.0.2:2181").build()?;
+//! let server = Server::builder()
+//!     .add_service(echo_service::serve(Echo))
+//!     .register(zookeeper.clone())
+//!     .bind("10.0.0.5:8010".parse()?)
+//!     .await?;
+//! tokio::spawn(server.serve(std::future::pending()));
+//!
+//! let channel = Channel::builder("zk://").zookeeper(&zookeeper).build()?;
+//! let echo = echo_service::Client::new(&channel);
+//! # drop(echo);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What holds
 //!
 //! * **Every call has a deadline**: its [`Context`] is a required argument. A handler passes the
@@ -47,6 +72,8 @@
 //! * **A reply never reaches the wrong caller**, whatever is cancelled when.
 //! * **An error says** what ([`Code`]), where ([`Status::peer`]) and whether the call may have
 //!   been executed ([`Status::executed`]).
+//! * **A registry that is away, or that suddenly lists nobody, empties no list**: who is missing is
+//!   called until connections there are refused.
 //! * **Everything is bounded**: frames, calls and connections, and what waits for a slow reader.
 //!
 //! # Map
@@ -55,11 +82,18 @@
 //! |---|---|
 //! | `channel` | [`Channel`]: target, instances, connections |
 //! | [`balance`] | which instance gets the next call |
-//! | [`discovery`] | where instances are: [`discovery::Static`], [`discovery::Memory`] |
+//! | [`discovery`] | where instances are: [`discovery::Static`], [`discovery::Memory`], [`discovery::ZooKeeper`] |
 //! | `server` | [`Server`]: services, one port for both wires, drain |
-//! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them |
+//! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |
 //! | `transport` | the wires on sockets |
 //! | [`codegen`] | what generated code uses |
+//!
+//! # Metrics
+//!
+//! Through the `metrics` facade, for whoever installs a recorder: `mprpc_registry_connected` (0 or
+//! 1), `mprpc_registry_sessions_total`, `mprpc_instances` (by `service`: those that calls may go
+//! to), `mprpc_instances_doubted` (those of them that the registry no longer lists),
+//! `mprpc_classic_connections`.
 
 pub mod balance;
 mod channel;
@@ -78,7 +112,7 @@ pub use balance::Balance;
 pub use channel::{Channel, ChannelBuilder, ChannelError};
 pub use context::Context;
 pub use metadata::Metadata;
-pub use server::{BoundServer, Server, ServerBuilder, ServerError};
+pub use server::{BoundServer, ServeError, Server, ServerBuilder, ServerError};
 pub use service::{Service, ServiceDescriptor};
 pub use status::{Code, Executed, Status};
 

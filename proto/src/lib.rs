@@ -7,13 +7,16 @@
 //! * [`user_service`], [`group_service`], [`message_service`], [`presence_service`],
 //!   [`gateway_service`]: one module for each service;
 //! * [`health()`]: the service that every binary answers on its own port;
+//! * [`push_stream_name`]: where in Redis pushes stand that are not calls;
 //! * `result`: makers for [`Result`], in the original's words.
 
 #![expect(missing_docs, reason = "generated from .proto files, which carry the documentation")]
 
 mod health;
+mod push_stream;
 mod result;
 
 pub use health::health;
+pub use push_stream::{PUSH_STREAM_FIELD, push_stream_name};
 
 mprpc::include_proto!("mpim");

@@ -76,6 +76,8 @@ pub struct Receipt {
 pub struct Journal {
     pub sent: Vec<Sent>,
     pub receipts: Vec<Receipt>,
+    /// Answers to messages that were not `+OK`.
+    pub errors: Vec<String>,
 }
 
 /// A message as the history has it.
@@ -107,4 +109,13 @@ pub struct Timeline {
 pub struct Run {
     pub journal: Journal,
     pub timelines: Vec<Timeline>,
+}
+
+impl Run {
+    /// Messages that were not acknowledged, though their senders may have tried again: those refused,
+    /// and those whose outcome nobody knows.
+    pub fn failed(&self) -> Vec<&Sent> {
+        let failed = |sent: &&Sent| !matches!(sent.outcome, Outcome::Acknowledged(_));
+        self.journal.sent.iter().filter(failed).collect()
+    }
 }

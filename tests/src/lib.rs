@@ -15,11 +15,11 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `admin` | what the admin port of a process says |
 //! | `binaries` | builds the programs once per test run, in the profile of the tests |
-//! | `ports` | addresses that nobody else takes between a kill and a restart |
 //! | `wait` | waiting for a condition, with the last state seen in the failure |
 //! | `process` | one program: start, kill -9, SIGTERM, its log |
-//! | `stack` | [`Stack`]: MPIM as one process or as five |
+//! | `stack` | [`Stack`]: MPIM as one process, as five, or as a cluster on real servers |
 //! | `text_client` | [`TextClient`]: lines over a raw socket, bad ones included |
 //! | `people` | [`Person`]: a registered user with a connection |
 //! | `classic_client` | [`ClassicClient`]: the original RPC wire, byte by byte |
@@ -33,28 +33,29 @@
     reason = "a harness fails the test that uses it, and says why"
 )]
 
+mod admin;
 mod binaries;
 mod checker;
 mod classic_client;
 mod journal;
 mod load;
 mod people;
-mod ports;
 mod process;
 mod stack;
 mod text_client;
 mod wait;
 mod walk;
 
+pub use admin::{get, is_ready, is_waiting_for};
 pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};
 pub use journal::{Conversation, Entry, Journal, Outcome, Receipt, Run, Sent, Timeline};
 pub use load::{Load, Talker};
 pub use people::{PASSWORD, Person, register_two};
-pub use ports::free_address;
 pub use process::Process;
-pub use stack::{Layout, Service, Stack, StackBuilder};
+pub use stack::{Instance, Layout, Servers, Service, Stack, StackBuilder};
+pub use test_servers::free_address;
 pub use text_client::{History, Push, TextClient, WELCOME};
 pub use wait::{DEADLINE, until};
 pub use walk::{Hop, hops};

@@ -8,9 +8,11 @@ mod talk;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::{Conversation, Entry, Journal, Outcome, PASSWORD, Run, TextClient, Timeline, until};
 use talk::Talking;
@@ -44,7 +46,7 @@ enum Phase {
 /// What all talkers of a load share.
 #[derive(Debug)]
 struct Shared {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     journal: Mutex<Journal>,
     /// Talkers who had the last word everywhere.
     concluded: Mutex<HashSet<i64>>,
@@ -70,14 +72,16 @@ pub struct Load {
 }
 
 impl Load {
-    /// Lets them talk through the text port at `address`.
-    pub fn start(address: SocketAddr, talkers: Vec<Talker>) -> Self {
-        let shared =
-            Arc::new(Shared { address, journal: Mutex::default(), concluded: Mutex::default() });
+    /// Lets them talk through the text ports at `addresses`. Each begins at the next one, and goes on
+    /// to the one after that when a connection cannot be had or ends.
+    pub fn start(addresses: Vec<SocketAddr>, talkers: Vec<Talker>) -> Self {
+        let (journal, concluded) = Default::default();
+        let shared = Arc::new(Shared { addresses, journal, concluded });
         let (phase, watched) = watch::channel(Phase::Talk);
         let mut tasks = JoinSet::new();
-        for talker in &talkers {
-            tasks.spawn(Talking::new(talker.clone(), Arc::clone(&shared), watched.clone()).run());
+        for (place, talker) in talkers.iter().enumerate() {
+            let talking = Talking::new(talker.clone(), place, Arc::clone(&shared), watched.clone());
+            tasks.spawn(talking.run());
         }
         Self { shared, phase, talkers, tasks }
     }
@@ -109,6 +113,15 @@ impl Load {
             }
         })
         .await;
+    }
+
+    /// The same, sooner.
+    ///
+    /// # Panics
+    /// When that takes longer than `limit`.
+    pub async fn flows_within(&self, limit: Duration) {
+        let flows = timeout(limit, self.flows()).await;
+        assert!(flows.is_ok(), "messages do not flow again within {limit:?}");
     }
 
     /// Lets them have their last words and ends them when everybody was shown what was
@@ -143,7 +156,7 @@ impl Load {
     async fn read_back(&self, hidden: i64) -> Vec<Timeline> {
         let mut timelines: Vec<Timeline> = Vec::new();
         for talker in &self.talkers {
-            let mut client = TextClient::connect(self.shared.address).await;
+            let mut client = TextClient::connect(self.shared.addresses[0]).await;
             let reply = format!("+OK uid={}", talker.uid);
             client.expect(&format!("LOGIN {} {PASSWORD}", talker.name), &reply).await;
             for of in &talker.to {

@@ -18,7 +18,8 @@ const TAIL_LINES: usize = 25;
 /// A program of ours, with what it is started with. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Process {
-    name: &'static str,
+    program: &'static str,
+    name: String,
     directory: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
@@ -26,15 +27,24 @@ pub struct Process {
 }
 
 impl Process {
-    /// A program that will run in `directory` and keep its log there. It is not started.
-    pub fn new(name: &'static str, directory: &Path) -> Self {
+    /// A program that will run in `directory` and keep its log there, with an admin port that nobody
+    /// else has. It is not started.
+    pub fn new(program: &'static str, directory: &Path) -> Self {
         Self {
-            name,
+            program,
+            name: program.to_owned(),
             directory: directory.to_path_buf(),
             arguments: Vec::new(),
-            environment: Vec::new(),
+            environment: vec![("MPIM_ADMIN__LISTEN".to_owned(), "127.0.0.1:0".to_owned())],
             child: None,
         }
+    }
+
+    /// Calls it something else than its program, where there are several of that.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// Adds an argument.
@@ -51,9 +61,9 @@ impl Process {
         self
     }
 
-    /// The program's name.
-    pub fn name(&self) -> &'static str {
-        self.name
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Starts it. Both of its outputs are appended to its log.
@@ -76,7 +86,7 @@ impl Process {
     /// # Panics
     /// When the program cannot be built.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary(self.name));
+        let mut command = Command::new(binary(self.program));
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.as_encoded_bytes().starts_with(b"MPIM_")) {
             command.env_remove(name);

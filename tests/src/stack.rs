@@ -1,6 +1,8 @@
-//! MPIM as one process or as five.
+//! MPIM as one process, as five, or as a cluster.
 
 mod layout;
+mod servers;
+mod service;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,66 +15,24 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::{DEADLINE, Process, TextClient, WELCOME, until};
+use crate::{DEADLINE, Process, TextClient, WELCOME, get, until};
 use layout::Addresses;
+use servers::Owner;
+pub use servers::Servers;
+pub use service::{Instance, Layout, Service};
 
 /// How often a start is tried again when another program took a port.
 const STARTS_MAX: usize = 3;
 /// One look at a port.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// One process or five.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `mpim`: everything in one process.
-    Embedded,
-    /// The five services by hand, as `conf/static` configures them.
-    Five,
-}
-
-/// A service, wherever it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the five services of MPIM")]
-pub enum Service {
-    User,
-    Message,
-    Presence,
-    Group,
-    Gateway,
-}
-
-impl Service {
-    /// All of them, each after those that it calls.
-    pub const ALL: [Self; 5] =
-        [Self::User, Self::Presence, Self::Message, Self::Group, Self::Gateway];
-
-    /// Its section in the configuration of the one process.
-    pub(crate) fn section(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Message => "message",
-            Self::Presence => "presence",
-            Self::Group => "group",
-            Self::Gateway => "gateway",
-        }
-    }
-
-    /// Its own program.
-    pub(crate) fn program(self) -> &'static str {
-        match self {
-            Self::User => "im-user",
-            Self::Message => "im-message",
-            Self::Presence => "im-presence",
-            Self::Group => "im-group",
-            Self::Gateway => "im-gateway",
-        }
-    }
-}
-
 /// How a stack is to be started.
 #[derive(Clone, Debug)]
 pub struct StackBuilder {
     layout: Layout,
+    instances: usize,
+    owner: Owner,
+    streams: bool,
     settings: Vec<(Option<Service>, &'static str, String)>,
 }
 
@@ -88,6 +48,24 @@ impl StackBuilder {
     #[must_use]
     pub fn set_everywhere(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.settings.push((None, key, value.to_string()));
+        self
+    }
+
+    /// Runs that many of each service. Only a cluster can.
+    ///
+    /// # Panics
+    /// When it is another layout.
+    #[must_use]
+    pub fn instances(mut self, instances: usize) -> Self {
+        assert_eq!(self.layout, Layout::Cluster, "one instance of each service");
+        self.instances = instances;
+        self
+    }
+
+    /// Has pushes carried by Redis Streams. Only a cluster can.
+    #[must_use]
+    pub fn streams(mut self) -> Self {
+        self.streams = true;
         self
     }
 
@@ -115,30 +93,88 @@ struct PortTaken(String);
 #[derive(Debug)]
 pub struct Stack {
     layout: Layout,
-    addresses: Addresses,
+    /// Those of each instance.
+    addresses: Vec<Addresses>,
     processes: Vec<Process>,
+    servers: Option<Servers>,
     directory: TempDir,
 }
 
 impl Stack {
-    /// How to start one with settings of its own.
+    /// How to start one with settings of its own. For a cluster see [`cluster`](Self::cluster).
     pub fn builder(layout: Layout) -> StackBuilder {
-        StackBuilder { layout, settings: Vec::new() }
+        StackBuilder {
+            layout,
+            instances: 1,
+            owner: Owner::Everybody,
+            streams: false,
+            settings: Vec::new(),
+        }
+    }
+
+    /// How to start a cluster on the servers that all tests share. `None`, and `SKIPPED` is printed,
+    /// where there are none.
+    pub async fn cluster() -> Option<StackBuilder> {
+        Self::cluster_of(Owner::Everybody).await
+    }
+
+    /// The same on servers that the test may stop.
+    pub async fn cluster_on_its_own_servers() -> Option<StackBuilder> {
+        Self::cluster_of(Owner::Test).await
+    }
+
+    async fn cluster_of(owner: Owner) -> Option<StackBuilder> {
+        let builder = StackBuilder { owner, ..Self::builder(Layout::Cluster) };
+        Servers::exist(owner).await.then_some(builder)
     }
 
     async fn try_start(builder: &StackBuilder) -> Result<Self, PortTaken> {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let addresses = Addresses::free();
-        let processes = layout::processes(builder, &addresses, directory.path());
-        let mut stack = Self { layout: builder.layout, addresses, processes, directory };
+        let addresses: Vec<_> = (0..builder.instances).map(|_| Addresses::free()).collect();
+        let servers = match builder.layout {
+            Layout::Cluster => {
+                Some(Servers::start(builder.owner).await.expect("the servers are there"))
+            }
+            Layout::Embedded | Layout::Five => None,
+        };
+        let processes = layout::processes(builder, &addresses, servers.as_ref(), directory.path());
+        let layout = builder.layout;
+        let mut stack = Self { layout, addresses, processes, servers, directory };
         stack.processes.iter_mut().for_each(Process::start);
-        for service in Service::ALL {
-            stack.ready(service).await?;
+        for instance in stack.instances() {
+            stack.ready(instance).await?;
+        }
+        if layout == Layout::Cluster {
+            for instance in stack.instances() {
+                stack.sees_the_others(instance).await;
+            }
         }
         Ok(stack)
     }
 
-    /// One process or five.
+    /// Waits until an instance has heard of all those that it may call.
+    async fn sees_the_others(&self, instance: Instance) {
+        let expected = format!(" {}", self.addresses.len());
+        for callee in layout::callees(instance.service) {
+            let line = format!("mprpc_instances{{service=\"mpim.{callee:?}Service\"}}");
+            until(&format!("{} sees {callee:?}", instance.name()), async || {
+                let metrics = get(self.admin_address(instance), "/metrics").await;
+                let (_, metrics) = metrics.map_err(|error| error.to_string())?;
+                let seen = metrics.lines().find_map(|metric| metric.strip_prefix(&line));
+                if seen == Some(&expected) { Ok(()) } else { Err(format!("{seen:?}")) }
+            })
+            .await;
+        }
+    }
+
+    /// Every instance of every service, each after those that it calls.
+    fn instances(&self) -> Vec<Instance> {
+        let numbers = 1..=self.addresses.len();
+        let of = |service| numbers.clone().map(move |number| Instance { service, number });
+        Service::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// In what shape it runs.
     pub fn layout(&self) -> Layout {
         self.layout
     }
@@ -148,31 +184,58 @@ impl Stack {
         self.directory.path()
     }
 
-    /// Where a service takes calls.
+    /// What a cluster runs on.
+    ///
+    /// # Panics
+    /// When this is none.
+    pub fn servers(&mut self) -> &mut Servers {
+        self.servers.as_mut().expect("a cluster")
+    }
+
+    /// Where a service takes calls; its first instance.
     pub fn address(&self, service: Service) -> SocketAddr {
-        self.addresses.rpc(service)
+        self.addresses[0].rpc(service)
     }
 
-    /// Where clients connect that speak text lines.
+    /// Where an instance says whether it is ready. That of the one process: im-user's first.
+    pub fn admin_address(&self, instance: Instance) -> SocketAddr {
+        self.addresses[instance.number - 1].admin(instance.service)
+    }
+
+    /// Where clients connect that speak text lines; the first gateway.
     pub fn text_address(&self) -> SocketAddr {
-        self.addresses.text()
+        self.addresses[0].text()
     }
 
-    /// A connection that was welcomed.
+    /// The same of every gateway.
+    pub fn text_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(Addresses::text).collect()
+    }
+
+    /// A connection that was welcomed by the first gateway.
     pub async fn connect(&self) -> TextClient {
-        TextClient::connect(self.text_address()).await
+        self.connect_to(1).await
+    }
+
+    /// The same by gateway `number`, from 1.
+    pub async fn connect_to(&self, number: usize) -> TextClient {
+        TextClient::connect(self.addresses[number - 1].text()).await
     }
 
     /// The names of its processes.
-    pub fn processes(&self) -> Vec<&'static str> {
-        self.processes.iter().map(Process::name).collect()
+    pub fn processes(&self) -> Vec<String> {
+        self.processes.iter().map(|process| process.name().to_owned()).collect()
     }
 
-    /// The process that a service is in.
-    pub fn process_of(&self, service: Service) -> &'static str {
+    /// The name of the process that a service's first instance is in.
+    pub fn process_of(&self, service: Service) -> String {
+        self.process_with(Instance { service, number: 1 })
+    }
+
+    fn process_with(&self, instance: Instance) -> String {
         match self.layout {
-            Layout::Embedded => "mpim",
-            Layout::Five => service.program(),
+            Layout::Embedded => "mpim".to_owned(),
+            Layout::Five | Layout::Cluster => instance.name(),
         }
     }
 
@@ -180,18 +243,19 @@ impl Stack {
     ///
     /// # Panics
     /// When it has no such process.
-    pub fn process(&mut self, name: &str) -> &mut Process {
+    pub fn process(&mut self, name: impl AsRef<str>) -> &mut Process {
+        let name = name.as_ref();
         let mut processes = self.processes.iter_mut();
         processes.find(|process| process.name() == name).expect("one of its processes")
     }
 
     /// `kill -9`.
-    pub async fn kill(&mut self, process: &str) {
+    pub async fn kill(&mut self, process: impl AsRef<str>) {
         self.process(process).kill().await;
     }
 
     /// SIGTERM, and an exit status of 0 within the deadline.
-    pub async fn stop(&mut self, process: &str) {
+    pub async fn stop(&mut self, process: impl AsRef<str>) {
         self.process(process).stop().await;
     }
 
@@ -200,11 +264,12 @@ impl Stack {
     ///
     /// # Panics
     /// When it does not within the deadline.
-    pub async fn restart(&mut self, process: &str) {
+    pub async fn restart(&mut self, process: impl AsRef<str>) {
+        let process = process.as_ref();
         self.process(process).start();
-        for service in Service::ALL {
-            if self.process_of(service) == process
-                && let Err(PortTaken(log)) = self.ready(service).await
+        for instance in self.instances() {
+            if self.process_with(instance) == process
+                && let Err(PortTaken(log)) = self.ready(instance).await
             {
                 panic!("its port was taken meanwhile:\n{log}");
             }
@@ -216,13 +281,14 @@ impl Stack {
         self.processes.iter().map(Process::log).collect()
     }
 
-    /// Waits until a service answers.
-    async fn ready(&mut self, service: Service) -> Result<(), PortTaken> {
-        let (rpc, text) = (self.address(service), self.text_address());
-        let process = self.process_of(service);
-        let what = format!("{} answers", service.program());
+    /// Waits until an instance answers.
+    async fn ready(&mut self, instance: Instance) -> Result<(), PortTaken> {
+        let addresses = &self.addresses[instance.number - 1];
+        let (rpc, text) = (addresses.rpc(instance.service), addresses.text());
+        let process = self.process_with(instance);
+        let what = format!("{} answers", instance.name());
         until(&what, async || {
-            let process = self.process(process);
+            let process = self.process(&process);
             if let Some(status) = process.exit_status() {
                 let log = process.log_tail();
                 if log.contains("in use") {
@@ -231,7 +297,7 @@ impl Stack {
                 panic!("{} ended with {status}:\n{log}", process.name());
             }
             let seen = match ping(rpc).await {
-                Ok(()) if service == Service::Gateway => welcomed(text).await,
+                Ok(()) if instance.service == Service::Gateway => welcomed(text).await,
                 pinged => pinged,
             };
             seen.map(Ok).map_err(|error| format!("{error}\n{}", process.log_tail()))

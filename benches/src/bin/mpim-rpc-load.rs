@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use benches::peers::{self, Load, Protocol, Wire};
+use benches::peers::{self, Callee, Load, Protocol, Wire};
 use benches::report::{self, RpcReport, per_second, quantile_us};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::runtime::{Builder, Runtime};
@@ -40,6 +40,9 @@ enum Command {
         /// Address to listen on; port 0 takes a free one
         #[arg(long)]
         listen: SocketAddr,
+        /// Also register in the ZooKeeper at these hosts, `host:port` or `host:port/root` (mprpc only)
+        #[arg(long)]
+        zookeeper: Option<String>,
     },
     /// Run a closed loop and print one JSON line
     Client(ClientArgs),
@@ -48,8 +51,11 @@ enum Command {
 #[derive(Args)]
 struct ClientArgs {
     /// Address of the server
-    #[arg(long)]
-    addr: SocketAddr,
+    #[arg(long, required_unless_present = "target")]
+    addr: Option<SocketAddr>,
+    /// Instead, a target of mprpc, such as `zk://127.0.0.1:12181`: discovery and a balancer
+    #[arg(long, conflicts_with_all = ["addr", "wire"])]
+    target: Option<String>,
     /// Connections to open; never more than the calls in flight
     #[arg(long, default_value_t = 8)]
     connections: usize,
@@ -71,7 +77,9 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let runtime = runtime(cli.runtime)?;
     match &cli.command {
-        Command::Server { listen } => runtime.block_on(serve(cli.protocol, *listen)),
+        Command::Server { listen, zookeeper } => {
+            runtime.block_on(serve(cli.protocol, *listen, zookeeper.as_deref()))
+        }
         Command::Client(args) => runtime.block_on(measure(&cli, args)),
     }
 }
@@ -84,8 +92,17 @@ fn runtime(threads: Threads) -> anyhow::Result<Runtime> {
     builder.enable_all().build().context("starting the runtime")
 }
 
-async fn serve(protocol: Protocol, listen: SocketAddr) -> anyhow::Result<()> {
+async fn serve(
+    protocol: Protocol,
+    listen: SocketAddr,
+    zookeeper: Option<&str>,
+) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
+    if let Some(hosts) = zookeeper {
+        anyhow::ensure!(protocol == Protocol::Mprpc, "--zookeeper is for mprpc");
+        let shutdown = async { _ = terminated.recv().await };
+        return peers::serve_registered(listen, hosts, shutdown).await;
+    }
     tokio::select! {
         served = peers::serve(protocol, listen) => served.with_context(|| format!("serving on {listen}")),
         _ = terminated.recv() => Ok(()),
@@ -95,8 +112,13 @@ async fn serve(protocol: Protocol, listen: SocketAddr) -> anyhow::Result<()> {
 
 async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
     let protocol = cli.protocol;
+    let callee = match (&args.addr, &args.target) {
+        (_, Some(target)) => Callee::Target(target.clone()),
+        (Some(addr), None) => Callee::Address(*addr),
+        (None, None) => anyhow::bail!("--addr or --target"),
+    };
     let load = Load {
-        addr: args.addr,
+        callee,
         connections: args.connections,
         in_flight: args.in_flight,
         payload: args.payload,
@@ -114,6 +136,7 @@ async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
         seconds: args.seconds,
         calls: tally.latency_ns.len(),
         errors: tally.errors,
+        failing_ms: tally.failing().as_millis(),
         qps: per_second(&tally, window),
         p50_us: quantile_us(&tally.latency_ns, 0.5),
         p99_us: quantile_us(&tally.latency_ns, 0.99),

@@ -42,11 +42,20 @@ pub enum Wire {
     Classic,
 }
 
+/// Where the echo servers of a run are.
+#[derive(Clone, Debug)]
+pub enum Callee {
+    /// One server, called directly.
+    Address(SocketAddr),
+    /// Those that a target of mprpc leads to, through discovery and a balancer.
+    Target(String),
+}
+
 /// One closed-loop run against an echo server.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// Where the server listens.
-    pub addr: SocketAddr,
+    pub callee: Callee,
     /// Connections to open; never more than `in_flight`.
     pub connections: usize,
     /// Calls in flight, over all connections.
@@ -93,6 +102,16 @@ impl<C: Caller> Connection for C {
     }
 }
 
+impl Load {
+    /// The one address, for peers that know no other way.
+    fn addr(&self) -> anyhow::Result<SocketAddr> {
+        match &self.callee {
+            Callee::Address(addr) => Ok(*addr),
+            Callee::Target(target) => anyhow::bail!("only mprpc knows targets such as {target}"),
+        }
+    }
+}
+
 /// Listens and serves each connection in a task of its own, until dropped.
 async fn accept_each<F>(
     listen: SocketAddr,
@@ -129,6 +148,18 @@ pub async fn serve(protocol: Protocol, listen: SocketAddr) -> anyhow::Result<()>
     }
 }
 
+/// Runs mprpc's echo server, announced in the ZooKeeper at `hosts` until `shutdown` is ready.
+///
+/// # Errors
+/// When the address cannot be bound, or `hosts` makes no sense.
+pub async fn serve_registered(
+    listen: SocketAddr,
+    hosts: &str,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    mprpc::serve_registered(listen, hosts, shutdown).await
+}
+
 /// Runs one load and returns what was seen, with the window it was seen in.
 ///
 /// # Errors
@@ -153,7 +184,9 @@ async fn run_peer<P: Peer>(load: &Load) -> anyhow::Result<(Tally, Window)> {
     let connections = load.connections.min(load.in_flight);
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
-        open.push(P::connect(load).await.with_context(|| format!("connecting to {}", load.addr))?);
+        open.push(
+            P::connect(load).await.with_context(|| format!("connecting to {:?}", load.callee))?,
+        );
     }
     let window = Window::starting_now(load.measured);
     let mut running = JoinSet::new();

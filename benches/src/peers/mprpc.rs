@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use mprpc::discovery::ZooKeeper;
 use mprpc::{Channel, Context, Server};
 use mprpc_examples::echo_service::{self, Client};
 use mprpc_examples::{Echo, EchoReq};
 
-use super::{Load, Peer, Wire};
+use super::{Callee, Load, Peer, Wire};
 use crate::load::Caller;
 use crate::report::announce;
 
@@ -25,16 +26,16 @@ impl Peer for Mprpc {
         let service = echo_service::serve(Echo);
         let server = Server::builder().add_service(service).bind(listen).await?;
         announce(server.local_addr())?;
-        server.serve(std::future::pending()).await;
-        Ok(())
+        Ok(server.serve(std::future::pending()).await?)
     }
 
     /// One channel for each connection. On the classic wire, which has one call at a time on a
     /// connection, it gets a pool of one: more calls than connections wait for their turn.
     async fn connect(load: &Load) -> anyhow::Result<Client> {
-        let target = match load.wire {
-            Wire::V2 => format!("static://{}", load.addr),
-            Wire::Classic => format!("static://{}?wire=classic", load.addr),
+        let target = match (&load.callee, load.wire) {
+            (Callee::Target(target), _) => target.clone(),
+            (Callee::Address(addr), Wire::V2) => format!("static://{addr}"),
+            (Callee::Address(addr), Wire::Classic) => format!("static://{addr}?wire=classic"),
         };
         let channel = Channel::builder(target).classic_connections_max(1).build()?;
         let mut client = Client::new(&channel);
@@ -43,6 +44,19 @@ impl Peer for Mprpc {
         answer.context("the first call")?;
         Ok(client)
     }
+}
+
+/// Serves until `shutdown` is ready, registered in ZooKeeper.
+pub(super) async fn serve_registered(
+    listen: SocketAddr,
+    hosts: &str,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let registry = ZooKeeper::builder(hosts).build()?;
+    let server = Server::builder().add_service(echo_service::serve(Echo)).register(registry);
+    let server = server.bind(listen).await?;
+    announce(server.local_addr())?;
+    Ok(server.serve(shutdown).await?)
 }
 
 impl Caller for Client {

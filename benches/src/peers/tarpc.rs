@@ -44,7 +44,7 @@ impl Peer for Tarpc {
     }
 
     async fn connect(load: &Load) -> anyhow::Result<EchoClient> {
-        let framed = LengthDelimitedCodec::builder().new_framed(dial(load.addr).await?);
+        let framed = LengthDelimitedCodec::builder().new_framed(dial(load.addr()?).await?);
         let transport = transport::new(framed, Bincode::default());
         Ok(EchoClient::new(tarpc::client::Config::default(), transport).spawn())
     }

@@ -31,7 +31,7 @@ impl Peer for Tcp {
     }
 
     async fn connect(load: &Load) -> anyhow::Result<TcpStream> {
-        Ok(dial(load.addr).await?)
+        Ok(dial(load.addr()?).await?)
     }
 }
 

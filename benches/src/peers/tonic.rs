@@ -47,7 +47,7 @@ impl Peer for Tonic {
     }
 
     async fn connect(load: &Load) -> anyhow::Result<Self::Connection> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", load.addr))?.tcp_nodelay(true);
+        let endpoint = Endpoint::from_shared(format!("http://{}", load.addr()?))?.tcp_nodelay(true);
         Ok(EchoServiceClient::new(endpoint.connect().await?))
     }
 }

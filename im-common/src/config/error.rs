@@ -70,6 +70,23 @@ pub enum Origin {
     Env(String),
     /// An argument on the command line.
     Argument(&'static str),
+    /// A file of its own, for a secret.
+    TextFile {
+        /// The file.
+        path: PathBuf,
+        /// Where the file was named.
+        set_by: Box<Self>,
+    },
+}
+
+impl Origin {
+    /// Where a person wrote the value, or the name of the file that holds it.
+    pub(super) fn given_at(&self) -> &Self {
+        match self {
+            Self::TextFile { set_by, .. } => set_by,
+            origin => origin,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -79,6 +96,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::Argument(name) => write!(f, "argument {name}"),
+            Self::TextFile { path, set_by } => write!(f, "{set_by}, file {}", path.display()),
         }
     }
 }

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use super::error::{ConfigError, Origin, Problem};
 use super::file::File;
-use super::{Validate, env, key};
+use super::{Validate, env, key, mask};
 
 /// The layers of one program's configuration, later ones over earlier ones.
 #[derive(Default)]
@@ -29,6 +29,8 @@ pub(crate) struct Effective {
     pub(super) values: Table,
     pub(super) origins: BTreeMap<String, Origin>,
     pub(super) problems: Vec<Problem>,
+    /// What is not wrong but should be known, for the log.
+    pub(super) warnings: Vec<String>,
     env_prefix: String,
 }
 
@@ -41,6 +43,7 @@ impl Layers<'_> {
             defaults,
             origins: BTreeMap::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
             env_prefix: self.env_prefix.to_owned(),
         };
         if let Some(path) = self.file {
@@ -70,7 +73,11 @@ impl Effective {
             match (value, key::get(&self.defaults, &key)) {
                 (Value::Table(table), Some(Value::Table(_))) => self.table(table, &key, origin),
                 (value, Some(_)) => self.value(&key, value, origin(&key)),
-                (_, None) => self.unknown(&key, origin(&key)),
+                (value, None) => {
+                    if !self.text_file(&key, &value, &origin(&key)) {
+                        self.unknown(&key, origin(&key));
+                    }
+                }
             }
         }
     }
@@ -82,11 +89,16 @@ impl Effective {
                 let value = env::parse(text, default);
                 self.value(key, value, origin);
             }
-            None => self.unknown(key, origin),
+            None => {
+                let path = Value::String(text.to_owned());
+                if !self.text_file(key, &path, &origin) {
+                    self.unknown(key, origin);
+                }
+            }
         }
     }
 
-    fn value(&mut self, key: &str, value: Value, origin: Origin) {
+    pub(super) fn value(&mut self, key: &str, value: Value, origin: Origin) {
         let Some(default) = key::get(&self.defaults, key) else {
             return;
         };
@@ -118,7 +130,12 @@ impl Effective {
         self.problem(unknown, origin, what);
     }
 
-    fn problem(&mut self, key: &str, origin: Origin, what: String) {
+    /// Notes what is wrong with a key because of where and how `cause` was set.
+    pub(super) fn wrong(&mut self, key: &str, cause: &str, what: String) {
+        self.problem(key, self.origin(cause), what);
+    }
+
+    pub(super) fn problem(&mut self, key: &str, origin: Origin, what: String) {
         self.problems.push(Problem { origin, key: key.to_owned(), what });
     }
 
@@ -151,7 +168,7 @@ impl Effective {
                 Ok(Some(config))
             }
             Err(error) => {
-                let key = error.path().to_string();
+                let key = self.culprit::<T>(error.path().to_string(), error.inner());
                 let what = self.why(&key, error.inner());
                 self.problem(&key, self.origin(&key), what);
                 Ok(None)
@@ -159,18 +176,38 @@ impl Effective {
         }
     }
 
+    /// The key that cannot be read. Of a key in a flattened part of a section serde only says which
+    /// section it is: it is a key whose value is wrong among the defaults of all others there.
+    fn culprit<T: DeserializeOwned>(&self, path: String, error: &toml::de::Error) -> String {
+        let Some(section @ Value::Table(_)) = key::get(&self.defaults, &path) else {
+            return path;
+        };
+        let inside = format!("{path}.");
+        let is_wrong = |key: &&String| {
+            let mut values = self.values.clone();
+            key::set(&mut values, &path, section.clone());
+            if let Some(value) = key::get(&self.values, key) {
+                key::set(&mut values, key, value.clone());
+            }
+            values.try_into::<T>().is_err_and(|alone| alone.message() == error.message())
+        };
+        let mut given = self.origins.keys().filter(|key| key.starts_with(&inside));
+        given.find(is_wrong).cloned().unwrap_or(path)
+    }
+
     /// What serde says, and the default as an example of what is right.
     fn why(&self, key: &str, error: &toml::de::Error) -> String {
         if key::is_secret(key) {
             return "not valid here (the value is a secret and not shown)".to_owned();
         }
+        let message = mask::urls(error.message());
         match key::get(&self.defaults, key) {
             Some(default)
                 if !matches!(default, Value::Table(_)) && default.as_str() != Some("") =>
             {
-                format!("{}; for example, the default is {default}", error.message())
+                format!("{message}; for example, the default is {default}")
             }
-            _ => error.message().to_owned(),
+            _ => message,
         }
     }
 
@@ -180,14 +217,19 @@ impl Effective {
             return Ok(());
         }
         let mut problems = std::mem::take(&mut self.problems);
-        problems.sort_by(|a, b| a.origin.cmp(&b.origin));
+        problems.sort_by(|a, b| a.origin.given_at().cmp(b.origin.given_at()));
         Err(ConfigError::Invalid(problems))
     }
 }
 
 /// `T`'s defaults as a table: these are the keys that exist.
 pub(crate) fn defaults_of<T: Default + Serialize>() -> Result<Table, ConfigError> {
-    Table::try_from(T::default()).map_err(|error| ConfigError::Defaults(error.to_string()))
+    table_of(&T::default())
+}
+
+/// A configuration as a table.
+pub(super) fn table_of<T: Serialize>(config: &T) -> Result<Table, ConfigError> {
+    Table::try_from(config).map_err(|error| ConfigError::Defaults(error.to_string()))
 }
 
 fn kind_wanted(key: &str, default: &Value) -> String {
@@ -208,5 +250,52 @@ fn kind(value: &Value) -> &'static str {
         Value::Datetime(_) => "a date",
         Value::Array(_) => "a list",
         Value::Table(_) => "a section",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Default, Serialize, Deserialize)]
+    struct Config {
+        cache: Cache,
+    }
+
+    #[derive(Default, Serialize, Deserialize)]
+    struct Cache {
+        name: String,
+        #[serde(flatten)]
+        bounds: Bounds,
+    }
+
+    #[derive(Default, Serialize, Deserialize)]
+    struct Bounds {
+        entries_max: u8,
+        tries_max: u8,
+        wait_ms: u8,
+    }
+
+    impl Validate for Config {}
+
+    #[test]
+    fn a_value_in_a_flattened_part_of_a_section_is_named_with_its_key_and_place() {
+        let env = [
+            ("M_CACHE__NAME", "a"),
+            ("M_CACHE__ENTRIES_MAX", "7"),
+            ("M_CACHE__TRIES_MAX", "256"),
+            ("M_CACHE__WAIT_MS", "256"),
+        ];
+        let env = env.map(|(name, value)| (name.into(), value.into())).into();
+        let layers = Layers { env_prefix: "M", env, ..Layers::default() };
+        let mut effective = layers.over(defaults_of::<Config>().unwrap()).unwrap();
+        assert!(effective.extract::<Config>().unwrap().is_none());
+        assert_eq!(
+            effective.finish().unwrap_err().to_string(),
+            "environment variable M_CACHE__TRIES_MAX: `cache.tries_max`: invalid value: integer `256`, \
+             expected u8; for example, the default is 0"
+        );
     }
 }

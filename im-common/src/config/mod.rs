@@ -5,6 +5,9 @@
 //! the wrong kind is one that shows what would be right; and a key that a file leaves out keeps the
 //! value of the whole default, also inside a section that the file only gives in part.
 //!
+//! A text key `k` may also stand in a file of its own, named by `k_file` in the same section: that is
+//! how secrets are handed to containers. No secret and no password of a URL is ever shown.
+//!
 //! A configuration struct derives `Serialize` and `Deserialize`, implements `Default` and
 //! [`Validate`], and has no `Option`s: a `None` vanishes from the defaults, and its key with it.
 
@@ -13,9 +16,14 @@ mod error;
 mod file;
 mod key;
 mod load;
+mod mask;
 mod process;
+mod registry;
 mod rules;
+mod target;
+mod text_file;
 mod types;
+mod zookeeper;
 
 use std::path::Path;
 
@@ -25,9 +33,12 @@ use serde::de::DeserializeOwned;
 pub use self::error::{ConfigError, Origin, Problem};
 pub(crate) use self::load::Layers;
 use self::load::defaults_of;
+pub use self::process::ProcessConfig;
 pub(crate) use self::process::{Loaded, defaults as process_defaults, load as load_process};
 pub use self::rules::Rules;
-pub use self::types::{LogConfig, LogFormat, RpcConfig, ShutdownConfig, Target, TargetError};
+pub use self::target::{Target, TargetError};
+pub use self::types::{AdminConfig, LogConfig, LogFormat, RpcConfig, ShutdownConfig};
+pub use self::zookeeper::ZooKeeperConfig;
 
 /// Rules that types cannot express.
 pub trait Validate {

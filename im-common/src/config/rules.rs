@@ -36,6 +36,11 @@ impl Rules {
         }
     }
 
+    /// The value of `key` breaks a rule of its own: `what` says what would be right, never the value.
+    pub fn broken(&mut self, key: &str, what: &str) {
+        self.broken.push(format!("{key}: {what}"));
+    }
+
     /// What [`Validate::validate`](super::Validate::validate) answers.
     ///
     /// # Errors

@@ -9,17 +9,17 @@ use tempfile::TempDir;
 use super::*;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Config {
+pub(super) struct Config {
     data_dir: PathBuf,
     rpc: RpcConfig,
     log: LogConfig,
     target: Target,
     limits: Limits,
-    token: Token,
+    pub(super) token: Token,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Limits {
+pub(super) struct Limits {
     members_max: u16,
     ratio: f64,
     strict: bool,
@@ -27,8 +27,8 @@ struct Limits {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Token {
-    secret: String,
+pub(super) struct Token {
+    pub(super) secret: String,
 }
 
 impl Default for Config {
@@ -54,7 +54,7 @@ impl Validate for Config {
     }
 }
 
-fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, String> {
+pub(super) fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, String> {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("x.toml");
     std::fs::write(&path, toml).unwrap();
@@ -147,8 +147,8 @@ fn a_value_of_the_right_kind_that_is_no_such_thing_is_named_with_an_example() {
     );
     assert_eq!(
         error("target = \"127.0.0.1:1\"\n"),
-        "x.toml:1: `target`: must be `memory://` or `static://host:port,host:port`; \
-         for example, the default is \"memory://\""
+        "x.toml:1: `target`: must be `memory://`, `static://host:port,host:port`, or `zk://` \
+         (the hosts of [zookeeper]); for example, the default is \"memory://\""
     );
 }
 

@@ -1,6 +1,5 @@
 //! Settings that several services have, under the same names in every file.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -100,86 +99,26 @@ impl Default for ShutdownConfig {
     }
 }
 
-/// Where a service finds another: `memory://` (the same process) or `static://host:port,host:port`.
+/// `[admin]`: where a process answers those who watch it. It belongs to the process, like
+/// [`LogConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Target(String);
+pub struct AdminConfig {
+    /// The address for `/healthz`, `/readyz` and `/metrics`; `""` in a file: nowhere.
+    #[serde(with = "addr_or_empty")]
+    pub listen: Option<SocketAddr>,
+}
 
-impl Target {
-    /// The service of the same process.
-    #[must_use]
-    pub fn memory() -> Self {
-        Self("memory://".to_owned())
-    }
-
-    /// One instance at a port of this machine.
+impl AdminConfig {
+    /// On 127.0.0.1: what it tells is for operators.
     #[must_use]
     pub fn on_loopback(port: u16) -> Self {
-        Self(format!("static://127.0.0.1:{port}"))
-    }
-
-    /// The target as `mprpc::Channel::builder` takes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A string that is no target.
-#[derive(Debug, thiserror::Error)]
-#[error("must be `memory://` or `static://host:port,host:port`")]
-pub struct TargetError;
-
-impl TryFrom<String> for Target {
-    type Error = TargetError;
-
-    fn try_from(text: String) -> Result<Self, TargetError> {
-        let known = match text.split_once("://") {
-            Some(("memory", rest)) => rest.is_empty(),
-            Some(("static", rest)) => {
-                let (hosts, wire) = rest.split_once('?').unwrap_or((rest, "wire=v2"));
-                is_host_list(hosts) && matches!(wire, "wire=v2" | "wire=classic")
-            }
-            _ => false,
-        };
-        if known { Ok(Self(text)) } else { Err(TargetError) }
-    }
-}
-
-fn is_host_list(hosts: &str) -> bool {
-    hosts.split(',').all(|host| {
-        host.rsplit_once(':').is_some_and(|(name, port)| {
-            !name.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
-        })
-    })
-}
-
-impl From<Target> for String {
-    fn from(target: Target) -> Self {
-        target.0
+        Self { listen: Some((Ipv4Addr::LOCALHOST, port).into()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_is_checked_when_it_is_read() {
-        for good in ["memory://", "static://a:1", "static://127.0.0.1:8010,[::1]:8010?wire=classic"]
-        {
-            assert_eq!(Target::try_from(good.to_owned()).unwrap().as_str(), good);
-        }
-        for bad in ["", "127.0.0.1:8010", "memory://x", "static://", "static://a", "static://a:0"] {
-            assert!(Target::try_from(bad.to_owned()).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn what_is_advertised_is_what_was_bound_unless_configured() {

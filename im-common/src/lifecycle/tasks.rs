@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use metrics::{Gauge, gauge};
 use tokio_util::task::TaskTracker;
 
 use super::Shutdown;
@@ -25,6 +26,16 @@ pub enum ServiceError {
         /// The task's name.
         task: &'static str,
     },
+    /// A task without which the service is no service failed.
+    #[error("{service}: its task `{task}` failed: {error}")]
+    Failed {
+        /// The service.
+        service: &'static str,
+        /// The task's name.
+        task: &'static str,
+        /// Why, with its causes, in one line.
+        error: String,
+    },
     /// Work was still in flight when the bound of the shutdown was reached; it is cut off.
     #[error("{service}: {left} tasks were still busy at the end of the drain time")]
     DrainTimeout {
@@ -33,6 +44,25 @@ pub enum ServiceError {
         /// How many tasks.
         left: usize,
     },
+}
+
+/// How an essential task ended: `()` says nothing, and an `Err` is the service's failure even when
+/// it comes during the shutdown.
+pub trait Outcome {
+    /// Why the task failed, if it did.
+    fn failure(self) -> Option<String>;
+}
+
+impl Outcome for () {
+    fn failure(self) -> Option<String> {
+        None
+    }
+}
+
+impl<E: std::error::Error + 'static> Outcome for Result<(), E> {
+    fn failure(self) -> Option<String> {
+        self.err().map(|error| crate::in_one_line(&error))
+    }
 }
 
 /// Spawns and tracks the tasks of one service. Clones share the group.
@@ -46,6 +76,8 @@ pub struct Tasks {
     tracker: TaskTracker,
     shutdown: Shutdown,
     failure: Arc<Mutex<Option<ServiceError>>>,
+    /// How many there are.
+    count: Gauge,
 }
 
 impl Tasks {
@@ -53,7 +85,8 @@ impl Tasks {
     #[must_use]
     pub fn new(service: &'static str, shutdown: Shutdown) -> Self {
         let (tracker, failure) = (TaskTracker::new(), Arc::default());
-        Self { service, tracker, shutdown, failure }
+        let count = gauge!("mpim_tasks", "service" => service);
+        Self { service, tracker, shutdown, failure, count }
     }
 
     /// The signal at which the tasks finish.
@@ -64,29 +97,33 @@ impl Tasks {
 
     /// Spawns a task that may end at any time (one connection, one retry loop).
     pub fn spawn(&self, task: &'static str, future: impl Future<Output = ()> + Send + 'static) {
-        self.track(task, false, future);
+        self.track(task, false, async move {
+            future.await;
+            None
+        });
     }
 
-    /// Spawns a task that must live until the shutdown (a listener, a lane).
-    pub fn spawn_essential(
-        &self,
-        task: &'static str,
-        future: impl Future<Output = ()> + Send + 'static,
-    ) {
-        self.track(task, true, future);
+    /// Spawns a task that must live until the shutdown (a listener, a lane). What it fails with is
+    /// what the process says when it ends.
+    pub fn spawn_essential<F>(&self, task: &'static str, future: F)
+    where
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        self.track(task, true, async move { future.await.failure() });
     }
 
     fn track(
         &self,
         task: &'static str,
         essential: bool,
-        future: impl Future<Output = ()> + Send + 'static,
+        future: impl Future<Output = Option<String>> + Send + 'static,
     ) {
-        let watch = Watch { tasks: self.clone(), task, essential, returned: false };
+        self.count.increment(1.0);
+        let watch = Watch { tasks: self.clone(), task, essential, returned: false, error: None };
         self.tracker.spawn(async move {
             // The whole of it moves in; naming a field alone would leave the rest behind.
             let mut watch = watch;
-            future.await;
+            watch.error = future.await;
             watch.returned = true;
         });
     }
@@ -126,14 +163,18 @@ struct Watch {
     essential: bool,
     /// Otherwise it panicked, or the runtime is going away with everything in it.
     returned: bool,
+    error: Option<String>,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        self.tasks.count.decrement(1.0);
         let (service, task) = (self.tasks.service, self.task);
         let early = self.returned && !self.tasks.shutdown.is_triggered();
         if std::thread::panicking() {
             self.tasks.fail(ServiceError::Panicked { service, task });
+        } else if let Some(error) = self.error.take() {
+            self.tasks.fail(ServiceError::Failed { service, task, error });
         } else if self.essential && early {
             self.tasks.fail(ServiceError::Ended { service, task });
         }

@@ -29,6 +29,7 @@
 //! ```
 
 mod error;
+mod metrics;
 mod migrate;
 mod readers;
 mod writer;
@@ -44,6 +45,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::error::{DatabaseError, ReadError, WriteError};
+use self::metrics::Metrics;
 use self::migrate::migrate;
 use self::readers::Readers;
 use self::writer::{Job, Write};
@@ -77,6 +79,7 @@ struct Inner {
     path: PathBuf,
     readers: Readers,
     writer: Writer,
+    metrics: Metrics,
 }
 
 /// The queue and the thread behind it.
@@ -102,13 +105,14 @@ impl Database {
         migrate(&mut connection, path, migrations)?;
         let readers = Readers::open(path, READERS).map_err(failed)?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let name = path.file_stem().map_or("db".into(), |stem| stem.to_string_lossy());
+        let metrics = Metrics::of(path);
+        let of_writer = metrics.clone();
         let thread = std::thread::Builder::new()
-            .name(format!("sqlite-{name}"))
-            .spawn(move || writer::run(connection, jobs, BATCH_MAX))
+            .name(format!("sqlite-{}", name(path)))
+            .spawn(move || writer::run(connection, jobs, BATCH_MAX, &of_writer))
             .map_err(|source| DatabaseError::Thread { path: path.to_owned(), source })?;
         let writer = Writer { queue: Some(queue), thread: Some(thread) };
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), readers, writer }) })
+        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), readers, writer, metrics }) })
     }
 
     /// Runs `job` inside a transaction on the writer thread and answers once it is on disk.
@@ -141,6 +145,7 @@ impl Database {
         operation: &'static str,
         query: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, StoreError> {
+        let _reading = self.inner.metrics.reading();
         self.inner.readers.read(query).await.map_err(|cause| StoreError::new(operation, cause))
     }
 }
@@ -178,6 +183,11 @@ impl Drop for Writer {
             tracing::error!("the database's writer thread panicked");
         }
     }
+}
+
+/// A database's name for people: that of its file, `message` for `message.db`.
+fn name(path: &Path) -> String {
+    path.file_stem().map_or("db".into(), |stem| stem.to_string_lossy()).into_owned()
 }
 
 /// Makes sure that there is a file, for its owner alone: SQLite would make one that everybody can

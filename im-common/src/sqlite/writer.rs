@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::WriteError;
+use super::metrics::Metrics;
 
 /// One caller's write, on its way to the writer thread and back.
 pub(super) trait Job: Send {
@@ -74,12 +76,16 @@ pub(super) fn run(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     batch_max: usize,
+    metrics: &Metrics,
 ) {
     let mut batch = Vec::with_capacity(batch_max);
     while queue.blocking_recv_many(&mut batch, batch_max) > 0 {
+        metrics.waiting(queue.len());
         // Work whose caller gave up before it began is not done at all.
         batch.retain(|job| job.is_wanted());
+        let begun = Instant::now();
         commit(&mut connection, &mut batch);
+        metrics.committed(batch.len(), begun.elapsed());
         // Only now: nothing is answered before COMMIT returned.
         batch.drain(..).for_each(Job::reply);
     }

@@ -114,8 +114,40 @@ async fn a_service_that_does_not_drain_still_leaves_the_next_one_a_chance() {
 fn a_runtime_that_goes_away_is_no_failure_of_its_services() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (tasks, running) = service("im-user");
-    runtime.block_on(async { tasks.spawn_essential("listener", std::future::pending()) });
+    runtime.block_on(async { tasks.spawn_essential("listener", std::future::pending::<()>()) });
     drop(runtime);
     assert!(!tasks.shutdown().is_triggered());
     drop(running);
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the instance id `blue` is taken")]
+struct Refused;
+
+#[tokio::test(start_paused = true)]
+async fn what_an_essential_task_fails_with_is_what_the_process_says() {
+    let (tasks, running) = service("im-user");
+    tasks.spawn_essential("server", async { Err::<(), _>(Refused) });
+    let error = until_shutdown(vec![running], &Shutdown::new(), DRAIN).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "im-user: its task `server` failed: the instance id `blue` is taken"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_essential_task_may_end_well_and_fail_during_the_shutdown() {
+    let (tasks, running) = service("im-user");
+    let ended = tasks.shutdown().clone();
+    tasks.spawn_essential("listener", async move {
+        ended.triggered().await;
+        Ok::<(), Refused>(())
+    });
+    let ended = tasks.shutdown().clone();
+    tasks.spawn_essential("server", async move {
+        ended.triggered().await;
+        Err::<(), _>(Refused)
+    });
+    let error = running.stop(DRAIN).await.unwrap_err();
+    assert!(matches!(error, ServiceError::Failed { task: "server", .. }), "{error}");
 }

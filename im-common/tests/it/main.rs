@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod mysql;
+#[cfg(test)]
 mod sqlite;

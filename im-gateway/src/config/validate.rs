@@ -39,8 +39,12 @@ impl Validate for Config {
         rules.within("routes.renew_interval_ms", routes.renew_interval_ms, 10..=60_000);
         rules.within("routes.renew_batch_max", routes.renew_batch_max, 1..=50_000);
         rules.within("routes.sync_spread_ms", routes.sync_spread_ms, 0..=600_000);
+        rules.within("routes.silence_ms", routes.silence_ms, 100..=600_000);
+        rules.within("routes.links_max", routes.links_max, 1..=100_000);
         rules.within("closing.drain_ms", self.closing.drain_ms, 0..=60_000);
         rules.within("closing.linger_ms", self.closing.linger_ms, 0..=10_000);
+        self.redis.shared.validate(&mut rules);
+        self.original.validate(&self.redis, &mut rules);
         rules.finish()
     }
 }

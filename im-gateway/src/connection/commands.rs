@@ -83,7 +83,9 @@ impl Connection {
                 let user_id = registration.handle().user_id;
                 let config = Arc::clone(&self.gateway.session_config);
                 let retry_ms = self.gateway.config.calls.retry_ms;
-                let session = Session::new(registration, token, config, retry_ms, now);
+                let remembered_max = self.gateway.config.original.remembered_max();
+                let session =
+                    Session::new(registration, token, config, remembered_max, retry_ms, now);
                 self.sessions += 1;
                 self.session = Some(Box::new(session));
                 self.wire.reply(slot, Reply::Uid(user_id));
@@ -108,7 +110,7 @@ impl Connection {
             let (user_id, token) = (session.user_id(), session.token().to_owned());
             (user_id, token, self.hand_over(session.end(Some(self.peer_has))))
         });
-        let Proved { user_id, token } = proved;
+        let Proved { user_id, token, unbegun } = proved;
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
@@ -128,6 +130,7 @@ impl Connection {
                     Err(reply)
                 }
             };
+            unbegun.settled();
             Done::Bound { slot, outcome }
         }));
     }

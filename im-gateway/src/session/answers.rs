@@ -39,7 +39,13 @@ impl Session {
                     }
                 }
             }
+            Answer::Pulled(Ok(directs)) => {
+                self.original = Some(true);
+                self.directs.extend(directs);
+                self.sync.page(None, false);
+            }
             Answer::Listed(Ok(page)) => {
+                self.original = Some(false);
                 let last = page.positions.last().map(|position| position.conv_id.clone());
                 for position in page.positions {
                     let conv_id = ConvId::from(position.conv_id);
@@ -47,7 +53,7 @@ impl Session {
                 }
                 self.sync.page(last, page.more);
             }
-            Answer::Listed(Err(Failed)) => {
+            Answer::Listed(Err(Failed)) | Answer::Pulled(Err(Failed)) => {
                 self.sync.failed();
                 self.failed(client);
             }

@@ -3,6 +3,7 @@
 
 mod groups;
 mod messages;
+pub(crate) mod original;
 mod routes;
 mod users;
 
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(crate) last_push: u64,
     pub(crate) renewals: usize,
     last_since_ms: i64,
+    /// They are the original's services.
+    pub(crate) original: Option<original::Original>,
 }
 
 /// All four services. Cheap to clone.

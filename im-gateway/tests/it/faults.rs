@@ -38,6 +38,28 @@ async fn a_push_that_was_given_up_is_noticed_at_the_next_renewal() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_repeated_and_never_came_makes_every_session_compare_heads() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    system.push_numbered(0, vec![], false).await;
+    system.store(CONV, 2, "given up");
+    system.push_numbered(1, vec![], false).await;
+    assert!(ada.line().await.ends_with("text=given up"));
+}
+
+/// An im-presence was killed with a push in its queue.
+#[tokio::test]
+async fn an_im_presence_that_falls_silent_makes_every_session_compare_heads() {
+    let system = System::with(|config| config.routes.silence_ms = 100).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    system.push_numbered(0, vec![], false).await;
+    system.store(CONV, 2, "in its queue");
+    assert!(ada.line().await.ends_with("text=in its queue"));
+}
+
+#[tokio::test]
 async fn a_resync_makes_every_session_compare_heads() {
     let system = System::start().await;
     let mut ada = system.register("ada").await;
@@ -96,6 +118,7 @@ async fn a_push_for_another_boot_of_the_gateway_is_refused() {
         pushes: vec![push],
         resync: false,
         gateway_boot_id: "a former one".to_owned(),
+        closing: false,
     };
     let answer = system.gateway.push(&Context::with_timeout(SOON), request).await.unwrap();
     assert!(!answer.result.unwrap().is_ok());

@@ -180,6 +180,18 @@ async fn a_fenced_session_is_closed_with_the_reason_once_its_cursors_are_handed_
 }
 
 #[tokio::test]
+async fn a_session_is_closed_as_the_older_one_of_its_device_only_if_it_is_older() {
+    let system = System::start().await;
+    let (mut ada, mut bob) = (system.register("ada").await, system.register("bob").await);
+    let since_ms = system.fakes.state().routes[&1].since_ms;
+    system.close_older(1, since_ms).await;
+    assert_eq!(ada.ask("PING").await, "+OK pong");
+    system.close_older(1, since_ms + 1).await;
+    assert_eq!(ada.lines(2).await, ["-ERR closing logged in elsewhere", "closed"]);
+    assert_eq!(bob.ask("PING").await, "+OK pong");
+}
+
+#[tokio::test]
 async fn the_end_of_a_connection_unbinds_its_route() {
     let system = System::start().await;
     let ada = system.register("ada").await;

@@ -9,5 +9,7 @@ mod fakes;
 mod faults;
 mod lines;
 mod log_in;
+mod original;
 mod sending;
+mod streams;
 mod system;

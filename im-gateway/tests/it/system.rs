@@ -10,7 +10,6 @@ use mpim_proto::{
     CloseSessionReq, Entry, EntryKind, Push, PushReq, PushResp, gateway_service, group_service,
     message_service, presence_service, user_service,
 };
-use mprpc::discovery::Memory;
 use mprpc::{Channel, Context, Server};
 
 use crate::client::{Client, SOON};
@@ -20,6 +19,8 @@ pub(crate) struct System {
     pub(crate) fakes: Fakes,
     pub(crate) running: Running,
     pub(crate) addr: SocketAddr,
+    /// Where the fakes are.
+    pub(crate) services: SocketAddr,
     pub(crate) gateway: gateway_service::Client,
     pushes: u64,
 }
@@ -30,16 +31,25 @@ impl System {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_services(|config, _| change(config), Deps::default()).await
+    }
+
+    /// The same for a change that wants to know where the services are.
+    pub(crate) async fn with_services(
+        change: impl FnOnce(&mut Config, SocketAddr),
+        deps: Deps,
+    ) -> Self {
         let fakes = Fakes::default();
         fakes.state().presence_boot_id = "p".to_owned();
-        let memory = Memory::new();
+        let memory = deps.memory.clone();
         let server = Server::builder()
             .add_service(user_service::serve(fakes.clone()))
             .add_service(group_service::serve(fakes.clone()))
             .add_service(message_service::serve(fakes.clone()))
             .add_service(presence_service::serve(fakes.clone()))
-            .register(memory.clone());
+            .register(memory);
         let server = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let services = server.local_addr();
         tokio::spawn(server.serve(std::future::pending()));
 
         let mut config = Config::default();
@@ -49,12 +59,12 @@ impl System {
         config.targets.message = Target::memory();
         config.targets.presence = Target::memory();
         config.targets.group = Target::memory();
-        change(&mut config);
-        let running = start(config, Deps::new(memory)).await.unwrap();
+        change(&mut config, services);
+        let running = start(config, deps).await.unwrap();
         let addr = running.others[0].1;
         let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
         let gateway = gateway_service::Client::new(&channel);
-        Self { fakes, running, addr, gateway, pushes: 0 }
+        Self { fakes, running, addr, services, gateway, pushes: 0 }
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -109,6 +119,7 @@ impl System {
             pushes,
             resync,
             gateway_boot_id: self.boot_id(),
+            closing: false,
         };
         self.gateway.push(&Context::with_timeout(SOON), request).await.unwrap()
     }
@@ -121,11 +132,19 @@ impl System {
 
     pub(crate) async fn close_session(&self, user_id: i64) {
         let route = self.fakes.state().routes[&user_id].clone();
-        let request = CloseSessionReq {
-            boot_id: route.boot_id,
-            session_id: route.session_id,
-            reason: "logged in elsewhere".to_owned(),
-        };
+        let (boot_id, session_id) = (route.boot_id, route.session_id);
+        self.close(CloseSessionReq { boot_id, session_id, ..CloseSessionReq::default() }).await;
+    }
+
+    /// As im-presence closes the sessions of a device whose routes it does not know.
+    pub(crate) async fn close_older(&self, user_id: i64, began_before_ms: i64) {
+        let (boot_id, device) = (self.boot_id(), "text".to_owned());
+        let request = CloseSessionReq { boot_id, user_id, device, ..CloseSessionReq::default() };
+        self.close(CloseSessionReq { began_before_ms, ..request }).await;
+    }
+
+    async fn close(&self, request: CloseSessionReq) {
+        let request = CloseSessionReq { reason: "logged in elsewhere".to_owned(), ..request };
         let answer = self.gateway.close_session(&Context::with_timeout(SOON), request).await;
         assert!(answer.unwrap().result.unwrap().is_ok());
     }

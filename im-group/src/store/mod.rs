@@ -11,10 +11,12 @@
 
 #[cfg(test)]
 mod conformance;
+mod mysql;
 mod sqlite;
 
 use im_common::StoreError;
 
+pub(crate) use mysql::{MIGRATIONS as MYSQL_MIGRATIONS, MysqlStore};
 pub(crate) use sqlite::SqliteStore;
 
 /// How large things may get.
@@ -71,7 +73,7 @@ pub(crate) struct MemberKey {
 /// A join or a leave that im-message has not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PendingChange {
-    /// Larger than those of all earlier changes of the same member.
+    /// Larger than those of all earlier changes in the same group.
     pub(crate) number: i64,
     /// Never used for another change.
     pub(crate) change_id: String,
@@ -79,6 +81,15 @@ pub(crate) struct PendingChange {
     pub(crate) joins: bool,
     /// How often telling im-message has failed.
     pub(crate) attempts: u32,
+}
+
+/// What the time says about when changes are due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DueTime {
+    pub(crate) now_ms: i64,
+    /// No change is put off for longer. One that is due later than this was put off before a clock
+    /// went back: it is due, too.
+    pub(crate) latest_ms: i64,
 }
 
 /// How creating a group ended.
@@ -178,22 +189,33 @@ pub(crate) trait GroupStore: Send + Sync + 'static {
         member: MemberKey,
     ) -> impl Future<Output = Result<Option<PendingChange>, StoreError>> + Send;
 
-    /// Members whose earliest pending change is due, those due longest first, at most `limit`: due
-    /// by now, or after `latest_ms`, which only a clock that went back since can bring about.
+    /// The earliest pending changes of members, of those that are due, the ones due longest first,
+    /// at most `limit`.
     fn due(
         &self,
-        now_ms: i64,
-        latest_ms: i64,
+        time: DueTime,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<MemberKey>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<PendingChange>, StoreError>> + Send;
+
+    /// Puts off a change that is due until `until_ms`; whether it still was. Of any number of callers
+    /// at once exactly one is told so: the change is for them to tell.
+    fn claim(
+        &self,
+        change: &PendingChange,
+        time: DueTime,
+        until_ms: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Forgets a change that im-message has confirmed. Once more changes nothing.
-    fn confirm(&self, number: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn confirm(
+        &self,
+        change: &PendingChange,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Notes that telling im-message failed once more, and when it is due again.
     fn postpone(
         &self,
-        number: i64,
+        change: &PendingChange,
         due_at_ms: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -3,32 +3,36 @@
 mod change;
 mod rows;
 
-use std::path::Path;
+use std::sync::Arc;
 
-use im_common::StoreError;
 use im_common::sqlite::{Database, DatabaseError};
+use im_common::{DataDir, StoreError};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Created, Group, GroupStore, Joined, Left, Limits, Member, MemberKey, NewGroup, PendingChange,
+    Created, DueTime, Group, GroupStore, Joined, Left, Limits, Member, MemberKey, NewGroup,
+    PendingChange,
 };
-use rows::{earliest_pending, group_exists, role_from};
+use rows::{earliest_pending, group_exists, pending_from, role_from};
 
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_groups.sql")];
 
 /// im-group's tables in a SQLite file.
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
+    // Before the directory: it is dropped first, and the lock outlives the last write.
     database: Database,
+    _data_dir: Arc<DataDir>,
 }
 
 impl SqliteStore {
-    /// Opens the file, which is made if there is none. Blocks.
+    /// Opens `group.db` in the directory, or makes it. Blocks.
     ///
     /// # Errors
     /// As [`Database::open`].
-    pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Ok(Self { database: Database::open(path, MIGRATIONS)? })
+    pub(crate) fn open(data_dir: DataDir) -> Result<Self, DatabaseError> {
+        let database = Database::open(data_dir.file("group.db"), MIGRATIONS)?;
+        Ok(Self { database, _data_dir: Arc::new(data_dir) })
     }
 }
 
@@ -119,31 +123,45 @@ impl GroupStore for SqliteStore {
             .await
     }
 
-    async fn due(
-        &self,
-        now_ms: i64,
-        latest_ms: i64,
-        limit: u32,
-    ) -> Result<Vec<MemberKey>, StoreError> {
+    async fn due(&self, time: DueTime, limit: u32) -> Result<Vec<PendingChange>, StoreError> {
         self.database
             .read("list the changes that are due", move |conn| {
                 conn.prepare_cached(
-                    "SELECT group_id, user_id FROM pending_change AS change
+                    "SELECT number, change_id, group_id, user_id, joins, attempts
+                     FROM pending_change AS change
                      WHERE (due_at_ms <= ?1 OR due_at_ms > ?2) AND NOT EXISTS (
                          SELECT 1 FROM pending_change AS earlier
                          WHERE earlier.group_id = change.group_id
                            AND earlier.user_id = change.user_id AND earlier.number < change.number)
                      ORDER BY due_at_ms, number LIMIT ?3",
                 )?
-                .query_map(params![now_ms, latest_ms, limit], |row| {
-                    Ok(MemberKey { group_id: row.get(0)?, user_id: row.get(1)? })
-                })?
+                .query_map(params![time.now_ms, time.latest_ms, limit], pending_from)?
                 .collect()
             })
             .await
     }
 
-    async fn confirm(&self, number: i64) -> Result<(), StoreError> {
+    async fn claim(
+        &self,
+        change: &PendingChange,
+        time: DueTime,
+        until_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let number = change.number;
+        self.database
+            .write("claim a change", move |tx| {
+                tx.prepare_cached(
+                    "UPDATE pending_change SET due_at_ms = ?2
+                     WHERE number = ?1 AND (due_at_ms <= ?3 OR due_at_ms > ?4)",
+                )?
+                .execute([number, until_ms, time.now_ms, time.latest_ms])
+                .map(|claimed| claimed == 1)
+            })
+            .await
+    }
+
+    async fn confirm(&self, change: &PendingChange) -> Result<(), StoreError> {
+        let number = change.number;
         self.database
             .write("confirm a change", move |tx| {
                 tx.prepare_cached("DELETE FROM pending_change WHERE number = ?1")?
@@ -153,7 +171,8 @@ impl GroupStore for SqliteStore {
             .await
     }
 
-    async fn postpone(&self, number: i64, due_at_ms: i64) -> Result<(), StoreError> {
+    async fn postpone(&self, change: &PendingChange, due_at_ms: i64) -> Result<(), StoreError> {
+        let number = change.number;
         self.database
             .write("postpone a change", move |tx| {
                 tx.prepare_cached(
@@ -169,25 +188,33 @@ impl GroupStore for SqliteStore {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use im_common::DataDir;
+
     use super::SqliteStore;
     use crate::store::conformance;
+
+    fn open(path: &Path) -> SqliteStore {
+        SqliteStore::open(DataDir::open(path).unwrap()).unwrap()
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn sqlite_conforms_to_the_port() {
         let directory = tempfile::tempdir().unwrap();
-        let mut files = 0;
-        let open = || {
-            files += 1;
-            SqliteStore::open(&directory.path().join(format!("{files}.db"))).unwrap()
+        let mut stores = 0;
+        let fresh = async || {
+            stores += 1;
+            vec![Arc::new(open(&directory.path().join(stores.to_string())))]
         };
-        conformance::run(open).await;
+        conformance::run(fresh).await;
     }
 
     #[tokio::test]
     async fn what_was_written_is_there_after_opening_again() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("group.db");
-        conformance::write_one_of_each(&SqliteStore::open(&path).unwrap()).await;
-        conformance::assert_one_of_each(&SqliteStore::open(&path).unwrap()).await;
+        conformance::write_one_of_each(&open(directory.path())).await;
+        conformance::assert_one_of_each(&open(directory.path())).await;
     }
 }

@@ -89,6 +89,23 @@ async fn a_member_whose_turn_is_taken_is_left_alone() {
 }
 
 #[tokio::test]
+async fn of_two_instances_that_sweep_at_once_one_tells_of_each_change() {
+    let fixture = Fixture::new();
+    fixture.messages.set(Mood::Unreachable);
+    for group in ["one", "two", "three", "four"] {
+        fixture.try_create(7, group).await.unwrap_err();
+    }
+    fixture.messages.set(Mood::Well);
+    fixture.clock.advance_ms(LATER_MS);
+    let calls = fixture.messages.calls();
+    let other = fixture.another_instance();
+    // Turns are each instance's own, so they do not keep them apart.
+    let (one, other) = tokio::join!(fixture.groups.sweep(), other.sweep());
+    assert_eq!((one.unwrap(), other.unwrap()), (Round::Done, Round::Done));
+    assert_eq!(fixture.messages.calls(), calls + 4);
+}
+
+#[tokio::test]
 async fn a_batch_whose_turns_are_all_taken_is_not_swept_again_at_once() {
     let fixture = Fixture::with(|config| config.hand_over.sweep_batch_max = 1);
     fixture.messages.set(Mood::Unreachable);
@@ -143,6 +160,24 @@ async fn one_refused_change_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_said_once_whatever_failed_before_it() {
+    let fixture = Fixture::new();
+    let member = MemberKey { group_id: 1, user_id: 7 };
+    fixture.messages.set(Mood::Unreachable);
+    fixture.try_create(7, "rust").await.unwrap_err();
+    fixture.clock.advance_ms(LATER_MS);
+    fixture.groups.sweep().await.unwrap();
+    fixture.messages.set(Mood::Refusing);
+    fixture.clock.advance_ms(LATER_MS);
+    fixture.groups.sweep().await.unwrap();
+    assert!(!fixture.groups.refusals.begins(member), "it was said");
+    fixture.messages.set(Mood::Well);
+    fixture.clock.advance_ms(LATER_MS);
+    fixture.groups.sweep().await.unwrap();
+    assert!(fixture.groups.refusals.begins(member), "the next one is another");
+}
+
+#[tokio::test]
 async fn more_than_one_batch_is_swept_batch_by_batch() {
     let fixture = Fixture::with(|config| config.hand_over.sweep_batch_max = 2);
     fixture.messages.set(Mood::Unreachable);
@@ -178,4 +213,25 @@ async fn the_sweep_ends_with_the_shutdown_even_if_im_message_is_stuck() {
     tokio::time::timeout(Duration::from_secs(10), called).await.unwrap();
     shutdown.trigger();
     tokio::time::timeout(Duration::from_secs(10), sweeping).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn beside_an_original_im_message_changes_are_made_and_handed_over_to_what_follows_it() {
+    let fixture = Fixture::new();
+    fixture.messages.set(Mood::Original);
+    let said = |answer: mpim_proto::Result| answer.msg;
+    assert_eq!(said(fixture.create(7, "rust").await.result.unwrap()), "group created");
+    assert_eq!(said(fixture.create(7, "rust").await.result.unwrap()), "exists");
+    assert_eq!(said(fixture.join(1, 8).await), "joined group");
+    assert_eq!(said(fixture.join(1, 8).await), "already in group");
+    assert_eq!(said(fixture.leave(1, 8).await), "left group");
+    assert_eq!(said(fixture.leave(1, 8).await), "not in group");
+    fixture.clock.advance_ms(LATER_MS);
+    assert_eq!(fixture.groups.sweep().await.unwrap(), Round::Done);
+
+    fixture.messages.set(Mood::Well);
+    fixture.clock.advance_ms(10 * LATER_MS);
+    fixture.groups.sweep().await.unwrap();
+    assert_eq!(fixture.messages.changes(1, 7), [Join]);
+    assert_eq!(fixture.messages.changes(1, 8), [Join, Leave]);
 }

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::conversation::ConvId;
 use crate::entry::Entry;
+use crate::metrics::{DispatchMetrics, count};
 
 /// An entry that stands in its timeline and that others have to be told of.
 #[derive(Debug, Clone)]
@@ -37,6 +38,7 @@ struct Shared {
     waiting: Mutex<Waiting>,
     changed: Notify,
     entries_max: usize,
+    metrics: DispatchMetrics,
 }
 
 #[derive(Debug)]
@@ -46,25 +48,32 @@ struct Waiting {
 }
 
 /// A hand-over with room for `entries_max` entries. With `resync`, the dispatcher begins with one.
-pub(super) fn outlet(entries_max: usize, resync: bool) -> (Outlet, Intake) {
+pub(super) fn outlet(
+    entries_max: usize,
+    resync: bool,
+    metrics: DispatchMetrics,
+) -> (Outlet, Intake) {
     let gathered = Gathered { entries: VecDeque::new(), resync };
     let waiting = Mutex::new(Waiting { gathered, closed: false });
-    let shared = Arc::new(Shared { waiting, changed: Notify::new(), entries_max });
+    let shared = Arc::new(Shared { waiting, changed: Notify::new(), entries_max, metrics });
     (Outlet(shared.clone()), Intake(shared))
 }
 
 impl Outlet {
     /// Adds entries behind those that wait. Beyond the bound the oldest are forgotten, because
-    /// the newest are the likeliest to be looked at, and a resync stands for the rest.
-    pub(crate) fn offer(&self, entries: Vec<Committed>) {
+    /// the newest are the likeliest to be looked at, and a resync stands for the rest. Answers with
+    /// the msg_ids of those that were forgotten.
+    pub(crate) fn offer(&self, entries: Vec<Committed>) -> Vec<i64> {
         if entries.is_empty() {
-            return;
+            return Vec::new();
         }
         let mut waiting = self.0.lock();
+        self.0.metrics.waiting.increment(count(entries.len()));
         waiting.gathered.entries.extend(entries);
-        waiting.gathered.cut(self.0.entries_max);
+        let forgotten = self.0.cut(&mut waiting.gathered);
         drop(waiting);
         self.0.changed.notify_one();
+        forgotten
     }
 }
 
@@ -88,16 +97,16 @@ impl Intake {
         }
     }
 
-    /// Puts what was not told in front of what came since.
-    pub(super) fn put_back(&self, untold: Gathered) {
+    /// Puts what was not told in front of what came since; the msg_ids of what had to be forgotten.
+    pub(super) fn put_back(&self, untold: Gathered) -> Vec<i64> {
         if untold.entries.is_empty() && !untold.resync {
-            return;
+            return Vec::new();
         }
         let mut waiting = self.0.lock();
         let since = std::mem::replace(&mut waiting.gathered, untold);
         waiting.gathered.entries.extend(since.entries);
         waiting.gathered.resync |= since.resync;
-        waiting.gathered.cut(self.0.entries_max);
+        self.0.cut(&mut waiting.gathered)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -106,30 +115,39 @@ impl Intake {
 }
 
 impl Gathered {
-    /// The first `count` entries were told, and the resync with them.
-    pub(super) fn told(&mut self, count: usize) {
-        self.entries.drain(..count);
+    /// The first `count` entries were told, and the resync with them; their msg_ids.
+    pub(super) fn told(&mut self, count: usize) -> Vec<i64> {
         self.resync = false;
+        self.drain(count)
     }
 
-    /// Gives the entries up; a resync stands for them.
-    pub(super) fn forget(&mut self) {
-        self.entries.clear();
+    /// Gives the entries up, and a resync stands for them; their msg_ids.
+    pub(super) fn forget(&mut self) -> Vec<i64> {
         self.resync = true;
+        self.drain(self.entries.len())
     }
 
-    fn cut(&mut self, entries_max: usize) {
+    fn cut(&mut self, entries_max: usize) -> Vec<i64> {
         let excess = self.entries.len().saturating_sub(entries_max);
-        if excess > 0 {
-            self.entries.drain(..excess);
-            self.resync = true;
-        }
+        self.resync |= excess > 0;
+        self.drain(excess)
+    }
+
+    fn drain(&mut self, count: usize) -> Vec<i64> {
+        self.entries.drain(..count).map(|committed| committed.entry.msg_id).collect()
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cut(&self, gathered: &mut Gathered) -> Vec<i64> {
+        let forgotten = gathered.cut(self.entries_max);
+        self.metrics.waiting.decrement(count(forgotten.len()));
+        self.metrics.forgotten.increment(forgotten.len() as u64);
+        forgotten
     }
 
     /// Outer `None`: nothing yet. Inner `None`: nothing ever again.
@@ -150,6 +168,10 @@ mod tests {
     use super::*;
     use crate::entry::Content;
 
+    fn new(entries_max: usize, resync: bool) -> (Outlet, Intake) {
+        outlet(entries_max, resync, DispatchMetrics::new())
+    }
+
     fn entries(seqs: impl IntoIterator<Item = i64>) -> Vec<Committed> {
         let entry = |seq| Entry { seq, msg_id: seq, author: 1, ts_ms: 0, content: Content::Joined };
         let conv = ConvId::Group(1);
@@ -162,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_gathered_is_taken_in_order_and_in_pieces() {
-        let (outlet, intake) = outlet(10, false);
+        let (outlet, intake) = new(10, false);
         outlet.offer(entries(1..=3));
         outlet.offer(entries(4..=5));
         assert_eq!(seqs(&intake.next(4).await.unwrap()), [1, 2, 3, 4]);
@@ -171,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_put_back_comes_first_again() {
-        let (outlet, intake) = outlet(10, true);
+        let (outlet, intake) = new(10, true);
         outlet.offer(entries(1..=3));
         let untold = intake.next(2).await.unwrap();
         assert!(untold.resync);
@@ -183,19 +205,19 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_bound_the_oldest_are_forgotten_and_a_resync_stands_for_them() {
-        let (outlet, intake) = outlet(3, false);
+        let (outlet, intake) = new(3, false);
         outlet.offer(entries(1..=3));
         let untold = intake.next(2).await.unwrap();
         assert!(!untold.resync);
-        outlet.offer(entries(4..=5));
-        intake.put_back(untold);
+        assert_eq!(outlet.offer(entries(4..=5)), [0; 0]);
+        assert_eq!(intake.put_back(untold), [1, 2]);
         let rest = intake.next(9).await.unwrap();
         assert_eq!((seqs(&rest), rest.resync), (vec![3, 4, 5], true));
     }
 
     #[tokio::test]
     async fn the_dispatcher_ends_once_the_lane_has_gone_and_all_is_told() {
-        let (outlet, intake) = outlet(3, false);
+        let (outlet, intake) = new(3, false);
         outlet.offer(entries(1..=1));
         drop(outlet);
         assert_eq!(seqs(&intake.next(9).await.unwrap()), [1]);

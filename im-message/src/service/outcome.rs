@@ -60,7 +60,7 @@ pub(super) fn ok() -> Option<mpim_proto::Result> {
 }
 
 pub(super) fn unavailable(error: StoreError) -> Status {
-    tracing::error!(error = im_common::in_one_line(&error), "operation failed");
+    error.report();
     Status::unavailable(error.to_string())
 }
 

@@ -11,6 +11,8 @@
 pub(crate) mod conformance;
 #[cfg(test)]
 pub(crate) mod model;
+mod mysql;
+mod one_by_one;
 mod sqlite;
 
 use std::future::Future;
@@ -22,6 +24,7 @@ use thiserror::Error;
 use crate::conversation::ConvId;
 use crate::entry::{Entry, NewEntry};
 
+pub(crate) use self::mysql::MysqlTimeline;
 pub(crate) use self::sqlite::SqliteTimeline;
 
 /// Timelines, the spans during which users see them, and the cursors of their devices.
@@ -41,11 +44,12 @@ pub(crate) trait Timeline: Send + Sync + 'static {
     /// one earlier in the batch) is answered with its numbers if its content is the same, and
     /// is a [`AppendError::Conflict`] if not. Otherwise the author must be a member (a joiner
     /// must not be), the entry gets the next seq of its conversation and a msg_id above all
-    /// earlier ones, and `Joined` and `Left` begin and end a span with it. The first message
-    /// of a pair begins the spans of both.
+    /// earlier ones of the conversation, and `Joined` and `Left` begin and end a span with it. The
+    /// first message of a pair begins the spans of both.
     ///
-    /// msg_ids start at `max(previous end, now_ms << 22)`, so neither a clock that went back nor
-    /// a restart repeats one.
+    /// msg_ids are unique in the whole system. Blocks of them start at
+    /// `max(previous end, now_ms << 22)`, so neither a clock that went back nor a restart repeats
+    /// one; a block is used for a second at most, so they follow the time that closely.
     ///
     /// An entry that fails does so alone, with one exception: when one fails with
     /// [`AppendError::Store`], so do the later ones of its conversation. Its author will send it
@@ -64,7 +68,9 @@ pub(crate) trait Timeline: Send + Sync + 'static {
     /// (`cursor < head`), and whether there are more after the last of them.
     ///
     /// In the order in which the conversations began, from the one after `after`: one that
-    /// begins while somebody goes through the pages is on a later page.
+    /// begins while somebody goes through the pages is on a later page. (Where two instances begin
+    /// conversations in the same second, it may be on an earlier one. Whoever lists is bound to be
+    /// told of new messages before they list, so they hear of it all the same.)
     fn behind(
         &self,
         reader: &Reader,
@@ -116,6 +122,15 @@ pub(crate) trait Timeline: Send + Sync + 'static {
         given: Vec<(ConvId, i64)>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// As [`Timeline::mark_given`] for single entries of many devices, but only where nothing is left
+    /// out: an entry counts as given if no text of others stands between it and what the device
+    /// has, or was given, before. One that is further ahead changes nothing, nor does one for which
+    /// more than [`BETWEEN_MAX`] entries would have to be looked at.
+    fn mark_given_next(
+        &self,
+        given: Vec<(Reader, ConvId, i64)>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Moves each cursor of the device up to what it was given.
     fn confirm_given(&self, reader: &Reader)
     -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -126,7 +141,34 @@ pub(crate) trait Timeline: Send + Sync + 'static {
         &self,
         reader: &Reader,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether it remembers which entries were committed and not told to others, across a crash of
+    /// the instance that wrote them. Where it does not, each start begins with a resync.
+    const KEEPS_UNTOLD: bool = false;
+
+    /// Others were told of these entries, or will be told to compare heads instead. Of each lane, in
+    /// the order in which they were committed.
+    fn told(&self, _msg_ids: &[i64]) {}
+
+    /// Lets go of what is remembered of entries that were [`told`](Timeline::told) of.
+    fn remove_told(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Entries of up to `batches_max` batches that nobody told others of for too long, in the order
+    /// in which each batch was committed: their instance ended before it could. They are this
+    /// instance's for a few seconds, and another's after that, unless they are told of.
+    fn claim_untold(
+        &self,
+        _batches_max: usize,
+    ) -> impl Future<Output = Result<Vec<(ConvId, Entry)>, StoreError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
 }
+
+/// Entries between one that was given and the one given before it that
+/// [`Timeline::mark_given_next`] looks at.
+pub(crate) const BETWEEN_MAX: i64 = 1_000;
 
 /// One device of one user: whoever has a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

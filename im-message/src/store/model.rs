@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use im_common::StoreError;
 use tokio::sync::Semaphore;
 
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
+use super::{AppendError, Appended, BETWEEN_MAX, Position, Range, RangeLimit, Reader, Timeline};
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
 
@@ -295,6 +295,27 @@ impl Timeline for Model {
             };
             let cursor = state.cursor_mut(reader, position);
             cursor.1 = cursor.1.max(seq.min(position.head));
+        }
+        Ok(())
+    }
+
+    async fn mark_given_next(&self, given: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for (reader, conv, seq) in given {
+            let Some(position) = state.position(&reader, conv) else {
+                continue;
+            };
+            let (cursor, given) = *state.cursor_mut(&reader, position);
+            let at = cursor.max(given);
+            let between = state.conversations[&conv].entries.iter().any(|(_, entry)| {
+                at < entry.seq
+                    && entry.seq < seq
+                    && entry.author != reader.uid
+                    && matches!(entry.content, Content::Text(_))
+            });
+            if at < seq && !between && seq - at <= BETWEEN_MAX {
+                state.cursor_mut(&reader, position).1 = seq.min(position.head);
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use im_common::sqlite::{Database, DatabaseError};
 use im_common::{DataDir, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::one_by_one::OneByOne;
 use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
 use crate::conversation::ConvId;
 use crate::entry::NewEntry;
@@ -46,31 +47,6 @@ impl SqliteTimeline {
         let batch = batch.clone();
         self.db.write("append", move |tx| append::append(tx, &batch[slice], now_ms)).await
     }
-
-    /// After a failure: each entry in a savepoint of its own, so that a bad one fails alone.
-    async fn append_one_by_one(
-        &self,
-        batch: &Arc<[NewEntry]>,
-        now_ms: i64,
-    ) -> Vec<Result<Appended, AppendError>> {
-        let mut answers = Vec::with_capacity(batch.len());
-        let mut broken: Vec<(ConvId, StoreError)> = Vec::new();
-        for (index, entry) in batch.iter().enumerate() {
-            let conv = entry.conv;
-            if let Some((_, failure)) = broken.iter().find(|(broken, _)| *broken == conv) {
-                answers.push(Err(failure.clone().into()));
-                continue;
-            }
-            match self.append_slice(batch, index..index + 1, now_ms).await {
-                Ok(answer) => answers.extend(answer),
-                Err(failure) => {
-                    broken.push((conv, failure.clone()));
-                    answers.push(Err(failure.into()));
-                }
-            }
-        }
-        answers
-    }
 }
 
 impl Timeline for SqliteTimeline {
@@ -85,12 +61,15 @@ impl Timeline for SqliteTimeline {
             Ok(answers) => answers,
             Err(failure) if batch.len() == 1 => vec![Err(failure.into())],
             Err(failure) => {
-                tracing::warn!(
-                    error = im_common::in_one_line(&failure),
-                    entries = batch.len(),
-                    "a batch could not be written; its entries are tried one by one"
-                );
-                self.append_one_by_one(&batch, now_ms).await
+                // Each in a savepoint of its own.
+                let mut alone = OneByOne::begin(&batch, &failure);
+                for (index, NewEntry { conv, .. }) in batch.iter().enumerate() {
+                    if alone.may_write(*conv) {
+                        let slice = index..index + 1;
+                        alone.wrote(*conv, self.append_slice(&batch, slice, now_ms).await);
+                    }
+                }
+                alone.answers()
             }
         }
     }
@@ -153,6 +132,12 @@ impl Timeline for SqliteTimeline {
         let reader = reader.clone();
         self.db
             .write("mark what was given", move |tx| cursors::mark_given(tx, &reader, &given))
+            .await
+    }
+
+    async fn mark_given_next(&self, given: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+        self.db
+            .write("mark what was given next", move |tx| cursors::mark_given_next(tx, &given))
             .await
     }
 
@@ -228,11 +213,11 @@ mod tests {
     }
 
     mod sqlite {
-        super::timeline_conformance!(super::fresh());
+        super::timeline_conformance!(Some(super::fresh()));
     }
 
     mod model {
-        super::timeline_conformance!((super::Model::new(), ()));
+        super::timeline_conformance!(Some((super::Model::new(), ())));
     }
 
     fn text(conv: ConvId, key: &str) -> NewEntry {

@@ -6,6 +6,7 @@ mod batches;
 mod dispatching;
 pub(crate) mod neighbours;
 mod offline;
+mod original;
 mod reading;
 mod sending;
 mod walking;

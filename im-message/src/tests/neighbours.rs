@@ -18,6 +18,7 @@ pub(crate) struct Users(Arc<UsersState>);
 struct UsersState {
     existing: Mutex<HashSet<i64>>,
     down: AtomicBool,
+    original: AtomicBool,
     asked: AtomicUsize,
 }
 
@@ -26,6 +27,7 @@ impl Users {
         Self(Arc::new(UsersState {
             existing: Mutex::new(existing.into_iter().collect()),
             down: AtomicBool::new(false),
+            original: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
         }))
     }
@@ -38,6 +40,11 @@ impl Users {
         self.0.down.store(down, Ordering::SeqCst);
     }
 
+    /// Makes it one of the original system, which tells nobody who exists.
+    pub(super) fn become_original(&self) {
+        self.0.original.store(true, Ordering::SeqCst);
+    }
+
     /// How often it was asked.
     pub(crate) fn asked(&self) -> usize {
         self.0.asked.load(Ordering::SeqCst)
@@ -47,6 +54,9 @@ impl Users {
 impl user_service::Server for Users {
     async fn get_users(&self, _cx: &Context, request: GetUsersReq) -> Answer<GetUsersResp> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
+        if self.0.original.load(Ordering::SeqCst) {
+            return Err(Status::unimplemented("no such method"));
+        }
         if self.0.down.load(Ordering::SeqCst) {
             return Err(Status::unavailable("down"));
         }
@@ -103,6 +113,10 @@ pub(super) struct Presence {
     asked: AtomicUsize,
     /// One permit lets one dispatch through; many at first.
     gate: Semaphore,
+    /// Users at gateways of the original system.
+    at_original: Mutex<HashSet<i64>>,
+    /// It is the original's itself: it knows no dispatch, and what came to it one by one is here.
+    delivered_one_by_one: Mutex<Option<Vec<C2cMsg>>>,
 }
 
 impl Presence {
@@ -114,7 +128,35 @@ impl Presence {
             refused: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             gate: Semaphore::new(1_000_000),
+            at_original: Mutex::default(),
+            delivered_one_by_one: Mutex::default(),
         })
+    }
+
+    /// Lets these users be at gateways of the original system.
+    pub(super) fn put_at_original(&self, users: &[i64]) {
+        *self.at_original.lock().unwrap() = users.iter().copied().collect();
+    }
+
+    /// Makes it one of the original system.
+    pub(super) fn become_original(&self) {
+        *self.delivered_one_by_one.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// What it was asked to deliver since it became one of the original system.
+    pub(super) fn delivered_one_by_one(&self) -> Vec<C2cMsg> {
+        self.delivered_one_by_one.lock().unwrap().clone().unwrap_or_default()
+    }
+
+    fn published(&self, request: &DispatchReq) -> Vec<Published> {
+        let at_original = self.at_original.lock().unwrap();
+        let all = request.deliveries.iter().flat_map(|delivery| {
+            let entry = delivery.entry.clone().unwrap();
+            delivery.recipients.iter().map(move |user_id| (*user_id, entry.clone()))
+        });
+        all.filter(|(user_id, entry)| at_original.contains(user_id) && entry.from != *user_id)
+            .map(|(user_id, entry)| Published { user_id, conv_id: entry.conv_id, seq: entry.seq })
+            .collect()
     }
 
     /// Makes it answer `status` from now on, or work again.
@@ -174,6 +216,9 @@ impl presence_service::Server for Presence {
     async fn dispatch(&self, _cx: &Context, request: DispatchReq) -> Answer<DispatchResp> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_one();
+        if self.delivered_one_by_one.lock().unwrap().is_some() {
+            return Err(Status::unimplemented("no such method"));
+        }
         self.gate.acquire().await.unwrap().forget();
         let refusal = self.refusal.lock().unwrap().clone();
         match refusal {
@@ -183,9 +228,10 @@ impl presence_service::Server for Presence {
                 Err(status)
             }
             None => {
+                let published = self.published(&request);
                 self.taken.lock().unwrap().push(request);
                 self.changed.notify_one();
-                Ok(DispatchResp { result: Some(mpim_proto::Result::ok()) })
+                Ok(DispatchResp { result: Some(mpim_proto::Result::ok()), published })
             }
         }
     }
@@ -198,8 +244,21 @@ impl presence_service::Server for Presence {
         unreachable!("im-message asks for no routes")
     }
 
-    async fn deliver(&self, _cx: &Context, _request: DeliveReq) -> Answer<DeliveResp> {
-        unreachable!("im-message dispatches")
+    async fn deliver(&self, _cx: &Context, request: DeliveReq) -> Answer<DeliveResp> {
+        let refusal = self.refusal.lock().unwrap().clone();
+        if let Some(status) = refusal {
+            return Err(status);
+        }
+        let msg = <C2cMsg as prost::Message>::decode(request.payload).unwrap();
+        assert_eq!(msg.to, request.to);
+        let result = if self.at_original.lock().unwrap().contains(&request.to) {
+            mpim_proto::Result::ok()
+        } else {
+            mpim_proto::Result::not_found("receiver offline")
+        };
+        self.delivered_one_by_one.lock().unwrap().get_or_insert_default().push(msg);
+        self.changed.notify_one();
+        Ok(DeliveResp { result: Some(result) })
     }
 
     async fn unbind_route(

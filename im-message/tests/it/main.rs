@@ -6,6 +6,9 @@
 #[expect(dead_code, reason = "the tests inside the crate use the rest of it")]
 mod neighbours;
 
+#[cfg(test)]
+mod instances;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,10 @@ struct World {
 
 impl World {
     async fn start(data_dir: &Path) -> Self {
+        Self::start_with(config(data_dir)).await
+    }
+
+    async fn start_with(config: Config) -> Self {
         let memory = Memory::new();
         let presence = Presence::new();
         let neighbours = Server::builder()
@@ -44,7 +51,7 @@ impl World {
             .await
             .unwrap();
         tokio::spawn(neighbours.serve(std::future::pending()));
-        let running = start(config(data_dir), Deps::new(memory)).await.unwrap();
+        let running = start(config, Deps::new(memory)).await.unwrap();
         let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
         Self { running, client: Client::new(&channel), presence }
     }

@@ -2,23 +2,38 @@
 //!
 //! One push is in flight at a time; what gathers meanwhile forms the next. Numbers rise by one with
 //! each push, and by one more when something was given up before it could be pushed. A push that
-//! fails is not repeated: its number was spent, so the gateway sees the hole at the next push or
-//! renewal.
+//! fails is not repeated: its number was spent. A link that has nothing to push repeats its last
+//! number once an interval, so the gateway sees each hole soon, and hears that this process is alive.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use mpim_proto::{Push, PushReq, gateway_service};
-use mprpc::{Code, Context};
+use mpim_proto::{Push, PushReq};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
+use self::state::State;
+use super::carrier::{Carrier, Failure};
+use super::metrics::LinkMetrics;
 use super::{PushLimits, QueueError};
 use crate::routes::Gateway;
 
-/// The gateway does not exist any more: its address refuses connections or is another boot's.
-#[derive(Debug)]
-pub(super) struct Gone;
+/// A link whose gateway was not heard of for this long is given up, if its pushes fail or nobody
+/// confirms them.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Why a link has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was closed, and its gateway told so if it listened.
+    Closed,
+    /// The gateway does not exist any more.
+    Gone,
+    /// Nothing was heard of the gateway for long, in either direction.
+    Abandoned,
+}
 
 /// One push that waits, with whoever wants to know what became of it.
 #[derive(Debug)]
@@ -43,89 +58,54 @@ impl Item {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Link<C> {
     gateway: Arc<Gateway>,
-    client: gateway_service::Client,
+    carrier: C,
     link_boot_id: String,
     limits: PushLimits,
+    metrics: LinkMetrics,
     state: Mutex<State>,
     wake: Notify,
-    last_use: AtomicU64,
 }
 
-#[derive(Debug)]
-struct State {
-    waiting: VecDeque<Item>,
-    waiting_bytes: usize,
-    /// Something was given up since the last push left: the next number leaves one out.
-    lost: bool,
-    resync: bool,
-    /// The number of the last push that left.
-    sent: u64,
-    /// The number of the last one that was confirmed or given up.
-    settled: u64,
-    closed: bool,
+/// What a link does next.
+enum Next {
+    Push(Vec<Item>, PushReq),
+    /// There is nothing to push.
+    Wait,
+    /// Everything was pushed that will be: this is the last word.
+    Close(PushReq),
 }
 
-impl State {
-    fn give_up_waiting(&mut self) {
-        self.lost |= !self.waiting.is_empty() || self.resync;
-        self.waiting = VecDeque::new();
-        self.waiting_bytes = 0;
-        self.resync = false;
-    }
-
-    /// Says in what the gateway is told next that something is missing, though no push tells it.
-    fn settle_losses(&mut self) {
-        if std::mem::take(&mut self.lost) {
-            self.sent += 1;
-        }
-        self.settled = self.sent;
-    }
-}
-
-impl Link {
+impl<C: Carrier> Link<C> {
     pub(super) fn new(
         gateway: Arc<Gateway>,
-        client: gateway_service::Client,
+        carrier: C,
         link_boot_id: String,
         floor: u64,
         limits: PushLimits,
+        metrics: LinkMetrics,
     ) -> Self {
-        let state = State {
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            // Above a floor, the first number is itself a hole: the gateway may have met this
-            // link's predecessor.
-            lost: floor > 0,
-            resync: false,
-            sent: floor,
-            settled: floor,
-            closed: false,
-        };
-        Self {
-            gateway,
-            client,
-            link_boot_id,
-            limits,
-            state: Mutex::new(state),
-            wake: Notify::new(),
-            last_use: AtomicU64::new(0),
-        }
+        metrics.links.increment(1);
+        let state = Mutex::new(State::above(floor));
+        let wake = Notify::new();
+        Self { gateway, carrier, link_boot_id, limits, metrics, state, wake }
     }
 
     pub(super) fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
     }
 
-    pub(super) fn last_use(&self) -> u64 {
-        self.last_use.load(Ordering::Relaxed)
+    pub(super) fn used_at(&self) -> Instant {
+        self.state().used_at
     }
 
-    pub(super) fn set_last_use(&self, uses: u64) {
-        self.last_use.store(uses, Ordering::Relaxed);
+    /// The gateway is alive, or is offered something.
+    pub(super) fn used(&self) {
+        self.state().used_at = Instant::now();
     }
 
+    /// The number of the last push that was confirmed or given up.
     pub(super) fn settled(&self) -> u64 {
         self.state().settled
     }
@@ -134,15 +114,12 @@ impl Link {
     pub(super) fn offer(&self, items: impl IntoIterator<Item = Item>, resync: bool) {
         let mut state = self.state();
         for item in items {
-            let bytes = item.bytes();
-            let full = state.closed
-                || state.waiting.len() >= self.limits.queue_pushes_max
-                || state.waiting_bytes + bytes > self.limits.queue_bytes_max;
-            if full {
-                state.lost = true;
+            if state.has_room(&item, &self.limits) {
+                self.metrics.waiting.increment(1);
+                state.push(item);
             } else {
-                state.waiting_bytes += bytes;
-                state.waiting.push_back(item);
+                self.metrics.given_up.increment(1);
+                state.lost = true;
             }
         }
         state.resync |= resync;
@@ -150,105 +127,140 @@ impl Link {
         self.wake.notify_one();
     }
 
-    /// Gives up everything and ends [`run`](Self::run). Answers with the highest number used.
+    /// Lets [`run`](Self::run) push what waits, for as long as one push may take, and end. Answers
+    /// with a number above all that it will use.
     pub(super) fn close(&self) -> u64 {
         let mut state = self.state();
-        state.give_up_waiting();
-        state.settle_losses();
-        state.closed = true;
-        let highest = state.sent;
+        state.closing.get_or_insert_with(|| Instant::now() + self.limits.timeout);
+        let above = state.above_all();
         drop(state);
         self.wake.notify_one();
-        highest
+        above
     }
 
-    /// Pushes until the link is closed.
-    ///
-    /// # Errors
-    /// [`Gone`] once the gateway turned out to be gone. What waited was given up.
-    pub(super) async fn run(&self) -> Result<(), Gone> {
-        loop {
-            let Some((items, request)) = self.next_push() else {
-                if self.state().closed {
-                    return Ok(());
+    /// Pushes until the link is closed or makes no sense any more.
+    pub(super) async fn run(&self) -> End {
+        let mut failing_since = None;
+        let end = loop {
+            let (items, request) = match self.next() {
+                Next::Push(items, request) => (items, request),
+                Next::Close(request) => {
+                    // Not heard, it is taken for one that was killed: that costs a comparison.
+                    let _ = self.carrier.carry(request).await;
+                    break End::Closed;
                 }
-                self.wake.notified().await;
-                continue;
+                Next::Wait => {
+                    let woken = self.wake.notified();
+                    if tokio::time::timeout(self.limits.heartbeat, woken).await.is_ok() {
+                        continue;
+                    }
+                    self.metrics.heartbeats.increment(1);
+                    (Vec::new(), self.request(self.state().sent))
+                }
             };
-            self.push(items, request).await?;
-        }
+            match self.push(items, request).await {
+                Ok(()) => self.recovered(&mut failing_since),
+                Err(Failure::Gone) => break End::Gone,
+                Err(Failure::Failed(why)) => self.failed(&mut failing_since, &why),
+            }
+            let failing_long = failing_since.is_some_and(|it: Instant| it.elapsed() > ABANDONED);
+            if (failing_long || !C::CONFIRMS) && self.used_at().elapsed() > ABANDONED {
+                break End::Abandoned;
+            }
+        };
+        let given_up = self.state().end();
+        self.count_given_up(given_up);
+        self.metrics.links.decrement(1);
+        end
     }
 
-    /// What has gathered, as the next push; `None` if nothing has.
-    fn next_push(&self) -> Option<(Vec<Item>, PushReq)> {
+    fn next(&self) -> Next {
         let mut state = self.state();
-        if state.waiting.is_empty() && !state.resync {
+        let closing = state.closing.is_some();
+        if state.closing.is_some_and(|until| until <= Instant::now()) {
+            let given_up = state.give_up_waiting();
+            self.count_given_up(given_up);
+        }
+        let Some((mut items, resync)) = state.take(&self.limits) else {
             state.settle_losses();
-            return None;
-        }
-        let mut items: Vec<Item> = Vec::new();
-        let mut bytes = 0;
-        while let Some(item) = state.waiting.front() {
-            let size = item.bytes();
-            // One that is confirmed goes alone, so that what the push reached is what it reached.
-            let alone = item.confirm.is_some();
-            let full = items.len() >= self.limits.batch_pushes_max
-                || bytes + size > self.limits.batch_bytes_max;
-            if !items.is_empty() && (full || alone) {
-                break;
+            if !closing {
+                return Next::Wait;
             }
-            bytes += size;
-            state.waiting_bytes -= size;
-            items.extend(state.waiting.pop_front());
-            if alone {
-                break;
-            }
-        }
-        state.sent += 1 + u64::from(std::mem::take(&mut state.lost));
-        let request = PushReq {
-            link_boot_id: self.link_boot_id.clone(),
-            number: state.sent,
-            pushes: items.iter_mut().map(|item| std::mem::take(&mut item.push)).collect(),
-            resync: std::mem::take(&mut state.resync),
-            gateway_boot_id: self.gateway.boot_id.clone(),
+            return Next::Close(PushReq { closing, ..self.request(state.sent) });
         };
-        Some((items, request))
+        self.count_no_longer_waiting(items.len());
+        let pushes = items.iter_mut().map(|item| std::mem::take(&mut item.push)).collect();
+        let request = PushReq { pushes, resync, ..self.request(state.sent) };
+        drop(state);
+        self.metrics.requests.increment(1);
+        Next::Push(items, request)
     }
 
-    async fn push(&self, items: Vec<Item>, request: PushReq) -> Result<(), Gone> {
-        let cx = Context::with_timeout(self.limits.timeout);
-        let answer = self.client.push(&cx, request).await;
-        let (outcome, gone) = match answer {
-            Ok(answer) if answer.result.as_ref().is_some_and(mpim_proto::Result::is_ok) => {
-                (Ok(answer.reached), false)
-            }
-            // Another boot answers at this address.
-            Ok(_) => (Err(QueueError::Unreachable), true),
-            Err(status) => {
-                tracing::warn!(
-                    gateway_id = self.gateway.id,
-                    %status,
-                    "a push failed: the gateway will find the hole"
-                );
-                let gone = status.code() == Code::Unavailable;
-                (Err(if gone { QueueError::Unreachable } else { QueueError::Behind }), gone)
-            }
-        };
-        let failed = outcome.is_err();
+    fn request(&self, number: u64) -> PushReq {
+        PushReq {
+            link_boot_id: self.link_boot_id.clone(),
+            number,
+            gateway_boot_id: self.gateway.boot_id.clone(),
+            ..PushReq::default()
+        }
+    }
+
+    async fn push(&self, items: Vec<Item>, request: PushReq) -> Result<(), Failure> {
+        let answer = self.carrier.carry(request).await;
         {
             let mut state = self.state();
-            if failed {
+            if answer.is_err() {
                 // Whatever waits behind a failure is older than what a fetch will bring.
-                state.give_up_waiting();
+                let given_up = state.give_up_waiting();
                 state.settle_losses();
+                self.count_given_up(given_up);
+                self.metrics.given_up.increment(items.len() as u64);
             }
             state.settled = state.sent;
         }
+        let outcome = match &answer {
+            Ok(reached) => Ok(*reached),
+            Err(Failure::Gone) => Err(QueueError::Unreachable),
+            Err(Failure::Failed(_)) => Err(QueueError::Behind),
+        };
         for confirm in items.into_iter().filter_map(|item| item.confirm) {
             // Whoever asked may have given up.
             let _ = confirm.send(outcome);
         }
-        if gone { Err(Gone) } else { Ok(()) }
+        answer.map(drop)
+    }
+
+    /// Said once, however long it lasts.
+    fn failed(&self, failing_since: &mut Option<Instant>, why: &str) {
+        self.metrics.failures.increment(1);
+        if failing_since.is_some() {
+            return;
+        }
+        *failing_since = Some(Instant::now());
+        let gateway_id = &self.gateway.id;
+        if self.state().closing.is_some() {
+            tracing::info!(gateway_id, why, "a push failed while this service ends");
+        } else {
+            tracing::warn!(gateway_id, why, "a push failed: the gateway will find the hole");
+        }
+    }
+
+    fn recovered(&self, failing_since: &mut Option<Instant>) {
+        if let Some(since) = failing_since.take() {
+            let (gateway_id, after_ms) = (&self.gateway.id, since.elapsed().as_millis());
+            tracing::info!(gateway_id, after_ms, "the gateway takes pushes again");
+        }
+    }
+
+    /// Pushes that waited, and will not be pushed.
+    fn count_given_up(&self, waited: usize) {
+        self.count_no_longer_waiting(waited);
+        self.metrics.given_up.increment(waited as u64);
+    }
+
+    fn count_no_longer_waiting(&self, pushes: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "nowhere near 2^53")]
+        self.metrics.waiting.decrement(pushes as f64);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -4,15 +4,25 @@
 //! missing; nothing in between. So a queue may give up at any time: every message is safe in the
 //! database, and a gateway that knows of a hole lets its sessions compare heads and fetch.
 
+mod carrier;
+#[cfg(test)]
+mod conformance;
 mod direct;
 mod link;
+mod linked;
+mod metrics;
+mod streams;
+#[cfg(test)]
+mod testing;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use mpim_proto::Push;
 
-pub(crate) use direct::{DirectQueue, PushLimits};
+pub(crate) use direct::Direct;
+pub(crate) use linked::{Around, LinkedQueue, PushLimits};
+pub(crate) use streams::{StreamLimits, StreamQueue};
 
 use crate::routes::Gateway;
 
@@ -49,7 +59,11 @@ pub(crate) trait Queue: Send + Sync + 'static {
         push: Push,
     ) -> impl Future<Output = Result<u32, QueueError>> + Send;
 
-    /// The number of the last push to this boot of a gateway that was confirmed or given up. Told
-    /// to the gateway with each renewal, which therefore also says that the gateway is alive.
-    fn last_push(&self, boot_id: &str) -> u64;
+    /// A gateway is alive. From now on it also hears of this instance, so that it would notice its
+    /// end. Answers with the number of the last push to it that was confirmed or given up, or 0 where
+    /// that is not known.
+    fn heard_of(&self, gateway: &Arc<Gateway>) -> u64;
+
+    /// Pushes what still waits, for a bounded time, and tells the gateways that this is the end.
+    fn close(&self);
 }

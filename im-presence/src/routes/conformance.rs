@@ -1,14 +1,40 @@
 //! What every adapter of [`Routes`](super::Routes) must do, as one suite that runs on each of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use im_common::Clock;
 
-use super::{Bound, Gateway, Key, Route, Routes};
+use super::{Bound, Gateway, Key, Route, Routes, RoutesError};
 
-/// Lifetimes that the adapter under test must have been given.
-const TTL_MS: i64 = 10_000;
-const ORIGINAL_TTL_MS: i64 = 120_000;
+/// The time by which an adapter lets routes expire, and the lifetimes that it was given.
+pub(super) struct Time {
+    /// `None`: its own, that of the machine.
+    pub(super) clock: Option<Clock>,
+    pub(super) ttl_ms: i64,
+    pub(super) original_ttl_ms: i64,
+}
+
+impl Time {
+    async fn pass(&self, ms: i64) {
+        match &self.clock {
+            Some(clock) => clock.advance_ms(ms),
+            // There is no condition to wait for: what is tested is that something happens by the
+            // passing of time alone, or does not.
+            None => tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await,
+        }
+    }
+
+    /// The clock of a machine may go back, where a test can have it so.
+    fn go_back(&self, ms: i64) {
+        if let Some(clock) = &self.clock {
+            clock.advance_ms(-ms);
+        }
+    }
+}
+
+/// Devices of one user that the adapter under test must allow.
+pub(super) const DEVICES_MAX: usize = 3;
 
 pub(super) fn gateway(name: &str) -> Arc<Gateway> {
     Arc::new(Gateway {
@@ -50,27 +76,25 @@ fn key(route: &Route) -> Key {
 }
 
 /// Runs everything, each part on a fresh adapter.
-pub(super) async fn suite<R: Routes>(make: impl Fn(Clock) -> R) {
-    let fresh = || {
-        let clock = Clock::manual(1_700_000_000_000);
-        (Arc::new(make(clock.clone())), clock)
-    };
-    bind_tells_which_other_session_it_replaced(&*fresh().0).await;
-    let (routes, clock) = fresh();
-    a_session_that_binds_again_gives_way_to_one_that_began_later(&*routes, &clock).await;
-    devices_do_not_replace_each_other(&*fresh().0).await;
-    only_the_session_itself_unbinds_its_route(&*fresh().0).await;
-    only_the_session_itself_renews_its_route(&*fresh().0).await;
-    let (routes, clock) = fresh();
-    a_route_that_is_not_renewed_expires(&*routes, &clock).await;
-    let (routes, clock) = fresh();
-    an_original_route_lives_longer_without_renewal(&*routes, &clock).await;
-    resolve_names_each_gateway_of_a_user_once(&*fresh().0).await;
-    dropping_a_gateway_ends_its_routes_and_no_others(&*fresh().0).await;
-    a_dropped_gateway_that_binds_again_is_back(&*fresh().0).await;
-    let (routes, clock) = fresh();
-    gateways_are_those_heard_of_within_a_lifetime(&*routes, &clock).await;
-    of_many_concurrent_binds_each_replaces_one_other(fresh().0).await;
+pub(super) async fn suite<R: Routes>(fresh: impl AsyncFn() -> (Arc<R>, Time)) {
+    bind_tells_which_other_session_it_replaced(&*fresh().await.0).await;
+    let (routes, time) = fresh().await;
+    a_session_that_binds_again_gives_way_to_one_that_began_later(&*routes, &time).await;
+    a_session_is_not_fenced_by_a_bind_of_its_own(&*fresh().await.0).await;
+    devices_do_not_replace_each_other(&*fresh().await.0).await;
+    a_user_cannot_have_more_devices_than_the_bound(&*fresh().await.0).await;
+    only_the_session_itself_unbinds_its_route(&*fresh().await.0).await;
+    only_the_session_itself_renews_its_route(&*fresh().await.0).await;
+    let (routes, time) = fresh().await;
+    a_route_that_is_not_renewed_expires(&*routes, &time).await;
+    let (routes, time) = fresh().await;
+    an_original_route_lives_longer_without_renewal(&*routes, &time).await;
+    resolve_names_each_gateway_of_a_user_once(&*fresh().await.0).await;
+    dropping_a_gateway_ends_its_routes_and_no_others(&*fresh().await.0).await;
+    a_dropped_gateway_that_binds_again_is_back(&*fresh().await.0).await;
+    let (routes, time) = fresh().await;
+    gateways_are_those_heard_of_within_a_lifetime(&*routes, &time).await;
+    of_many_concurrent_binds_each_replaces_one_other(fresh().await.0).await;
 }
 
 async fn bind_tells_which_other_session_it_replaced(routes: &impl Routes) {
@@ -86,7 +110,7 @@ async fn bind_tells_which_other_session_it_replaced(routes: &impl Routes) {
 
 async fn a_session_that_binds_again_gives_way_to_one_that_began_later(
     routes: &impl Routes,
-    clock: &Clock,
+    time: &Time,
 ) {
     let (a, b) = (gateway("a"), gateway("b"));
     let mut old = route(1, "text", "old", &a);
@@ -94,21 +118,34 @@ async fn a_session_that_binds_again_gives_way_to_one_that_began_later(
         panic!("not bound")
     };
     old.since_ms = since_ms;
-    // The clock of a machine may go back; who came last came last.
-    clock.advance_ms(-5_000);
+    // Who came last came last, also by a clock that went back.
+    time.go_back(5_000);
     let mut new = route(1, "text", "new", &b);
     let Ok(Bound::Here { since_ms, replaced }) = routes.bind(new.clone()).await else {
         panic!("not bound")
     };
     assert_eq!(replaced, Some(old.clone()));
     new.since_ms = since_ms;
-    assert_eq!(routes.bind(old.clone()).await, Ok(Bound::Fenced));
+    assert_eq!(routes.bind(old.clone()).await.unwrap(), Bound::Fenced);
     assert_eq!(sessions(routes, 1).await, ["new"]);
     assert_eq!(bind(routes, &new).await, None);
     // All routes are lost, and the old session is the first to come back.
     routes.drop_gateway(&b.boot_id).await.unwrap();
     assert_eq!(bind(routes, &old).await, None);
     assert_eq!(bind(routes, &new).await.as_deref(), Some("old"));
+}
+
+/// A bind may be carried out although its answer was lost, and the session was told another time.
+async fn a_session_is_not_fenced_by_a_bind_of_its_own(routes: &impl Routes) {
+    let mut one = route(1, "text", "1", &gateway("a"));
+    let Ok(Bound::Here { since_ms, .. }) = routes.bind(one.clone()).await else {
+        panic!("not bound")
+    };
+    one.since_ms = since_ms - 1;
+    let again = Bound::Here { since_ms, replaced: None };
+    assert_eq!(routes.bind(one.clone()).await.unwrap(), again);
+    let same_id = Route { gateway: gateway("b"), ..one };
+    assert_eq!(routes.bind(same_id).await.unwrap(), Bound::Fenced, "it is of another boot");
 }
 
 async fn devices_do_not_replace_each_other(routes: &impl Routes) {
@@ -119,17 +156,28 @@ async fn devices_do_not_replace_each_other(routes: &impl Routes) {
     assert_eq!(sessions(routes, 1).await, ["2", "3"], "newest last");
 }
 
+async fn a_user_cannot_have_more_devices_than_the_bound(routes: &impl Routes) {
+    let a = gateway("a");
+    for device in 0..DEVICES_MAX {
+        routes.bind(route(1, &device.to_string(), "s", &a)).await.unwrap();
+    }
+    let refused = routes.bind(route(1, "one more", "s", &a)).await;
+    assert!(matches!(refused, Err(RoutesError::Full { what: "routes.devices_max" })));
+    assert_eq!(routes.query(1).await.unwrap().len(), DEVICES_MAX, "those that exist stay");
+    assert_eq!(bind(routes, &route(1, "0", "t", &a)).await.as_deref(), Some("s"));
+}
+
 async fn only_the_session_itself_unbinds_its_route(routes: &impl Routes) {
     let (a, b) = (gateway("a"), gateway("b"));
     let old = route(1, "text", "1", &a);
     let new = route(1, "text", "1", &b);
     routes.bind(old.clone()).await.unwrap();
     routes.bind(new.clone()).await.unwrap();
-    assert_eq!(routes.unbind(&a.boot_id, &key(&old)).await, Ok(false));
+    assert!(!routes.unbind(&a.boot_id, &key(&old)).await.unwrap());
     assert_eq!(routes.query(1).await.unwrap().len(), 1);
-    assert_eq!(routes.unbind(&b.boot_id, &key(&new)).await, Ok(true));
+    assert!(routes.unbind(&b.boot_id, &key(&new)).await.unwrap());
     assert_eq!(routes.query(1).await.unwrap(), []);
-    assert_eq!(routes.unbind(&b.boot_id, &key(&new)).await, Ok(false));
+    assert!(!routes.unbind(&b.boot_id, &key(&new)).await.unwrap());
 }
 
 async fn only_the_session_itself_renews_its_route(routes: &impl Routes) {
@@ -141,32 +189,32 @@ async fn only_the_session_itself_renews_its_route(routes: &impl Routes) {
     routes.bind(kept.clone()).await.unwrap();
     routes.bind(route(1, "text", "1", &b)).await.unwrap();
     let keys = vec![key(&fenced), key(&kept), key(&never)];
-    let missing = routes.renew(&a.boot_id, keys).await.unwrap();
+    let missing = routes.renew(&a, keys).await.unwrap();
     assert_eq!(missing, [key(&fenced), key(&never)]);
 }
 
-async fn a_route_that_is_not_renewed_expires(routes: &impl Routes, clock: &Clock) {
+async fn a_route_that_is_not_renewed_expires(routes: &impl Routes, time: &Time) {
     let a = gateway("a");
     let (renewed, left) = (route(1, "text", "1", &a), route(2, "text", "2", &a));
     routes.bind(renewed.clone()).await.unwrap();
     routes.bind(left.clone()).await.unwrap();
-    clock.advance_ms(TTL_MS / 2);
-    assert_eq!(routes.renew(&a.boot_id, vec![key(&renewed)]).await, Ok(vec![]));
-    clock.advance_ms(TTL_MS / 2);
+    time.pass(time.ttl_ms / 2).await;
+    assert_eq!(routes.renew(&a, vec![key(&renewed)]).await.unwrap(), []);
+    time.pass(time.ttl_ms * 3 / 4).await;
     assert_eq!(routes.query(2).await.unwrap(), []);
     assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(1, Arc::clone(&a))]);
-    assert_eq!(routes.renew(&a.boot_id, vec![key(&left)]).await, Ok(vec![key(&left)]));
+    assert_eq!(routes.renew(&a, vec![key(&left)]).await.unwrap(), [key(&left)]);
     assert_eq!(bind(routes, &route(2, "text", "3", &a)).await, None, "nothing live is replaced");
 }
 
-async fn an_original_route_lives_longer_without_renewal(routes: &impl Routes, clock: &Clock) {
+async fn an_original_route_lives_longer_without_renewal(routes: &impl Routes, time: &Time) {
     let original =
         Arc::new(Gateway { id: "old".into(), addr: String::new(), boot_id: String::new() });
     routes.bind(route(1, "", "", &original)).await.unwrap();
-    clock.advance_ms(ORIGINAL_TTL_MS - 1);
+    time.pass(time.ttl_ms * 5 / 4).await;
     assert_eq!(routes.query(1).await.unwrap().len(), 1);
     assert_eq!(routes.gateways().await.unwrap(), []);
-    clock.advance_ms(1);
+    time.pass(time.original_ttl_ms - time.ttl_ms).await;
     assert_eq!(routes.query(1).await.unwrap(), []);
 }
 
@@ -189,7 +237,7 @@ async fn dropping_a_gateway_ends_its_routes_and_no_others(routes: &impl Routes) 
     assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(2, Arc::clone(&b))]);
     assert_eq!(routes.query(1).await.unwrap(), []);
     assert_eq!(routes.gateways().await.unwrap(), [b]);
-    assert_eq!(routes.renew(&a.boot_id, vec![key(&dropped)]).await, Ok(vec![key(&dropped)]));
+    assert_eq!(routes.renew(&a, vec![key(&dropped)]).await.unwrap(), [key(&dropped)]);
 }
 
 async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
@@ -202,13 +250,13 @@ async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
     assert_eq!(routes.gateways().await.unwrap(), [a]);
 }
 
-async fn gateways_are_those_heard_of_within_a_lifetime(routes: &impl Routes, clock: &Clock) {
+async fn gateways_are_those_heard_of_within_a_lifetime(routes: &impl Routes, time: &Time) {
     let (a, b) = (gateway("a"), gateway("b"));
     routes.bind(route(1, "text", "1", &a)).await.unwrap();
     routes.bind(route(2, "text", "2", &b)).await.unwrap();
-    clock.advance_ms(TTL_MS - 1);
-    routes.renew(&b.boot_id, vec![]).await.unwrap();
-    clock.advance_ms(1);
+    time.pass(time.ttl_ms / 2).await;
+    routes.renew(&b, vec![]).await.unwrap();
+    time.pass(time.ttl_ms * 3 / 4).await;
     assert_eq!(routes.gateways().await.unwrap(), [b]);
 }
 

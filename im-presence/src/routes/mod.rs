@@ -12,11 +12,15 @@
 #[cfg(test)]
 mod conformance;
 mod memory;
+mod redis;
 
 use std::future::Future;
 use std::sync::Arc;
 
-pub(crate) use memory::{MemoryLimits, MemoryRoutes};
+use im_common::redis::RedisFailure;
+
+pub(crate) use self::memory::{MemoryLimits, MemoryRoutes};
+pub(crate) use self::redis::{RedisLimits, RedisRoutes};
 
 /// One run of one gateway process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +83,7 @@ pub(crate) struct Key {
 }
 
 /// Why routes could not be read or written.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum RoutesError {
     /// There is no room for another route; those that exist stay.
     #[error("no room for another route: {what} is reached")]
@@ -87,24 +91,33 @@ pub(crate) enum RoutesError {
         /// The bound, by the name of its config key.
         what: &'static str,
     },
+    /// They are out of reach for now. After a change it is unknown whether it happened.
+    #[error("the routes are out of reach")]
+    Unavailable(#[source] Box<RedisFailure>),
+}
+
+impl From<RedisFailure> for RoutesError {
+    fn from(failure: RedisFailure) -> Self {
+        Self::Unavailable(Box::new(failure))
+    }
 }
 
 /// What im-presence needs from a place that keeps routes.
 pub(crate) trait Routes: Send + Sync + 'static {
     /// Makes `route` the only one of its user and device, for one lifetime from now. A session that
     /// begins replaces whatever is there, and counts as later than it whatever the clock says. One
-    /// that binds again renews its route, or gets back what was lost, unless a session that began
-    /// later has a live one.
+    /// that binds again renews its route, or gets back what was lost, unless another session that
+    /// began later has a live one.
     ///
     /// # Errors
     /// [`RoutesError::Full`] when a bound is reached; then nothing has changed.
     fn bind(&self, route: Route) -> impl Future<Output = Result<Bound, RoutesError>> + Send;
 
-    /// Gives the routes `keys` of a gateway's boot another lifetime. Answers with those that are not
-    /// bound to the session that they name (any more).
+    /// Gives the routes `keys` of a gateway's boot another lifetime, or at least half of one, and the
+    /// gateway itself. Answers with those that are not bound to the session that they name (any more).
     fn renew(
         &self,
-        boot_id: &str,
+        gateway: &Arc<Gateway>,
         keys: Vec<Key>,
     ) -> impl Future<Output = Result<Vec<Key>, RoutesError>> + Send;
 
@@ -115,7 +128,7 @@ pub(crate) trait Routes: Send + Sync + 'static {
         key: &Key,
     ) -> impl Future<Output = Result<bool, RoutesError>> + Send;
 
-    /// The live routes of one user, the one bound last at the end.
+    /// The live routes of one user, the one that began last at the end.
     fn query(&self, user_id: i64) -> impl Future<Output = Result<Vec<Route>, RoutesError>> + Send;
 
     /// For each of `users`, each gateway at which that user has a live route, in the order of
@@ -133,4 +146,7 @@ pub(crate) trait Routes: Send + Sync + 'static {
     /// Ends every route of a boot of a gateway: it is known to be gone. Should it be alive after
     /// all, its next renewal finds them missing.
     fn drop_gateway(&self, boot_id: &str) -> impl Future<Output = Result<(), RoutesError>> + Send;
+
+    /// Frees what has expired; readers do not see it in any case. Called from time to time.
+    fn sweep(&self) -> impl Future<Output = ()> + Send;
 }

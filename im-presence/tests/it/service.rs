@@ -63,7 +63,12 @@ impl Presence {
             session_id: (*session).to_owned(),
         });
         let boot_id = boot_id.to_owned();
-        let req = RenewRoutesReq { gateway_id: "g".into(), boot_id, routes: routes.collect() };
+        let req = RenewRoutesReq {
+            gateway_id: "g".into(),
+            boot_id,
+            routes: routes.collect(),
+            gateway_addr: "127.0.0.1:1".into(),
+        };
         self.client.renew_routes(&cx(), req).await.unwrap()
     }
 }

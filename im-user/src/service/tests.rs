@@ -190,6 +190,22 @@ async fn a_token_dies_with_its_log_out_for_good() {
 }
 
 #[tokio::test]
+async fn a_revoked_token_stays_so_by_a_clock_that_is_an_hour_behind_the_one_it_expired_by() {
+    let fixture = Fixture::new();
+    let revoked = fixture.register("alice", PASSWORD).await.token;
+    fixture.log_out(1, &revoked).await;
+    let ttl_ms = i64::from(fixture.config.token.ttl_s) * 1000;
+    fixture.clock.advance_ms(ttl_ms + 60_000);
+    // Each makes the store forget some that expired.
+    for _ in 0..3 {
+        let token = fixture.log_in("alice", PASSWORD).await.token;
+        fixture.log_out(1, &token).await;
+    }
+    fixture.clock.advance_ms(-3_600_000);
+    assert_says(fixture.verify_token(&revoked).await.0, Code::Invalid, "invalid token");
+}
+
+#[tokio::test]
 async fn only_the_own_token_logs_out() {
     let fixture = Fixture::new();
     let alice = fixture.register("alice", PASSWORD).await;

@@ -13,17 +13,21 @@ const CALLERS: usize = 32;
 const NOBODY: [i64; 0] = [];
 const NO_LIMIT: u32 = 1_000_000;
 
-/// Runs the whole suite, each part on a store of its own.
-pub(super) async fn run<S: UserStore>(mut fresh: impl FnMut() -> S) {
-    ids_are_dense_and_names_unique(&fresh()).await;
-    one_of_many_gets_a_name(Arc::new(fresh())).await;
-    credentials_are_found_by_key(&fresh()).await;
-    only_users_that_exist_have_profiles(&fresh()).await;
-    friendship_is_mutual(&fresh()).await;
-    friendship_begins_once(Arc::new(fresh())).await;
-    nobody_has_too_many_friends(Arc::new(fresh())).await;
-    a_revoked_token_stays_revoked(&fresh()).await;
-    expired_revocations_are_forgotten(&fresh()).await;
+/// The stores of several instances on one database.
+pub(super) type Instances<S> = Vec<Arc<S>>;
+
+/// Runs the whole suite, each part on a database of its own.
+pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<S>) {
+    ids_are_dense_and_names_unique(&*fresh().await[0]).await;
+    one_of_many_gets_a_name(&fresh().await).await;
+    credentials_are_found_by_key(&*fresh().await[0]).await;
+    only_users_that_exist_have_profiles(&*fresh().await[0]).await;
+    friendship_is_mutual(&*fresh().await[0]).await;
+    friendship_begins_once(&fresh().await).await;
+    nobody_has_too_many_friends(&fresh().await).await;
+    a_revoked_token_stays_revoked(&*fresh().await[0]).await;
+    expired_revocations_are_forgotten(&*fresh().await[0]).await;
+    revocations_at_once_all_hold(&fresh().await).await;
 }
 
 /// One account, friendship and revocation, for an adapter to find again after a restart.
@@ -41,13 +45,16 @@ pub(super) async fn assert_one_of_each(store: &impl UserStore) {
     assert_eq!(create(store, "carol").await, Some(3));
 }
 
-async fn create(store: &impl UserStore, name: &str) -> Option<i64> {
-    let account = NewAccount {
+pub(super) async fn create(store: &impl UserStore, name: &str) -> Option<i64> {
+    store.create_account(account(name)).await.unwrap()
+}
+
+pub(super) fn account(name: &str) -> NewAccount {
+    NewAccount {
         name: Username::parse(name.as_bytes(), 32).unwrap(),
         password_hash: SecretString::from(format!("hash of {name}")),
         now_ms: NOW_MS,
-    };
-    store.create_account(account).await.unwrap()
+    }
 }
 
 async fn ids_are_dense_and_names_unique(store: &impl UserStore) {
@@ -59,10 +66,10 @@ async fn ids_are_dense_and_names_unique(store: &impl UserStore) {
     assert_eq!(create(store, "alice_").await, Some(3));
 }
 
-async fn one_of_many_gets_a_name<S: UserStore>(store: Arc<S>) {
+async fn one_of_many_gets_a_name<S: UserStore>(stores: &Instances<S>) {
     let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let store = Arc::clone(&store);
+    for (caller, store) in (0..CALLERS).zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
         let name = if caller % 2 == 0 { "Same" } else { "same" };
         callers.spawn(async move { create(&*store, name).await });
     }
@@ -70,8 +77,8 @@ async fn one_of_many_gets_a_name<S: UserStore>(store: Arc<S>) {
     assert_eq!(ids, [1], "one name, one account");
 
     let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let store = Arc::clone(&store);
+    for (caller, store) in (0..CALLERS).zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
         callers.spawn(async move { create(&*store, &format!("user{caller}")).await });
     }
     ids.extend(callers.join_all().await.into_iter().flatten());
@@ -120,12 +127,13 @@ async fn friendship_is_mutual(store: &impl UserStore) {
     assert_eq!(befriend(2, 1).await, Befriended::Added, "friends again");
 }
 
-async fn friendship_begins_once<S: UserStore>(store: Arc<S>) {
-    create(&*store, "alice").await.unwrap();
-    create(&*store, "bob").await.unwrap();
+async fn friendship_begins_once<S: UserStore>(stores: &Instances<S>) {
+    let store = &*stores[0];
+    create(store, "alice").await.unwrap();
+    create(store, "bob").await.unwrap();
     let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let store = Arc::clone(&store);
+    for (caller, store) in (0..CALLERS).zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
         // Half from each side: an adapter that locks in the order named would deadlock here.
         let (user, friend) = if caller % 2 == 0 { (1, 2) } else { (2, 1) };
         callers.spawn(async move { store.befriend(user, friend, NO_LIMIT, NOW_MS).await.unwrap() });
@@ -136,13 +144,14 @@ async fn friendship_begins_once<S: UserStore>(store: Arc<S>) {
     assert!(outcomes.iter().all(|o| matches!(o, Befriended::Added | Befriended::Already)));
 }
 
-async fn nobody_has_too_many_friends<S: UserStore>(store: Arc<S>) {
+async fn nobody_has_too_many_friends<S: UserStore>(stores: &Instances<S>) {
+    let store = &*stores[0];
     for user in 0..CALLERS {
-        create(&*store, &format!("user{user}")).await.unwrap();
+        create(store, &format!("user{user}")).await.unwrap();
     }
     let mut callers = JoinSet::new();
-    for friend in (2..).take(CALLERS - 1) {
-        let store = Arc::clone(&store);
+    for (friend, store) in (2..).take(CALLERS - 1).zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
         let (user, friend) = if friend % 2 == 0 { (1, friend) } else { (friend, 1) };
         callers.spawn(async move { store.befriend(user, friend, 5, NOW_MS).await.unwrap() });
     }
@@ -174,4 +183,25 @@ async fn expired_revocations_are_forgotten(store: &impl UserStore) {
         store.revoke_token(format!("new{calls}"), NOW_MS + 1000, NOW_MS + 20).await.unwrap();
     }
     assert!(store.is_revoked("new1".into()).await.unwrap());
+}
+
+async fn revocations_at_once_all_hold<S: UserStore>(stores: &Instances<S>) {
+    let store = &*stores[0];
+    for token in 0..CALLERS {
+        store.revoke_token(format!("old{token}"), NOW_MS + 10, NOW_MS).await.unwrap();
+    }
+    let mut callers = JoinSet::new();
+    for (caller, store) in (0..CALLERS).zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
+        // Each is revoked twice, and all forget the same old ones.
+        let token = format!("new{}", caller / 2);
+        callers.spawn(async move {
+            store.revoke_token(token, NOW_MS + 1000, NOW_MS + 20).await.unwrap();
+        });
+    }
+    callers.join_all().await;
+    for token in 0..CALLERS / 2 {
+        assert!(store.is_revoked(format!("new{token}")).await.unwrap(), "{token}");
+    }
+    assert!(!store.is_revoked("old0".into()).await.unwrap());
 }

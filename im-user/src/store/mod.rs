@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod mysql;
 mod sqlite;
 
 use im_common::StoreError;
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 
 use crate::username::Username;
 
+pub(crate) use mysql::{MIGRATIONS as MYSQL_MIGRATIONS, MysqlStore};
 pub(crate) use sqlite::SqliteStore;
 
 /// An account to be created.
@@ -98,13 +100,13 @@ pub(crate) trait UserStore: Send + Sync + 'static {
 
     /// Revokes a token until it expires by itself. Once more changes nothing.
     ///
-    /// Also forgets some of the tokens that expired before `now_ms`: more than one a call, so that
-    /// they do not pile up.
+    /// Also forgets some of the tokens that expired before `forget_before_ms`: more than one a call,
+    /// so that they do not pile up.
     fn revoke_token(
         &self,
         token_id: String,
         expires_at_ms: i64,
-        now_ms: i64,
+        forget_before_ms: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Whether a token that has not expired was revoked.

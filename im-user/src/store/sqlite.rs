@@ -1,9 +1,9 @@
 //! The port on SQLite: one file, one writer, so that every write sees all before it.
 
-use std::path::Path;
+use std::sync::Arc;
 
-use im_common::StoreError;
 use im_common::sqlite::{Database, DatabaseError};
+use im_common::{DataDir, StoreError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -17,16 +17,19 @@ const FORGOTTEN_AT_ONCE: u32 = 16;
 /// im-user's tables in a SQLite file.
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteStore {
+    // Before the directory: it is dropped first, and the lock outlives the last write.
     database: Database,
+    _data_dir: Arc<DataDir>,
 }
 
 impl SqliteStore {
-    /// Opens the file, which is made if there is none. Blocks.
+    /// Opens `user.db` in the directory, or makes it. Blocks.
     ///
     /// # Errors
     /// As [`Database::open`].
-    pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Ok(Self { database: Database::open(path, MIGRATIONS)? })
+    pub(crate) fn open(data_dir: DataDir) -> Result<Self, DatabaseError> {
+        let database = Database::open(data_dir.file("user.db"), MIGRATIONS)?;
+        Ok(Self { database, _data_dir: Arc::new(data_dir) })
     }
 }
 
@@ -125,7 +128,7 @@ impl UserStore for SqliteStore {
         &self,
         token_id: String,
         expires_at_ms: i64,
-        now_ms: i64,
+        forget_before_ms: i64,
     ) -> Result<(), StoreError> {
         self.database
             .write("revoke a token", move |tx| {
@@ -134,7 +137,7 @@ impl UserStore for SqliteStore {
                          SELECT token_id FROM revoked_token WHERE expires_at_ms < ?1
                          ORDER BY expires_at_ms LIMIT ?2)",
                 )?
-                .execute(params![now_ms, FORGOTTEN_AT_ONCE])?;
+                .execute(params![forget_before_ms, FORGOTTEN_AT_ONCE])?;
                 tx.prepare_cached(
                     "INSERT INTO revoked_token (token_id, expires_at_ms) VALUES (?1, ?2)
                      ON CONFLICT (token_id) DO NOTHING",
@@ -192,25 +195,33 @@ fn friend_count(tx: &Connection, user_id: i64) -> rusqlite::Result<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use im_common::DataDir;
+
     use super::SqliteStore;
     use crate::store::conformance;
+
+    fn open(path: &Path) -> SqliteStore {
+        SqliteStore::open(DataDir::open(path).unwrap()).unwrap()
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn sqlite_conforms_to_the_port() {
         let directory = tempfile::tempdir().unwrap();
-        let mut files = 0;
-        let open = || {
-            files += 1;
-            SqliteStore::open(&directory.path().join(format!("{files}.db"))).unwrap()
+        let mut stores = 0;
+        let fresh = async || {
+            stores += 1;
+            vec![Arc::new(open(&directory.path().join(stores.to_string())))]
         };
-        conformance::run(open).await;
+        conformance::run(fresh).await;
     }
 
     #[tokio::test]
     async fn what_was_written_is_there_after_opening_again() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("user.db");
-        conformance::write_one_of_each(&SqliteStore::open(&path).unwrap()).await;
-        conformance::assert_one_of_each(&SqliteStore::open(&path).unwrap()).await;
+        conformance::write_one_of_each(&open(directory.path())).await;
+        conformance::assert_one_of_each(&open(directory.path())).await;
     }
 }

@@ -1,18 +1,21 @@
-//! The key that signs tokens: an Ed25519 key pair in the data directory, made at the first start.
+//! The key that signs tokens: an Ed25519 key pair in a file, made at the first start.
 //!
 //! The file holds the PKCS#8 document and can be read by its owner alone. It is written under
-//! another name, synced and then renamed, so that a crash leaves either no key or a whole one:
-//! losing the key logs everyone out.
+//! another name, synced and then linked to its own, so that a crash leaves either no key or a whole
+//! one: losing the key logs everyone out. A link, other than a renaming, never replaces a file. So of
+//! several instances that start at the same moment one makes the key and the others take it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use jsonwebtoken::{DecodingKey, EncodingKey};
+
+use crate::hex::hex;
 
 /// A PKCS#8 Ed25519 key is under 100 bytes; whatever is longer is another file.
 const FILE_BYTES_MAX: u64 = 1024;
@@ -45,16 +48,18 @@ pub(crate) struct TokenKey {
 }
 
 impl TokenKey {
-    /// Reads the key from its file, which is made if there is none.
+    /// Reads the key from its file, which is made if there is none, and so is its directory.
     ///
     /// # Errors
     /// If the file is not usable, or readable by others.
     pub(crate) fn load_or_make(path: &Path) -> Result<Self, KeyError> {
-        let document = match OpenOptions::new().read(true).open(path) {
-            Ok(file) => read(file, path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
-            Err(source) => {
-                return Err(KeyError::Io { path: path.into(), source });
+        let document = match read(path)? {
+            Some(document) => document,
+            None => {
+                make(path)?;
+                // Not what was just made: another instance may have been first.
+                let gone = || io::Error::from(io::ErrorKind::NotFound);
+                read(path)?.ok_or_else(|| KeyError::Io { path: path.into(), source: gone() })?
             }
         };
         Self::from_pkcs8(&document).ok_or_else(|| KeyError::Damaged { path: path.into() })
@@ -98,45 +103,55 @@ pub(crate) fn random_id() -> Result<String, KeyError> {
     Ok(hex(&bits))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn read(file: File, path: &Path) -> Result<Vec<u8>, KeyError> {
+/// What the file holds; `None` if there is none.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, KeyError> {
     let io = |source| KeyError::Io { path: path.into(), source };
+    let file = match OpenOptions::new().read(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(io)?,
+    };
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(KeyError::Exposed { path: path.into(), mode });
     }
     let mut document = Vec::new();
     file.take(FILE_BYTES_MAX).read_to_end(&mut document).map_err(io)?;
-    Ok(document)
+    Ok(Some(document))
 }
 
-fn make(path: &Path) -> Result<Vec<u8>, KeyError> {
+/// Sees to it that there is a file with a key: ours, or that of whoever was faster.
+fn make(path: &Path) -> Result<(), KeyError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| KeyError::Random)?;
-    let document = pair.to_pkcs8v1().map_err(|_| KeyError::Random)?.as_ref().to_vec();
-    store(path, &document).map_err(|source| KeyError::Io { path: path.into(), source })?;
-    Ok(document)
+    let document = pair.to_pkcs8v1().map_err(|_| KeyError::Random)?;
+    // A name of its own: another instance may be writing just now, too.
+    let unfinished = path.with_extension(format!("{}.tmp", random_id()?));
+    let stored = store(path, &unfinished, document.as_ref());
+    // After a crash it stays, which does no harm: it is as private as the key.
+    let _ = fs::remove_file(&unfinished);
+    stored.map_err(|source| KeyError::Io { path: path.into(), source })
 }
 
-fn store(path: &Path, document: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("tmp");
-    // Left by a crash; `create_new` makes sure of the mode, which an existing file would keep.
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+fn store(path: &Path, unfinished: &Path, document: &[u8]) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    // `create_new` makes sure of the mode, which an existing file would keep.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
     file.write_all(document)?;
     file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    match fs::hard_link(unfinished, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{KeyError, TokenKey};
+    use std::collections::HashSet;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -148,6 +163,22 @@ mod tests {
         let loaded = TokenKey::load_or_make(&path).unwrap();
         assert_eq!(made.id(), loaded.id());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn of_many_that_start_at_once_all_have_the_one_key_and_leave_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secrets/token.key");
+        let starting: Vec<_> = (0..16)
+            .map(|_| {
+                let path = path.clone();
+                std::thread::spawn(move || TokenKey::load_or_make(&path).unwrap().id().to_owned())
+            })
+            .collect();
+        let ids: HashSet<String> =
+            starting.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]

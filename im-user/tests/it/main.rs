@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod instances;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -79,6 +81,16 @@ async fn accounts_and_tokens_survive_a_restart() {
     assert_eq!(answer.user_id, 1, "the key that signed it was kept");
     assert_eq!(register(&after, "bob").await, 2);
     running.stop(DRAIN).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_target_that_leads_nowhere_is_named_with_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = Config { data_dir: directory.path().to_owned(), ..Config::default() };
+    config.original.enabled = true;
+    config.original.presence = "zk://".to_owned().try_into().unwrap();
+    let refused = im_user::start(config, Deps::new(Memory::new())).await.unwrap_err();
+    assert!(refused.to_string().starts_with("original.presence: "), "{refused}");
 }
 
 #[tokio::test]

@@ -2,4 +2,10 @@
 
 // `cfg(test)` is always on here; naming it lets clippy see that helpers are tests as well.
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod secrets;

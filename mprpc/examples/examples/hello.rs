@@ -29,6 +29,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Finishes what is in flight, then ends.
     drop(stop);
-    serving.await?;
+    serving.await??;
     Ok(())
 }

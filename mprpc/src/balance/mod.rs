@@ -1,11 +1,13 @@
 //! Which instance gets the next call.
 
+mod affinity;
 mod least_requests;
 mod round_robin;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use affinity::{mix, of_key};
 pub use least_requests::LeastRequests;
 pub use round_robin::RoundRobin;
 

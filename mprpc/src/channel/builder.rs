@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::target::Target;
 use super::{Channel, Services, Shared};
 use crate::balance::Balance;
-use crate::discovery::{Discover, Memory, Static};
+use crate::discovery::{Discover, Memory, Static, ZooKeeper, ZooKeeperError};
 use crate::transport::classic_client::Bounds;
 
 /// Why a channel cannot be built.
@@ -30,6 +30,7 @@ pub enum ChannelError {
 pub struct ChannelBuilder {
     target: String,
     memory: Option<Memory>,
+    zookeeper: Option<ZooKeeper>,
     balance: Balance,
     connect_timeout: Duration,
     classic: Bounds,
@@ -41,6 +42,7 @@ impl ChannelBuilder {
         Self {
             target,
             memory: None,
+            zookeeper: None,
             balance: Balance::default(),
             connect_timeout: classic.connect_timeout,
             classic,
@@ -50,6 +52,12 @@ impl ChannelBuilder {
     /// The registry that `memory://` means.
     pub fn memory(mut self, memory: &Memory) -> Self {
         self.memory = Some(memory.clone());
+        self
+    }
+
+    /// The session that `zk://`, without hosts, means.
+    pub fn zookeeper(mut self, zookeeper: &ZooKeeper) -> Self {
+        self.zookeeper = Some(zookeeper.clone());
         self
     }
 
@@ -72,17 +80,30 @@ impl ChannelBuilder {
         self
     }
 
-    /// Builds the channel. Nothing is connected yet.
+    /// Builds the channel. Nothing is connected yet, except that a target `zk://host:port` begins a
+    /// session of its own in the background, and so must be built within a tokio runtime.
     ///
     /// # Errors
-    /// The target cannot be understood, or is `memory://` and no registry was given.
+    /// The target cannot be understood, or is `memory://` or `zk://` and no registry was given.
     pub fn build(self) -> Result<Channel, ChannelError> {
+        let bad = |reason: &str| ChannelError::Target {
+            target: self.target.clone(),
+            reason: reason.to_owned(),
+        };
         let registry: Box<dyn Discover> = match Target::parse(&self.target)? {
             Target::Static(endpoints) => Box::new(Static::new(endpoints)),
-            Target::Memory => Box::new(self.memory.ok_or_else(|| ChannelError::Target {
-                target: self.target.clone(),
-                reason: "no registry of this process was given".to_owned(),
-            })?),
+            Target::Memory => {
+                let none = || bad("no registry of this process was given");
+                Box::new(self.memory.ok_or_else(none)?)
+            }
+            Target::ZooKeeper(hosts) if hosts.is_empty() => {
+                let none = || bad("no ZooKeeper session was given, and it names no hosts");
+                Box::new(self.zookeeper.ok_or_else(none)?)
+            }
+            Target::ZooKeeper(hosts) => {
+                let bad = |error: ZooKeeperError| bad(&error.to_string());
+                Box::new(ZooKeeper::builder(hosts).build().map_err(bad)?)
+            }
         };
         Ok(Channel {
             shared: Arc::new(Shared {

@@ -1,6 +1,6 @@
 //! One instance: how to reach it, and how loaded it is.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::reconnect::Reconnect;
+use crate::balance::mix;
 use crate::discovery::{Endpoint, Wires};
 use crate::transport::classic_client::{Bounds, ClassicPool};
 use crate::{Context, ServiceDescriptor, Status};
@@ -27,6 +28,8 @@ pub(super) struct Callee {
 #[derive(Debug)]
 pub(crate) struct Instance {
     address: SocketAddr,
+    /// Of its address: the same in every process.
+    hash: u64,
     in_flight: AtomicUsize,
     way: Way,
 }
@@ -47,7 +50,13 @@ impl Instance {
                 Way::Classic(pool)
             }
         };
-        Self { address: endpoint.address, in_flight: AtomicUsize::new(0), way }
+        let hash = hash(endpoint.address);
+        Self { address: endpoint.address, hash, in_flight: AtomicUsize::new(0), way }
+    }
+
+    /// What decides which keys belong to it.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// How many calls are in flight.
@@ -84,6 +93,16 @@ impl Instance {
         };
         outcome.map_err(|status| status.with_peer(self.address))
     }
+}
+
+fn hash(address: SocketAddr) -> u64 {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are mixed in")]
+    let (high, low) = ((ip >> 64) as u64, ip as u64);
+    mix(mix(mix(high) ^ low) ^ u64::from(address.port()))
 }
 
 /// Counts a call for as long as it lives.

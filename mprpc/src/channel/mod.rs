@@ -8,12 +8,14 @@
 
 mod builder;
 mod instance;
+mod listed;
 mod reconnect;
 mod service;
 mod target;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ pub use service::ServiceChannel;
 
 use crate::ServiceDescriptor;
 use crate::balance::Balance;
-use crate::discovery::{Discover, Endpoint};
+use crate::discovery::{Discover, Endpoint, Wires};
 use crate::transport::classic_client::Bounds;
 use instance::Instance;
 
@@ -44,10 +46,19 @@ pub(crate) struct Shared {
     classic: Bounds,
     /// The instances in use, by where and how they are reached. Two services of one process are
     /// called over one connection.
-    instances: Mutex<HashMap<Endpoint, Weak<Instance>>>,
+    instances: Mutex<HashMap<Reached, Weak<Instance>>>,
     /// The services that stubs were made for, with the number of each one's first method: a method
     /// has one number on all connections of a channel.
     services: Mutex<Services>,
+}
+
+/// What tells instances apart: one that serves few methods of one service and all of another is
+/// still one.
+#[derive(PartialEq, Eq, Hash)]
+struct Reached {
+    id: String,
+    address: SocketAddr,
+    wires: Wires,
 }
 
 #[derive(Default)]
@@ -58,8 +69,12 @@ struct Services {
 }
 
 impl Channel {
-    /// Builds a channel to a target: `static://host:port,host:port` (with `?wire=classic` for
-    /// services that speak only the original wire) or `memory://`.
+    /// Builds a channel to a target:
+    ///
+    /// * `static://host:port,host:port`, behind it `?wire=classic` for services that speak only the
+    ///   original wire and `&methods=Name,Name` where they serve only these;
+    /// * `memory://`: what is registered in the process;
+    /// * `zk://host:port,host:port/chroot`, or `zk://` for a session that is there already.
     pub fn builder(target: impl Into<String>) -> ChannelBuilder {
         ChannelBuilder::new(target.into())
     }
@@ -97,13 +112,15 @@ impl Services {
 impl Shared {
     /// The instance at `endpoint`, shared with other services that are there.
     fn instance(&self, endpoint: &Endpoint) -> Arc<Instance> {
+        let Endpoint { id, address, wires, .. } = endpoint;
+        let reached = Reached { id: id.clone(), address: *address, wires: *wires };
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(instance) = instances.get(endpoint).and_then(Weak::upgrade) {
+        if let Some(instance) = instances.get(&reached).and_then(Weak::upgrade) {
             return instance;
         }
         instances.retain(|_, instance| instance.strong_count() > 0);
         let instance = Arc::new(Instance::new(endpoint, self.connect_timeout, self.classic));
-        instances.insert(endpoint.clone(), Arc::downgrade(&instance));
+        instances.insert(reached, Arc::downgrade(&instance));
         instance
     }
 }

@@ -135,7 +135,9 @@ impl Shared {
             Ok(connection) => {
                 *pause = PAUSE_MIN;
                 self.current.store(Some(Arc::clone(&connection)));
-                self.failure.store(None);
+                if self.failure.swap(None).is_some() {
+                    tracing::info!(address = %self.address, "an instance is reached again");
+                }
                 Ok(connection)
             }
             Err(status) => {
@@ -143,7 +145,10 @@ impl Shared {
                 let until = Instant::now() + pause.mul_f64(0.5 + fastrand::f64() / 2.0);
                 *pause = (*pause * 2).min(PAUSE_MAX);
                 let failure = Failure { status: status.clone(), until };
-                self.failure.store(Some(Arc::new(failure)));
+                if self.failure.swap(Some(Arc::new(failure))).is_none() {
+                    let error = status.message();
+                    tracing::warn!(address = %self.address, error, "an instance cannot be reached");
+                }
                 Err(status)
             }
         }

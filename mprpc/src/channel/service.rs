@@ -11,8 +11,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Shared as ChannelShared;
 use super::instance::{Callee, Instance};
-use crate::balance::{Balancer, Candidates};
-use crate::discovery::{Endpoint, Listing};
+use super::listed::Listed;
+use crate::balance::{Balancer, of_key};
+use crate::discovery::Listing;
 use crate::status::Executed;
 use crate::{Code, Context, ServiceDescriptor, Status};
 
@@ -32,20 +33,10 @@ pub(super) struct Shared {
     first_method: u16,
     balancer: Box<dyn Balancer>,
     /// The instances of the newest listing; read without a lock by every call.
-    instances: ArcSwap<Vec<Arc<Instance>>>,
+    instances: ArcSwap<Listed>,
     listing: watch::Receiver<Listing>,
     /// Ends the task that follows the listings.
     _gone: DropGuard,
-}
-
-impl Candidates for Vec<Arc<Instance>> {
-    fn len(&self) -> usize {
-        Vec::len(self)
-    }
-
-    fn in_flight(&self, index: usize) -> usize {
-        self[index].in_flight()
-    }
 }
 
 impl ServiceChannel {
@@ -55,7 +46,7 @@ impl ServiceChannel {
         first_method: u16,
     ) -> Self {
         let mut listing = channel.registry.watch(descriptor);
-        let first = listed(&channel, &listing.borrow_and_update());
+        let first = Listed::new(&channel, descriptor, &listing.borrow_and_update());
         let gone = CancellationToken::new();
         let shared = Arc::new(Shared {
             balancer: channel.balance.make(),
@@ -113,21 +104,26 @@ impl Shared {
     ) -> Result<Bytes, Status> {
         let number = self.first_method.saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
         let callee = Callee { service: self.descriptor, method, number };
-        let mut instances = self.instances.load_full();
-        if instances.is_empty() {
-            instances = self.wait_for_instances(cx).await?;
+        let mut listed = self.instances.load_full();
+        if listed.is_empty() {
+            listed = self.wait_for_instances(cx).await?;
         }
-        let mut at = self.pick(&instances);
+        let mut instances = listed.serving(method);
+        if instances.is_empty() {
+            return Err(self.nobody_serves(method));
+        }
+        let mut at = self.pick(cx, instances);
         for _ in 1..TRIES_MAX {
             match instances[at].call(callee, cx, request).await {
                 Err(status) if was_not_sent(&status) => {
                     // The registry may know better by now than the list that was looked at.
-                    let newest = listed(&self.channel, &self.listing.borrow());
-                    if newest.is_empty() {
+                    let newest = self.listed(&self.listing.borrow());
+                    if newest.serving(method).is_empty() {
                         return Err(status);
                     }
-                    at = self.pick_after(&newest, &instances[at]);
-                    instances = Arc::new(newest);
+                    at = self.pick_after(cx, newest.serving(method), &instances[at]);
+                    listed = Arc::new(newest);
+                    instances = listed.serving(method);
                 }
                 outcome => return outcome,
             }
@@ -135,9 +131,23 @@ impl Shared {
         instances[at].call(callee, cx, request).await
     }
 
-    /// The balancer's choice, or the next instance that is not known to be down.
-    fn pick(&self, instances: &Vec<Arc<Instance>>) -> usize {
-        let picked = self.balancer.pick(instances) % instances.len();
+    fn listed(&self, listing: &Listing) -> Listed {
+        Listed::new(&self.channel, self.descriptor, listing)
+    }
+
+    /// Others are listed, so that waiting for one that serves the method would be in vain.
+    fn nobody_serves(&self, method: usize) -> Status {
+        let (path, target) = (self.descriptor.path(method), &self.channel.target);
+        let text = format!("no instance that is known at {target} serves {path}");
+        Status::unimplemented(text).not_executed()
+    }
+
+    /// The instance that the call's key belongs to, else the balancer's choice; or the next one that
+    /// is not known to be down.
+    fn pick(&self, cx: &Context, instances: &Vec<Arc<Instance>>) -> usize {
+        let hashes = || instances.iter().map(|instance| instance.hash()).enumerate();
+        let of_key = cx.affinity().and_then(|key| of_key(key, hashes()));
+        let picked = of_key.unwrap_or_else(|| self.balancer.pick(instances)) % instances.len();
         if !instances[picked].is_down() {
             return picked;
         }
@@ -151,21 +161,26 @@ impl Shared {
     /// What to try when a call could not be sent to `failed`: an instance that is not known to be
     /// down, else the next one; the same, if it is the only one, since its connection may have
     /// ended just before the call was put on it.
-    fn pick_after(&self, instances: &Vec<Arc<Instance>>, failed: &Arc<Instance>) -> usize {
+    fn pick_after(
+        &self,
+        cx: &Context,
+        instances: &Vec<Arc<Instance>>,
+        failed: &Arc<Instance>,
+    ) -> usize {
         match instances.iter().position(|instance| Arc::ptr_eq(instance, failed)) {
             Some(at) => other(instances, at).unwrap_or((at + 1) % instances.len()),
-            None => self.pick(instances),
+            None => self.pick(cx, instances),
         }
     }
 
     /// Waits for the registry's first listing; one that is known and empty is an error at once.
-    async fn wait_for_instances(&self, cx: &Context) -> Result<Arc<Vec<Arc<Instance>>>, Status> {
+    async fn wait_for_instances(&self, cx: &Context) -> Result<Arc<Listed>, Status> {
         let mut listing = self.listing.clone();
         let known = listing.wait_for(|listing| *listing != Listing::Unknown);
         let known = tokio::time::timeout_at(cx.deadline(), known).await;
         let instances = match known {
-            Ok(Ok(listing)) => listed(&self.channel, &listing),
-            Ok(Err(_)) | Err(_) => Vec::new(),
+            Ok(Ok(listing)) => self.listed(&listing),
+            Ok(Err(_)) | Err(_) => Listed::default(),
         };
         if instances.is_empty() {
             let (name, target) = (self.descriptor.full_name, &self.channel.target);
@@ -187,16 +202,6 @@ fn was_not_sent(status: &Status) -> bool {
     status.code() == Code::Unavailable && status.executed() == Executed::No
 }
 
-/// The instances of a listing.
-fn listed(channel: &ChannelShared, listing: &Listing) -> Vec<Arc<Instance>> {
-    match listing {
-        Listing::Unknown => Vec::new(),
-        Listing::Known(endpoints) => {
-            endpoints.iter().map(|endpoint: &Endpoint| channel.instance(endpoint)).collect()
-        }
-    }
-}
-
 /// Applies listings as they come, also when no calls are made: connections to instances that have
 /// gone are closed, and the next call goes to one that is there.
 async fn follow(shared: Weak<Shared>, mut listing: watch::Receiver<Listing>) {
@@ -204,7 +209,7 @@ async fn follow(shared: Weak<Shared>, mut listing: watch::Receiver<Listing>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let newest = listed(&shared.channel, &listing.borrow_and_update());
+        let newest = shared.listed(&listing.borrow_and_update());
         shared.instances.store(Arc::new(newest));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::ChannelError;
-use crate::discovery::{Endpoint, Wires};
+use crate::discovery::{Endpoint, Methods, Wires};
 
 /// A target, parsed.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(super) enum Target {
     Static(Vec<Endpoint>),
     /// `memory://`
     Memory,
+    /// `zk://host:port,host:port/chroot`, and `zk://` for a session that is there already.
+    ZooKeeper(String),
 }
 
 impl Target {
@@ -23,28 +25,46 @@ impl Target {
         let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
         match scheme {
             "static" => {
-                let wires = wires(query).map_err(bad)?;
-                let endpoints: Result<Vec<_>, _> =
-                    authority.split(',').map(|address| endpoint(address, wires)).collect();
+                let (wires, methods) = options(query).map_err(bad)?;
+                let endpoint = |address| {
+                    let address = resolve(address)?;
+                    let methods = methods.clone();
+                    Ok(Endpoint { wires, methods, ..Endpoint::new(address) })
+                };
+                let endpoints: Result<Vec<_>, _> = authority.split(',').map(endpoint).collect();
                 endpoints.map(Self::Static).map_err(bad)
             }
             "memory" if authority.is_empty() && query.is_empty() => Ok(Self::Memory),
             "memory" => Err(bad("memory:// takes nothing behind it".to_owned())),
-            other => Err(bad(format!("unknown scheme `{other}`; known are static and memory"))),
+            "zk" if query.is_empty() => Ok(Self::ZooKeeper(authority.to_owned())),
+            "zk" => Err(bad("zk:// takes no options".to_owned())),
+            other => Err(bad(format!("unknown scheme `{other}`; known are static, memory and zk"))),
         }
     }
 }
 
-fn wires(query: &str) -> Result<Wires, String> {
-    match query {
-        "" | "wire=v2" => Ok(Wires::V2),
-        "wire=classic" => Ok(Wires::Classic),
-        other => Err(format!("`{other}` is neither wire=v2 nor wire=classic")),
+/// What stands behind the `?` of a static target.
+fn options(query: &str) -> Result<(Wires, Methods), String> {
+    let (mut wires, mut methods) = (Wires::V2, Methods::All);
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some(("wire", "v2")) => wires = Wires::V2,
+            Some(("wire", "classic")) => wires = Wires::Classic,
+            Some(("methods", names)) if !names.is_empty() => {
+                methods = Methods::only(names.split(','));
+            }
+            _ => {
+                return Err(format!(
+                    "`{option}` is none of wire=v2, wire=classic and methods=Name,Name"
+                ));
+            }
+        }
     }
+    Ok((wires, methods))
 }
 
 /// Names are looked up once, here: `static` means that nothing changes.
-fn endpoint(address: &str, wires: Wires) -> Result<Endpoint, String> {
+fn resolve(address: &str) -> Result<SocketAddr, String> {
     let resolved: Option<SocketAddr> = match address.parse() {
         Ok(address) => Some(address),
         Err(_) => address
@@ -53,8 +73,7 @@ fn endpoint(address: &str, wires: Wires) -> Result<Endpoint, String> {
             // The original's services listen on IPv4.
             .min_by_key(|address| !address.is_ipv4()),
     };
-    let resolved = resolved.ok_or_else(|| format!("`{address}` has no address"))?;
-    Ok(Endpoint { wires, ..Endpoint::new(resolved) })
+    resolved.ok_or_else(|| format!("`{address}` has no address"))
 }
 
 #[cfg(test)]
@@ -68,8 +87,14 @@ mod tests {
         assert_eq!(parsed, Target::Static(vec![endpoint(1), endpoint(2)]));
         let parsed = Target::parse("static://127.0.0.1:1?wire=classic").unwrap();
         let classic = Endpoint { wires: Wires::Classic, ..endpoint(1) };
-        assert_eq!(parsed, Target::Static(vec![classic]));
+        assert_eq!(parsed, Target::Static(vec![classic.clone()]));
+        let parsed = Target::parse("static://127.0.0.1:1?wire=classic&methods=Send,Ack").unwrap();
+        let methods = Methods::only(["Send", "Ack"]);
+        assert_eq!(parsed, Target::Static(vec![Endpoint { methods, ..classic }]));
         assert_eq!(Target::parse("memory://").unwrap(), Target::Memory);
+        let zookeeper = |hosts: &str| Target::ZooKeeper(hosts.to_owned());
+        assert_eq!(Target::parse("zk://a:1,b:2/root").unwrap(), zookeeper("a:1,b:2/root"));
+        assert_eq!(Target::parse("zk://").unwrap(), zookeeper(""));
     }
 
     #[test]
@@ -79,7 +104,9 @@ mod tests {
             ("http://a:1", "unknown scheme `http`"),
             ("static://127.0.0.1", "not host:port"),
             ("static://", "not host:port"),
-            ("static://127.0.0.1:1?wire=v3", "neither"),
+            ("static://127.0.0.1:1?wire=v3", "none of"),
+            ("static://127.0.0.1:1?methods=", "none of"),
+            ("zk://a:1?b", "no options"),
             ("memory://a", "takes nothing"),
         ] {
             let error = Target::parse(target).unwrap_err().to_string();

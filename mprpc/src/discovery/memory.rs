@@ -1,12 +1,11 @@
 //! The registry of one process: services that run beside each other, and tests.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{Discover, Endpoint, Listing, Register};
+use super::{Discover, Endpoint, Listing, Register, Registration};
 use crate::ServiceDescriptor;
 
 /// A registry that lives as long as its clones do: what `memory://` means.
@@ -65,32 +64,6 @@ fn without(listing: &Listing, id: &str) -> Vec<Endpoint> {
     match listing {
         Listing::Unknown => Vec::new(),
         Listing::Known(endpoints) => endpoints.iter().filter(|e| e.id != id).cloned().collect(),
-    }
-}
-
-/// An instance's entry in a registry; dropping it takes the entry out.
-pub struct Registration {
-    withdraw: Option<Box<dyn FnOnce() + Send + Sync>>,
-}
-
-impl Registration {
-    /// An entry that `withdraw` takes out.
-    pub fn new(withdraw: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self { withdraw: Some(Box::new(withdraw)) }
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        if let Some(withdraw) = self.withdraw.take() {
-            withdraw();
-        }
-    }
-}
-
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Registration")
     }
 }
 

@@ -8,9 +8,12 @@
 //! |---|---|
 //! | `static://a:1,b:2` | [`Static`]: a list that never changes |
 //! | `memory://` | [`Memory`]: the services of one process, and those of tests |
+//! | `zk://host:port,host:port/chroot` | [`ZooKeeper`]: the instances that live, on many machines |
 
 mod fixed;
 mod memory;
+mod registration;
+mod zookeeper;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +21,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use fixed::Static;
-pub use memory::{Memory, Registration};
+pub use memory::Memory;
+pub use registration::{IdTaken, Registration};
+pub use zookeeper::{RegistryState, ZooKeeper, ZooKeeperBuilder, ZooKeeperError};
 
 use crate::ServiceDescriptor;
 
@@ -33,6 +38,31 @@ pub enum Wires {
     Classic,
 }
 
+/// The methods of a service that an instance serves.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Methods {
+    /// All of them: what an instance that lists itself as a whole means.
+    All,
+    /// Those with these names: a classic node names one instance for one method.
+    Only(Arc<[String]>),
+}
+
+impl Methods {
+    /// Those with these names.
+    pub fn only(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::Only(names.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether the method with this name is among them.
+    #[must_use]
+    pub fn contain(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|served| served == name),
+        }
+    }
+}
+
 /// One instance of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
@@ -42,13 +72,15 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// What it speaks.
     pub wires: Wires,
+    /// What it serves.
+    pub methods: Methods,
 }
 
 impl Endpoint {
-    /// An instance that is named by its address and speaks v2.
+    /// An instance that is named by its address, speaks v2 and serves every method.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { id: address.to_string(), address, wires: Wires::V2 }
+        Self { id: address.to_string(), address, wires: Wires::V2, methods: Methods::All }
     }
 }
 
@@ -70,6 +102,6 @@ pub trait Discover: Send + Sync + 'static {
 
 /// A registry as a server sees it.
 pub trait Register: Send + Sync + 'static {
-    /// Announces that `endpoint` serves `service` until the registration is dropped.
+    /// Announces that `endpoint` serves `service` until the registration is withdrawn or dropped.
     fn register(&self, service: &'static ServiceDescriptor, endpoint: Endpoint) -> Registration;
 }

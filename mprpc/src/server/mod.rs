@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::{join_all, select_all};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -15,7 +16,7 @@ use connections::Acceptor;
 pub(crate) use connections::Connections;
 pub(crate) use services::{Method, Services};
 
-use crate::discovery::{Endpoint, Register, Registration, Wires};
+use crate::discovery::{Endpoint, IdTaken, Register, Registration};
 use crate::{Context, Service};
 
 /// Serves services. See [`Server::builder`].
@@ -27,8 +28,9 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             services: Services::default(),
-            registry: None,
+            registries: Vec::new(),
             advertise: None,
+            instance_id: None,
             connections_max: 10_000,
             default_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
@@ -45,12 +47,22 @@ pub struct ServerError {
     source: io::Error,
 }
 
+/// Why a server ended although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Its id belongs to another instance that lives.
+    #[error(transparent)]
+    IdTaken(#[from] IdTaken),
+}
+
 /// Builds a server.
 #[must_use = "a builder does nothing until it is bound"]
 pub struct ServerBuilder {
     services: Services,
-    registry: Option<Box<dyn Register>>,
+    registries: Vec<Box<dyn Register>>,
     advertise: Option<SocketAddr>,
+    instance_id: Option<String>,
     connections_max: usize,
     default_timeout: Duration,
     drain_timeout: Duration,
@@ -63,15 +75,23 @@ impl ServerBuilder {
         self
     }
 
-    /// Announces the services in `registry` while the server serves.
+    /// Announces the services in `registry` while the server serves, beside the registries that were
+    /// named before.
     pub fn register(mut self, registry: impl Register) -> Self {
-        self.registry = Some(Box::new(registry));
+        self.registries.push(Box::new(registry));
         self
     }
 
     /// The address to announce, where it is not the one that is listened on.
     pub fn advertise(mut self, address: SocketAddr) -> Self {
         self.advertise = Some(address);
+        self
+    }
+
+    /// The name under which to announce the server (the address that is announced). No two live
+    /// instances may share one.
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance_id = Some(id.into());
         self
     }
 
@@ -120,39 +140,60 @@ impl BoundServer {
         self.local
     }
 
-    /// Serves until `shutdown` is ready, then leaves: withdraws from the registry, asks clients to
-    /// open no more calls, waits for those in flight within the drain timeout, and closes.
+    /// Serves until `shutdown` is ready, then leaves: withdraws from the registries while it still
+    /// serves, asks clients to open no more calls, waits for those in flight within the drain
+    /// timeout, and closes.
     ///
     /// Cancel safe in that dropping it stops accepting and withdraws; connections then finish on
     /// their own.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// A registry found the server's id in use by another instance. It has left in the same way.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { builder, listener, local } = self;
         let registrations = announce(&builder, local);
         let connections = Connections::new(builder.services, builder.default_timeout);
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
+        let outcome = tokio::select! {
+            () = acceptor.accept(&listener) => Ok(()),
+            taken = refused(&registrations) => Err(ServeError::IdTaken(taken)),
+            () = shutdown => Ok(()),
+        };
+        // Others learn of it a moment after the registry does, and until then they connect.
+        let withdrawn = join_all(registrations.into_iter().map(Registration::withdraw));
         tokio::select! {
             () = acceptor.accept(&listener) => {}
-            () = shutdown => {}
+            _ = withdrawn => {}
         }
-        drop(registrations);
         acceptor.accept_last(listener);
         drop(leave);
         acceptor.drain(builder.drain_timeout).await;
+        outcome
     }
 }
 
 fn announce(builder: &ServerBuilder, local: SocketAddr) -> Vec<Registration> {
-    let Some(registry) = &builder.registry else {
-        return Vec::new();
-    };
-    let address = builder.advertise.unwrap_or(local);
-    let endpoint = Endpoint { id: address.to_string(), address, wires: Wires::V2 };
-    builder
-        .services
-        .descriptors()
-        .map(|service| registry.register(service, endpoint.clone()))
+    let mut endpoint = Endpoint::new(builder.advertise.unwrap_or(local));
+    if let Some(id) = &builder.instance_id {
+        endpoint.id.clone_from(id);
+    }
+    let registries = builder.registries.iter();
+    registries
+        .flat_map(|registry| {
+            let services = builder.services.descriptors();
+            services.map(|service| registry.register(service, endpoint.clone()))
+        })
         .collect()
+}
+
+/// Ready when one of them is refused.
+async fn refused(registrations: &[Registration]) -> IdTaken {
+    if registrations.is_empty() {
+        return std::future::pending().await;
+    }
+    let refusals = registrations.iter().map(|registration| Box::pin(registration.refused()));
+    select_all(refusals).await.0
 }
 
 #[cfg(test)]

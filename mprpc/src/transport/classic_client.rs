@@ -68,6 +68,25 @@ struct Connection {
     stream: TcpStream,
     buffer: BytesMut,
     idle_since: Instant,
+    _counted: Counted,
+}
+
+/// Counts a connection for as long as it lives.
+#[derive(Debug)]
+struct Counted(metrics::Gauge);
+
+impl Counted {
+    fn new() -> Self {
+        let connections = metrics::gauge!("mprpc_classic_connections");
+        connections.increment(1.0);
+        Self(connections)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 impl managed::Manager for Connector {
@@ -76,7 +95,8 @@ impl managed::Manager for Connector {
 
     async fn create(&self) -> io::Result<Connection> {
         let stream = super::connect(self.address, self.connect_timeout).await?;
-        Ok(Connection { stream, buffer: BytesMut::new(), idle_since: Instant::now() })
+        let (buffer, idle_since) = (BytesMut::new(), Instant::now());
+        Ok(Connection { stream, buffer, idle_since, _counted: Counted::new() })
     }
 
     /// A connection that the server closed, or that has bytes nobody asked for, is not used again.

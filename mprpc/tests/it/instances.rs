@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mprpc::discovery::Memory;
+use mprpc::discovery::{Discover, Endpoint, Listing, Memory, Methods, Register};
 use mprpc::{Balance, Channel, Code, Context, Executed, Server};
 use mprpc_examples::{Echo, echo_service};
 use tokio::net::TcpListener;
@@ -216,4 +216,48 @@ async fn round_robin_calls_every_instance() {
         called.insert(client.fail(&soon(), fail).await.unwrap_err().peer().unwrap());
     }
     assert_eq!(called, servers.iter().map(|server| server.address).collect());
+}
+
+#[tokio::test]
+async fn a_call_goes_only_to_instances_that_serve_its_method() {
+    let (few, all) = (Running::echo().await, Running::echo().await);
+    let target = format!("static://{}?wire=classic&methods=Describe,Echo", few.address);
+    let client = echo_service::Client::new(&channel(&target));
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+    let fail = || mprpc_examples::FailReq { code: 5, message: String::new() };
+    let status = client.fail(&soon(), fail()).await.unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::Unimplemented, Executed::No));
+    assert!(status.message().contains("echo.EchoService/Fail"), "{status}");
+
+    let memory = Memory::new();
+    let methods = Methods::only(["Echo"]);
+    let endpoint = Endpoint { methods, ..Endpoint::new(few.address) };
+    let _few = memory.register(&echo_service::DESCRIPTOR, endpoint);
+    let _all = memory.register(&echo_service::DESCRIPTOR, Endpoint::new(all.address));
+    let builder = Channel::builder("memory://").memory(&memory).balance(Balance::round_robin());
+    let client = echo_service::Client::new(&builder.build().unwrap());
+    for _ in 0..4 {
+        let status = client.fail(&soon(), fail()).await.unwrap_err();
+        assert_eq!((status.code(), status.peer()), (Code::NotFound, Some(all.address)));
+        client.echo(&soon(), echo_req("x")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_stands_in_several_registries_under_the_id_it_was_given() {
+    let registries = [Memory::new(), Memory::new()];
+    let builder = registered(&registries[0]).register(registries[1].clone()).instance_id("seven");
+    let server = Running::start(builder).await;
+    let listed = |registry: &Memory| registry.watch(&echo_service::DESCRIPTOR).borrow().clone();
+    for registry in &registries {
+        let mut listing = registry.watch(&echo_service::DESCRIPTOR);
+        let registered = listing.wait_for(|listing| *listing != Listing::Unknown);
+        timeout(SOON, registered).await.expect("it registers").unwrap();
+        let one = Endpoint { id: "seven".to_owned(), ..Endpoint::new(server.address) };
+        assert_eq!(listed(registry), Listing::Known([one].into()));
+    }
+    server.stop().await;
+    for registry in &registries {
+        assert_eq!(listed(registry), Listing::Known([].into()));
+    }
 }

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod affinity;
 mod classic;
 mod instances;
 mod leaving;
 mod support;
 mod v2;
+mod zookeeper;

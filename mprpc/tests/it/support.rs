@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mprpc::{Channel, Context, Server, ServerBuilder, Status};
+use mprpc::{Channel, Context, ServeError, Server, ServerBuilder, Status};
 use mprpc_examples::{
     DescribeReq, DescribeResp, Echo, EchoReq, EchoResp, EchoSlowlyReq, FailReq, echo_service,
 };
@@ -19,7 +19,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), ServeError>>,
 }
 
 impl Running {
@@ -47,7 +47,7 @@ impl Running {
     /// Stops it and waits until its connections have ended.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(SOON, self.task).await.expect("the server stops").unwrap();
+        tokio::time::timeout(SOON, self.task).await.expect("the server stops").unwrap().unwrap();
     }
 
     pub(crate) fn client(&self) -> echo_service::Client {

@@ -36,6 +36,7 @@ fn good() -> Run {
             receipts: [(1, 1), (1, 2), (1, 3), (2, 3), (2, 4)]
                 .map(|(session, seq)| receipt(session, seq))
                 .into(),
+            errors: Vec::new(),
         },
         timelines: vec![Timeline {
             of,

@@ -31,6 +31,8 @@ struct InFlight {
 /// See the module.
 pub(super) struct Talking {
     talker: Talker,
+    /// Which of the addresses is next.
+    place: usize,
     shared: Arc<Shared>,
     phase: watch::Receiver<Phase>,
     /// Connections so far.
@@ -42,10 +44,16 @@ pub(super) struct Talking {
 }
 
 impl Talking {
-    pub(super) fn new(talker: Talker, shared: Arc<Shared>, phase: watch::Receiver<Phase>) -> Self {
+    pub(super) fn new(
+        talker: Talker,
+        place: usize,
+        shared: Arc<Shared>,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
         let to_conclude = talker.to.clone();
         Self {
             talker,
+            place,
             shared,
             phase,
             connections: 0,
@@ -57,7 +65,9 @@ impl Talking {
 
     pub(super) async fn run(mut self) {
         while *self.phase.borrow() != Phase::End {
-            if let Ok(Some(client)) = self.connect().await {
+            let connected = self.connect().await;
+            self.place += 1;
+            if let Ok(Some(client)) = connected {
                 self.connections += 1;
                 // How it ended makes no difference.
                 let _ = self.talk(client).await;
@@ -71,8 +81,9 @@ impl Talking {
 
     /// A connection that is logged in, if that can be had now.
     async fn connect(&self) -> io::Result<Option<TextClient>> {
+        let address = self.shared.addresses[self.place % self.shared.addresses.len()];
         let log_in = async {
-            let mut client = TextClient::try_connect(self.shared.address).await?;
+            let mut client = TextClient::try_connect(address).await?;
             client.try_line().await?;
             let line = format!("LOGIN {} {PASSWORD}\n", self.talker.name);
             client.try_send_bytes(line.as_bytes()).await?;
@@ -173,7 +184,13 @@ impl Talking {
             None if line.starts_with("-ERR ") => Outcome::Refused,
             None => panic!("{line:?} is no answer to a message"),
         };
-        self.shared.journal().sent[place].outcome = outcome;
+        let mut journal = self.shared.journal();
+        journal.sent[place].outcome = outcome;
+        if !is_acknowledged(outcome) {
+            let error = format!("{line} to {}", journal.sent[place].text);
+            journal.errors.push(error);
+        }
+        drop(journal);
         if last_word && is_acknowledged(outcome) {
             self.to_conclude.remove(0);
         }

@@ -3,25 +3,31 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Layout, Service, StackBuilder};
+use super::{Instance, Layout, Servers, Service, StackBuilder};
 use crate::binaries::repository;
 use crate::{Process, free_address};
 
-/// Where everything listens.
+/// Where one instance of each service listens.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
     rpc: [SocketAddr; 5],
+    admin: [SocketAddr; 5],
     text: SocketAddr,
 }
 
 impl Addresses {
     pub(super) fn free() -> Self {
-        Self { rpc: Service::ALL.map(|_| free_address()), text: free_address() }
+        let free = || Service::ALL.map(|_| free_address());
+        Self { rpc: free(), admin: free(), text: free_address() }
     }
 
     pub(super) fn rpc(&self, service: Service) -> SocketAddr {
-        let place = Service::ALL.iter().position(|other| *other == service);
-        self.rpc[place.expect("ALL has every service")]
+        self.rpc[place(service)]
+    }
+
+    /// The admin port of a service that has a process of its own.
+    pub(super) fn admin(&self, service: Service) -> SocketAddr {
+        self.admin[place(service)]
     }
 
     pub(super) fn text(&self) -> SocketAddr {
@@ -29,59 +35,111 @@ impl Addresses {
     }
 }
 
+fn place(service: Service) -> usize {
+    let place = Service::ALL.iter().position(|other| *other == service);
+    place.expect("ALL has every service")
+}
+
 /// The processes of a stack, each configured through its environment over the shipped file.
 pub(super) fn processes(
     builder: &StackBuilder,
-    addresses: &Addresses,
+    addresses: &[Addresses],
+    servers: Option<&Servers>,
     directory: &Path,
 ) -> Vec<Process> {
-    let conf = repository().join("conf");
     match builder.layout {
-        Layout::Embedded => {
-            let mut mpim = Process::new("mpim", directory)
-                .argument("-i")
-                .argument(conf.join("embedded/mpim.toml"))
-                .argument("--data-dir")
-                .argument(directory.join("data"));
-            for service in Service::ALL {
-                mpim = mpim.variable(
-                    variable(Some(service), "rpc.listen"),
-                    addresses.rpc(service).to_string(),
-                );
-            }
-            let text = variable(Some(Service::Gateway), "text.listen");
-            let mpim = mpim.variable(text, addresses.text().to_string());
-            vec![configured(mpim, &settings(builder, None), true)]
-        }
-        Layout::Five => {
-            let process = |service: Service| {
-                let file = format!("static/{}.toml", service.program());
-                let mut process = Process::new(service.program(), directory)
-                    .argument("-i")
-                    .argument(conf.join(file))
-                    .variable("MPIM_RPC__LISTEN", addresses.rpc(service).to_string());
-                for callee in callees(service) {
-                    process = process.variable(
-                        variable(None, &format!("targets.{}", callee.section())),
-                        format!("static://{}", addresses.rpc(*callee)),
-                    );
-                }
-                if service == Service::Gateway {
-                    process = process.variable("MPIM_TEXT__LISTEN", addresses.text().to_string());
-                }
-                if matches!(service, Service::User | Service::Message | Service::Group) {
-                    let data = directory.join("data").join(service.section());
-                    process = process.argument("--data-dir").argument(data);
-                }
-                configured(process, &settings(builder, Some(service)), false)
+        Layout::Embedded => vec![embedded(builder, &addresses[0], directory)],
+        Layout::Five => Service::ALL
+            .map(|service| one_of_five(builder, &addresses[0], service, directory))
+            .into(),
+        Layout::Cluster => {
+            let servers = servers.expect("a cluster has servers");
+            let instances = |service| {
+                let instance = move |(number, addresses): (usize, _)| {
+                    let instance = Instance { service, number: number + 1 };
+                    one_of_a_cluster(builder, addresses, servers, instance, directory)
+                };
+                addresses.iter().enumerate().map(instance)
             };
-            Service::ALL.map(process).into()
+            Service::ALL.into_iter().flat_map(instances).collect()
         }
     }
 }
 
+fn embedded(builder: &StackBuilder, addresses: &Addresses, directory: &Path) -> Process {
+    let mut mpim = Process::new("mpim", directory)
+        .argument("-i")
+        .argument(repository().join("conf/embedded/mpim.toml"))
+        .argument("--data-dir")
+        .argument(directory.join("data"));
+    for service in Service::ALL {
+        let listen = variable(Some(service), "rpc.listen");
+        mpim = mpim.variable(listen, addresses.rpc(service).to_string());
+    }
+    let mpim = mpim.variable("MPIM_ADMIN__LISTEN", addresses.admin(Service::User).to_string());
+    let text = variable(Some(Service::Gateway), "text.listen");
+    let mpim = mpim.variable(text, addresses.text().to_string());
+    configured(mpim, &settings(builder, None), true)
+}
+
+fn one_of_five(
+    builder: &StackBuilder,
+    addresses: &Addresses,
+    service: Service,
+    directory: &Path,
+) -> Process {
+    let mut process = with_file(service, "static", directory);
+    process = listening(process, service, addresses);
+    for callee in callees(service) {
+        let target = variable(None, &format!("targets.{}", callee.section()));
+        process = process.variable(target, format!("static://{}", addresses.rpc(*callee)));
+    }
+    if service == Service::User {
+        let presence = format!("static://{}", addresses.rpc(Service::Presence));
+        process = process.variable(variable(None, "original.presence"), presence);
+    }
+    if matches!(service, Service::User | Service::Message | Service::Group) {
+        let data = directory.join("data").join(service.section());
+        process = process.argument("--data-dir").argument(data);
+    }
+    configured(process, &settings(builder, Some(service)), false)
+}
+
+/// What instances share beside their servers, they share in `directory`, which they are started in.
+fn one_of_a_cluster(
+    builder: &StackBuilder,
+    addresses: &Addresses,
+    servers: &Servers,
+    instance: Instance,
+    directory: &Path,
+) -> Process {
+    let service = instance.service;
+    let mut process = with_file(service, "cluster", directory).named(instance.name());
+    process = listening(process, service, addresses);
+    for (key, value) in servers.settings(service, builder.streams) {
+        process = process.variable(variable(None, key), value);
+    }
+    configured(process, &settings(builder, Some(service)), false)
+}
+
+fn with_file(service: Service, folder: &str, directory: &Path) -> Process {
+    let file = format!("conf/{folder}/{}.toml", service.program());
+    Process::new(service.program(), directory).argument("-i").argument(repository().join(file))
+}
+
+fn listening(process: Process, service: Service, addresses: &Addresses) -> Process {
+    let process = process
+        .variable("MPIM_RPC__LISTEN", addresses.rpc(service).to_string())
+        .variable("MPIM_ADMIN__LISTEN", addresses.admin(service).to_string());
+    if service == Service::Gateway {
+        process.variable("MPIM_TEXT__LISTEN", addresses.text().to_string())
+    } else {
+        process
+    }
+}
+
 /// Those that a service calls where they were configured to be.
-fn callees(service: Service) -> &'static [Service] {
+pub(super) fn callees(service: Service) -> &'static [Service] {
     use Service::{Group, Message, Presence, User};
     match service {
         User | Presence => &[],
@@ -131,16 +189,13 @@ fn variable(section: Option<Service>, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stack;
 
     #[test]
     fn a_key_is_set_in_the_process_that_has_it() {
         assert_eq!(variable(None, "log.filter"), "MPIM_LOG__FILTER");
         assert_eq!(variable(Some(Service::Gateway), "text.listen"), "MPIM_GATEWAY__TEXT__LISTEN");
-        let builder = StackBuilder { layout: Layout::Five, settings: Vec::new() }.set(
-            Service::Message,
-            "text.bytes_max",
-            9,
-        );
+        let builder = Stack::builder(Layout::Five).set(Service::Message, "text.bytes_max", 9);
         assert_eq!(settings(&builder, Some(Service::Message)).len(), 2);
         assert_eq!(settings(&builder, Some(Service::Group)).len(), 1);
         assert_eq!(settings(&builder, None).len(), 4);

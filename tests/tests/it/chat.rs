@@ -2,7 +2,7 @@
 
 use mpim_tests::{Push, Service, StackBuilder, register_two};
 
-on_both_stacks! {
+on_all_stacks! {
     what_one_says_the_other_sees_in_order,
     what_was_missed_comes_after_the_log_in_in_order_and_before_anything_newer,
     a_pull_is_a_barrier_and_a_second_one_is_empty,

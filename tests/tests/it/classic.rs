@@ -4,7 +4,7 @@ use mpim_tests::{
     ClassicClient, Fields, Message, PASSWORD, Person, Service, Stack, StackBuilder, register_two,
 };
 
-on_both_stacks! {
+on_all_stacks! {
     every_port_answers_ping_in_the_original_bytes,
     what_has_no_answer_closes_the_connection_at_once,
     users,

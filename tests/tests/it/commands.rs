@@ -2,7 +2,7 @@
 
 use mpim_tests::{PASSWORD, Person, Service, StackBuilder, TextClient, register_two};
 
-on_both_stacks! {
+on_all_stacks! {
     only_a_few_commands_need_no_log_in,
     accounts,
     friends,

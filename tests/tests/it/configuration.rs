@@ -10,7 +10,9 @@ fn shipped() -> Vec<(&'static str, PathBuf)> {
     let conf = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("conf");
     let mut files = vec![("mpim", conf.join("embedded/mpim.toml"))];
     for program in ["im-user", "im-message", "im-presence", "im-group", "im-gateway"] {
-        files.push((program, conf.join(format!("static/{program}.toml"))));
+        for folder in ["static", "cluster"] {
+            files.push((program, conf.join(format!("{folder}/{program}.toml"))));
+        }
     }
     files
 }

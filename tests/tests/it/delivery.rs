@@ -4,7 +4,7 @@ use mpim_tests::{
     ClassicClient, Fields, Push, Service, Stack, StackBuilder, TextClient, register_two, until,
 };
 
-on_both_stacks! {
+on_all_stacks! {
     what_a_client_received_does_not_come_again,
     what_a_client_did_not_take_comes_again_with_the_same_ids,
     a_client_that_acknowledges_gets_again_what_it_did_not_acknowledge,

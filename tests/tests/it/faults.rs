@@ -2,7 +2,7 @@
 
 use mpim_tests::{Conversation, Load, PASSWORD, Person, Stack, StackBuilder, Talker, register_two};
 
-on_both_stacks! {
+on_all_stacks! {
     a_restart_keeps_everything,
     kill_9_of_each_process_under_traffic_loses_nothing,
     a_restart_of_each_process_under_traffic_loses_nothing,
@@ -25,10 +25,10 @@ async fn a_restart_keeps_everything(stack: StackBuilder) {
     // The gateway first: it has something to tell the others.
     processes.reverse();
     for process in &processes {
-        stack.stop(process).await;
+        stack.stop(&process).await;
     }
     for process in processes.iter().rev() {
-        stack.restart(process).await;
+        stack.restart(&process).await;
     }
     ada.log_in(&stack).await;
     ada.client.expect("GETFRIENDS", "+OK friends: 2").await;
@@ -48,7 +48,7 @@ async fn a_restart_keeps_everything(stack: StackBuilder) {
 
 /// Ada and bob talk to each other and in a group; carl talks to bob and in the group, and repeats
 /// what was not answered.
-async fn talkers(stack: &Stack) -> Vec<Talker> {
+pub(crate) async fn talkers(stack: &Stack) -> Vec<Talker> {
     let (mut ada, mut bob) = register_two(stack).await;
     let mut carl = Person::register(stack, "carl").await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
@@ -72,18 +72,18 @@ async fn talkers(stack: &Stack) -> Vec<Talker> {
 }
 
 /// The three joins have numbers, and no lines.
-const JOINS: i64 = 3;
+pub(crate) const JOINS: i64 = 3;
 
 async fn kill_9_of_each_process_under_traffic_loses_nothing(stack: StackBuilder) {
     let mut stack = stack.start().await;
-    let load = Load::start(stack.text_address(), talkers(&stack).await);
+    let load = Load::start(stack.text_addresses(), talkers(&stack).await);
     load.flows().await;
     let processes = stack.processes();
     let rounds = if processes.len() == 1 { ROUNDS_OF_ONE_PROCESS } else { 1 };
     for _ in 0..rounds {
         for process in &processes {
-            stack.kill(process).await;
-            stack.restart(process).await;
+            stack.kill(&process).await;
+            stack.restart(&process).await;
             load.flows().await;
         }
     }
@@ -92,11 +92,11 @@ async fn kill_9_of_each_process_under_traffic_loses_nothing(stack: StackBuilder)
 
 async fn a_restart_of_each_process_under_traffic_loses_nothing(stack: StackBuilder) {
     let mut stack = stack.start().await;
-    let load = Load::start(stack.text_address(), talkers(&stack).await);
+    let load = Load::start(stack.text_addresses(), talkers(&stack).await);
     load.flows().await;
     for process in stack.processes() {
-        stack.stop(process).await;
-        stack.restart(process).await;
+        stack.stop(&process).await;
+        stack.restart(&process).await;
         load.flows().await;
     }
     load.finish(JOINS).await.assert_holds();

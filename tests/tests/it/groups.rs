@@ -2,7 +2,7 @@
 
 use mpim_tests::{Person, StackBuilder, register_two};
 
-on_both_stacks! {
+on_all_stacks! {
     a_group_message_reaches_members_online_and_offline,
     who_leaves_reads_no_more_and_who_joins_sees_from_then_on,
 }

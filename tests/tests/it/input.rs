@@ -2,7 +2,7 @@
 
 use mpim_tests::{StackBuilder, register_two};
 
-on_both_stacks! {
+on_all_stacks! {
     lines_end_in_lf_or_crlf_however_they_come_in_pieces,
     a_line_that_is_too_long_is_skipped_to_its_end,
     half_a_line_is_no_command,

@@ -1,8 +1,9 @@
 //! The tests that need more than one crate.
 #![cfg(test)]
 
-/// Makes two tests of each `async fn name(stack: StackBuilder)`: on the one process, and on the five.
-macro_rules! on_both_stacks {
+/// Makes three tests of each `async fn name(stack: StackBuilder)`: on the one process, on the five, and
+/// on a cluster.
+macro_rules! on_all_stacks {
     ($($test:ident),+ $(,)?) => {
         mod embedded {
             $(#[tokio::test]
@@ -16,11 +17,20 @@ macro_rules! on_both_stacks {
                 super::$test(mpim_tests::Stack::builder(mpim_tests::Layout::Five)).await;
             })+
         }
+        mod cluster {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(stack) = mpim_tests::Stack::cluster().await {
+                    super::$test(stack).await;
+                }
+            })+
+        }
     };
 }
 
 mod chat;
 mod classic;
+mod cluster;
 mod commands;
 mod configuration;
 mod delivery;
@@ -29,6 +39,7 @@ mod groups;
 mod input;
 mod limits;
 mod operation;
+mod original;
 mod recovery;
 mod repeats;
 mod sessions;

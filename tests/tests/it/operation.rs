@@ -8,7 +8,7 @@ use mpim_tests::{
 };
 use rustix::process::Signal;
 
-on_both_stacks! {
+on_all_stacks! {
     a_signal_ends_every_process_with_status_0,
     clients_are_told_before_the_gateway_ends,
 }
@@ -19,12 +19,12 @@ async fn a_signal_ends_every_process_with_status_0(stack: StackBuilder) {
     let (_ada, _bob) = register_two(&stack).await;
     for signal in [Signal::TERM, Signal::INT] {
         for process in stack.processes() {
-            stack.process(process).signal(signal);
-            let status = stack.process(process).ended().await;
+            stack.process(&process).signal(signal);
+            let status = stack.process(&process).ended().await;
             assert!(status.success(), "{process} ended with {status} after {signal:?}");
         }
         for process in stack.processes() {
-            stack.restart(process).await;
+            stack.restart(&process).await;
         }
     }
 }
@@ -79,7 +79,7 @@ async fn no_password_and_no_message_is_logged_even_in_detail() {
         bob.client.ask("LOGNI ada a-misplaced-password").await;
         ada.client.expect("LOGOUT", "+OK logout success").await;
         for process in stack.processes() {
-            stack.stop(process).await;
+            stack.stop(&process).await;
         }
         let logs = stack.logs().concat();
         assert!(logs.contains("gateway.deliver"), "the logs are as detailed as they get");

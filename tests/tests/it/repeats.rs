@@ -2,7 +2,7 @@
 
 use mpim_tests::{StackBuilder, register_two};
 
-on_both_stacks! {
+on_all_stacks! {
     the_same_id_again_is_the_same_message_and_another_text_a_conflict,
     an_id_holds_across_kill_9,
 }
@@ -41,10 +41,10 @@ async fn an_id_holds_across_kill_9(stack: StackBuilder) {
     let (mut ada, bob) = register_two(&stack).await;
     let id = ada.client.number("SENDID one 2 hello", "msg_id").await;
     for process in stack.processes() {
-        stack.kill(process).await;
+        stack.kill(&process).await;
     }
     for process in stack.processes() {
-        stack.restart(process).await;
+        stack.restart(&process).await;
     }
     ada.log_in(&stack).await;
     assert_eq!(ada.client.number("SENDID one 2 hello", "msg_id").await, id);

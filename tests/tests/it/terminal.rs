@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
-on_both_stacks! {
+on_all_stacks! {
     two_people_chat_in_either_spelling,
     it_comes_back_when_the_gateway_does,
 }
@@ -113,9 +113,9 @@ async fn it_comes_back_when_the_gateway_does(stack: StackBuilder) {
     ada.types(&format!("register ada {PASSWORD}")).await;
     ada.shows("you are uid 1").await;
     let gateway = stack.process_of(Service::Gateway);
-    stack.kill(gateway).await;
+    stack.kill(&gateway).await;
     ada.shows("* not connected").await;
-    stack.restart(gateway).await;
+    stack.restart(&gateway).await;
     ada.shows("* connected again, logged in as uid 1").await;
     ada.types("whoami").await;
     ada.shows("you are uid 1").await;

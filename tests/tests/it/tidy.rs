@@ -98,28 +98,29 @@ fn the_paths_and_symbols_that_documents_cite_exist() {
     assert_none(&documents::complaints(&files()));
 }
 
+/// From the path and the text of a file.
+type Complaints = fn(&str, &str) -> Vec<String>;
+
 #[test]
 fn the_shipped_configuration_files_have_every_key_with_its_default_and_a_comment() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect(path);
-    let complaints = [
-        config::complaints::<im_user::Config>,
-        config::complaints::<im_message::Config>,
-        config::complaints::<im_presence::Config>,
-        config::complaints::<im_group::Config>,
-        config::complaints::<im_gateway::Config>,
-        config::complaints::<mpim::Config>,
+    let shipped: [(&str, Complaints); 11] = [
+        ("conf/static/im-user.toml", config::complaints::<im_user::Config>),
+        ("conf/static/im-message.toml", config::complaints::<im_message::Config>),
+        ("conf/static/im-presence.toml", config::complaints::<im_presence::Config>),
+        ("conf/static/im-group.toml", config::complaints::<im_group::Config>),
+        ("conf/static/im-gateway.toml", config::complaints::<im_gateway::Config>),
+        ("conf/cluster/im-user.toml", config::complaints::<im_user::Config>),
+        ("conf/cluster/im-message.toml", config::complaints::<im_message::Config>),
+        ("conf/cluster/im-presence.toml", config::complaints::<im_presence::Config>),
+        ("conf/cluster/im-group.toml", config::complaints::<im_group::Config>),
+        ("conf/cluster/im-gateway.toml", config::complaints::<im_gateway::Config>),
+        ("conf/embedded/mpim.toml", config::complaints::<mpim::Config>),
     ];
-    let paths = [
-        "conf/static/im-user.toml",
-        "conf/static/im-message.toml",
-        "conf/static/im-presence.toml",
-        "conf/static/im-group.toml",
-        "conf/static/im-gateway.toml",
-        "conf/embedded/mpim.toml",
-    ];
-    let complaints = paths.iter().zip(complaints);
-    assert_none(&complaints.flat_map(|(path, of)| of(path, &read(path))).collect::<Vec<_>>());
-    let is_unchecked = |path: &String| path.starts_with("conf/") && !paths.contains(&path.as_str());
+    let complaints = shipped.iter().flat_map(|(path, complaints)| complaints(path, &read(path)));
+    assert_none(&complaints.collect::<Vec<_>>());
+    let is_checked = |path: &str| shipped.iter().any(|(checked, _)| *checked == path);
+    let is_unchecked = |path: &String| path.starts_with("conf/") && !is_checked(path);
     let unchecked: Vec<_> =
         files().into_iter().map(|file| file.path).filter(is_unchecked).collect();
     assert_eq!(unchecked, Vec::<String>::new(), "shipped and checked by nothing");

@@ -2,7 +2,7 @@
 
 use mpim_tests::{Hop, StackBuilder, hops, register_two, until};
 
-on_both_stacks! {
+on_all_stacks! {
     a_message_takes_the_documented_walk,
 }
 

@@ -8,7 +8,7 @@ use mpim_proto::{
 };
 use mprpc::{Context, Status};
 
-use super::{Asked, Fakes, invalid, ok};
+use super::{Asked, Fakes, invalid, ok, original};
 
 impl message_service::Server for Fakes {
     async fn send_batch(&self, _: &Context, req: SendBatchReq) -> Result<SendBatchResp, Status> {
@@ -108,20 +108,26 @@ impl message_service::Server for Fakes {
         Ok(AdvanceCursorsResp { result: ok() })
     }
 
-    async fn send(&self, _: &Context, _: SendReq) -> Result<SendResp, Status> {
-        Err(Status::unimplemented("not asked by the gateway"))
+    async fn send(&self, _: &Context, req: SendReq) -> Result<SendResp, Status> {
+        assert_eq!(req.client_msg_id, "", "the original knows no such field");
+        let msg_id = original::send(self, req.msg.unwrap()).await;
+        self.after("send")?;
+        Ok(SendResp { result: ok(), msg_id, seq: 0 })
     }
 
-    async fn send_group(&self, _: &Context, _: SendGroupReq) -> Result<SendGroupResp, Status> {
-        Err(Status::unimplemented("not asked by the gateway"))
+    async fn send_group(&self, _: &Context, req: SendGroupReq) -> Result<SendGroupResp, Status> {
+        let mut state = self.state();
+        let msg_id = state.original.as_mut().unwrap().send_group(req.msg.unwrap());
+        Ok(SendGroupResp { result: ok(), msg_id, seq: 0 })
     }
 
     async fn pull_offline(
         &self,
         _: &Context,
-        _: PullOfflineReq,
+        req: PullOfflineReq,
     ) -> Result<PullOfflineResp, Status> {
-        Err(Status::unimplemented("not asked by the gateway"))
+        self.before("pull_offline").await?;
+        Ok(self.state().original.as_mut().unwrap().pull(req.user_id))
     }
 
     async fn ack(&self, _: &Context, _: AckReq) -> Result<AckResp, Status> {

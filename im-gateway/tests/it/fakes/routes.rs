@@ -7,12 +7,16 @@ use mpim_proto::{
 };
 use mprpc::{Context, Status};
 
-use super::{Asked, Fakes, invalid, ok};
+use super::{Asked, Fakes, invalid, ok, original};
 
 impl presence_service::Server for Fakes {
     async fn bind_route(&self, _: &Context, req: BindRouteReq) -> Result<BindRouteResp, Status> {
         self.note(Asked::Bind { user_id: req.user_id, session_id: req.session_id.clone() });
         self.before("bind_route").await?;
+        if let Some(redis) = original::redis(self) {
+            original::bind(&redis, req.user_id, &req.gateway_id).await;
+            return Ok(BindRouteResp { result: ok(), since_ms: 0 });
+        }
         let mut state = self.state();
         let since_ms = if req.since_ms == 0 { state.next_since_ms() } else { req.since_ms };
         if state.routes.get(&req.user_id).is_some_and(|route| route.since_ms > since_ms) {

@@ -9,14 +9,14 @@ use mprpc::{Context, Status};
 
 use super::{Asked, Fakes, invalid, ok};
 
-impl user_service::Server for Fakes {
-    async fn login(&self, _: &Context, req: LoginReq) -> Result<LoginResp, Status> {
-        let name = String::from_utf8(req.username.to_vec()).unwrap();
-        let password = String::from_utf8(req.password.to_vec()).unwrap();
-        self.note(Asked::Login(name.clone()));
+impl Fakes {
+    async fn log_in(&self, name: String, password: String) -> Result<LoginResp, Status> {
         self.before("login").await?;
-        let state = self.state();
+        let mut state = self.state();
         let found = state.users.iter().position(|user| *user == (name.clone(), password.clone()));
+        if let (Some(index), Some(original)) = (found, &mut state.original) {
+            return Ok(original.log_in(index as i64 + 1));
+        }
         Ok(match found {
             Some(index) => LoginResp {
                 result: ok(),
@@ -25,6 +25,17 @@ impl user_service::Server for Fakes {
             },
             None => LoginResp { result: invalid("bad cred"), ..LoginResp::default() },
         })
+    }
+}
+
+impl user_service::Server for Fakes {
+    async fn login(&self, _: &Context, req: LoginReq) -> Result<LoginResp, Status> {
+        let name = String::from_utf8(req.username.to_vec()).unwrap();
+        let password = String::from_utf8(req.password.to_vec()).unwrap();
+        self.note(Asked::Login(name.clone()));
+        // The original's goes on although its caller has gone.
+        let fakes = self.clone();
+        tokio::spawn(async move { fakes.log_in(name, password).await }).await.unwrap()
     }
 
     async fn register(&self, _: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
@@ -35,7 +46,8 @@ impl user_service::Server for Fakes {
         if state.users.iter().any(|(other, _)| *other == name) {
             return Ok(RegisterResp { result: invalid("exists"), ..RegisterResp::default() });
         }
-        let token = format!("token-{name}");
+        // The original gives none.
+        let token = state.original.as_ref().map_or(format!("token-{name}"), |_| String::new());
         state.users.push((name, password));
         let user_id = state.users.len() as i64;
         Ok(RegisterResp { result: ok(), user_id, token })
@@ -43,6 +55,9 @@ impl user_service::Server for Fakes {
 
     async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
         self.before("logout").await?;
+        if let Some(original) = &mut self.state().original {
+            original.online.remove(&req.user_id);
+        }
         self.note(Asked::Revoke(req.token));
         Ok(LogoutResp { result: ok() })
     }

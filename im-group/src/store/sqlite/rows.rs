@@ -78,7 +78,7 @@ pub(super) fn latest_pending(
     .optional()
 }
 
-fn pending_from(row: &Row<'_>) -> rusqlite::Result<PendingChange> {
+pub(super) fn pending_from(row: &Row<'_>) -> rusqlite::Result<PendingChange> {
     Ok(PendingChange {
         number: row.get(0)?,
         change_id: row.get(1)?,

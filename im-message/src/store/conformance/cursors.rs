@@ -72,3 +72,34 @@ pub(crate) async fn what_was_withdrawn_is_not_confirmed<T: Timeline>(store: Arc<
     store.confirm_given(&reader(2)).await.unwrap();
     assert_eq!(position(&*store, 2, conv).await, Some((1, 3)));
 }
+
+pub(crate) async fn what_is_given_next_counts_only_without_a_gap<T: Timeline>(store: Arc<T>) {
+    let conv = three_messages(&*store).await;
+    let give = async |uid: i64, seq: i64| {
+        let given = vec![(reader(uid), conv, seq), (reader(uid), GROUP, 1)];
+        store.mark_given_next(given).await.unwrap();
+    };
+    let confirmed = async |uid: i64| {
+        store.confirm_given(&reader(uid)).await.unwrap();
+        position(&*store, uid, conv).await.unwrap().0
+    };
+    give(2, 2).await;
+    assert_eq!(confirmed(2).await, 0, "1 was never given");
+    give(2, 1).await;
+    assert_eq!(position(&*store, 2, conv).await, Some((0, 3)), "not confirmed yet");
+    give(2, 2).await;
+    assert_eq!(confirmed(2).await, 2);
+    give(2, 1).await;
+    assert_eq!(confirmed(2).await, 2, "one that was given before");
+    // Their own messages are no gap: nobody gives them.
+    put(&*store, text(conv, 2, "e", "mine")).await;
+    put(&*store, text(conv, 1, "f", "hello")).await;
+    give(2, 5).await;
+    assert_eq!(confirmed(2).await, 2, "3 is missing");
+    give(2, 3).await;
+    give(2, 5).await;
+    assert_eq!(confirmed(2).await, 5);
+    give(2, 99).await;
+    assert_eq!(confirmed(2).await, 5, "there is nothing that far");
+    assert_eq!(confirmed(1).await, 0, "the other user's");
+}

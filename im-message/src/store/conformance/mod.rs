@@ -2,7 +2,7 @@
 //! `timeline_conformance!`. An adapter that passes can be put behind the service.
 //!
 //! The expression given to the macro makes an empty store; it also answers with whatever must
-//! live as long as the store does (a temporary directory).
+//! live as long as the store does (a temporary directory), or `None` where it cannot be had.
 
 mod append;
 mod concurrent;
@@ -27,7 +27,10 @@ macro_rules! timeline_conformance {
     ($make:expr; $($name:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            let (store, _keep) = $make;
+            // None: what the store needs is not there, and that was said.
+            let Some((store, _keep)) = $make else {
+                return;
+            };
             $crate::store::conformance::$name(std::sync::Arc::new(store)).await;
         }
     )*};
@@ -39,7 +42,7 @@ macro_rules! timeline_conformance {
             the_same_key_with_other_text_is_a_conflict_and_changes_nothing
             keys_of_different_authors_conversations_and_origins_do_not_meet
             a_refused_entry_leaves_no_trace_and_harms_no_other
-            msg_ids_begin_with_the_time_and_survive_a_clock_that_goes_back
+            msg_ids_follow_the_time_and_survive_a_clock_that_goes_back
             a_pair_is_its_two_users_from_the_first_message_on
             notes_to_oneself_have_one_member
             strangers_can_neither_write_to_a_pair_nor_read_it
@@ -60,6 +63,7 @@ macro_rules! timeline_conformance {
             a_cursor_of_a_leaver_stops_where_they_left
             what_was_given_counts_only_once_confirmed
             what_was_withdrawn_is_not_confirmed
+            what_is_given_next_counts_only_without_a_gap
             concurrent_appenders_leave_no_hole_and_lose_nothing
             concurrent_repetitions_become_one_message
             a_message_that_races_with_membership_is_within_a_span

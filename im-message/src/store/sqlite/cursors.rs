@@ -1,10 +1,10 @@
 //! Moving cursors. A cursor only grows, and never passes what its user sees.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::seen;
 use crate::conversation::ConvId;
-use crate::store::Reader;
+use crate::store::{BETWEEN_MAX, Reader};
 
 pub(super) fn advance(
     tx: &Connection,
@@ -42,6 +42,33 @@ pub(super) fn mark_given(
         let unread = seen.first_seq - 1;
         let given_seq = seq.min(seen.head);
         upsert.execute((reader.uid, &reader.device, seen.conv, unread, given_seq))?;
+    }
+    Ok(())
+}
+
+pub(super) fn mark_given_next(
+    tx: &Connection,
+    given: &[(Reader, ConvId, i64)],
+) -> rusqlite::Result<()> {
+    let mut last = tx.prepare_cached(
+        "SELECT max(seq, given_seq) FROM cursor WHERE uid = ? AND device = ? AND conv = ?",
+    )?;
+    let mut between = tx.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM entry
+         WHERE conv = ? AND seq > ? AND seq < ? AND author <> ? AND kind = 0)",
+    )?;
+    for (reader, conv, seq) in given {
+        let Some(seen) = seen(tx, reader.uid, *conv)? else {
+            continue;
+        };
+        let at = last.query_row((reader.uid, &reader.device, seen.conv), |row| row.get(0));
+        let at: i64 = at.optional()?.unwrap_or(seen.first_seq - 1);
+        if *seq > at
+            && *seq - at <= BETWEEN_MAX
+            && !between.query_row((seen.conv, at, seq, reader.uid), |row| row.get(0))?
+        {
+            mark_given(tx, reader, &[(*conv, *seq)])?;
+        }
     }
     Ok(())
 }

@@ -3,10 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use im_common::{LogConfig, ShutdownConfig, Validate};
+use im_common::{ProcessConfig, Validate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+
+/// What makes a service one of a cluster: keys, or sections whole, whose values in `conf/cluster` are
+/// not the defaults. A default is what needs no server.
+const OF_A_CLUSTER: &[&str] = &[
+    "targets.",
+    "original.presence",
+    "zookeeper.hosts",
+    "zookeeper.snapshot_dir",
+    "database.url",
+    "redis.cache_url",
+    "redis.metadata_url",
+    "redis.queue_url",
+    "token.key_file",
+];
 
 /// Complaints about the file `path` with the text `shipped`, which configures `T` and the process.
 pub(super) fn complaints<T>(path: &str, shipped: &str) -> Vec<String>
@@ -15,11 +29,8 @@ where
 {
     let mut defaults = table(&T::default());
     // Read by the body of every binary, not by the service.
-    let process =
-        [("log", table(&LogConfig::default())), ("shutdown", table(&ShutdownConfig::default()))];
-    for (section, values) in process.clone() {
-        defaults.insert(section.to_owned(), values.into());
-    }
+    let process = table(&ProcessConfig::with_admin_port(admin_port(path)));
+    defaults.extend(process.clone());
     let mut shipped_table: Table = match shipped.parse() {
         Ok(table) => table,
         Err(error) => return vec![format!("{path}: {error}")],
@@ -30,7 +41,7 @@ where
     for (key, default) in &defaults {
         match values.get(key) {
             None => complaints.push(format!("{path}: {key} is missing")),
-            Some(value) if value != default => {
+            Some(value) if value != default && !may_differ(path, key) => {
                 complaints.push(format!("{path}: {key} is {value}, its default is {default}"));
             }
             Some(_) => {}
@@ -41,11 +52,22 @@ where
     complaints.extend(bare_keys(shipped).map(|line| format!("{path}:{line}: no comment above it")));
     if complaints.is_empty() {
         for (section, _) in process {
-            shipped_table.remove(section);
+            shipped_table.remove(&section);
         }
         complaints.extend(refusals::<T>(shipped_table).map(|refusal| format!("{path}: {refusal}")));
     }
     complaints
+}
+
+fn may_differ(path: &str, key: &str) -> bool {
+    path.starts_with("conf/cluster/") && OF_A_CLUSTER.iter().any(|start| key.starts_with(start))
+}
+
+/// Each program has its own, so that all of them can run on one machine.
+fn admin_port(path: &str) -> u16 {
+    let services = ["im-user", "im-message", "im-presence", "im-group", "im-gateway"];
+    let place = services.iter().position(|service| path.contains(service));
+    (9010..).nth(place.unwrap_or(0)).expect("there are six programs")
 }
 
 /// What the program objects to.
@@ -119,14 +141,20 @@ mod tests {
         }
     }
 
-    const PROCESS: &str = "\n[log]\n# Which.\nfilter = \"info\"\n\
-        # How.\nformat = \"auto\"\n# And.\nspans = false\n\
-        \n[shutdown]\n# Until when.\ndrain_ms = 10000\n";
+    /// The sections of the process, each key under a comment.
+    fn process() -> String {
+        let process = toml::to_string(&ProcessConfig::with_admin_port(9010)).unwrap();
+        let explained = process.lines().map(|line| match line.contains(" = ") {
+            true => format!("# What.\n{line}\n"),
+            false => format!("{line}\n"),
+        });
+        format!("\n{}", explained.collect::<String>())
+    }
 
     #[test]
     fn a_complete_and_explained_file_passes() {
         let file = "# Where.\ndata_dir = \"data\"\n\n[limits]\n# How many.\nmembers_max = 500\n";
-        assert_eq!(complaints::<Config>("a", &format!("{file}{PROCESS}")), [] as [String; 0]);
+        assert_eq!(complaints::<Config>("a", &format!("{file}{}", process())), [] as [String; 0]);
     }
 
     #[test]
@@ -138,8 +166,19 @@ mod tests {
             "# Where.\ndata_dir = \"data\"\n\n[limits]\nmembers_max = 500\n",
             "data_dir = ",
         ] {
-            let seen = complaints::<Config>("a", &format!("{wrong}{PROCESS}"));
+            let seen = complaints::<Config>("a", &format!("{wrong}{}", process()));
             assert_eq!(seen.len(), 1, "{wrong}\n{seen:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_makes_a_cluster_differs_in_its_files() {
+        for key in ["targets.user", "zookeeper.hosts", "database.url"] {
+            assert!(may_differ("conf/cluster/im-user.toml", key), "{key}");
+            assert!(!may_differ("conf/static/im-user.toml", key), "{key}");
+        }
+        for key in ["rpc.listen", "zookeeper.session_timeout_ms", "database.connections_max"] {
+            assert!(!may_differ("conf/cluster/im-user.toml", key), "{key}");
         }
     }
 

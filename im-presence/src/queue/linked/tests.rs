@@ -1,111 +1,40 @@
-use std::net::SocketAddr;
-
-use im_common::{Clock, Shutdown};
-use mpim_proto::push::Content;
-use mpim_proto::{CloseSessionReq, CloseSessionResp, Entry, PushReq, PushResp, gateway_service};
-use mprpc::{Context, Server, Status};
-use tokio::sync::{Semaphore, mpsc};
-
 use super::*;
-use crate::routes::{MemoryLimits, MemoryRoutes, Route};
-
-/// A gateway that hands out what it is pushed, and answers each push once it is allowed to.
-struct FakeGateway {
-    boot_id: String,
-    pushed: mpsc::UnboundedSender<PushReq>,
-    answers: Arc<Semaphore>,
-}
-
-impl gateway_service::Server for FakeGateway {
-    async fn push(&self, _: &Context, req: PushReq) -> Result<PushResp, Status> {
-        let other_boot = req.gateway_boot_id != self.boot_id;
-        let reached = u32::try_from(req.pushes.len()).unwrap();
-        self.pushed.send(req).unwrap();
-        self.answers.acquire().await.unwrap().forget();
-        let result = if other_boot {
-            mpim_proto::Result::not_found("another boot")
-        } else {
-            mpim_proto::Result::ok()
-        };
-        Ok(PushResp { result: Some(result), reached })
-    }
-
-    async fn close_session(
-        &self,
-        _: &Context,
-        _: CloseSessionReq,
-    ) -> Result<CloseSessionResp, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-}
-
-struct Running {
-    gateway: Arc<Gateway>,
-    pushed: mpsc::UnboundedReceiver<PushReq>,
-    answers: Arc<Semaphore>,
-}
-
-impl Running {
-    async fn next(&mut self) -> PushReq {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.pushed.recv());
-        next.await.expect("a push within 10 s").unwrap()
-    }
-}
-
-/// Starts a gateway that may answer `answers` pushes.
-async fn gateway(name: &str, answers: usize) -> Running {
-    let (sender, pushed) = mpsc::unbounded_channel();
-    let answers = Arc::new(Semaphore::new(answers));
-    let boot_id = format!("boot-{name}");
-    let fake = FakeGateway { boot_id, pushed: sender, answers: Arc::clone(&answers) };
-    let server = Server::builder().add_service(gateway_service::serve(fake));
-    let server = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let gateway = at(name, server.local_addr());
-    tokio::spawn(server.serve(std::future::pending()));
-    Running { gateway, pushed, answers }
-}
-
-fn at(name: &str, addr: SocketAddr) -> Arc<Gateway> {
-    let (id, boot_id) = (name.to_owned(), format!("boot-{name}"));
-    Arc::new(Gateway { id, addr: addr.to_string(), boot_id })
-}
+use crate::gateways::Gateways;
+use crate::queue::testing::{around, at, gateway, msg_ids, push};
+use crate::queue::{Direct, conformance};
+use crate::routes::{MemoryRoutes, Route};
 
 struct Fixture {
-    queue: DirectQueue<MemoryRoutes>,
+    queue: LinkedQueue<MemoryRoutes, Direct>,
     routes: Arc<MemoryRoutes>,
 }
 
 fn queue(change: impl FnOnce(&mut PushLimits)) -> Fixture {
-    let limits =
-        MemoryLimits { ttl_ms: 10_000, original_ttl_ms: 10_000, routes_max: 10, devices_max: 10 };
-    let routes = Arc::new(MemoryRoutes::new(limits, Clock::manual(0)));
-    let mut limits = crate::PushConfig::default().limits();
-    limits.timeout = Duration::from_secs(60);
-    change(&mut limits);
-    let tasks = Tasks::new("test", Shutdown::new());
-    let gateways = Gateways::new(10);
-    let queue = DirectQueue::new("p".into(), limits, gateways, Arc::clone(&routes), tasks);
-    Fixture { queue, routes }
+    let around = around(change);
+    let routes = Arc::clone(&around.routes);
+    let direct = Direct { gateways: Gateways::new(10), timeout: around.limits.timeout };
+    Fixture { queue: LinkedQueue::new("direct", around, direct), routes }
 }
 
-fn push(msg_id: i64) -> Push {
-    let entry = Entry { msg_id, ..Entry::default() };
-    Push { content: Some(Content::Entry(entry)), recipients: vec![1] }
-}
-
-fn msg_ids(req: &PushReq) -> Vec<i64> {
-    let msg_id = |push: &Push| match &push.content {
-        Some(Content::Entry(entry)) => entry.msg_id,
-        other => panic!("not an entry: {other:?}"),
+#[tokio::test]
+async fn the_direct_queue_conforms() {
+    let fresh = async |change: conformance::Change| {
+        let a = gateway("a", 1_000).await;
+        let Fixture { queue, .. } = queue(change);
+        conformance::Subject { queue, gateway: a.gateway, received: a.pushed }
     };
-    req.pushes.iter().map(msg_id).collect()
+    conformance::suite(fresh).await;
 }
 
 /// Waits until `last_push` is at least `number`, and answers with it.
-async fn last_push(queue: &DirectQueue<MemoryRoutes>, gateway: &Gateway, number: u64) -> u64 {
+async fn last_push(
+    queue: &LinkedQueue<MemoryRoutes, Direct>,
+    gateway: &Arc<Gateway>,
+    number: u64,
+) -> u64 {
     let wait = async {
         loop {
-            let last = queue.last_push(&gateway.boot_id);
+            let last = queue.heard_of(gateway);
             if last >= number {
                 break last;
             }
@@ -126,7 +55,7 @@ async fn what_gathers_while_a_push_is_under_way_forms_the_next() {
     for msg_id in [2, 3, 4] {
         queue.offer(&a.gateway, vec![push(msg_id)], false).await;
     }
-    assert_eq!(queue.last_push("boot-a"), 0, "not confirmed yet");
+    assert_eq!(queue.heard_of(&a.gateway), 0, "not confirmed yet");
     a.answers.add_permits(3);
     let (second, third) = (a.next().await, a.next().await);
     assert_eq!((second.number, msg_ids(&second)), (2, vec![2, 3]));
@@ -257,6 +186,8 @@ async fn a_link_that_was_given_up_never_repeats_a_number() {
     }
     last_push(&queue, &a.gateway, 3).await;
     queue.offer(&b.gateway, vec![push(1)], false).await;
+    let goodbye = a.next().await;
+    assert!(goodbye.closing && goodbye.number == 3);
     queue.offer(&a.gateway, vec![push(1)], false).await;
     assert!(a.next().await.number > 4, "and the gateway sees that there is a hole");
 }
@@ -267,4 +198,64 @@ async fn nothing_is_dialled_for_a_gateway_without_an_address() {
     let original = Gateway { id: "g".into(), addr: String::new(), boot_id: String::new() };
     let reached = queue.deliver(&Arc::new(original), push(1)).await;
     assert_eq!(reached, Err(QueueError::Unreachable));
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_heard_of_hears_the_last_number_again_and_again() {
+    let Fixture { queue, .. } = queue(|limits| limits.heartbeat = Duration::from_millis(10));
+    let mut a = gateway("a", 1_000).await;
+    assert_eq!(queue.heard_of(&a.gateway), 0);
+    for _ in 0..3 {
+        let repeated = a.next().await;
+        assert_eq!((repeated.number, repeated.pushes.len(), repeated.resync), (0, 0, false));
+    }
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    while a.next().await.pushes.is_empty() {}
+    assert_eq!(a.next().await.number, 1);
+}
+
+#[tokio::test]
+async fn a_queue_that_closes_pushes_what_waits_and_says_goodbye() {
+    let Fixture { queue, .. } = queue(|_| ());
+    let mut a = gateway("a", 0).await;
+    for msg_id in [1, 2] {
+        queue.offer(&a.gateway, vec![push(msg_id)], false).await;
+        if msg_id == 1 {
+            a.next().await;
+        }
+    }
+    queue.close();
+    a.answers.add_permits(9);
+    assert_eq!(msg_ids(&a.next().await), [2]);
+    let goodbye = a.next().await;
+    assert_eq!((goodbye.closing, goodbye.number), (true, 2));
+}
+
+#[tokio::test]
+async fn a_queue_that_closes_waits_for_a_gateway_no_longer_than_for_a_few_pushes() {
+    let Fixture { queue, .. } = queue(|limits| limits.timeout = Duration::from_millis(100));
+    let mut a = gateway("a", 0).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    a.next().await;
+    queue.offer(&a.gateway, vec![push(2)], false).await;
+    queue.close();
+    let ended = async {
+        while Arc::strong_count(&queue.shared) > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), ended).await.expect("its links have ended");
+}
+
+/// The kernel takes connections for a process that is stopped.
+#[tokio::test]
+async fn a_gateway_that_is_frozen_keeps_its_routes() {
+    let Fixture { queue, routes } = queue(|limits| limits.timeout = Duration::from_millis(100));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let frozen = at("frozen", listener.local_addr().unwrap());
+    bind(&routes, &frozen).await;
+    assert_eq!(queue.deliver(&frozen, push(1)).await, Err(QueueError::Behind));
+    assert_eq!(queue.deliver(&frozen, push(2)).await, Err(QueueError::Behind));
+    assert_eq!(routes.query(1).await.unwrap().len(), 1);
+    assert_eq!(queue.shared.links().by_boot.len(), 1);
 }

@@ -1,0 +1,58 @@
+//! What the gateway tells those who watch it. The bounds that the gauges go up to are keys of the
+//! configuration.
+
+use std::sync::LazyLock;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+/// The handles, looked up once: some are used for every message. They belong to the process like
+/// the recorder behind them, which is there before any service starts.
+pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+/// See [`METRICS`].
+pub(crate) struct Metrics {
+    /// Connections of clients (`text.connections_max`).
+    pub(crate) connections: Gauge,
+    /// Clients that found no place.
+    pub(crate) connections_refused: Counter,
+    /// Sessions that are logged in.
+    pub(crate) sessions: Gauge,
+    /// Log-ins that im-user works on (`calls.logins_max`).
+    pub(crate) logins: Gauge,
+    /// Fetches that im-message works on (`calls.fetches_max`).
+    pub(crate) fetches: Gauge,
+    /// Messages that were answered `slow down` (`session.messages_per_s`).
+    pub(crate) slow_downs: Counter,
+    /// Messages that clients sent, whatever became of them.
+    pub(crate) sends: Counter,
+    /// Messages in one call to im-message (`session.batch_messages_max`).
+    pub(crate) send_batch: Histogram,
+    /// From a batch's first try to its answer, in seconds.
+    pub(crate) send_time: Histogram,
+    /// Messages that were written to clients.
+    pub(crate) messages_shown: Counter,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        Self {
+            connections: gauge!("mpim_gateway_connections"),
+            connections_refused: counter!("mpim_gateway_connections_refused_total"),
+            sessions: gauge!("mpim_gateway_sessions"),
+            logins: gauge!("mpim_gateway_logins"),
+            fetches: gauge!("mpim_gateway_fetches"),
+            slow_downs: counter!("mpim_gateway_slow_downs_total"),
+            sends: counter!("mpim_gateway_sends_total"),
+            send_batch: histogram!("mpim_gateway_send_batch_messages"),
+            send_time: histogram!("mpim_gateway_send_seconds"),
+            messages_shown: counter!("mpim_gateway_messages_shown_total"),
+        }
+    }
+
+    /// So many messages go to im-message together.
+    #[expect(clippy::cast_precision_loss, reason = "batches are bounded far below 2^53")]
+    pub(crate) fn count_batch(&self, messages: usize) {
+        self.sends.increment(messages as u64);
+        self.send_batch.record(messages as f64);
+    }
+}

@@ -1,0 +1,75 @@
+//! What im-message counts, under the names in which it is seen at `/metrics`. Handles are made once:
+//! looking one up costs more than what it counts.
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+/// Of all lanes together.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneMetrics {
+    /// Entries that wait or are being written.
+    pub(crate) waiting: Gauge,
+    /// Entries in one batch.
+    pub(crate) batch_entries: Histogram,
+    /// From handing a batch to the store to its answer.
+    pub(crate) append_seconds: Histogram,
+    /// Entries that were new.
+    pub(crate) appended: Counter,
+    /// Entries that were there before: repetitions.
+    pub(crate) repeated: Counter,
+    /// Entries that the rules do not allow: not a member, another text under the same id.
+    pub(crate) refused: Counter,
+    /// Entries that the store failed to write.
+    pub(crate) failed: Counter,
+    /// Entries that found their lane full.
+    pub(crate) turned_away: Counter,
+}
+
+impl LaneMetrics {
+    pub(crate) fn new() -> Self {
+        let entries =
+            |outcome: &'static str| counter!("mpim_message_entries_total", "outcome" => outcome);
+        Self {
+            waiting: gauge!("mpim_message_lane_entries"),
+            batch_entries: histogram!("mpim_message_batch_entries"),
+            append_seconds: histogram!("mpim_message_append_seconds"),
+            appended: entries("appended"),
+            repeated: entries("repeated"),
+            refused: entries("refused"),
+            failed: entries("failed"),
+            turned_away: entries("turned_away"),
+        }
+    }
+}
+
+/// Of all dispatchers together.
+#[derive(Debug, Clone)]
+pub(crate) struct DispatchMetrics {
+    /// Entries that wait for im-presence, or are on their way to it.
+    pub(crate) waiting: Gauge,
+    /// Entries that im-presence was told of.
+    pub(crate) told: Counter,
+    /// Entries that were given up, and for which a resync stands.
+    pub(crate) forgotten: Counter,
+    /// Calls that im-presence did not take.
+    pub(crate) failed: Counter,
+    /// Entries that another instance had left untold.
+    pub(crate) swept: Counter,
+}
+
+impl DispatchMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            waiting: gauge!("mpim_message_dispatch_entries"),
+            told: counter!("mpim_message_dispatched_total"),
+            forgotten: counter!("mpim_message_dispatch_forgotten_total"),
+            failed: counter!("mpim_message_dispatch_failures_total"),
+            swept: counter!("mpim_message_swept_total"),
+        }
+    }
+}
+
+/// A number of entries as a gauge takes it.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(crate) fn count(entries: usize) -> f64 {
+    entries as f64
+}

@@ -1,0 +1,197 @@
+//! Questions. Each statement sees what was committed before it; entries that come between two
+//! statements are above the head that the first one found.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, Params, Value};
+
+use super::sql::{LIST_MAX, filled, repeated};
+use super::{content, conv_id};
+use crate::conversation::ConvId;
+use crate::entry::{Content, Entry};
+use crate::store::{Position, Range, RangeLimit, Reader};
+
+/// A row of `entry` as it is read.
+pub(super) type EntryRow = (i64, i64, i64, i64, i64, String);
+
+pub(super) const ENTRY_COLUMNS: &str = "seq, msg_id, author, ts_ms, kind, text";
+
+pub(super) fn entry(row: EntryRow) -> Result<Entry, Error> {
+    let (seq, msg_id, author, ts_ms, kind, text) = row;
+    Ok(Entry { seq, msg_id, author, ts_ms, content: content(kind, text)? })
+}
+
+pub(super) async fn members(conn: &mut Conn, conv: ConvId) -> Result<Vec<i64>, Error> {
+    conn.exec(
+        "SELECT s.uid FROM conversation c JOIN span s ON s.conv = c.id AND s.to_seq IS NULL
+         WHERE c.conv_id = ?",
+        (conv.to_string(),),
+    )
+    .await
+}
+
+pub(super) async fn exists(conn: &mut Conn, conv: ConvId) -> Result<bool, Error> {
+    let select = "SELECT 1 FROM conversation WHERE conv_id = ?";
+    let found: Option<i64> = conn.exec_first(select, (conv.to_string(),)).await?;
+    Ok(found.is_some())
+}
+
+/// Goes through the user's conversations by their short ids, which is the order in which they began.
+pub(super) async fn behind(
+    conn: &mut Conn,
+    reader: &Reader,
+    after: Option<ConvId>,
+    limit: usize,
+) -> Result<(Vec<Position>, bool), Error> {
+    let after: Option<i64> = match after {
+        Some(conv) => {
+            let select = "SELECT id FROM conversation WHERE conv_id = ?";
+            conn.exec_first(select, (conv.to_string(),)).await?
+        }
+        None => None,
+    };
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let rows: Vec<(String, i64, i64)> = conn
+        .exec(
+            "SELECT MIN(c.conv_id), COALESCE(MIN(k.seq), MIN(s.from_seq) - 1) AS at_seq,
+                    IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)) AS head
+             FROM span s JOIN conversation c ON c.id = s.conv
+             LEFT JOIN device_cursor k ON k.uid = s.uid AND k.device = ? AND k.conv = s.conv
+             WHERE s.uid = ? AND s.conv > ?
+             GROUP BY s.conv HAVING at_seq < head ORDER BY s.conv LIMIT ?",
+            (reader.device.as_bytes(), reader.uid, after.unwrap_or(0), one_more),
+        )
+        .await?;
+    let more = rows.len() > limit;
+    let positions = rows.into_iter().take(limit).map(position).collect::<Result<_, _>>()?;
+    Ok((positions, more))
+}
+
+fn position((name, cursor, head): (String, i64, i64)) -> Result<Position, Error> {
+    Ok(Position { conv: conv_id(&name)?, cursor, head })
+}
+
+/// What a user sees of conversations, and where their device stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) position: Position,
+    /// The conversation's short id.
+    pub(super) conv: i64,
+    pub(super) first_seq: i64,
+}
+
+/// Those of `convs` that the reader's user ever saw something of, in no particular order.
+pub(super) async fn seen(
+    conn: &mut Conn,
+    reader: &Reader,
+    convs: &[ConvId],
+) -> Result<Vec<Seen>, Error> {
+    let mut all = Vec::with_capacity(convs.len());
+    for convs in convs.chunks(LIST_MAX) {
+        let names = convs.iter().map(|conv| conv.to_string().into()).collect();
+        let (length, Params::Positional(names)) = filled(names, 1) else {
+            continue;
+        };
+        let select = format!(
+            "SELECT MIN(c.conv_id), COALESCE(MIN(k.seq), MIN(s.from_seq) - 1),
+                    IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)),
+                    c.id, MIN(s.from_seq)
+             FROM conversation c JOIN span s ON s.uid = ? AND s.conv = c.id
+             LEFT JOIN device_cursor k ON k.uid = s.uid AND k.device = ? AND k.conv = c.id
+             WHERE c.conv_id IN ({}) GROUP BY c.id",
+            repeated("?", length, ", ")
+        );
+        let mut params: Vec<Value> = vec![reader.uid.into(), reader.device.as_bytes().into()];
+        params.extend(names);
+        let rows: Vec<(String, i64, i64, i64, i64)> =
+            conn.exec(select, Params::Positional(params)).await?;
+        for (name, cursor, head, conv, first_seq) in rows {
+            all.push(Seen { position: position((name, cursor, head))?, conv, first_seq });
+        }
+    }
+    Ok(all)
+}
+
+pub(super) async fn positions(
+    conn: &mut Conn,
+    reader: &Reader,
+    convs: &[ConvId],
+) -> Result<Vec<Position>, Error> {
+    let seen = seen(conn, reader, convs).await?;
+    let find = |conv: &ConvId| seen.iter().find(|seen| seen.position.conv == *conv);
+    Ok(convs.iter().filter_map(find).map(|seen| seen.position).collect())
+}
+
+pub(super) async fn range(
+    conn: &mut Conn,
+    uid: i64,
+    conv: ConvId,
+    after_seq: i64,
+    limit: RangeLimit,
+) -> Result<Option<Range>, Error> {
+    let spans: Vec<(i64, i64, i64, Option<i64>)> = conn
+        .exec(
+            "SELECT c.id, c.max_seq, s.from_seq, s.to_seq
+             FROM conversation c JOIN span s ON s.uid = ? AND s.conv = c.id
+             WHERE c.conv_id = ? ORDER BY s.from_seq",
+            (uid, conv.to_string()),
+        )
+        .await?;
+    let ends = spans.iter().map(|(_, max_seq, _, to_seq)| to_seq.unwrap_or(*max_seq));
+    let Some(head) = ends.max() else {
+        return Ok(None);
+    };
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut bytes = 0;
+    for (id, max_seq, from_seq, to_seq) in spans {
+        let from_seq = from_seq.max(after_seq.saturating_add(1));
+        let to_seq = to_seq.unwrap_or(max_seq);
+        let room = limit.entries_max.saturating_sub(entries.len());
+        // One more says whether there is more.
+        let room = i64::try_from(room).unwrap_or(i64::MAX).saturating_add(1);
+        let select = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE conv = ? AND seq BETWEEN ? AND ?
+             ORDER BY seq LIMIT ?"
+        );
+        if from_seq > to_seq {
+            continue;
+        }
+        let rows: Vec<EntryRow> = conn.exec(select, (id, from_seq, to_seq, room)).await?;
+        for row in rows {
+            let entry = entry(row)?;
+            if let Content::Text(text) = &entry.content {
+                bytes += text.len();
+            }
+            let full = entries.len() == limit.entries_max || bytes > limit.bytes_max;
+            match entries.last() {
+                Some(Entry { seq, .. }) if full => {
+                    let complete_to = *seq;
+                    return Ok(Some(Range { entries, complete_to, head }));
+                }
+                _ => entries.push(entry),
+            }
+        }
+    }
+    Ok(Some(Range { entries, complete_to: head.max(after_seq), head }))
+}
+
+pub(super) async fn locate(conn: &mut Conn, msg_ids: &[i64]) -> Result<Vec<(ConvId, i64)>, Error> {
+    let mut found: Vec<(i64, ConvId, i64)> = Vec::with_capacity(msg_ids.len());
+    for msg_ids in msg_ids.chunks(LIST_MAX) {
+        let (length, params) = filled(msg_ids.iter().map(|id| (*id).into()).collect(), 1);
+        let select = format!(
+            "SELECT e.msg_id, c.conv_id, e.seq FROM entry e JOIN conversation c ON c.id = e.conv
+             WHERE e.msg_id IN ({})",
+            repeated("?", length, ", ")
+        );
+        let rows: Vec<(i64, String, i64)> = conn.exec(select, params).await?;
+        for (msg_id, name, seq) in rows {
+            found.push((msg_id, conv_id(&name)?, seq));
+        }
+    }
+    found.sort_unstable();
+    let find = |msg_id: &i64| {
+        let at = found.binary_search_by_key(msg_id, |(found, _, _)| *found).ok()?;
+        Some((found[at].1, found[at].2))
+    };
+    Ok(msg_ids.iter().filter_map(find).collect())
+}

@@ -1,0 +1,133 @@
+//! Two instances on one database: each operation of a test goes to the other one.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// A timeline that is served by several instances in turn.
+struct Several {
+    stores: Vec<MysqlTimeline>,
+    next: AtomicUsize,
+}
+
+impl Several {
+    fn next(&self) -> &MysqlTimeline {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        &self.stores[next % self.stores.len()]
+    }
+}
+
+async fn two() -> Option<(Several, Database)> {
+    let (first, database) = fresh().await?;
+    let stores = vec![first, open(database.url()).await];
+    Some((Several { stores, next: AtomicUsize::new(0) }, database))
+}
+
+// Not those about the order in which conversations began, which holds to a second only.
+timeline_conformance! { two().await;
+    seqs_are_dense_and_msg_ids_grow
+    the_same_message_again_is_given_the_same_numbers
+    the_same_key_with_other_text_is_a_conflict_and_changes_nothing
+    a_refused_entry_leaves_no_trace_and_harms_no_other
+    msg_ids_follow_the_time_and_survive_a_clock_that_goes_back
+    only_members_write_to_a_group
+    who_comes_back_sees_both_times_but_not_what_was_between
+    a_membership_change_again_gives_the_same_answer
+    joining_twice_and_leaving_twice_are_refused
+    entries_are_located_by_msg_id
+    cursors_only_grow_and_stop_at_the_head
+    what_was_given_counts_only_once_confirmed
+    what_is_given_next_counts_only_without_a_gap
+    concurrent_appenders_leave_no_hole_and_lose_nothing
+    concurrent_repetitions_become_one_message
+    a_message_that_races_with_membership_is_within_a_span
+}
+
+impl Timeline for Several {
+    async fn append(
+        &self,
+        batch: Arc<[NewEntry]>,
+        now_ms: i64,
+    ) -> Vec<Result<Appended, AppendError>> {
+        self.next().append(batch, now_ms).await
+    }
+
+    async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
+        self.next().members(conv).await
+    }
+
+    async fn behind(
+        &self,
+        reader: &Reader,
+        after: Option<ConvId>,
+        limit: usize,
+    ) -> Result<(Vec<Position>, bool), StoreError> {
+        self.next().behind(reader, after, limit).await
+    }
+
+    async fn positions(
+        &self,
+        reader: &Reader,
+        convs: Vec<ConvId>,
+    ) -> Result<Vec<Position>, StoreError> {
+        self.next().positions(reader, convs).await
+    }
+
+    async fn range(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<Option<Range>, StoreError> {
+        self.next().range(uid, conv, after_seq, limit).await
+    }
+
+    async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
+        self.next().exists(conv).await
+    }
+
+    async fn locate(&self, msg_ids: Vec<i64>) -> Result<Vec<(ConvId, i64)>, StoreError> {
+        self.next().locate(msg_ids).await
+    }
+
+    async fn advance_cursors(
+        &self,
+        reader: &Reader,
+        moves: Vec<(ConvId, i64)>,
+    ) -> Result<(), StoreError> {
+        self.next().advance_cursors(reader, moves).await
+    }
+
+    async fn mark_given(
+        &self,
+        reader: &Reader,
+        given: Vec<(ConvId, i64)>,
+    ) -> Result<(), StoreError> {
+        self.next().mark_given(reader, given).await
+    }
+
+    async fn mark_given_next(&self, given: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+        self.next().mark_given_next(given).await
+    }
+
+    async fn confirm_given(&self, reader: &Reader) -> Result<(), StoreError> {
+        self.next().confirm_given(reader).await
+    }
+
+    async fn withdraw_given(&self, reader: &Reader) -> Result<(), StoreError> {
+        self.next().withdraw_given(reader).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_that_write_the_same_conversations_never_deadlock() {
+    let Some(server) = test_servers::PrivateMariaDb::start().await else { return };
+    let server = server.server();
+    let url = server.url("test_deadlocks");
+    let stores = vec![open(url.clone()).await, open(url).await];
+    let several = Arc::new(Several { stores, next: AtomicUsize::new(0) });
+    crate::store::conformance::concurrent_appenders_leave_no_hole_and_lose_nothing(several).await;
+    let deadlocks = server.execute("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'");
+    assert_eq!(deadlocks.trim(), "Innodb_deadlocks\t0");
+}

@@ -1,0 +1,111 @@
+//! A gateway that is a fake, and what a queue needs around it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use im_common::{Clock, Shutdown, Tasks};
+use mpim_proto::push::Content;
+use mpim_proto::{
+    CloseSessionReq, CloseSessionResp, Entry, Push, PushReq, PushResp, gateway_service,
+};
+use mprpc::{Context, Server, Status};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{Around, PushLimits};
+use crate::heard::Heard;
+use crate::routes::{Gateway, MemoryLimits, MemoryRoutes};
+
+/// A gateway that hands out what it is pushed, and answers each push once it is allowed to.
+struct FakeGateway {
+    boot_id: String,
+    pushed: mpsc::UnboundedSender<PushReq>,
+    answers: Arc<Semaphore>,
+}
+
+impl gateway_service::Server for FakeGateway {
+    async fn push(&self, _: &Context, req: PushReq) -> Result<PushResp, Status> {
+        let other_boot = req.gateway_boot_id != self.boot_id;
+        let reached = u32::try_from(req.pushes.len()).unwrap();
+        // Perhaps the test looks elsewhere.
+        let _ = self.pushed.send(req);
+        self.answers.acquire().await.unwrap().forget();
+        let result = if other_boot {
+            mpim_proto::Result::not_found("another boot")
+        } else {
+            mpim_proto::Result::ok()
+        };
+        Ok(PushResp { result: Some(result), reached })
+    }
+
+    async fn close_session(
+        &self,
+        _: &Context,
+        _: CloseSessionReq,
+    ) -> Result<CloseSessionResp, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+}
+
+/// A [`FakeGateway`] that runs.
+pub(super) struct Running {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) pushed: mpsc::UnboundedReceiver<PushReq>,
+    pub(super) answers: Arc<Semaphore>,
+}
+
+impl Running {
+    pub(super) async fn next(&mut self) -> PushReq {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.pushed.recv());
+        next.await.expect("a push within 10 s").unwrap()
+    }
+}
+
+/// Starts a gateway that may answer `answers` pushes.
+pub(super) async fn gateway(name: &str, answers: usize) -> Running {
+    let (sender, pushed) = mpsc::unbounded_channel();
+    let answers = Arc::new(Semaphore::new(answers));
+    let boot_id = format!("boot-{name}");
+    let fake = FakeGateway { boot_id, pushed: sender, answers: Arc::clone(&answers) };
+    let server = Server::builder().add_service(gateway_service::serve(fake));
+    let server = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let gateway = at(name, server.local_addr());
+    tokio::spawn(server.serve(std::future::pending()));
+    Running { gateway, pushed, answers }
+}
+
+pub(super) fn at(name: &str, addr: SocketAddr) -> Arc<Gateway> {
+    let (id, boot_id) = (name.to_owned(), format!("boot-{name}"));
+    Arc::new(Gateway { id, addr: addr.to_string(), boot_id })
+}
+
+/// Patient limits, but for what `change` does to them, over routes in memory.
+pub(super) fn around(change: impl FnOnce(&mut PushLimits)) -> Around<MemoryRoutes> {
+    let limits =
+        MemoryLimits { ttl_ms: 10_000, original_ttl_ms: 10_000, routes_max: 10, devices_max: 10 };
+    let routes = Arc::new(MemoryRoutes::new(limits, Clock::manual(0)));
+    let mut limits = crate::PushConfig::default().limits();
+    limits.timeout = Duration::from_secs(60);
+    limits.heartbeat = Duration::from_secs(60);
+    change(&mut limits);
+    Around {
+        boot_id: "p".into(),
+        limits,
+        routes,
+        heard: Arc::new(Heard::new(Duration::from_secs(10), 10)),
+        tasks: Tasks::new("test", Shutdown::new()),
+    }
+}
+
+pub(super) fn push(msg_id: i64) -> Push {
+    let entry = Entry { msg_id, ..Entry::default() };
+    Push { content: Some(Content::Entry(entry)), recipients: vec![1] }
+}
+
+pub(super) fn msg_ids(req: &PushReq) -> Vec<i64> {
+    let msg_id = |push: &Push| match &push.content {
+        Some(Content::Entry(entry)) => entry.msg_id,
+        other => panic!("not an entry: {other:?}"),
+    };
+    req.pushes.iter().map(msg_id).collect()
+}

@@ -1,0 +1,189 @@
+//! The limit holds, alone and shared. What every limit must do, both do: on the system's clock, since
+//! Redis has its own.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use im_common::redis::{Redis, RedisConfig};
+use im_common::{Clock, Readiness};
+use test_servers::PrivateRedis;
+use tokio::time::Instant;
+
+use super::{Allowance, Attempts};
+
+const HOUR_MS: u32 = 3_600_000;
+/// For whatever must happen at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A Redis for the tests here, and what keeps their keys apart from those of others.
+struct Server {
+    url: String,
+    config: RedisConfig,
+}
+
+impl Server {
+    async fn shared() -> Option<Self> {
+        let redis = test_servers::redis().await?;
+        let config = RedisConfig { key_prefix: redis.fresh_prefix(), ..RedisConfig::default() };
+        Some(Self { url: redis.url(), config })
+    }
+
+    fn private(redis: &PrivateRedis) -> Self {
+        let config = RedisConfig { response_timeout_ms: 200, ..RedisConfig::default() };
+        Self { url: redis.server().url(), config }
+    }
+
+    /// The attempts of one instance, once it has a connection.
+    async fn instance(&self, failures_max: u32, refill_ms: u32) -> Attempts {
+        let url = self.url.parse().unwrap();
+        let redis = Redis::connect("cache", &url, &self.config, &Readiness::default()).unwrap();
+        let instance = attempts(failures_max, refill_ms, Some(redis));
+        until("a connection", async || reaches_redis(&instance).await).await;
+        instance
+    }
+}
+
+fn attempts(failures_max: u32, refill_ms: u32, redis: Option<Redis>) -> Attempts {
+    Attempts::new(Allowance::new(failures_max, refill_ms), Clock::system(), redis)
+}
+
+async fn reaches_redis(attempts: &Attempts) -> bool {
+    attempts.shared.as_ref().unwrap().used_up(b"somebody").await.is_ok()
+}
+
+async fn until(what: &str, mut seen: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !seen().await {
+        assert!(Instant::now() < deadline, "no {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn fail(attempts: &Attempts, name: &str, times: u32) {
+    for _ in 0..times {
+        attempts.failed(name.as_bytes()).await;
+    }
+}
+
+/// What every limit must do, whoever counts.
+async fn conforms(instance: impl AsyncFn(u32, u32) -> Attempts) {
+    let slow = instance(3, HOUR_MS).await;
+    for _ in 0..3 {
+        assert!(!slow.used_up(b"alice").await);
+        fail(&slow, "alice", 1).await;
+    }
+    assert!(slow.used_up(b"alice").await, "the allowance is as many as are configured");
+    assert!(slow.used_up(b"ALICE").await, "case would give a second allowance");
+    // Two names may share a place of the table by chance; that all of these do is impossible.
+    let mut others = 0;
+    for other in ["bob", "carol", "dave", "erin"] {
+        others += u32::from(!slow.used_up(other.as_bytes()).await);
+    }
+    assert!(others > 0, "others keep their allowance");
+
+    let quick = instance(3, 1_000).await;
+    fail(&quick, "victim", 1_000).await;
+    assert!(quick.used_up(b"victim").await);
+    // A debt of a thousand failures would take a quarter of an hour.
+    until("end of the wait", async || !quick.used_up(b"victim").await).await;
+    fail(&quick, "victim", 1).await;
+    assert!(quick.used_up(b"victim").await, "one refill is one attempt");
+}
+
+#[tokio::test]
+async fn a_process_by_itself_conforms() {
+    conforms(async |failures_max, refill_ms| attempts(failures_max, refill_ms, None)).await;
+}
+
+#[tokio::test]
+async fn instances_that_share_a_redis_conform() {
+    let Some(server) = Server::shared().await else { return };
+    conforms(async |failures_max, refill_ms| {
+        let mut instance = server.instance(failures_max, refill_ms).await;
+        // What is counted here alone is not what this is about.
+        instance.here = super::Table::new(Allowance::new(1_000_000, 1));
+        instance
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guesses_on_two_instances_use_up_one_allowance() {
+    let Some(server) = Server::shared().await else { return };
+    let (one, other) = (server.instance(5, HOUR_MS).await, server.instance(5, HOUR_MS).await);
+    fail(&one, "alice", 3).await;
+    fail(&other, "Alice", 2).await;
+    assert!(one.used_up(b"alice").await && other.used_up(b"alice").await);
+    assert!(!one.used_up(b"bob").await);
+}
+
+#[tokio::test]
+async fn what_is_no_number_in_redis_counts_as_nothing_and_is_replaced() {
+    let Some(server) = Server::shared().await else { return };
+    let attempts = server.instance(1, HOUR_MS).await;
+    let shared = attempts.shared.as_ref().unwrap();
+    for (name, command, junk) in
+        [("alice", "SET", "junk"), ("bob", "SET", "nan"), ("carol", "RPUSH", "no text")]
+    {
+        let key = shared.key(name.as_bytes());
+        let written = shared.redis.run("write junk", async |mut connection| {
+            redis::cmd(command).arg(&key).arg(junk).query_async::<()>(&mut connection).await
+        });
+        written.await.unwrap();
+        assert!(!shared.used_up(name.as_bytes()).await.unwrap(), "{name}");
+        shared.failed(name.as_bytes()).await.unwrap();
+        assert!(shared.used_up(name.as_bytes()).await.unwrap(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_takes_no_writes_is_said_and_leaves_the_limit_of_this_process() {
+    let Some(redis) = PrivateRedis::start().await else { return };
+    let attempts = Server::private(&redis).instance(5, HOUR_MS).await;
+    let shared = attempts.shared.as_ref().unwrap();
+    let replica_of = async |host: &str, port: &str| {
+        let command = shared.redis.run("make it a replica", async |mut connection| {
+            redis::cmd("REPLICAOF").arg(host).arg(port).query_async::<()>(&mut connection).await
+        });
+        command.await.unwrap();
+    };
+    let failing = || [&shared.looks, &shared.charges].map(|of| of.failing.load(Relaxed));
+    fail(&attempts, "bob", 1).await;
+    assert_eq!(failing(), [false, false]);
+
+    replica_of("127.0.0.1", "1").await;
+    fail(&attempts, "alice", 5).await;
+    assert!(!shared.used_up(b"alice").await.unwrap(), "it counts nothing, and says so");
+    assert_eq!(failing(), [false, true]);
+    assert!(attempts.used_up(b"alice").await);
+    replica_of("NO", "ONE").await;
+    fail(&attempts, "bob", 1).await;
+    assert_eq!(failing(), [false, false]);
+}
+
+#[tokio::test]
+async fn a_redis_that_forgot_everything_does_not_open_the_gate() {
+    let Some(mut redis) = PrivateRedis::start().await else { return };
+    let attempts = Server::private(&redis).instance(5, HOUR_MS).await;
+    fail(&attempts, "alice", 5).await;
+    redis.kill().await;
+    redis.start_again().await;
+    until("connection again", async || reaches_redis(&attempts).await).await;
+    assert!(!attempts.shared.as_ref().unwrap().used_up(b"alice").await.unwrap(), "it forgot");
+    assert!(attempts.used_up(b"alice").await, "this process did not");
+}
+
+#[tokio::test]
+async fn without_redis_the_limit_holds_and_nobody_waits_long() {
+    let Some(mut redis) = PrivateRedis::start().await else { return };
+    let attempts = Server::private(&redis).instance(5, HOUR_MS).await;
+    redis.pause();
+    let began = Instant::now();
+    assert!(!attempts.used_up(b"alice").await, "a frozen Redis refuses nobody");
+    fail(&attempts, "alice", 1).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    redis.resume();
+    redis.kill().await;
+    fail(&attempts, "alice", 4).await;
+    assert!(attempts.used_up(b"alice").await, "the limit of this process holds");
+}

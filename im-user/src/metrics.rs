@@ -1,0 +1,48 @@
+//! What operators see of im-user.
+//!
+//! | metric | what |
+//! |---|---|
+//! | `mpim_log_ins_total{outcome}` | `ok`, `refused` (name or password), `limited` (too many guesses), `failed` |
+//! | `mpim_registrations_total{outcome}` | `ok`, `refused`, `failed` |
+//! | `mpim_password_hashes{state}` | `computing` and `waiting`, of which the configuration bounds either |
+//! | `mpim_friend_changes_total{change}` | `added`, `removed` |
+//! | `mpim_log_in_limits_alone_total` | looks at the limit (two a log-in) that this process took alone: no answer from Redis |
+
+use im_common::InUse;
+use metrics::{counter, gauge};
+
+use crate::error::UserError;
+
+/// Counts how a log-in ended.
+pub(crate) fn count_log_in<T>(outcome: &Result<T, UserError>) {
+    counter!("mpim_log_ins_total", "outcome" => outcome_label(outcome)).increment(1);
+}
+
+/// Counts how a registration ended.
+pub(crate) fn count_registration<T>(outcome: &Result<T, UserError>) {
+    counter!("mpim_registrations_total", "outcome" => outcome_label(outcome)).increment(1);
+}
+
+/// Counts a friendship that began (`added`) or ended (`removed`).
+pub(crate) fn count_friend_change(change: &'static str) {
+    counter!("mpim_friend_changes_total", "change" => change).increment(1);
+}
+
+/// Counts a look at the limit without an answer from Redis.
+pub(crate) fn count_limit_alone() {
+    counter!("mpim_log_in_limits_alone_total").increment(1);
+}
+
+fn outcome_label<T>(outcome: &Result<T, UserError>) -> &'static str {
+    match outcome {
+        Ok(_) => "ok",
+        Err(UserError::TooManyAttempts) => "limited",
+        Err(UserError::Hash(_) | UserError::Store(_) | UserError::Token(_)) => "failed",
+        Err(_) => "refused",
+    }
+}
+
+/// One of the password hashes in this state (`computing`, `waiting`), for as long as it lives.
+pub(crate) fn one_hash(state: &'static str) -> InUse {
+    InUse::of(&gauge!("mpim_password_hashes", "state" => state))
+}

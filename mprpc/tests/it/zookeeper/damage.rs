@@ -1,0 +1,164 @@
+//! What others do to the registry harms nobody but themselves.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mprpc::discovery::ZooKeeper;
+use tokio::net::TcpListener;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
+
+use crate::support::{Running, echo_req, soon};
+use crate::zookeeper::fixture::{
+    INSTANCES, METHODS, PERSISTENT, Root, client_of, echo_in, listed, listing_of, stays, until,
+};
+
+#[tokio::test]
+async fn a_root_that_somebody_deletes_is_made_anew_and_all_stands_there_again() {
+    let Some(root) = Root::fresh().await else { return };
+    let zookeeper = root.zookeeper();
+    let server = Running::start(echo_in(&zookeeper)).await;
+    let id = server.address.to_string();
+    let all =
+        async || root.ids().await == [id.clone()] && root.owner("Fail").await == Some(id.clone());
+    until("registered", all).await;
+    let (server_address, path) = root.hosts.split_once('/').unwrap();
+    let outside = Client::connect(server_address).await.unwrap();
+    until("deleted", async || delete_all(&outside, &format!("/{path}")).await).await;
+    until("registered again", all).await;
+}
+
+/// Whether it was deleted with all below it, at one moment.
+async fn delete_all(client: &Client, root: &str) -> bool {
+    let mut paths = vec![root.to_owned()];
+    let mut looked_at = 0;
+    while let Some(path) = paths.get(looked_at).cloned() {
+        let names = client.list_children(&path).await.unwrap_or_default();
+        paths.extend(names.iter().map(|name| format!("{path}/{name}")));
+        looked_at += 1;
+    }
+    let mut all = client.new_multi_writer();
+    for path in paths.iter().rev() {
+        all.add_delete(path, None).unwrap();
+    }
+    all.commit().await.is_ok()
+}
+
+#[tokio::test]
+async fn a_node_that_may_not_be_read_is_ignored_and_nothing_else_is_affected() {
+    let Some(root) = Root::fresh().await else { return };
+    let said = Said::listen();
+    let nobody_reads = [Acl::new(Permission::DELETE, AuthId::anyone())];
+    let options = CreateMode::Ephemeral.with_acls(Acls::new(&nobody_reads));
+    for (parent, name) in [(INSTANCES, "secret"), (METHODS, "Fail")] {
+        root.client.mkdir(parent, &PERSISTENT).await.unwrap();
+        root.client.create(&format!("{parent}/{name}"), b"x", &options).await.unwrap();
+    }
+    let zookeeper = root.zookeeper();
+    let server = Running::start(echo_in(&zookeeper)).await;
+    let mut listing = listing_of(&zookeeper);
+    listed(&mut listing, &[server.address]).await;
+    client_of(&zookeeper).echo(&soon(), echo_req("x")).await.unwrap();
+    let id = server.address.to_string();
+    until("the other methods", async || root.owner("Describe").await == Some(id.clone())).await;
+    assert_eq!(said.how_often("may not be read"), 2, "{said:?}");
+}
+
+/// It names a dead instance, and has a child.
+#[tokio::test]
+async fn a_method_whose_node_cannot_be_replaced_is_said_once_and_harms_no_other() {
+    let Some(root) = Root::fresh().await else { return };
+    let said = Said::listen();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let blocked = format!("{METHODS}/Echo");
+    root.client.mkdir(&format!("{blocked}/child"), &PERSISTENT).await.unwrap();
+    root.client.set_data(&blocked, dead.as_bytes(), None).await.unwrap();
+    root.put(&format!("{METHODS}/Fail"), &dead).await;
+    let server = Running::start(echo_in(&root.zookeeper())).await;
+    let id = server.address.to_string();
+    for method in ["Fail", "Describe", "EchoSlowly"] {
+        until(method, async || root.owner(method).await == Some(id.clone())).await;
+    }
+    until("it is tried", async || said.how_often("cannot be kept") > 0).await;
+    // Some tries more.
+    stays("said once", Duration::from_secs(2), async || said.how_often("cannot be kept") <= 1)
+        .await;
+    assert_eq!(said.how_often("registering failed"), 0, "{said:?}");
+
+    root.client.delete(&format!("{blocked}/child"), None).await.unwrap();
+    until("Echo", async || root.owner("Echo").await == Some(id.clone())).await;
+    until("said", async || said.how_often("kept after all") == 1).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_that_could_not_be_stored_is_stored_later() {
+    let Some(root) = Root::fresh().await else { return };
+    let said = Said::listen();
+    let above = tempfile::tempdir().unwrap();
+    let directory = above.path().join("registry");
+    std::fs::write(&directory, "a file is in the way").unwrap();
+    let zookeeper = ZooKeeper::builder(&root.hosts).snapshots(&directory).build().unwrap();
+    let server = Running::start(echo_in(&zookeeper)).await;
+    listed(&mut listing_of(&zookeeper), &[server.address]).await;
+    until("said", async || said.how_often("cannot be stored") == 1).await;
+    std::fs::remove_file(&directory).unwrap();
+    // Nothing has changed for callers, but it is looked at again.
+    root.put(&format!("{METHODS}/NoSuch"), "").await;
+    until("the snapshot", async || directory.join("echo.EchoService.json").exists()).await;
+    until("that is said", async || said.how_often("stored after all") == 1).await;
+}
+
+/// What was logged on this thread, which is that of the test and of all that it runs.
+#[derive(Clone, Debug, Default)]
+struct Said(Arc<Mutex<Vec<String>>>);
+
+impl Said {
+    /// Listens until the test ends.
+    fn listen() -> Self {
+        let said = Self::default();
+        std::mem::forget(tracing::subscriber::set_default(said.clone()));
+        said
+    }
+
+    fn how_often(&self, text: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|said| said.contains(text)).count()
+    }
+}
+
+impl Subscriber for Said {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("mprpc")
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Default)]
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push_str(&format!("{field}={value:?} "));
+    }
+}

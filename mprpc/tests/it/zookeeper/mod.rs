@@ -1,0 +1,9 @@
+//! Discovery through a real ZooKeeper.
+
+mod classic;
+mod damage;
+mod faults;
+mod fixture;
+mod ids;
+mod listing;
+mod nodes;

@@ -1,0 +1,40 @@
+//! Several instances of each service on ZooKeeper, MariaDB and Redis, and what they outlive.
+//!
+//! The rest of the suite runs on a cluster with one instance of each, too: here is what only several
+//! can do, and what happens when a server or an instance is away.
+
+mod gateways;
+mod instances;
+mod mistakes;
+mod servers;
+mod starting;
+mod streams;
+mod znodes;
+
+use mpim_tests::{Instance, Load, Service, Stack, StackBuilder};
+
+use crate::faults::{JOINS, talkers};
+
+/// The services that can be away without a client noticing.
+const BEHIND_THE_GATEWAY: [Service; 4] =
+    [Service::User, Service::Presence, Service::Message, Service::Group];
+
+/// The name of an instance's process.
+fn process(service: Service, number: usize) -> String {
+    Instance { service, number }.name()
+}
+
+/// A cluster with people who talk through all of its gateways.
+async fn talking(builder: StackBuilder) -> (Stack, Load) {
+    let stack = builder.start().await;
+    let load = Load::start(stack.text_addresses(), talkers(&stack).await);
+    load.flows().await;
+    (stack, load)
+}
+
+/// What everybody sent and was shown is right, and no message was answered with an error.
+async fn holds_without_an_error(load: Load) {
+    let run = load.finish(JOINS).await;
+    run.assert_holds();
+    assert_eq!(run.journal.errors, [] as [String; 0]);
+}

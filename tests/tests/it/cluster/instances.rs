@@ -1,0 +1,100 @@
+//! One of two instances is killed or restarted while people talk.
+
+use mpim_tests::{Instance, Outcome, Service, Stack, is_ready};
+use rustix::process::Signal;
+
+use super::{BEHIND_THE_GATEWAY, holds_without_an_error, process, talking};
+use crate::faults::JOINS;
+
+/// Messages that a talker has in flight at most.
+const WINDOW: usize = 8;
+
+#[tokio::test]
+async fn kill_9_of_each_instance_behind_the_gateways_costs_no_message_an_error() {
+    let Some(builder) = Stack::cluster().await else { return };
+    let (mut stack, load) = talking(builder.instances(2)).await;
+    for service in BEHIND_THE_GATEWAY {
+        for number in [1, 2] {
+            let process = process(service, number);
+            stack.kill(&process).await;
+            load.flows().await;
+            stack.restart(&process).await;
+            load.flows().await;
+        }
+    }
+    holds_without_an_error(load).await;
+}
+
+#[tokio::test]
+async fn kill_9_of_each_gateway_costs_no_more_than_what_was_in_flight_on_it() {
+    let Some(builder) = Stack::cluster().await else { return };
+    let (mut stack, load) = talking(builder.instances(2)).await;
+    for number in [1, 2] {
+        let gateway = process(Service::Gateway, number);
+        stack.kill(&gateway).await;
+        load.flows().await;
+        stack.restart(&gateway).await;
+        load.flows().await;
+    }
+    let run = load.finish(JOINS).await;
+    run.assert_holds();
+    assert_eq!(run.journal.errors, [] as [String; 0]);
+    // Three talk; those who do not repeat what was not answered lose at most that, at each kill.
+    let unknown = run.failed().len();
+    assert!(unknown <= 2 * 2 * WINDOW, "{unknown} messages without an answer");
+    assert!(run.failed().iter().all(|sent| sent.outcome == Outcome::Unknown));
+}
+
+#[tokio::test]
+async fn a_rolling_restart_of_everything_costs_no_message_an_error() {
+    let Some(builder) = Stack::cluster().await else { return };
+    let (mut stack, load) = talking(builder.instances(2)).await;
+    for service in [&BEHIND_THE_GATEWAY[..], &[Service::Gateway]].concat() {
+        for number in [1, 2] {
+            let instance = Instance { service, number };
+            stack.stop(instance.name()).await;
+            stack.restart(instance.name()).await;
+            is_ready(stack.admin_address(instance)).await;
+            load.flows().await;
+        }
+    }
+    holds_without_an_error(load).await;
+}
+
+#[tokio::test]
+async fn an_instance_that_is_frozen_for_a_while_costs_no_message_an_error() {
+    let Some(builder) = Stack::cluster().await else { return };
+    let (mut stack, load) = talking(builder.instances(2)).await;
+    for service in BEHIND_THE_GATEWAY {
+        let process = process(service, 1);
+        stack.process(&process).signal(Signal::STOP);
+        // Messages that were in flight on it are given up there and sent again to the other.
+        load.flows().await;
+        load.flows().await;
+        stack.process(&process).signal(Signal::CONT);
+        load.flows().await;
+    }
+    holds_without_an_error(load).await;
+}
+
+#[tokio::test]
+async fn what_one_instance_took_before_it_was_killed_reaches_who_was_away() {
+    let Some(builder) = Stack::cluster().await else { return };
+    let mut stack = builder.instances(2).start().await;
+    let (mut ada, mut bob) = mpim_tests::register_two(&stack).await;
+    bob.leave(&stack).await;
+    let mut sent = Vec::new();
+    for number in [1, 2] {
+        let message = process(Service::Message, number);
+        for n in 0..10 {
+            sent.push(ada.send(bob.uid, &format!("{n} before {message} dies")).await);
+        }
+        stack.kill(&message).await;
+        sent.push(ada.send(bob.uid, "to the other").await);
+        stack.restart(&message).await;
+    }
+    assert!(sent.is_sorted(), "ids of one conversation grow, whichever instance gives them");
+    bob.log_in(&stack).await;
+    let shown: Vec<_> = bob.client.pull().await.into_iter().map(|push| push.id).collect();
+    assert_eq!(shown, sent);
+}
