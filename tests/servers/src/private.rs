@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{MariaDb, Redis, ZooKeeper, free_address};
 
-/// How long a server may take to start or to stop. Far above what it takes: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to start or to stop. Far above what it takes: the machine may be busy,
+/// and its disk may have a minute's work to write before ours.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// One look at it, and the pause before the next.
 const LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
