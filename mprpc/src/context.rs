@@ -1,13 +1,12 @@
 //! What travels with a call besides its message: the deadline, metadata, the peer.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::Metadata;
+use crate::{Address, Metadata};
 
 /// The context of a call; every call takes one, so that none is without a deadline.
 ///
@@ -20,7 +19,7 @@ use crate::Metadata;
 #[derive(Clone, Debug)]
 pub struct Context {
     deadline: Instant,
-    peer: Option<SocketAddr>,
+    peer: Option<Address>,
     received: Option<Arc<Metadata>>,
     sent: Option<Arc<Metadata>>,
     affinity: Option<u64>,
@@ -44,7 +43,7 @@ impl Context {
     }
 
     /// What a server hands to a handler.
-    pub(crate) fn received(deadline: Instant, peer: SocketAddr, metadata: Metadata) -> Self {
+    pub(crate) fn received(deadline: Instant, peer: Address, metadata: Metadata) -> Self {
         let received = (!metadata.is_empty()).then(|| Arc::new(metadata));
         Self { deadline, peer: Some(peer), received, sent: None, affinity: None }
     }
@@ -98,8 +97,8 @@ impl Context {
 
     /// In a handler: the address that the request came from.
     #[must_use]
-    pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+    pub fn peer(&self) -> Option<&Address> {
+        self.peer.as_ref()
     }
 
     /// What calls with this context carry.

@@ -95,6 +95,7 @@
 //! to), `mprpc_instances_doubted` (those of them that the registry no longer lists),
 //! `mprpc_classic_connections`.
 
+mod address;
 pub mod balance;
 mod channel;
 #[doc(hidden)]
@@ -108,13 +109,14 @@ mod status;
 mod transport;
 mod wire;
 
+pub use address::{Address, AddressError};
 pub use balance::Balance;
 pub use channel::{Channel, ChannelBuilder, ChannelError};
 pub use context::Context;
 pub use metadata::Metadata;
 pub use server::{BoundServer, ServeError, Server, ServerBuilder, ServerError};
 pub use service::{Service, ServiceDescriptor};
-pub use status::{Code, Executed, Status};
+pub use status::{Code, Executed, Stage, Status};
 
 /// Includes the code that `mprpc-build` generated for a package.
 ///

@@ -1,9 +1,10 @@
 //! How a call failed: a canonical code, a text, and whether the call may have been executed.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
+
+use crate::Address;
 
 /// The canonical status codes, with the numbers and meanings that gRPC gave them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +94,22 @@ pub enum Executed {
     Maybe,
 }
 
+/// Where on its way a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// No instance to call was known.
+    Resolve,
+    /// No connection to the instance could be had.
+    Connect,
+    /// The request was not handed to the socket as a whole.
+    Write,
+    /// The request was on its way, or at work, when the connection or the time ended.
+    Wait,
+    /// The other side answered so.
+    Remote,
+}
+
 /// An error of a call.
 ///
 /// One pointer wide, so that the good path stays small.
@@ -105,7 +122,8 @@ struct Inner {
     message: String,
     details: Bytes,
     executed: Executed,
-    peer: Option<SocketAddr>,
+    stage: Stage,
+    peer: Option<Address>,
 }
 
 impl Status {
@@ -122,6 +140,7 @@ impl Status {
             details: Bytes::new(),
             executed: Executed::Maybe,
             peer: None,
+            stage: Stage::Remote,
         }))
     }
 
@@ -151,8 +170,14 @@ impl Status {
 
     /// The instance that the call went to, if one had been chosen.
     #[must_use]
-    pub fn peer(&self) -> Option<SocketAddr> {
-        self.0.peer
+    pub fn peer(&self) -> Option<&Address> {
+        self.0.peer.as_ref()
+    }
+
+    /// Where the call failed.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.0.stage
     }
 
     /// The same with `details`.
@@ -168,8 +193,14 @@ impl Status {
         self
     }
 
+    /// The same for a call that failed at `stage`.
+    pub(crate) fn at(mut self, stage: Stage) -> Self {
+        self.0.stage = stage;
+        self
+    }
+
     /// The same, naming the instance concerned.
-    pub(crate) fn with_peer(mut self, peer: SocketAddr) -> Self {
+    pub(crate) fn with_peer(mut self, peer: Address) -> Self {
         self.0.peer = Some(peer);
         self
     }
@@ -208,7 +239,7 @@ makers! {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.code, self.0.message)?;
-        if let Some(peer) = self.0.peer {
+        if let Some(peer) = &self.0.peer {
             write!(f, " (at {peer})")?;
         }
         if self.0.executed == Executed::No {

@@ -1,6 +1,5 @@
 //! One instance: how to reach it, and how loaded it is.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use super::reconnect::Reconnect;
 use crate::balance::mix;
 use crate::discovery::{Endpoint, Wires};
 use crate::transport::classic_client::{Bounds, ClassicPool};
-use crate::{Context, ServiceDescriptor, Status};
+use crate::{Address, Context, ServiceDescriptor, Status};
 
 /// What is called, in the terms of both wires.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +26,7 @@ pub(super) struct Callee {
 /// One instance of one or more services.
 #[derive(Debug)]
 pub(crate) struct Instance {
-    address: SocketAddr,
+    address: Address,
     /// Of its address: the same in every process.
     hash: u64,
     in_flight: AtomicUsize,
@@ -43,15 +42,15 @@ enum Way {
 impl Instance {
     pub(super) fn new(endpoint: &Endpoint, connect_timeout: Duration, classic: Bounds) -> Self {
         let way = match endpoint.wires {
-            Wires::V2 => Way::V2(Reconnect::new(endpoint.address, connect_timeout)),
+            Wires::V2 => Way::V2(Reconnect::new(endpoint.address.clone(), connect_timeout)),
             Wires::Classic => {
-                let pool = Arc::new(ClassicPool::new(endpoint.address, classic));
+                let pool = Arc::new(ClassicPool::new(endpoint.address.clone(), classic));
                 ClassicPool::spawn_trimming(&pool);
                 Way::Classic(pool)
             }
         };
-        let hash = hash(endpoint.address);
-        Self { address: endpoint.address, hash, in_flight: AtomicUsize::new(0), way }
+        let hash = hash(&endpoint.address);
+        Self { address: endpoint.address.clone(), hash, in_flight: AtomicUsize::new(0), way }
     }
 
     /// What decides which keys belong to it.
@@ -91,18 +90,15 @@ impl Instance {
                 pool.call(callee.service, callee.method, cx.deadline(), message).await
             }
         };
-        outcome.map_err(|status| status.with_peer(self.address))
+        outcome.map_err(|status| status.with_peer(self.address.clone()))
     }
 }
 
-fn hash(address: SocketAddr) -> u64 {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => u128::from(ip),
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are mixed in")]
-    let (high, low) = ((ip >> 64) as u64, ip as u64);
-    mix(mix(mix(high) ^ low) ^ u64::from(address.port()))
+/// FNV-1a of its text: the same in every process and version.
+fn hash(address: &Address) -> u64 {
+    let bytes = address.to_string();
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    mix(bytes.bytes().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
 /// Counts a call for as long as it lives.

@@ -15,17 +15,16 @@ mod target;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 pub use builder::{ChannelBuilder, ChannelError};
 pub use service::ServiceChannel;
 
-use crate::ServiceDescriptor;
 use crate::balance::Balance;
 use crate::discovery::{Discover, Endpoint, Wires};
 use crate::transport::classic_client::Bounds;
+use crate::{Address, ServiceDescriptor};
 use instance::Instance;
 
 /// A way to the services behind a target. Cheap to clone; clones share their connections.
@@ -57,7 +56,7 @@ pub(crate) struct Shared {
 #[derive(PartialEq, Eq, Hash)]
 struct Reached {
     id: String,
-    address: SocketAddr,
+    address: Address,
     wires: Wires,
 }
 
@@ -113,7 +112,7 @@ impl Shared {
     /// The instance at `endpoint`, shared with other services that are there.
     fn instance(&self, endpoint: &Endpoint) -> Arc<Instance> {
         let Endpoint { id, address, wires, .. } = endpoint;
-        let reached = Reached { id: id.clone(), address: *address, wires: *wires };
+        let reached = Reached { id: id.clone(), address: address.clone(), wires: *wires };
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(instance) = instances.get(&reached).and_then(Weak::upgrade) {
             return instance;

@@ -1,6 +1,5 @@
 //! The connection that all calls to an instance share, made anew when it has ended.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use super::instance::Callee;
 use crate::transport::v2_client::Connection;
 use crate::wire::v2::client::Request;
-use crate::{Context, Status};
+use crate::{Address, Context, Status};
 
 /// The shortest and the longest pause between attempts to connect.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -25,7 +24,7 @@ pub(super) struct Reconnect(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    address: SocketAddr,
+    address: Address,
     connect_timeout: Duration,
     /// The newest connection; one that has ended stays here until there is another.
     current: ArcSwapOption<Connection>,
@@ -44,7 +43,7 @@ struct Failure {
 
 impl Reconnect {
     /// Nothing is connected before the first call.
-    pub(super) fn new(address: SocketAddr, connect_timeout: Duration) -> Self {
+    pub(super) fn new(address: Address, connect_timeout: Duration) -> Self {
         Self(Arc::new(Shared {
             address,
             connect_timeout,
@@ -160,10 +159,10 @@ impl Shared {
         let failed =
             |text: String| Status::unavailable(format!("connecting failed: {text}")).not_executed();
         let until = Instant::now() + self.connect_timeout;
-        let stream = crate::transport::connect(self.address, self.connect_timeout)
+        let stream = crate::transport::connect(&self.address, self.connect_timeout)
             .await
             .map_err(|error| failed(error.to_string()))?;
-        let connection = Connection::new(stream, self.address);
+        let connection = Connection::new(stream, self.address.clone());
         match tokio::time::timeout_at(until, connection.ready()).await {
             Ok(Ok(())) => Ok(Arc::new(connection)),
             Ok(Err(status)) => Err(failed(status.message().to_owned())),

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_static_target_is_a_list_of_instances() {
-        let endpoint = |port: u16| Endpoint::new(([127, 0, 0, 1], port).into());
+        let endpoint = |port: u16| Endpoint::new(([127, 0, 0, 1], port));
         let parsed = Target::parse("static://127.0.0.1:1,127.0.0.1:2").unwrap();
         assert_eq!(parsed, Target::Static(vec![endpoint(1), endpoint(2)]));
         let parsed = Target::parse("static://127.0.0.1:1?wire=classic").unwrap();

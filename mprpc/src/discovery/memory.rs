@@ -75,7 +75,7 @@ mod tests {
         ServiceDescriptor { full_name: "echo.Echo", short_name: "Echo", methods: &["Echo"] };
 
     fn endpoint(port: u16) -> Endpoint {
-        Endpoint::new(([127, 0, 0, 1], port).into())
+        Endpoint::new(([127, 0, 0, 1], port))
     }
 
     #[test]

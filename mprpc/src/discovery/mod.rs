@@ -15,7 +15,6 @@ mod memory;
 mod registration;
 mod zookeeper;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -25,7 +24,7 @@ pub use memory::Memory;
 pub use registration::{IdTaken, Registration};
 pub use zookeeper::{RegistryState, ZooKeeper, ZooKeeperBuilder, ZooKeeperError};
 
-use crate::ServiceDescriptor;
+use crate::{Address, ServiceDescriptor};
 
 /// The wires that an instance speaks.
 ///
@@ -69,18 +68,37 @@ pub struct Endpoint {
     /// Names the instance; no two live instances share one.
     pub id: String,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Address,
     /// What it speaks.
     pub wires: Wires,
     /// What it serves.
     pub methods: Methods,
+    /// Its share of the calls beside those of others.
+    pub weight: u32,
+    /// Where it runs; empty if nothing is said.
+    pub zone: Arc<str>,
+    /// Whatever else is to be known of it.
+    pub tags: Arc<[String]>,
 }
 
 impl Endpoint {
-    /// An instance that is named by its address, speaks v2 and serves every method.
+    /// The weight of an instance of which nothing is said.
+    pub const WEIGHT: u32 = 100;
+
+    /// An instance that is named by its address, speaks v2, serves every method, and has the usual
+    /// weight, no zone and no tags.
     #[must_use]
-    pub fn new(address: SocketAddr) -> Self {
-        Self { id: address.to_string(), address, wires: Wires::V2, methods: Methods::All }
+    pub fn new(address: impl Into<Address>) -> Self {
+        let address = address.into();
+        Self {
+            id: address.to_string(),
+            address,
+            wires: Wires::V2,
+            methods: Methods::All,
+            weight: Self::WEIGHT,
+            zone: Arc::from(""),
+            tags: Arc::from([]),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The connections of a server: how they come, which wire they speak, how they end.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::Services;
+use crate::Address;
 use crate::transport::{self, classic_server, v2_server};
 use crate::wire::{self, Wire};
 
@@ -74,7 +74,7 @@ impl Acceptor {
     pub(super) async fn accept(&self, listener: &TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.admit(stream, peer),
+                Ok((stream, peer)) => self.admit(stream, peer.into()),
                 Err(error) => {
                     // Out of descriptors, most likely: others have to close first.
                     tracing::warn!(%error, "accepting failed");
@@ -92,12 +92,12 @@ impl Acceptor {
             let Ok((stream, peer)) = listener.accept() else { return };
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
-                self.admit(stream, peer);
+                self.admit(stream, peer.into());
             }
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+    fn admit(&self, stream: TcpStream, peer: Address) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             tracing::warn!(%peer, "too many connections; closing a new one");
             return;
@@ -129,11 +129,11 @@ impl Acceptor {
 
 async fn serve(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Address,
     connections: &Connections,
     _place: OwnedSemaphorePermit,
 ) {
-    match serve_wire(stream, peer, connections).await {
+    match serve_wire(stream, peer.clone(), connections).await {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             tracing::warn!(%peer, %error, "connection closed");
@@ -145,7 +145,7 @@ async fn serve(
 /// Finds out which wire the client speaks, and serves it.
 async fn serve_wire(
     mut stream: TcpStream,
-    peer: SocketAddr,
+    peer: Address,
     connections: &Connections,
 ) -> io::Result<()> {
     transport::prepare(&stream)?;

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::wire::classic;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
-use crate::{ServiceDescriptor, Status};
+use crate::{Address, ServiceDescriptor, Status};
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +58,7 @@ pub(crate) struct ClassicPool {
 
 #[derive(Debug)]
 struct Connector {
-    address: SocketAddr,
+    address: Address,
     connect_timeout: Duration,
 }
 
@@ -94,7 +93,7 @@ impl managed::Manager for Connector {
     type Error = io::Error;
 
     async fn create(&self) -> io::Result<Connection> {
-        let stream = super::connect(self.address, self.connect_timeout).await?;
+        let stream = super::connect(&self.address, self.connect_timeout).await?;
         let (buffer, idle_since) = (BytesMut::new(), Instant::now());
         Ok(Connection { stream, buffer, idle_since, _counted: Counted::new() })
     }
@@ -114,7 +113,7 @@ impl managed::Manager for Connector {
 
 impl ClassicPool {
     /// A pool of connections to `address`; none is made before the first call.
-    pub(crate) fn new(address: SocketAddr, bounds: Bounds) -> Self {
+    pub(crate) fn new(address: Address, bounds: Bounds) -> Self {
         let connector = Connector { address, connect_timeout: bounds.connect_timeout };
         let pool = Pool::builder(connector)
             .max_size(bounds.connections_max)

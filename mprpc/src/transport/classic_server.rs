@@ -5,7 +5,6 @@
 //! caller fails at once instead of waiting for an answer that will not come.
 
 use std::io;
-use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use crate::server::{Connections, Method};
 use crate::service::Call;
 use crate::wire::classic::{self, Request, RequestDecoder};
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
-use crate::{Context, Metadata, Status};
+use crate::{Address, Context, Metadata, Status};
 
 /// How much is written at once when a client pipelines, in bytes.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
@@ -35,7 +34,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// A connection is not closed for being idle: the original's pool writes without looking.
 pub(crate) async fn serve(
     io: impl AsyncRead + AsyncWrite + Unpin,
-    peer: SocketAddr,
+    peer: Address,
     input: BytesMut,
     server: &Connections,
 ) -> io::Result<()> {
@@ -67,7 +66,7 @@ impl From<io::Error> for End {
 
 struct Connection<'a, T> {
     io: T,
-    peer: SocketAddr,
+    peer: Address,
     server: &'a Connections,
     decoder: RequestDecoder,
     input: BytesMut,
@@ -122,7 +121,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<'_, T> {
             return Err(End::Refused(format!("{path:?} is not served here")));
         };
         let deadline = Instant::now() + self.server.default_timeout;
-        let cx = Context::received(deadline, self.peer, Metadata::default());
+        let cx = Context::received(deadline, self.peer.clone(), Metadata::default());
         let mut handler =
             method.call(cx, request.args).map_err(|status| failed(&method, &status))?;
 

@@ -11,19 +11,19 @@ pub(crate) mod v2_client;
 pub(crate) mod v2_server;
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use crate::Status;
+use crate::{Address, Status};
 
 /// How much is read at once, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
 /// Connects within `timeout`.
-pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+pub(crate) async fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
+    let address = address.tcp().ok_or(io::ErrorKind::Unsupported)?;
     let stream = tokio::time::timeout(timeout, TcpStream::connect(address))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
@@ -68,7 +68,7 @@ mod tests {
     async fn a_socket_does_not_wait_for_ever_for_a_peer_that_takes_nothing() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let stream = connect(address, Duration::from_secs(20)).await.unwrap();
+        let stream = connect(&address.into(), Duration::from_secs(20)).await.unwrap();
         let socket = SockRef::from(&stream);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNTAKEN_MAX));
         assert!(socket.keepalive().unwrap());

@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,10 +21,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::READ_BYTES;
-use crate::Status;
 use crate::wire::v2::client::{Calls, Opened, Request};
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::wire::v2::slots::CallId;
+use crate::{Address, Status};
 
 /// How often a connection looks whether its peer is alive. A peer that sends nothing is asked
 /// after one such time and given up after another, so a dead one is found within three.
@@ -60,7 +59,7 @@ impl Connection {
     /// A connection over `io`; its driver runs on the current runtime.
     pub(crate) fn new(
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: SocketAddr,
+        peer: Address,
     ) -> Self {
         let shared = Arc::new(Shared {
             calls: Mutex::new(Calls::new()),
@@ -153,7 +152,7 @@ impl Drop for InFlight<'_> {
 /// The task of a connection. It ends when the connection does.
 struct Driver<T> {
     io: T,
-    peer: SocketAddr,
+    peer: Address,
     shared: Arc<Shared>,
     decoder: Decoder,
     input: BytesMut,
@@ -180,7 +179,7 @@ enum Heard {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    fn new(io: T, peer: SocketAddr, shared: Arc<Shared>) -> Self {
+    fn new(io: T, peer: Address, shared: Arc<Shared>) -> Self {
         let mut keepalive = tokio::time::interval(KEEPALIVE);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {

@@ -13,7 +13,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -32,7 +31,7 @@ use crate::server::{Connections, Method, Services};
 use crate::service::Call;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX, Incoming};
 use crate::wire::v2::server::{Event, Frames};
-use crate::{Context, Status};
+use crate::{Address, Context, Status};
 
 /// How many calls a connection may have at work.
 const CALLS_MAX: u32 = 16_384;
@@ -54,7 +53,7 @@ const SWEEP_MAX: usize = 1024;
 /// One connection, as a future that ends when it does.
 pub(crate) struct Connection<T> {
     io: T,
-    peer: SocketAddr,
+    peer: Address,
     services: Arc<Services>,
     /// The time for a call whose caller gave none.
     default_timeout: Duration,
@@ -105,7 +104,7 @@ impl Future for Running {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// A connection whose first bytes, `input`, begin with the preface.
-    pub(crate) fn new(io: T, peer: SocketAddr, mut input: BytesMut, server: &Connections) -> Self {
+    pub(crate) fn new(io: T, peer: Address, mut input: BytesMut, server: &Connections) -> Self {
         input.advance(crate::wire::v2::PREFACE.len());
         let mut output = BytesMut::new();
         Self {
@@ -217,7 +216,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     some => Duration::from_micros(some).min(Context::TIMEOUT_MAX),
                 };
                 let deadline = now + timeout;
-                let cx = Context::received(deadline, self.peer, metadata);
+                let cx = Context::received(deadline, self.peer.clone(), metadata);
                 match method.call(cx, message) {
                     Ok(handler) => self.start(call, handler, deadline),
                     Err(status) => self.frames.refuse(call, &status, &mut self.output),

@@ -10,7 +10,7 @@ use crate::support::{Running, channel, echo_req, soon};
 /// Who gets the calls with `key`: a failure names its peer.
 async fn callee(client: &echo_service::Client, key: u64) -> SocketAddr {
     let fail = FailReq { code: 5, message: String::new() };
-    client.fail(&soon().with_affinity(key), fail).await.unwrap_err().peer().unwrap()
+    client.fail(&soon().with_affinity(key), fail).await.unwrap_err().peer().unwrap().tcp().unwrap()
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ async fn our_client_calls_over_the_classic_wire() {
     let status =
         client.fail(&soon(), FailReq { code: 5, message: String::new() }).await.unwrap_err();
     assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
-    assert_eq!(status.peer(), Some(server.address));
+    assert_eq!(*status.peer().unwrap(), server.address);
     // And the next call has a new one.
     client.echo(&soon(), echo_req("again")).await.unwrap();
 }

@@ -49,7 +49,7 @@ async fn a_status_arrives_with_its_code_and_text_whatever_they_are() {
         let request = FailReq { code, message: message.to_owned() };
         let status = client.fail(&soon(), request).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (Code::from_u32(code), message));
-        assert_eq!(status.peer(), Some(server.address));
+        assert_eq!(*status.peer().unwrap(), server.address);
         assert_eq!(status.executed(), Executed::Maybe);
     }
 }

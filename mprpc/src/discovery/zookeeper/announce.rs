@@ -27,6 +27,8 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Announcement {
     core: Arc<Core>,
     endpoint: Endpoint,
+    /// Where it listens.
+    address: SocketAddr,
     /// `/mprpc/{service}`.
     parent: String,
     /// The node below it.
@@ -65,12 +67,13 @@ impl Announcement {
         core: Arc<Core>,
         service: &'static ServiceDescriptor,
         endpoint: Endpoint,
+        address: SocketAddr,
     ) -> Self {
         let parent = layout::instances(service);
         let path = layout::below(&parent, &layout::node_name(&endpoint.id));
-        let data = Instance::ours(endpoint.address, core.started_ms).encode();
-        let classic = ClassicNodes::new(&core, service, endpoint.address);
-        Self { core, endpoint, parent, path, data, classic }
+        let data = Instance::ours(address, core.started_ms).encode();
+        let classic = ClassicNodes::new(&core, service, address);
+        Self { core, endpoint, address, parent, path, data, classic }
     }
 
     /// Keeps the nodes until `leave`, then deletes them and tells `left`. Ends early, and tells
@@ -203,7 +206,7 @@ impl Announcement {
     fn owner(&self, session: &Session, node: &Node) -> Owner {
         match Instance::decode(&node.data).map(|instance| instance.address()) {
             // Also where it is of this session: that of another server of this process.
-            Ok(address) if address != self.endpoint.address => Owner::Other(address),
+            Ok(address) if address != self.address => Owner::Other(address),
             _ if session.owns(&node.stat) => Owner::Us,
             Ok(_) | Err(_) => Owner::Former,
         }

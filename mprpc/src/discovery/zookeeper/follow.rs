@@ -148,7 +148,7 @@ impl Follow {
     fn without_new_classic_ones(&mut self, now: Instant, read: Vec<Endpoint>) -> Vec<Endpoint> {
         let is_alone = |endpoint: &Endpoint| endpoint.wires == Wires::Classic;
         let alone: HashSet<_> =
-            read.iter().filter(|one| is_alone(one)).map(|one| one.address).collect();
+            read.iter().filter(|one| is_alone(one)).filter_map(|one| one.address.tcp()).collect();
         self.alone.retain(|address, _| alone.contains(address));
         for address in alone {
             self.alone.entry(address).or_insert(now);
@@ -156,7 +156,8 @@ impl Follow {
         let young = |since: &&Instant| now.duration_since(**since) < ALONE_FOR;
         self.look_at = self.alone.values().filter(young).min().map(|since| *since + ALONE_FOR);
         let old = |endpoint: &Endpoint| {
-            self.alone.get(&endpoint.address).is_none_or(|since| !young(&since))
+            let since = endpoint.address.tcp().and_then(|address| self.alone.get(&address));
+            since.is_none_or(|since| !young(&since))
         };
         read.into_iter().filter(old).collect()
     }

@@ -82,7 +82,7 @@ impl Guard {
 
     /// Where connections are to tell who is still there.
     pub(super) fn doubted(&self) -> impl Iterator<Item = SocketAddr> {
-        self.doubted.iter().map(|(_, doubted)| doubted.address)
+        self.doubted.iter().filter_map(|(_, doubted)| doubted.address.tcp())
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn endpoint(port: u16) -> Endpoint {
-        Endpoint::new(([127, 0, 0, 1], port).into())
+        Endpoint::new(SocketAddr::from(([127, 0, 0, 1], port)))
     }
 
     fn endpoints(ports: impl IntoIterator<Item = u16>) -> Vec<Endpoint> {
@@ -103,7 +103,8 @@ mod tests {
     }
 
     fn ports(guard: &Guard) -> Vec<u16> {
-        let mut ports: Vec<_> = guard.believed().iter().map(|one| one.address.port()).collect();
+        let mut ports: Vec<_> =
+            guard.believed().iter().map(|one| one.address.tcp().unwrap().port()).collect();
         ports.sort_unstable();
         ports
     }
@@ -129,9 +130,9 @@ mod tests {
     fn an_empty_listing_is_not_believed_until_connections_are_refused() {
         let mut guard = seeing(&[&[1, 2], &[]]);
         assert_eq!(ports(&guard), [1, 2]);
-        guard.refused(endpoint(1).address);
+        guard.refused(endpoint(1).address.tcp().unwrap());
         assert_eq!(ports(&guard), [2]);
-        guard.refused(endpoint(2).address);
+        guard.refused(endpoint(2).address.tcp().unwrap());
         assert_eq!(ports(&guard), [] as [u16; 0]);
     }
 
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn who_is_listed_again_is_not_doubted_and_has_one_entry() {
         let mut guard = seeing(&[&[1, 2], &[], &[1]]);
-        assert_eq!(guard.doubted().collect::<Vec<_>>(), [endpoint(2).address]);
+        assert_eq!(guard.doubted().collect::<Vec<_>>(), [endpoint(2).address.tcp().unwrap()]);
         let moved = Endpoint { id: endpoint(2).id, ..endpoint(7) };
         guard.listed(Instant::now(), vec![endpoint(1), moved]);
         assert_eq!(ports(&guard), [1, 7]);
@@ -201,7 +202,7 @@ mod tests {
                     "less than half: nobody is dropped"
                 );
                 listed_before = listing.len();
-                guard.refused(endpoint(refusal).address);
+                guard.refused(endpoint(refusal).address.tcp().unwrap());
                 let kept: BTreeSet<u16> = ports(&guard).into_iter().collect();
                 prop_assert!(kept.is_superset(listing), "who is listed is used whatever refuses");
                 prop_assert!(!kept.contains(&refusal) || listing.contains(&refusal));

@@ -234,11 +234,11 @@ mod tests {
             ("NoSuchMethod", "10.0.0.1:3"),
         ]);
         let read = read(&ECHO, &instances, &methods);
-        let ours = Endpoint { id: "one".to_owned(), ..Endpoint::new(([10, 0, 0, 1], 1).into()) };
+        let ours = Endpoint { id: "one".to_owned(), ..Endpoint::new(([10, 0, 0, 1], 1)) };
         let theirs = Endpoint {
             wires: Wires::Classic,
             methods: Methods::only(["Fail", "Describe"]),
-            ..Endpoint::new(([10, 0, 0, 1], 2).into())
+            ..Endpoint::new(([10, 0, 0, 1], 2))
         };
         assert_eq!(read.endpoints, [theirs, ours]);
         assert_eq!(read.junk, []);

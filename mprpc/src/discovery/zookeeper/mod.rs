@@ -115,15 +115,20 @@ impl Discover for ZooKeeper {
 
 impl Register for ZooKeeper {
     fn register(&self, service: &'static ServiceDescriptor, endpoint: Endpoint) -> Registration {
-        if endpoint.address.ip().is_unspecified() {
+        let Some(address) = endpoint.address.tcp() else {
             let (service, address) = (service.full_name, endpoint.address);
+            tracing::error!(service, %address, "ZooKeeper can name IP addresses only");
+            return Registration::new(|| ());
+        };
+        if address.ip().is_unspecified() {
+            let service = service.full_name;
             tracing::warn!(service, %address, "nobody can connect to this address");
         }
         let core = &self.shared.core;
         let leave = CancellationToken::new();
         let (refuse, refused) = watch::channel(None);
         let (tell, left) = oneshot::channel();
-        let announcement = Announcement::new(Arc::clone(core), service, endpoint);
+        let announcement = Announcement::new(Arc::clone(core), service, endpoint, address);
         core.spawn(announcement.keep(leave.clone(), refuse, tell));
         let registry = self.clone();
         let withdraw = move || -> futures_util::future::BoxFuture<'static, ()> {

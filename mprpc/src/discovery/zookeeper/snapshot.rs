@@ -1,13 +1,12 @@
 //! The last believed listing of a service in a file, for a start while ZooKeeper is down.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ServiceDescriptor;
 use crate::discovery::{Endpoint, Methods, Wires};
+use crate::{Address, ServiceDescriptor};
 
 /// Where the listing of one service is kept.
 #[derive(Clone, Debug)]
@@ -19,7 +18,7 @@ pub(super) struct Snapshot {
 #[derive(Deserialize, Serialize)]
 struct Entry {
     id: String,
-    address: SocketAddr,
+    address: Address,
     /// It speaks only the original wire.
     #[serde(default)]
     classic: bool,
@@ -86,7 +85,7 @@ impl From<&Endpoint> for Entry {
     fn from(endpoint: &Endpoint) -> Self {
         Self {
             id: endpoint.id.clone(),
-            address: endpoint.address,
+            address: endpoint.address.clone(),
             classic: endpoint.wires == Wires::Classic,
             methods: match &endpoint.methods {
                 Methods::All => None,
@@ -100,9 +99,9 @@ impl From<Entry> for Endpoint {
     fn from(entry: Entry) -> Self {
         Self {
             id: entry.id,
-            address: entry.address,
             wires: if entry.classic { Wires::Classic } else { Wires::V2 },
             methods: entry.methods.map_or(Methods::All, Methods::only),
+            ..Self::new(entry.address)
         }
     }
 }
@@ -119,12 +118,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let snapshot = Snapshot::new(&directory.path().join("made"), &ECHO);
         assert_eq!(snapshot.load().await, None);
-        let first = Endpoint::new(([127, 0, 0, 1], 1).into());
+        let first = Endpoint::new(([127, 0, 0, 1], 1));
         let second = Endpoint {
             id: "two".to_owned(),
             wires: Wires::Classic,
             methods: Methods::only(["Echo"]),
-            ..Endpoint::new(([127, 0, 0, 1], 2).into())
+            ..Endpoint::new(([127, 0, 0, 1], 2))
         };
         for endpoints in [vec![first.clone()], vec![first, second]] {
             snapshot.store(&endpoints).await.unwrap();

@@ -104,7 +104,7 @@ pub(crate) async fn listed(listing: &mut watch::Receiver<Listing>, wanted: &[Soc
 
 pub(crate) fn addresses(listing: &Listing) -> Vec<SocketAddr> {
     let Listing::Known(endpoints) = listing else { return Vec::new() };
-    let mut addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address).collect();
+    let mut addresses: Vec<_> = endpoints.iter().filter_map(|one| one.address.tcp()).collect();
     addresses.sort();
     addresses
 }
