@@ -66,7 +66,7 @@ fn v2() -> Vec<String> {
 }
 
 fn weight() -> u32 {
-    100
+    Endpoint::WEIGHT
 }
 
 impl Instance {
@@ -101,6 +101,19 @@ impl Instance {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// As callers are told of it.
+    fn endpoint(self, id: &str) -> Endpoint {
+        let v2 = self.wires.iter().any(|wire| wire == "v2");
+        Endpoint {
+            id: id.to_owned(),
+            wires: if v2 { Wires::V2 } else { Wires::Classic },
+            weight: self.weight,
+            zone: self.zone.into(),
+            tags: self.tags.into(),
+            ..Endpoint::new(self.address)
+        }
     }
 }
 
@@ -172,13 +185,7 @@ fn by_address(
     for (name, node) in nodes {
         match Instance::decode(&node.data) {
             Ok(instance) => {
-                let classic = !instance.wires.iter().any(|wire| wire == "v2");
-                let endpoint = Endpoint {
-                    id: name.clone(),
-                    wires: if classic { Wires::Classic } else { Wires::V2 },
-                    ..Endpoint::new(instance.address)
-                };
-                by_address.insert(instance.address, endpoint);
+                by_address.insert(instance.address, instance.endpoint(name));
             }
             Err(what) => junk.push((below(&self::instances(service), name), what)),
         }
@@ -259,6 +266,21 @@ mod tests {
         let read = read(&ECHO, &nodes([("one", data)]), &HashMap::new());
         assert_eq!(read.endpoints[0].wires, Wires::Classic);
         assert_eq!(read.endpoints[0].methods, Methods::All);
+    }
+
+    #[test]
+    fn what_an_instance_says_of_itself_reaches_its_callers() {
+        let data =
+            "{\"address\":\"10.0.0.1:1\",\"weight\":7,\"zone\":\"a\",\"tags\":[\"x\",\"y\"]}";
+        let read = read(&ECHO, &nodes([("one", data)]), &HashMap::new());
+        let expected = Endpoint {
+            id: "one".to_owned(),
+            weight: 7,
+            zone: "a".into(),
+            tags: ["x", "y"].map(str::to_owned).into(),
+            ..Endpoint::new(([10, 0, 0, 1], 1))
+        };
+        assert_eq!(read.endpoints, [expected]);
     }
 
     #[test]

@@ -25,6 +25,16 @@ struct Entry {
     /// The methods that it serves; all of them, if this is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     methods: Option<Vec<String>>,
+    #[serde(default = "weight")]
+    weight: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    zone: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+}
+
+fn weight() -> u32 {
+    Endpoint::WEIGHT
 }
 
 impl Snapshot {
@@ -91,6 +101,9 @@ impl From<&Endpoint> for Entry {
                 Methods::All => None,
                 Methods::Only(names) => Some(names.to_vec()),
             },
+            weight: endpoint.weight,
+            zone: endpoint.zone.to_string(),
+            tags: endpoint.tags.to_vec(),
         }
     }
 }
@@ -101,6 +114,9 @@ impl From<Entry> for Endpoint {
             id: entry.id,
             wires: if entry.classic { Wires::Classic } else { Wires::V2 },
             methods: entry.methods.map_or(Methods::All, Methods::only),
+            weight: entry.weight,
+            zone: entry.zone.into(),
+            tags: entry.tags.into(),
             ..Self::new(entry.address)
         }
     }
@@ -123,6 +139,9 @@ mod tests {
             id: "two".to_owned(),
             wires: Wires::Classic,
             methods: Methods::only(["Echo"]),
+            weight: 7,
+            zone: "a".into(),
+            tags: ["x"].map(str::to_owned).into(),
             ..Endpoint::new(([127, 0, 0, 1], 2))
         };
         for endpoints in [vec![first.clone()], vec![first, second]] {
