@@ -144,29 +144,6 @@ async fn our_client_calls_over_the_classic_wire() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_does_not_hand_its_reply_to_the_next_caller() {
-    let gate = Gate::default();
-    let server = gate.serve().await;
-    let channel = Channel::builder(format!("static://{}?wire=classic", server.address))
-        .classic_connections_max(1)
-        .build()
-        .unwrap();
-    let client = echo_service::Client::new(&channel);
-    let cancelled = tokio::spawn({
-        let client = client.clone();
-        async move { client.echo_slowly(&soon(), slow_req("mine")).await }
-    });
-    timeout(SOON, gate.started.notified()).await.expect("it is at work");
-    cancelled.abort();
-    gate.open.cancel();
-    for n in 0..20 {
-        let payload = format!("other {n}");
-        let answer = client.echo(&soon(), echo_req(&payload)).await.unwrap();
-        assert_eq!(answer.payload, payload);
-    }
-}
-
-#[tokio::test]
 async fn the_pool_is_bounded_and_a_call_past_the_bound_waits_within_its_deadline() {
     let gate = Gate::default();
     let server = gate.serve().await;

@@ -1,0 +1,122 @@
+//! Building a server: what it serves, where it is announced, its bounds.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::{BoundServer, Services};
+use crate::discovery::Register;
+use crate::{Context, Service};
+
+/// Serves services. See [`Server::builder`].
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// A server with the default bounds and no services.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            services: Services::default(),
+            registries: Vec::new(),
+            advertise: None,
+            instance_id: None,
+            connections_max: 10_000,
+            default_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a server could not begin to serve.
+#[derive(Debug, thiserror::Error)]
+#[error("listening on {address}: {source}")]
+pub struct ServerError {
+    /// Where it was to listen.
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Builds a server.
+#[must_use = "a builder does nothing until it is bound"]
+pub struct ServerBuilder {
+    pub(super) services: Services,
+    pub(super) registries: Vec<Box<dyn Register>>,
+    pub(super) advertise: Option<SocketAddr>,
+    pub(super) instance_id: Option<String>,
+    pub(super) connections_max: usize,
+    pub(super) default_timeout: Duration,
+    pub(super) drain_timeout: Duration,
+}
+
+impl ServerBuilder {
+    /// Serves `service` too.
+    pub fn add_service(mut self, service: Service) -> Self {
+        self.services.add(service);
+        self
+    }
+
+    /// Announces the services in `registry` while the server serves, beside the registries that were
+    /// named before.
+    pub fn register(mut self, registry: impl Register) -> Self {
+        self.registries.push(Box::new(registry));
+        self
+    }
+
+    /// The address to announce, where it is not the one that is listened on.
+    pub fn advertise(mut self, address: SocketAddr) -> Self {
+        self.advertise = Some(address);
+        self
+    }
+
+    /// The name under which to announce the server (the address that is announced). No two live
+    /// instances may share one.
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance_id = Some(id.into());
+        self
+    }
+
+    /// Connections at most (10,000); one past that is closed at once, with a warning in the log.
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.connections_max = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// The time for a call whose caller gave none, as on the classic wire (30 s).
+    pub fn default_timeout(mut self, timeout: Duration) -> Self {
+        self.default_timeout = timeout.min(Context::TIMEOUT_MAX);
+        self
+    }
+
+    /// How long calls in flight may take to end once the server is to stop (10 s).
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Listens on `address`; port 0 takes a free one. Nothing is served or announced before
+    /// [`BoundServer::serve`].
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn bind(self, address: SocketAddr) -> Result<BoundServer, ServerError> {
+        let failed = |source| ServerError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let local = listener.local_addr().map_err(failed)?;
+        Ok(BoundServer::new(self, listener, local))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_in_the_error() {
+        let first = Server::builder().bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let error = Server::builder().bind(first.local_addr()).await.err().unwrap();
+        assert!(error.to_string().starts_with(&format!("listening on {}", first.local_addr())));
+    }
+}
