@@ -70,8 +70,9 @@
 //! * **Work stops when the caller is gone**: dropping a call's future cancels it, on the v2 wire
 //!   also at the server, whose handler is dropped, and with it the calls that it waits for.
 //! * **A reply never reaches the wrong caller**, whatever is cancelled when.
-//! * **An error says** what ([`Code`]), where ([`Status::peer`]) and whether the call may have
-//!   been executed ([`Status::executed`]).
+//! * **An error says** what ([`Code`]), where ([`Status::stage`], [`Status::peer`]) and whether the
+//!   call may have been executed ([`Status::executed`]); its text also says in which method, after
+//!   how long, and where to look.
 //! * **A registry that is away, or that suddenly lists nobody, empties no list**: who is missing is
 //!   called until connections there are refused.
 //! * **Everything is bounded**: frames, calls and connections, and what waits for a slow reader.

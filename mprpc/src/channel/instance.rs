@@ -76,13 +76,13 @@ impl Instance {
         }
     }
 
-    /// Makes a call. Cancel safe: dropping the future gives the call up.
-    pub(super) async fn call(
+    /// Makes a call and decodes its answer. Cancel safe: dropping the future gives the call up.
+    pub(super) async fn call<Resp: Message + Default>(
         &self,
         callee: Callee,
         cx: &Context,
         message: &impl Message,
-    ) -> Result<Bytes, Status> {
+    ) -> Result<Resp, Status> {
         let _counted = Counted::new(&self.in_flight);
         let outcome = match &self.way {
             Way::V2(connection) => connection.call(callee, cx, message).await,
@@ -90,8 +90,13 @@ impl Instance {
                 pool.call(callee.service, callee.method, cx.deadline(), message).await
             }
         };
-        outcome.map_err(|status| status.with_peer(self.address.clone()))
+        outcome.and_then(decode).map_err(|status| status.with_peer(self.address.clone()))
     }
+}
+
+fn decode<Resp: Message + Default>(answer: Bytes) -> Result<Resp, Status> {
+    Resp::decode(answer)
+        .map_err(|error| Status::internal(format!("the answer does not parse: {error}")))
 }
 
 /// FNV-1a of its text: the same in every process and version.

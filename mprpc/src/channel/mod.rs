@@ -11,6 +11,7 @@ mod instance;
 mod listed;
 mod reconnect;
 mod service;
+mod stack;
 mod target;
 
 use std::collections::HashMap;

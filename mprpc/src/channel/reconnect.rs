@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::instance::Callee;
 use crate::transport::v2_client::Connection;
 use crate::wire::v2::client::Request;
-use crate::{Address, Context, Status};
+use crate::{Address, Context, Stage, Status};
 
 /// The shortest and the longest pause between attempts to connect.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -105,12 +105,12 @@ impl Reconnect {
             // with the caller, it would neither succeed for the others nor be known to have failed.
             let attempt = tokio::spawn(Arc::clone(&self.0).connect(pause));
             attempt.await.unwrap_or_else(|_| {
-                Err(Status::unavailable("the runtime is shutting down").not_executed())
+                Err(not_connected(Status::unavailable("the runtime is shutting down")))
             })
         };
         tokio::time::timeout_at(deadline, connect).await.unwrap_or_else(|_| {
             let text = "no connection within the time for the call";
-            Err(Status::deadline_exceeded(text).not_executed())
+            Err(not_connected(Status::deadline_exceeded(text)))
         })
     }
 }
@@ -157,7 +157,7 @@ impl Shared {
     /// that are stopped, that are about to end, or that have not begun to serve.
     async fn attempt(&self) -> Result<Arc<Connection>, Status> {
         let failed =
-            |text: String| Status::unavailable(format!("connecting failed: {text}")).not_executed();
+            |text: String| not_connected(Status::unavailable(format!("connecting failed: {text}")));
         let until = Instant::now() + self.connect_timeout;
         let stream = crate::transport::connect(&self.address, self.connect_timeout)
             .await
@@ -169,4 +169,9 @@ impl Shared {
             Err(_) => Err(failed("the server does not speak".to_owned())),
         }
     }
+}
+
+/// Of a call that no connection could be had for.
+fn not_connected(status: Status) -> Status {
+    status.not_executed().at(Stage::Connect)
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use prost::Message;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -15,7 +14,7 @@ use super::listed::Listed;
 use crate::balance::{Balancer, of_key};
 use crate::discovery::Listing;
 use crate::status::Executed;
-use crate::{Code, Context, ServiceDescriptor, Status};
+use crate::{Code, Context, ServiceDescriptor, Stage, Status};
 
 /// How often a call is tried that cannot be sent. A service that is down as a whole must not be
 /// hammered.
@@ -24,7 +23,7 @@ const TRIES_MAX: usize = 3;
 /// A channel's way to one service. Generated stubs are made of it.
 #[derive(Clone)]
 pub struct ServiceChannel {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
@@ -74,34 +73,21 @@ impl ServiceChannel {
     pub(super) fn downgrade(&self) -> Weak<Shared> {
         Arc::downgrade(&self.shared)
     }
-
-    /// Calls the method with index `method` and decodes its answer.
-    ///
-    /// Cancel safe: dropping the future gives the call up, and a v2 server stops its handler.
-    ///
-    /// # Errors
-    /// What the service answers, or what kept the call from being answered.
-    pub async fn unary<Req: Message, Resp: Message + Default>(
-        &self,
-        cx: &Context,
-        method: usize,
-        request: &Req,
-    ) -> Result<Resp, Status> {
-        let answer = self.shared.call(cx, method, request).await?;
-        Resp::decode(answer).map_err(|error| {
-            let path = self.shared.descriptor.path(method);
-            Status::internal(format!("the answer of {path} does not parse: {error}"))
-        })
-    }
 }
 
 impl Shared {
-    async fn call(
+    pub(super) fn descriptor(&self) -> &'static ServiceDescriptor {
+        self.descriptor
+    }
+
+    /// Makes a call on the instance that is chosen for it, or, as long as it could not be sent, on
+    /// another.
+    pub(super) async fn call<Resp: Message + Default>(
         &self,
         cx: &Context,
         method: usize,
         request: &impl Message,
-    ) -> Result<Bytes, Status> {
+    ) -> Result<Resp, Status> {
         let number = self.first_method.saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
         let callee = Callee { service: self.descriptor, method, number };
         let mut listed = self.instances.load_full();
@@ -139,7 +125,7 @@ impl Shared {
     fn nobody_serves(&self, method: usize) -> Status {
         let (path, target) = (self.descriptor.path(method), &self.channel.target);
         let text = format!("no instance that is known at {target} serves {path}");
-        Status::unimplemented(text).not_executed()
+        Status::unimplemented(text).not_executed().at(Stage::Resolve)
     }
 
     /// The instance that the call's key belongs to, else the balancer's choice; or the next one that
@@ -185,7 +171,7 @@ impl Shared {
         if instances.is_empty() {
             let (name, target) = (self.descriptor.full_name, &self.channel.target);
             let text = format!("no instance of {name} is known at {target}");
-            return Err(Status::unavailable(text).not_executed());
+            return Err(Status::unavailable(text).not_executed().at(Stage::Resolve));
         }
         Ok(Arc::new(instances))
     }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::wire::classic;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
-use crate::{Address, ServiceDescriptor, Status};
+use crate::{Address, ServiceDescriptor, Stage, Status};
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +139,8 @@ impl ClassicPool {
             return Err(Status::resource_exhausted(format!(
                 "a request of {size} bytes, and at most {FRAME_BYTES_MAX} are sent"
             ))
-            .not_executed());
+            .not_executed()
+            .at(Stage::Write));
         }
         if deadline <= Instant::now() {
             return Err(super::too_late());
@@ -148,14 +149,15 @@ impl ClassicPool {
             .await
             .map_err(|_| {
                 let text = "no connection became free within the time for the call";
-                Status::deadline_exceeded(text).not_executed()
+                Status::deadline_exceeded(text).not_executed().at(Stage::Connect)
             })?
             .map_err(unavailable)?;
-        let mut checkout = Checkout { connection: Some(connection) };
+        let mut checkout = Checkout { connection: Some(connection), stage: Stage::Write };
         let exchange = checkout.exchange(service, method, message);
-        let answer = tokio::time::timeout_at(deadline, exchange)
-            .await
-            .map_err(|_| Status::deadline_exceeded("no answer within the time for the call"))??;
+        let outcome = tokio::time::timeout_at(deadline, exchange).await.unwrap_or_else(|_| {
+            Err(Status::deadline_exceeded("no answer within the time for the call"))
+        });
+        let answer = outcome.map_err(|status| status.at(checkout.stage))?;
         checkout.give_back();
         self.trim();
         Ok(answer)
@@ -195,12 +197,14 @@ fn unavailable(error: PoolError<io::Error>) -> Status {
         PoolError::Backend(error) => format!("connecting failed: {error}"),
         other => other.to_string(),
     };
-    Status::unavailable(text).not_executed()
+    Status::unavailable(text).not_executed().at(Stage::Connect)
 }
 
 /// A connection during a call. Dropped before [`give_back`](Self::give_back), it is closed.
 struct Checkout {
     connection: Option<Object<Connector>>,
+    /// How far the call has come.
+    stage: Stage,
 }
 
 impl Checkout {
@@ -218,10 +222,12 @@ impl Checkout {
         buffer.clear();
         classic::encode_request(service.short_name, name, message, buffer);
         stream.write_all(buffer).await.map_err(|error| broken(&error))?;
+        self.stage = Stage::Wait;
         buffer.clear();
         loop {
             let decoded = classic::decode_response(buffer, FRAME_BYTES_MAX);
             if let Some(answer) = decoded.map_err(|error| Status::internal(error.to_string()))? {
+                self.stage = Stage::Remote;
                 if buffer.is_empty() {
                     return Ok(answer);
                 }

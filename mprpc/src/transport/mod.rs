@@ -16,7 +16,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use crate::{Address, Status};
+use crate::{Address, Stage, Status};
 
 /// How much is read at once, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
@@ -35,6 +35,7 @@ pub(crate) async fn connect(address: &Address, timeout: Duration) -> io::Result<
 fn too_late() -> Status {
     Status::deadline_exceeded("the time for the call was over before it could be sent")
         .not_executed()
+        .at(Stage::Write)
 }
 
 /// What is set on every socket, at either end.

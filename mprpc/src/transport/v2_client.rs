@@ -129,7 +129,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.calls().refuse(Status::unavailable("the channel was closed").not_executed());
+        self.shared.calls().refuse(Status::unavailable("the channel was closed"));
         self.shared.driver.wake();
     }
 }

@@ -5,6 +5,7 @@
 mod affinity;
 mod bugs_of_others;
 mod classic;
+mod errors;
 mod instances;
 mod leaving;
 mod support;

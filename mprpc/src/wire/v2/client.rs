@@ -14,7 +14,7 @@ use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
 use super::slots::{CallId, Slots};
 use super::{HEAD_BYTES_MAX, METHODS_MAX};
-use crate::{Metadata, ServiceDescriptor, Status};
+use crate::{Metadata, ServiceDescriptor, Stage, Status};
 
 /// How many calls a connection carries at once unless the server allows fewer.
 pub(crate) const CALLS_MAX: u32 = 32_768;
@@ -118,7 +118,7 @@ impl Calls {
         head: &RequestHead,
         message: &impl Message,
     ) -> Result<(), Status> {
-        let refuse = |text: String| Err(Status::resource_exhausted(text).not_executed());
+        let refuse = |text: String| Err(not_sent(Status::resource_exhausted(text)));
         let head_bytes = head.encoded_len();
         if head_bytes > HEAD_BYTES_MAX {
             return refuse(format!(
@@ -250,7 +250,7 @@ impl Calls {
             Kind::Pong => {}
             Kind::GoAway => {
                 let reason = GoAway::decode(payload).map_err(|error| error.to_string())?;
-                self.refuse(Status::unavailable(reason.message).not_executed());
+                self.refuse(Status::unavailable(reason.message));
                 woken.append(&mut self.waiting);
             }
             Kind::Request | Kind::Cancel => {
@@ -260,9 +260,9 @@ impl Calls {
         Ok(())
     }
 
-    /// Opens no more calls; those in flight go on.
+    /// Opens no more calls, for the reason that `status` gives; those in flight go on.
     pub(crate) fn refuse(&mut self, status: Status) {
-        self.refusal.get_or_insert(status);
+        self.refusal.get_or_insert(not_sent(status));
     }
 
     /// Ready once the server's SETTINGS have come: before that nobody knows whether there is a
@@ -306,14 +306,14 @@ impl Calls {
 
     /// Ends the calls whose time is over, and tells the server.
     pub(crate) fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) {
-        for id in self.slots.expire(now, woken) {
+        for id in self.slots.expire(now, self.written, woken) {
             self.write_cancel(id);
         }
     }
 
     /// Ends every waiting call because the connection is over.
     pub(crate) fn fail(&mut self, status: &Status, woken: &mut Vec<Waker>) {
-        self.refuse(status.clone().not_executed());
+        self.refuse(status.clone());
         self.slots.fail(status, self.written, woken);
         self.output.clear();
         woken.append(&mut self.waiting);
@@ -341,6 +341,11 @@ impl Calls {
     pub(crate) fn in_flight(&self) -> usize {
         self.slots.in_flight()
     }
+}
+
+/// Of a call nothing of which was put out.
+fn not_sent(status: Status) -> Status {
+    status.not_executed().at(Stage::Write)
 }
 
 #[cfg(test)]

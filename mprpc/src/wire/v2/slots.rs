@@ -15,7 +15,7 @@ use std::task::{Poll, Waker};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::Status;
+use crate::{Stage, Status};
 
 /// A call on the wire: the slot's generation and index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,16 +146,22 @@ impl Slots {
         self.next_deadline
     }
 
-    /// Ends the calls whose time is over, and says which they were.
+    /// Ends the calls whose time is over, and says which they were. The socket has taken `written`
+    /// bytes of all that was put out.
     ///
     /// One timer serves all calls of the connection: it is armed for the earliest deadline seen,
     /// and the calls are looked through only when it fires. With deadlines that lie a timeout
     /// ahead this happens about once a timeout, however many calls there are.
-    pub(super) fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) -> Vec<CallId> {
+    pub(super) fn expire(
+        &mut self,
+        now: Instant,
+        written: u64,
+        woken: &mut Vec<Waker>,
+    ) -> Vec<CallId> {
         let mut expired = Vec::new();
         self.next_deadline = None;
         for (index, slot) in (0..).zip(&mut self.slots) {
-            let State::Waiting { deadline, .. } = slot.state else {
+            let State::Waiting { deadline, begins_at, .. } = slot.state else {
                 continue;
             };
             if deadline > now {
@@ -163,7 +169,13 @@ impl Slots {
                 self.next_deadline = Some(next);
                 continue;
             }
-            let status = Status::deadline_exceeded("no answer within the time for the call");
+            let status = if begins_at < written {
+                Status::deadline_exceeded("no answer within the time for the call").at(Stage::Wait)
+            } else {
+                // Its frame is still put out, with a CANCEL behind it.
+                let text = "the socket did not take the request within the time for the call";
+                Status::deadline_exceeded(text).at(Stage::Write)
+            };
             slot.end(Err(status), woken);
             expired.push(CallId::new(slot.generation, index));
         }
@@ -178,7 +190,11 @@ impl Slots {
                 continue;
             };
             let status = status.clone();
-            let status = if begins_at >= written { status.not_executed() } else { status };
+            let status = if begins_at < written {
+                status.at(Stage::Wait)
+            } else {
+                status.not_executed().at(Stage::Write)
+            };
             slot.end(Err(status), woken);
         }
     }
