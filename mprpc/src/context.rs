@@ -6,23 +6,33 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::detach::DetachedSet;
 use crate::{Address, Metadata};
 
 /// The context of a call; every call takes one, so that none is without a deadline.
 ///
 /// A handler passes the context it was given on to the calls that it makes: they then share its
 /// deadline. Cancellation needs no token: a handler whose caller has gone is dropped, and with it
-/// the calls that it waits for, each of which is cancelled at its server in turn.
+/// the calls that it waits for, each of which is cancelled at its server in turn. What must go on
+/// nevertheless is [detached](Self::detach).
 ///
 /// Metadata that came with a request ([`metadata`](Self::metadata)) is not sent on by itself,
 /// since it may hold credentials; what is sent is what [`sending`](Self::sending) added.
 #[derive(Clone, Debug)]
 pub struct Context {
     deadline: Instant,
-    peer: Option<Address>,
+    origin: Option<Arc<Origin>>,
     received: Option<Arc<Metadata>>,
     sent: Option<Arc<Metadata>>,
     affinity: Option<u64>,
+}
+
+/// Where requests come from: shared by the calls of a connection.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) peer: Address,
+    /// Where their handlers' detached work runs.
+    pub(crate) detached: Arc<DetachedSet>,
 }
 
 impl Context {
@@ -39,13 +49,13 @@ impl Context {
     /// A context whose calls must end at `deadline`.
     #[must_use]
     pub fn with_deadline(deadline: Instant) -> Self {
-        Self { deadline, peer: None, received: None, sent: None, affinity: None }
+        Self { deadline, origin: None, received: None, sent: None, affinity: None }
     }
 
     /// What a server hands to a handler.
-    pub(crate) fn received(deadline: Instant, peer: Address, metadata: Metadata) -> Self {
+    pub(crate) fn received(deadline: Instant, origin: Arc<Origin>, metadata: Metadata) -> Self {
         let received = (!metadata.is_empty()).then(|| Arc::new(metadata));
-        Self { deadline, peer: Some(peer), received, sent: None, affinity: None }
+        Self { deadline, origin: Some(origin), received, sent: None, affinity: None }
     }
 
     /// The same with less time: it ends `timeout` from now, or earlier if this one does.
@@ -98,7 +108,17 @@ impl Context {
     /// In a handler: the address that the request came from.
     #[must_use]
     pub fn peer(&self) -> Option<&Address> {
-        self.peer.as_ref()
+        self.origin().map(|origin| &origin.peer)
+    }
+
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
+    }
+
+    /// The same with a deadline of its own, which may be later than this one's.
+    pub(crate) fn until(&self, timeout: Duration) -> Self {
+        let deadline = Instant::now() + timeout.min(Self::TIMEOUT_MAX);
+        Self { deadline, ..self.clone() }
     }
 
     /// What calls with this context carry.
@@ -123,7 +143,8 @@ mod tests {
         let mut received = Metadata::default();
         received.push("authorization", "secret");
         let peer = "127.0.0.1:1".parse().unwrap();
-        let cx = Context::received(Instant::now(), peer, received);
+        let origin = Origin { peer, detached: Arc::new(DetachedSet::new(1)) };
+        let cx = Context::received(Instant::now(), Arc::new(origin), received);
         assert_eq!(cx.metadata().get("authorization").unwrap(), "secret");
         assert!(cx.to_send().is_none());
         let cx = cx.sending("a", "1");

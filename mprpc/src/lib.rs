@@ -102,6 +102,7 @@ mod channel;
 #[doc(hidden)]
 pub mod codegen;
 mod context;
+mod detach;
 pub mod discovery;
 mod metadata;
 mod server;
@@ -114,6 +115,7 @@ pub use address::{Address, AddressError};
 pub use balance::Balance;
 pub use channel::{Channel, ChannelBuilder, ChannelError};
 pub use context::Context;
+pub use detach::Detached;
 pub use metadata::Metadata;
 pub use server::{BoundServer, ServeError, Server, ServerBuilder, ServerError};
 pub use service::{Service, ServiceDescriptor};

@@ -49,7 +49,8 @@ impl BoundServer {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { builder, listener, local } = self;
         let registrations = announce(&builder, local);
-        let connections = Connections::new(builder.services, builder.default_timeout);
+        let connections =
+            Connections::new(builder.services, builder.default_timeout, builder.detached_max);
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
         let outcome = tokio::select! {

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::{BoundServer, Services};
+use crate::detach::DetachedSet;
 use crate::discovery::Register;
 use crate::{Context, Service};
 
@@ -24,6 +25,7 @@ impl Server {
             advertise: None,
             instance_id: None,
             connections_max: 10_000,
+            detached_max: DetachedSet::MAX,
             default_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
@@ -47,6 +49,7 @@ pub struct ServerBuilder {
     pub(super) advertise: Option<SocketAddr>,
     pub(super) instance_id: Option<String>,
     pub(super) connections_max: usize,
+    pub(super) detached_max: usize,
     pub(super) default_timeout: Duration,
     pub(super) drain_timeout: Duration,
 }
@@ -81,6 +84,12 @@ impl ServerBuilder {
     /// Connections at most (10,000); one past that is closed at once, with a warning in the log.
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.connections_max = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How much work may be [detached](Context::detach) at once (1,000); who detaches more is refused.
+    pub fn detached_max(mut self, pieces: usize) -> Self {
+        self.detached_max = pieces;
         self
     }
 

@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Services;
 use crate::Address;
+use crate::context::Origin;
+use crate::detach::DetachedSet;
 use crate::transport::{self, classic_server, v2_server};
 use crate::wire::{self, Wire};
 
@@ -30,6 +32,7 @@ const SILENCE_MAX: Duration = Duration::from_millis(100);
 pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
     pub(crate) default_timeout: Duration,
+    detached: Arc<DetachedSet>,
     /// Cancelled when the server is to stop: connections finish what they have and close.
     pub(crate) stopping: CancellationToken,
     /// Cancelled when they took too long for that.
@@ -37,13 +40,19 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(services: Services, default_timeout: Duration) -> Self {
+    pub(crate) fn new(services: Services, default_timeout: Duration, detached_max: usize) -> Self {
         Self {
             services: Arc::new(services),
             default_timeout,
+            detached: Arc::new(DetachedSet::new(detached_max)),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
         }
+    }
+
+    /// What the calls of a connection from `peer` share.
+    pub(crate) fn origin(&self, peer: Address) -> Arc<Origin> {
+        Arc::new(Origin { peer, detached: Arc::clone(&self.detached) })
     }
 
     /// Ready when the server is to stop and what had come before that can be read: the runtime
@@ -119,10 +128,18 @@ impl Acceptor {
     /// Waits until the connections have ended, and ends those that take longer than `timeout`.
     pub(super) async fn drain(self, timeout: Duration) {
         self.tasks.close();
-        if tokio::time::timeout(timeout, self.tasks.wait()).await.is_err() {
+        let detached = &self.connections.detached;
+        let ended = async {
+            self.tasks.wait().await;
+            // By now nobody detaches any more.
+            detached.ended().await;
+        };
+        if tokio::time::timeout(timeout, ended).await.is_err() {
             tracing::warn!(connections = self.tasks.len(), "calls took too long; closing");
             self.connections.aborting.cancel();
+            detached.stop();
             self.tasks.wait().await;
+            detached.ended().await;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! caller fails at once instead of waiting for an answer that will not come.
 
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::READ_BYTES;
+use crate::context::Origin;
 use crate::server::{Connections, Method};
 use crate::service::Call;
 use crate::wire::classic::{self, Request, RequestDecoder};
@@ -40,7 +42,8 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let decoder = RequestDecoder::new(FRAME_BYTES_MAX);
     let output = BytesMut::new();
-    let mut connection = Connection { io, peer, server, decoder, input, output };
+    let origin = server.origin(peer);
+    let mut connection = Connection { io, origin, server, decoder, input, output };
     match connection.run().await {
         Ok(()) => Ok(()),
         Err(End::Broken(error)) => Err(error),
@@ -66,7 +69,7 @@ impl From<io::Error> for End {
 
 struct Connection<'a, T> {
     io: T,
-    peer: Address,
+    origin: Arc<Origin>,
     server: &'a Connections,
     decoder: RequestDecoder,
     input: BytesMut,
@@ -121,7 +124,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<'_, T> {
             return Err(End::Refused(format!("{path:?} is not served here")));
         };
         let deadline = Instant::now() + self.server.default_timeout;
-        let cx = Context::received(deadline, self.peer.clone(), Metadata::default());
+        let cx = Context::received(deadline, Arc::clone(&self.origin), Metadata::default());
         let mut handler =
             method.call(cx, request.args).map_err(|status| failed(&method, &status))?;
 

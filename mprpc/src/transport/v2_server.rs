@@ -27,6 +27,7 @@ use tokio_util::io::poll_read_buf;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::READ_BYTES;
+use crate::context::Origin;
 use crate::server::{Connections, Method, Services};
 use crate::service::Call;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX, Incoming};
@@ -46,6 +47,10 @@ const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// writing have their turns.
 const READY_IN_A_ROW_MAX: usize = 256;
 
+/// How many frames are handled between two looks at the clock: handlers that run in place take
+/// time, and what waits behind them must not begin when its own is over.
+const FRAMES_PER_LOOK: usize = 16;
+
 /// How many stopped handlers may be in the set before no more requests are taken: a client that
 /// opens calls only to cancel them must not be faster than those are dropped.
 const SWEEP_MAX: usize = 1024;
@@ -53,13 +58,16 @@ const SWEEP_MAX: usize = 1024;
 /// One connection, as a future that ends when it does.
 pub(crate) struct Connection<T> {
     io: T,
-    peer: Address,
+    origin: Arc<Origin>,
     services: Arc<Services>,
     /// The time for a call whose caller gave none.
     default_timeout: Duration,
     decoder: Decoder,
     frames: Frames<Method>,
     input: BytesMut,
+    /// When the newest bytes of `input` came: the time of a request runs from then on, also while
+    /// it waits there.
+    read_at: Instant,
     output: BytesMut,
     /// Handlers that were not ready at once.
     running: FuturesUnordered<Abortable<Running>>,
@@ -109,12 +117,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let mut output = BytesMut::new();
         Self {
             io,
-            peer,
+            origin: server.origin(peer),
             services: Arc::clone(&server.services),
             default_timeout: server.default_timeout,
             decoder: Decoder::new(FRAME_BYTES_MAX),
             frames: Frames::new(CALLS_MAX, &mut output),
             input,
+            read_at: Instant::now(),
             output,
             running: FuturesUnordered::new(),
             pending: HashMap::new(),
@@ -166,7 +175,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
             Poll::Pending => return Ok(left),
             Poll::Ready(Ok(0)) => return Ok(Read::Ended),
-            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Ok(_)) => self.read_at = Instant::now(),
             Poll::Ready(Err(error)) => return Err(error),
         }
         self.receive()?;
@@ -182,12 +191,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Handles the whole frames of the input while there is room for what comes of them.
     fn receive(&mut self) -> io::Result<Read> {
-        let mut now = None;
+        let mut now = self.read_at;
+        let mut frames = 0;
         while self.has_room()
             && let Some(incoming) = self.decoder.decode(&mut self.input)
         {
-            // One look at the clock serves all requests of a read.
-            let now = *now.get_or_insert_with(Instant::now);
+            if frames % FRAMES_PER_LOOK == 0 {
+                now = Instant::now();
+            }
+            frames += 1;
             self.handle(incoming, now).map_err(|error| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -195,7 +207,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 )
             })?;
         }
-        Ok(if now.is_some() { Read::Some } else { Read::Nothing })
+        Ok(if frames > 0 { Read::Some } else { Read::Nothing })
     }
 
     fn handle(&mut self, incoming: Incoming, now: Instant) -> Result<(), String> {
@@ -215,8 +227,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     0 => self.default_timeout,
                     some => Duration::from_micros(some).min(Context::TIMEOUT_MAX),
                 };
-                let deadline = now + timeout;
-                let cx = Context::received(deadline, self.peer.clone(), metadata);
+                let deadline = self.read_at + timeout;
+                if deadline <= now {
+                    let status = Status::deadline_exceeded(
+                        "the time for the call was over before its handler could begin",
+                    );
+                    self.frames.refuse(call, &status, &mut self.output);
+                    return Ok(());
+                }
+                let cx = Context::received(deadline, Arc::clone(&self.origin), metadata);
                 match method.call(cx, message) {
                     Ok(handler) => self.start(call, handler, deadline),
                     Err(status) => self.frames.refuse(call, &status, &mut self.output),

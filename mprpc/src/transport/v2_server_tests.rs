@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use super::*;
 use crate::service::{Dispatch, call};
 use crate::wire::v2::frame::{self, Header, Kind};
-use crate::wire::v2::head::{self, RequestHead};
-use crate::{Service, ServiceDescriptor};
+use crate::wire::v2::head::{self, RequestHead, ResponseHead};
+use crate::{Code, Service, ServiceDescriptor};
 
 const MIB: usize = 1024 * 1024;
 
@@ -65,7 +65,7 @@ impl Pair {
         let mut services = Services::default();
         let fake = Fake { go: Arc::clone(&go), work };
         services.add(Service::new(&SERVICE, fake));
-        let server = Connections::new(services, Duration::from_secs(30));
+        let server = Connections::new(services, Duration::from_secs(30), 1);
         let (client, io) = tokio::io::duplex(bytes);
         let preface = BytesMut::from(&crate::wire::v2::PREFACE[..]);
         let peer = ([127, 0, 0, 1], 1).into();
@@ -84,8 +84,12 @@ fn idle() -> Work {
 
 /// A request that names its method, which is allowed each time.
 fn request(method: u16, call: u32) -> BytesMut {
-    let head =
-        RequestHead { path: SERVICE.path(method.into()), timeout_us: 0, metadata: Vec::new() };
+    request_within(method, call, 0)
+}
+
+fn request_within(method: u16, call: u32, timeout_us: u64) -> BytesMut {
+    let path = SERVICE.path(method.into());
+    let head = RequestHead { path, timeout_us, metadata: Vec::new() };
     let mut payload = BytesMut::new();
     head::write(&head, &mut payload);
     let header = Header { kind: Kind::Request, flags: frame::END, method, call };
@@ -247,4 +251,74 @@ async fn a_handler_that_uses_the_tasks_budget_up_does_not_keep_the_connection_fr
         .await
         .expect("the other call is answered");
     serving.abort();
+}
+
+/// Reads answers until there were `calls` of them, and says what became of each.
+async fn read_codes(client: &mut DuplexStream, calls: usize) -> HashMap<u32, Code> {
+    let mut decoder = Decoder::new(FRAME_BYTES_MAX);
+    let mut input = BytesMut::new();
+    let mut codes = HashMap::new();
+    while codes.len() < calls {
+        assert_ne!(client.read_buf(&mut input).await.unwrap(), 0);
+        while let Some(Incoming::Frame(header, mut payload)) = decoder.decode(&mut input) {
+            if header.kind == Kind::Response {
+                let head = head::read::<ResponseHead>(&mut payload, 1024).unwrap();
+                let code = head.into_status().map_or(Code::Ok, |status| status.code());
+                codes.insert(header.call, code);
+            }
+        }
+    }
+    codes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_time_passed_while_it_waited_in_the_input_is_refused_before_it_starts() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&begun);
+    let mut pair = Pair::new(
+        64 * 1024,
+        Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {})
+        }),
+    );
+    // The answers to the first two fill the output, and so the others wait.
+    for frame in [request(BIG, 1), request(BIG, 2)] {
+        pair.send(&frame).await;
+    }
+    pair.send(&request_within(WORK, 3, 1_000_000)).await;
+    pair.send(&request_within(WORK, 4, 3_000_000)).await;
+    assert!(poll!(&mut pair.connection).is_pending());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::spawn(pair.connection);
+    let codes = read_codes(&mut pair.client, 4).await;
+    assert_eq!((codes[&3], codes[&4]), (Code::DeadlineExceeded, Code::Ok));
+    assert_eq!(begun.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_request_whose_time_passed_behind_handlers_that_took_long_is_refused_before_it_starts() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&begun);
+    // The first one keeps the thread until the time of the others is over.
+    let mut pair = Pair::new(
+        64 * 1024,
+        Box::new(move || {
+            let began = Instant::now();
+            while count.load(Ordering::Relaxed) == 0 && began.elapsed() < Duration::from_millis(5) {
+                std::hint::spin_loop();
+            }
+            count.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {})
+        }),
+    );
+    let mut frames = request(WORK, 0);
+    for call in 1..100 {
+        frames.extend_from_slice(&request_within(WORK, call, 5_000));
+    }
+    pair.send(&frames).await;
+    tokio::spawn(pair.connection);
+    let codes = read_codes(&mut pair.client, 100).await;
+    assert_eq!(codes[&99], Code::DeadlineExceeded);
+    assert!(begun.load(Ordering::Relaxed) <= FRAMES_PER_LOOK);
 }

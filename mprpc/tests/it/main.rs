@@ -5,6 +5,8 @@
 mod affinity;
 mod bugs_of_others;
 mod classic;
+mod deadlines;
+mod detached;
 mod errors;
 mod instances;
 mod leaving;

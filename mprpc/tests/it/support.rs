@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use mprpc::{Channel, Context, ServeError, Server, ServerBuilder, Status};
 use mprpc_examples::{
     DescribeReq, DescribeResp, Echo, EchoReq, EchoResp, EchoSlowlyReq, FailReq, echo_service,
@@ -102,6 +103,44 @@ impl echo_service::Server for Gate {
     async fn fail(&self, _cx: &Context, request: FailReq) -> Result<EchoResp, Status> {
         self.started.notify_one();
         panic!("{}", request.message)
+    }
+
+    async fn describe(&self, cx: &Context, request: DescribeReq) -> Result<DescribeResp, Status> {
+        Echo.describe(cx, request).await
+    }
+}
+
+/// An echo whose slow calls do what a test says.
+#[derive(Clone)]
+pub(crate) struct Doing(Arc<Work>);
+
+type Work = dyn Fn(Context, EchoSlowlyReq) -> BoxFuture<'static, Answer> + Send + Sync;
+type Answer = Result<EchoResp, Status>;
+
+impl Doing {
+    pub(crate) fn new<F>(work: impl Fn(Context, EchoSlowlyReq) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        Self(Arc::new(move |cx, request| Box::pin(work(cx, request))))
+    }
+
+    pub(crate) fn builder(&self) -> ServerBuilder {
+        Server::builder().add_service(echo_service::serve(self.clone()))
+    }
+}
+
+impl echo_service::Server for Doing {
+    async fn echo(&self, cx: &Context, request: EchoReq) -> Result<EchoResp, Status> {
+        Echo.echo(cx, request).await
+    }
+
+    async fn echo_slowly(&self, cx: &Context, request: EchoSlowlyReq) -> Result<EchoResp, Status> {
+        (self.0)(cx.clone(), request).await
+    }
+
+    async fn fail(&self, cx: &Context, request: FailReq) -> Result<EchoResp, Status> {
+        Echo.fail(cx, request).await
     }
 
     async fn describe(&self, cx: &Context, request: DescribeReq) -> Result<DescribeResp, Status> {
