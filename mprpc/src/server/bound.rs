@@ -72,7 +72,12 @@ impl BoundServer {
 }
 
 fn announce(builder: &ServerBuilder, local: SocketAddr) -> Vec<Registration> {
-    let mut endpoint = Endpoint::new(builder.advertise.unwrap_or(local));
+    let mut endpoint = Endpoint {
+        weight: builder.weight,
+        zone: builder.zone.as_str().into(),
+        tags: builder.tags.as_slice().into(),
+        ..Endpoint::new(builder.advertise.unwrap_or(local))
+    };
     if let Some(id) = &builder.instance_id {
         endpoint.id.clone_from(id);
     }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::{BoundServer, Services};
 use crate::detach::DetachedSet;
-use crate::discovery::Register;
+use crate::discovery::{Endpoint, Register};
 use crate::{Context, Service};
 
 /// Serves services. See [`Server::builder`].
@@ -24,6 +24,9 @@ impl Server {
             registries: Vec::new(),
             advertise: None,
             instance_id: None,
+            weight: Endpoint::WEIGHT,
+            zone: String::new(),
+            tags: Vec::new(),
             connections_max: 10_000,
             detached_max: DetachedSet::MAX,
             default_timeout: Duration::from_secs(30),
@@ -48,6 +51,9 @@ pub struct ServerBuilder {
     pub(super) registries: Vec<Box<dyn Register>>,
     pub(super) advertise: Option<SocketAddr>,
     pub(super) instance_id: Option<String>,
+    pub(super) weight: u32,
+    pub(super) zone: String,
+    pub(super) tags: Vec<String>,
     pub(super) connections_max: usize,
     pub(super) detached_max: usize,
     pub(super) default_timeout: Duration,
@@ -78,6 +84,26 @@ impl ServerBuilder {
     /// instances may share one.
     pub fn instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance_id = Some(id.into());
+        self
+    }
+
+    /// The server's share of the calls beside those of others (100). One of weight 0 gets calls only
+    /// where nobody else is left: that drains it.
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Where the server runs, for callers that prefer their own zone (nowhere in particular).
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = zone.into();
+        self
+    }
+
+    /// Whatever else callers may want to know, for balancing rules of their own (nothing). A
+    /// registry may have no room for more than a few kilobytes.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
         self
     }
 

@@ -71,7 +71,7 @@ impl Announcement {
     ) -> Self {
         let parent = layout::instances(service);
         let path = layout::below(&parent, &layout::node_name(&endpoint.id));
-        let data = Instance::ours(address, core.started_ms).encode();
+        let data = Instance::ours(&endpoint, address, core.started_ms).encode();
         let classic = ClassicNodes::new(&core, service, address);
         Self { core, endpoint, address, parent, path, data, classic }
     }

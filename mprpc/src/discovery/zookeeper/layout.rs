@@ -70,17 +70,24 @@ fn weight() -> u32 {
 }
 
 impl Instance {
-    /// One of ours, which speaks both wires.
-    pub(super) fn ours(address: SocketAddr, started_ms: u64) -> Self {
-        Self {
+    /// One of ours, which speaks both wires. Tags for which a node has no room are left out: the
+    /// whole node would be junk to its readers.
+    pub(super) fn ours(endpoint: &Endpoint, address: SocketAddr, started_ms: u64) -> Self {
+        let mut ours = Self {
             address,
             wires: ["v2", "classic"].map(str::to_owned).to_vec(),
-            weight: weight(),
-            zone: String::new(),
+            weight: endpoint.weight,
+            zone: endpoint.zone.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            tags: Vec::new(),
+            tags: endpoint.tags.to_vec(),
             started_ms,
+        };
+        if ours.encode().len() > DATA_BYTES_MAX {
+            let id = &endpoint.id;
+            tracing::warn!(id, DATA_BYTES_MAX, "a node has no room for these tags; without them");
+            ours.tags.clear();
         }
+        ours
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -309,9 +316,22 @@ mod tests {
     #[test]
     fn what_ours_say_of_themselves_is_read_back() {
         let address = ([10, 0, 0, 1], 8010).into();
-        let said = Instance::ours(address, 7).encode();
+        let mut ours = Endpoint {
+            id: "one".to_owned(),
+            weight: 7,
+            zone: "a".into(),
+            tags: ["x", "y"].map(str::to_owned).into(),
+            ..Endpoint::new(address)
+        };
+        let said = Instance::ours(&ours, address, 7).encode();
         assert!(said.len() < DATA_BYTES_MAX / 4);
-        assert_eq!(Instance::decode(&said).unwrap().address(), address);
+        assert_eq!(Instance::decode(&said).unwrap().endpoint("one"), ours);
+
+        ours.tags = ["x".repeat(DATA_BYTES_MAX)].into();
+        let said = Instance::ours(&ours, address, 7).encode();
+        let without = Endpoint { tags: [].into(), ..ours };
+        assert_eq!(Instance::decode(&said).unwrap().endpoint("one"), without);
+
         let classic = encode_classic(address).unwrap();
         assert_eq!(classic, b"10.0.0.1:8010");
         assert_eq!(decode_classic(&classic), Ok(address));
