@@ -83,7 +83,7 @@
 //! |---|---|
 //! | `channel` | [`Channel`]: target, instances, connections |
 //! | [`balance`] | which instance gets the next call |
-//! | [`discovery`] | where instances are: [`discovery::Static`], [`discovery::Memory`], [`discovery::ZooKeeper`] |
+//! | [`discovery`] | where instances are: a list, a file, a name, a process, or ZooKeeper |
 //! | `server` | [`Server`]: services, one port for both wires, drain |
 //! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |
 //! | `transport` | the wires on sockets |
@@ -94,6 +94,7 @@
 //! Through the `metrics` facade, for whoever installs a recorder: `mprpc_registry_connected` (0 or
 //! 1), `mprpc_registry_sessions_total`, `mprpc_instances` (by `service`: those that calls may go
 //! to), `mprpc_instances_doubted` (those of them that the registry no longer lists),
+//! `mprpc_registry_junk_total` (by `registry`: what stands there and makes no sense),
 //! `mprpc_classic_connections`.
 
 mod address;

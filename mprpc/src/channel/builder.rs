@@ -1,13 +1,16 @@
 //! Building a channel.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::target::Target;
 use super::{Channel, Services, Shared};
 use crate::balance::Balance;
-use crate::discovery::{Discover, Memory, Static, ZooKeeper, ZooKeeperError};
+use crate::discovery::{
+    Discover, Dns, DnsOptions, Memory, Static, WatchedFile, ZooKeeper, ZooKeeperError,
+};
 use crate::transport::classic_client::Bounds;
 
 /// Why a channel cannot be built.
@@ -31,6 +34,7 @@ pub struct ChannelBuilder {
     target: String,
     memory: Option<Memory>,
     zookeeper: Option<ZooKeeper>,
+    snapshots: Option<PathBuf>,
     balance: Balance,
     connect_timeout: Duration,
     classic: Bounds,
@@ -43,6 +47,7 @@ impl ChannelBuilder {
             target,
             memory: None,
             zookeeper: None,
+            snapshots: None,
             balance: Balance::default(),
             connect_timeout: classic.connect_timeout,
             classic,
@@ -58,6 +63,15 @@ impl ChannelBuilder {
     /// The session that `zk://`, without hosts, means.
     pub fn zookeeper(mut self, zookeeper: &ZooKeeper) -> Self {
         self.zookeeper = Some(zookeeper.clone());
+        self
+    }
+
+    /// Keeps the newest listing of each service in a file there, for a start while the registry that
+    /// the target names is away: `dns://name:port` or `zk://host:port` (kept nowhere). A session
+    /// that was given brings its own. A directory is for one registry: a file that another left is
+    /// ignored.
+    pub fn snapshots(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.snapshots = Some(directory.into());
         self
     }
 
@@ -81,7 +95,8 @@ impl ChannelBuilder {
     }
 
     /// Builds the channel. Nothing is connected yet, except that a target `zk://host:port` begins a
-    /// session of its own in the background, and so must be built within a tokio runtime.
+    /// session of its own in the background and `file:///path` begins to be looked at, and so must
+    /// be built within a tokio runtime.
     ///
     /// # Errors
     /// The target cannot be understood, or is `memory://` or `zk://` and no registry was given.
@@ -96,13 +111,21 @@ impl ChannelBuilder {
                 let none = || bad("no registry of this process was given");
                 Box::new(self.memory.ok_or_else(none)?)
             }
+            Target::File(path, poll) => Box::new(WatchedFile::new(path, poll)),
+            Target::Dns(name, options) => {
+                Box::new(Dns::new(name, DnsOptions { snapshots: self.snapshots, ..options }))
+            }
             Target::ZooKeeper(hosts) if hosts.is_empty() => {
                 let none = || bad("no ZooKeeper session was given, and it names no hosts");
                 Box::new(self.zookeeper.ok_or_else(none)?)
             }
             Target::ZooKeeper(hosts) => {
                 let bad = |error: ZooKeeperError| bad(&error.to_string());
-                Box::new(ZooKeeper::builder(hosts).build().map_err(bad)?)
+                let mut zookeeper = ZooKeeper::builder(hosts);
+                if let Some(directory) = self.snapshots {
+                    zookeeper = zookeeper.snapshots(directory);
+                }
+                Box::new(zookeeper.build().map_err(bad)?)
             }
         };
         Ok(Channel {

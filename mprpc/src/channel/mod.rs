@@ -71,9 +71,13 @@ struct Services {
 impl Channel {
     /// Builds a channel to a target:
     ///
-    /// * `static://host:port,host:port`, behind it `?wire=classic` for services that speak only the
+    /// * `static://host:port,unix:/path,local:name`, behind it `?wire=classic` for services that speak only the
     ///   original wire and `&methods=Name,Name` where they serve only these;
     /// * `memory://`: what is registered in the process;
+    /// * `file:///path`: what a file says ([`WatchedFile`](crate::discovery::WatchedFile) has its
+    ///   form), looked at every second or, with `?poll=500ms`, as often as that says;
+    /// * `dns://name:port`: the addresses of a name, asked for every 5 s or, with `?refresh=30s`, as
+    ///   often as that says; `wire` and `methods` as above;
     /// * `zk://host:port,host:port/chroot`, or `zk://` for a session that is there already.
     pub fn builder(target: impl Into<String>) -> ChannelBuilder {
         ChannelBuilder::new(target.into())

@@ -8,18 +8,36 @@
 //! |---|---|
 //! | `static://a:1,b:2` | [`Static`]: a list that never changes |
 //! | `memory://` | [`Memory`]: the services of one process, and those of tests |
+//! | `file:///path` | [`WatchedFile`]: what a file says, as it changes |
+//! | `dns://name:port` | [`Dns`]: the addresses of a name, as they change |
 //! | `zk://host:port,host:port/chroot` | [`ZooKeeper`]: the instances that live, on many machines |
+//!
+//! What a registry says is not taken for the truth. One that is away or fails leaves the last
+//! listing in use. One that suddenly lists less than half of what it did is not believed until
+//! connections to those who are missing are refused (but a file, which somebody wrote, is). With a
+//! directory for snapshots a process can start while its registry is away.
 
+mod believed;
+mod dns;
+mod file;
 mod fixed;
+mod guard;
+mod host;
+mod junk;
 mod memory;
+mod probe;
 mod registration;
+mod snapshot;
 mod zookeeper;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use dns::{Dns, DnsOptions};
+pub use file::WatchedFile;
 pub use fixed::Static;
+pub(crate) use host::check as check_host;
 pub use memory::Memory;
 pub use registration::{IdTaken, Registration};
 pub use zookeeper::{RegistryState, ZooKeeper, ZooKeeperBuilder, ZooKeeperError};

@@ -12,9 +12,9 @@ use zookeeper_client::Error;
 use super::classic::ClassicNodes;
 use super::core::Core;
 use super::layout::{self, Instance};
-use super::probe::Answer;
 use super::session::{Node, Session};
 use crate::ServiceDescriptor;
+use crate::discovery::probe::Answer;
 use crate::discovery::{Endpoint, IdTaken};
 
 /// The pause after something that failed.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ZooKeeper;
+use crate::discovery::host;
+use crate::discovery::snapshot::Origin;
 
 /// Why there can be no session: its servers cannot be understood. Servers that are away are no
 /// error, they are waited for.
@@ -32,6 +34,17 @@ pub(super) struct Config {
     pub(super) request_timeout: Duration,
     pub(super) classic: bool,
     pub(super) snapshots: Option<PathBuf>,
+}
+
+impl Config {
+    /// What a snapshot is known by.
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            registry: "zookeeper".to_owned(),
+            servers: self.hosts.split(',').map(str::to_owned).collect(),
+            root: self.chroot.clone(),
+        }
+    }
 }
 
 impl ZooKeeperBuilder {
@@ -68,7 +81,7 @@ impl ZooKeeperBuilder {
     }
 
     /// Keeps the newest listing of each service in a file there, for a start while ZooKeeper is
-    /// down (kept nowhere).
+    /// down (kept nowhere). A directory is for one registry: a file that another left is ignored.
     pub fn snapshots(mut self, directory: impl Into<PathBuf>) -> Self {
         self.config.snapshots = Some(directory.into());
         self
@@ -86,7 +99,7 @@ impl ZooKeeperBuilder {
             None => (given.as_str(), ""),
         };
         for host in hosts.split(',') {
-            check_host(host).map_err(bad)?;
+            host::check(host).map_err(bad)?;
         }
         let chroot = chroot.strip_suffix('/').unwrap_or(chroot);
         if chroot.contains("//") || chroot.chars().any(char::is_control) {
@@ -95,17 +108,6 @@ impl ZooKeeperBuilder {
         self.config.hosts = hosts.to_owned();
         self.config.chroot = chroot.to_owned();
         Ok(ZooKeeper::new(self.config))
-    }
-}
-
-fn check_host(host: &str) -> Result<(), String> {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if !name.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) =>
-        {
-            Ok(())
-        }
-        _ => Err(format!("`{host}` is not host:port")),
     }
 }
 

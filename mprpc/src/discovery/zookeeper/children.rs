@@ -118,6 +118,7 @@ impl Path {
         let (children, secret) = read(session, &self.path, names).await?;
         for name in secret.difference(&self.secret) {
             tracing::warn!(path, name, "a node may not be read; ignored");
+            metrics::counter!("mprpc_registry_junk_total", "registry" => "zookeeper").increment(1);
         }
         self.secret = secret;
         self.children.send_replace(Some(children));

@@ -13,9 +13,9 @@ use zookeeper_client::Error;
 use super::children::{Children, Followed};
 use super::core::Core;
 use super::layout;
-use super::probe::{self, Probe};
 use super::session::Session;
 use crate::ServiceDescriptor;
+use crate::discovery::probe::{self, Probe};
 
 /// The time in which a change of our own is listed.
 const KNOWN_WITHIN: Duration = Duration::from_millis(300);

@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::builder::Config;
 use super::children::{Followed, Paths};
-use super::probe::Probes;
 use super::session::Session;
 use super::sessions::Current;
+use crate::discovery::probe::Probes;
 
 /// What the tasks of one registry share. They end when its last handle is gone.
 #[derive(Debug)]

@@ -7,9 +7,6 @@
 //! | `children` | what stands under a path, by watches |
 //! | `layout` | both layouts of nodes, as bytes and names |
 //! | `follow` | from nodes to the listing of a service |
-//! | `guard` | what to believe of a listing |
-//! | `probe` | whether connections are accepted at an address |
-//! | `snapshot` | the last listing, for a start while ZooKeeper is down |
 //! | `announce`, `classic` | an instance's own nodes |
 
 mod announce;
@@ -18,12 +15,9 @@ mod children;
 mod classic;
 mod core;
 mod follow;
-mod guard;
 mod layout;
-mod probe;
 mod session;
 mod sessions;
-mod snapshot;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -106,7 +100,7 @@ impl Discover for ZooKeeper {
         let mut listings = self.shared.listings.lock().unwrap_or_else(PoisonError::into_inner);
         let follow = || {
             let (sender, listing) = watch::channel(Listing::Unknown);
-            core.spawn(Follow::new(Arc::clone(core), service, sender).run());
+            core.spawn(Follow::new(core, service, sender).run());
             listing
         };
         listings.entry(service.full_name).or_insert_with(follow).clone()

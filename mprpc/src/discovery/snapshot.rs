@@ -1,4 +1,4 @@
-//! The last believed listing of a service in a file, for a start while ZooKeeper is down.
+//! The last believed listing of a service in a file, for a start while the registry is down.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,30 @@ use serde::{Deserialize, Serialize};
 use crate::discovery::{Endpoint, Methods, Wires};
 use crate::{Address, ServiceDescriptor};
 
-/// Where the listing of one service is kept.
+/// Where the listing of one service is kept, and of which registry it is.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     path: PathBuf,
+    origin: Origin,
+}
+
+/// Which registry a listing is of. A directory may outlive the configuration that named it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(super) struct Origin {
+    /// Its kind.
+    pub(super) registry: String,
+    /// Where it is asked.
+    pub(super) servers: Vec<String>,
+    /// The part of it that is looked at.
+    pub(super) root: String,
+}
+
+/// What stands in the file.
+#[derive(Deserialize, Serialize)]
+struct File {
+    #[serde(flatten)]
+    origin: Origin,
+    instances: Vec<Entry>,
 }
 
 /// An instance, as it stands in the file.
@@ -38,21 +58,31 @@ fn weight() -> u32 {
 }
 
 impl Snapshot {
-    pub(super) fn new(directory: &Path, service: &ServiceDescriptor) -> Self {
-        Self { path: directory.join(format!("{}.json", service.full_name)) }
+    pub(super) fn new(directory: &Path, service: &ServiceDescriptor, origin: Origin) -> Self {
+        Self { path: directory.join(format!("{}.json", service.full_name)), origin }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was stored last, if anything was. A file that makes no sense is ignored, with a
-    /// warning.
+    /// What was stored last, if anything was. A file that makes no sense, or is of another registry,
+    /// is ignored, with a warning.
     pub(super) async fn load(&self) -> Option<Vec<Endpoint>> {
         let path = self.path.clone();
         let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
         match loaded.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(endpoints) => Some(endpoints),
+            Ok(file) if file.origin.is_that_of(&self.origin) => {
+                Some(file.instances.into_iter().map(Endpoint::from).collect())
+            }
+            Ok(File { origin: Origin { registry, servers, root }, .. }) => {
+                let path = self.path.display();
+                tracing::warn!(
+                    %path, registry, ?servers, root,
+                    "a snapshot is of another registry; ignored"
+                );
+                None
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 let path = self.path.display();
@@ -64,17 +94,25 @@ impl Snapshot {
 
     /// Stores it so that a crash leaves the former file or the new one.
     pub(super) async fn store(&self, endpoints: &[Endpoint]) -> io::Result<()> {
-        let entries: Vec<Entry> = endpoints.iter().map(Entry::from).collect();
-        let text = serde_json::to_vec_pretty(&entries)?;
+        let instances = endpoints.iter().map(Entry::from).collect();
+        let text = serde_json::to_vec_pretty(&File { origin: self.origin.clone(), instances })?;
         let path = self.path.clone();
         let stored = tokio::task::spawn_blocking(move || store(&path, &text)).await;
         stored.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 }
 
-fn load(path: &Path) -> io::Result<Vec<Endpoint>> {
-    let entries: Vec<Entry> = serde_json::from_slice(&std::fs::read(path)?)?;
-    Ok(entries.into_iter().map(Endpoint::from).collect())
+impl Origin {
+    /// Whether it is the same registry: servers come and go, but not all at once.
+    fn is_that_of(&self, other: &Self) -> bool {
+        self.registry == other.registry
+            && self.root == other.root
+            && self.servers.iter().any(|server| other.servers.contains(server))
+    }
+}
+
+fn load(path: &Path) -> io::Result<File> {
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }
 
 fn store(path: &Path, text: &[u8]) -> io::Result<()> {
@@ -129,10 +167,19 @@ mod tests {
     static ECHO: ServiceDescriptor =
         ServiceDescriptor { full_name: "echo.Echo", short_name: "Echo", methods: &["Echo"] };
 
+    fn origin(servers: &[&str], root: &str) -> Origin {
+        Origin {
+            registry: "zookeeper".to_owned(),
+            servers: servers.iter().map(|server| (*server).to_owned()).collect(),
+            root: root.to_owned(),
+        }
+    }
+
     #[tokio::test]
     async fn what_was_stored_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let snapshot = Snapshot::new(&directory.path().join("made"), &ECHO);
+        let made = directory.path().join("made");
+        let snapshot = Snapshot::new(&made, &ECHO, origin(&["a:1"], "/x"));
         assert_eq!(snapshot.load().await, None);
         let first = Endpoint::new(([127, 0, 0, 1], 1));
         let second = Endpoint {
@@ -153,10 +200,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_of_another_registry_is_ignored() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |origin| Snapshot::new(directory.path(), &ECHO, origin);
+        let endpoints = vec![Endpoint::new(([127, 0, 0, 1], 1))];
+        at(origin(&["a:1", "b:1"], "/x")).store(&endpoints).await.unwrap();
+        assert_eq!(at(origin(&["a:1", "b:1"], "/y")).load().await, None, "another root");
+        assert_eq!(at(origin(&["c:1"], "/x")).load().await, None, "another ensemble");
+        let etcd = Origin { registry: "etcd".to_owned(), ..origin(&["a:1"], "/x") };
+        assert_eq!(at(etcd).load().await, None, "another kind");
+        let a_server_was_replaced = at(origin(&["b:1", "c:1"], "/x"));
+        assert_eq!(a_server_was_replaced.load().await, Some(endpoints));
+    }
+
+    #[tokio::test]
     async fn a_corrupt_one_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
-        let snapshot = Snapshot::new(directory.path(), &ECHO);
-        for junk in ["", "{", "[{\"id\":1}]", "[{\"id\":\"a\",\"address\":\"nowhere\"}]"] {
+        let snapshot = Snapshot::new(directory.path(), &ECHO, origin(&["a:1"], ""));
+        let nowhere = "{\"registry\":\"zookeeper\",\"servers\":[\"a:1\"],\"root\":\"\",\
+                       \"instances\":[{\"id\":\"a\",\"address\":\"nowhere\"}]}";
+        for junk in ["", "{", "[]", "{\"instances\":[]}", nowhere] {
             std::fs::write(snapshot.path(), junk).unwrap();
             assert_eq!(snapshot.load().await, None, "{junk}");
         }

@@ -34,8 +34,8 @@ pub(super) enum Answer {
 }
 
 /// The addresses that are being tried, each once however many want to know.
-#[derive(Debug, Default)]
-pub(super) struct Probes(Mutex<HashMap<SocketAddr, Weak<Probe>>>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Probes(Arc<Mutex<HashMap<SocketAddr, Weak<Probe>>>>);
 
 /// An address that is tried again and again while somebody holds this.
 #[derive(Debug)]

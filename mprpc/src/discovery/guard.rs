@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::discovery::Endpoint;
+use super::Endpoint;
 
 /// A listing is compared with the longest of this time, so that a loss which is told of in pieces
 /// is seen as one.

@@ -1,0 +1,64 @@
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::super::snapshot::Origin;
+use super::*;
+use crate::ServiceDescriptor;
+
+static ECHO: ServiceDescriptor =
+    ServiceDescriptor { full_name: "echo.Echo", short_name: "Echo", methods: &["Echo"] };
+
+/// What happens within, however busy the machine is.
+const SOON: Duration = Duration::from_secs(20);
+
+fn following(snapshot: Option<Snapshot>) -> (Believed, watch::Receiver<Listing>) {
+    let (sender, listing) = watch::channel(Listing::Unknown);
+    (Believed::new("echo.Echo", Probes::default(), snapshot, sender), listing)
+}
+
+fn known(endpoints: &[Endpoint]) -> Listing {
+    Listing::Known(endpoints.into())
+}
+
+#[tokio::test]
+async fn who_is_suddenly_missing_is_called_until_connections_are_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = Endpoint::new(listener.local_addr().unwrap());
+    let (mut believed, listing) = following(None);
+    believed.listed(vec![there.clone()], true).await;
+    believed.listed(Vec::new(), true).await;
+    assert_eq!(*listing.borrow(), known(&[there]));
+    drop(listener);
+    let news = timeout(SOON, believed.news()).await.expect("its absence is noticed");
+    believed.note(news).await;
+    assert_eq!(*listing.borrow(), known(&[]));
+}
+
+#[tokio::test]
+async fn a_registry_that_is_silent_at_the_start_is_replaced_by_what_it_said_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let origin =
+        Origin { registry: "dns".to_owned(), servers: vec!["a".to_owned()], root: String::new() };
+    let snapshot = || Some(Snapshot::new(directory.path(), &ECHO, origin.clone()));
+    let there = Endpoint::new(([127, 0, 0, 1], 1));
+    let (mut before, _) = following(snapshot());
+    before.listed(vec![there.clone()], true).await;
+
+    let (mut after, listing) = following(snapshot());
+    assert_eq!(*listing.borrow(), Listing::Unknown);
+    let news = timeout(SOON, after.news()).await.expect("it is not waited for");
+    after.note(news).await;
+    assert_eq!(*listing.borrow(), known(&[there]));
+    let moved = Endpoint::new(([127, 0, 0, 1], 2));
+    after.listed(vec![moved.clone()], true).await;
+    assert_eq!(*listing.borrow(), known(&[moved]), "what it says counts as soon as it speaks");
+}
+
+#[tokio::test]
+async fn that_nobody_is_there_is_known_once_the_registry_has_said_all() {
+    let (mut believed, listing) = following(None);
+    believed.listed(Vec::new(), false).await;
+    assert_eq!(*listing.borrow(), Listing::Unknown);
+    believed.listed(Vec::new(), true).await;
+    assert_eq!(*listing.borrow(), known(&[]));
+}
