@@ -9,11 +9,13 @@ fn addresses(ports: &[u16]) -> Vec<SocketAddr> {
 }
 
 /// Follows a name whose answers are these; the last one stands for ever.
-fn answering(
-    answers: Vec<io::Result<Vec<SocketAddr>>>,
-) -> (watch::Receiver<Listing>, AbortOnDropHandle<()>) {
+fn answering(answers: Vec<io::Result<Vec<SocketAddr>>>) -> Followed {
+    remembering(None, answers)
+}
+
+fn remembering(snapshot: Option<Snapshot>, answers: Vec<io::Result<Vec<SocketAddr>>>) -> Followed {
     let (sender, listing) = watch::channel(Listing::Unknown);
-    let believed = Believed::new("echo.Echo", Probes::default(), None, sender);
+    let believed = Believed::new("echo.Echo", Probes::default(), snapshot, sender);
     let answers = Mutex::new(VecDeque::from(answers));
     let ask = move || {
         let answer = answers.lock().unwrap().pop_front();
@@ -60,6 +62,30 @@ async fn a_failure_keeps_the_last_list_and_before_the_first_answer_calls_wait() 
     // Nothing in between.
     listing.changed().await.unwrap();
     listed(&mut listing, &[1, 3]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_starts_with_the_last_list_while_the_name_cannot_be_resolved() {
+    static ECHO: ServiceDescriptor =
+        ServiceDescriptor { full_name: "echo.Echo", short_name: "Echo", methods: &["Echo"] };
+    let directory = tempfile::tempdir().unwrap();
+    let of = |name: &str| {
+        let (registry, servers) = ("dns".to_owned(), vec![name.to_owned()]);
+        let origin = Origin { registry, servers, root: String::new() };
+        Snapshot::new(directory.path(), &ECHO, origin)
+    };
+    let (mut listing, task) = remembering(Some(of("name:1")), vec![Ok(addresses(&[1, 2]))]);
+    listed(&mut listing, &[1, 2]).await;
+    while of("name:1").load().await.is_none() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    drop(task);
+
+    let (mut listing, _task) = remembering(Some(of("name:1")), vec![fails()]);
+    listed(&mut listing, &[1, 2]).await;
+    let (listing, _task) = remembering(Some(of("other:1")), vec![fails()]);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(*listing.borrow(), Listing::Unknown, "that is of another name");
 }
 
 #[test]

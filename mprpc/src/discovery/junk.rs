@@ -32,3 +32,58 @@ impl Junk {
         self.said = junk;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use metrics::{
+        Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    };
+
+    use super::*;
+
+    /// Counts all that is counted together.
+    #[derive(Default)]
+    struct Counted(Arc<AtomicU64>);
+
+    impl Recorder for Counted {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            assert_eq!(key.name(), "mprpc_registry_junk_total");
+            assert_eq!(key.labels().map(metrics::Label::value).collect::<Vec<_>>(), ["dns"]);
+            Counter::from_arc(Arc::clone(&self.0))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn each_piece_counts_once_for_as_long_as_it_stands_there() {
+        let counted = Counted::default();
+        let mut junk = Junk::new("dns");
+        let piece = |what: &str| ("here".to_owned(), what.to_owned());
+        metrics::with_local_recorder(&counted, || {
+            for (pieces, total) in [
+                (vec![piece("a")], 1),
+                (vec![piece("a")], 1),
+                (vec![piece("a"), piece("b")], 2),
+                (vec![], 2),
+                (vec![piece("b")], 3),
+            ] {
+                junk.is(pieces);
+                assert_eq!(counted.0.load(Ordering::Relaxed), total);
+            }
+        });
+    }
+}

@@ -10,6 +10,8 @@ mod detached;
 mod errors;
 mod instances;
 mod leaving;
+mod registries;
+mod said;
 mod support;
 mod v2;
 mod zookeeper;

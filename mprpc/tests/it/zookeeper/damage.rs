@@ -1,16 +1,12 @@
 //! What others do to the registry harms nobody but themselves.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mprpc::discovery::ZooKeeper;
 use tokio::net::TcpListener;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
 
+use crate::said::Said;
 use crate::support::{Running, echo_req, soon};
 use crate::zookeeper::fixture::{
     INSTANCES, METHODS, PERSISTENT, Root, client_of, echo_in, listed, listing_of, stays, until,
@@ -111,54 +107,4 @@ async fn a_snapshot_that_could_not_be_stored_is_stored_later() {
     root.put(&format!("{METHODS}/NoSuch"), "").await;
     until("the snapshot", async || directory.join("echo.EchoService.json").exists()).await;
     until("that is said", async || said.how_often("stored after all") == 1).await;
-}
-
-/// What was logged on this thread, which is that of the test and of all that it runs.
-#[derive(Clone, Debug, Default)]
-struct Said(Arc<Mutex<Vec<String>>>);
-
-impl Said {
-    /// Listens until the test ends.
-    fn listen() -> Self {
-        let said = Self::default();
-        std::mem::forget(tracing::subscriber::set_default(said.clone()));
-        said
-    }
-
-    fn how_often(&self, text: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|said| said.contains(text)).count()
-    }
-}
-
-impl Subscriber for Said {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("mprpc")
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-#[derive(Default)]
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push_str(&format!("{field}={value:?} "));
-    }
 }
