@@ -10,6 +10,7 @@ mod detached;
 mod errors;
 mod instances;
 mod leaving;
+mod python;
 mod registries;
 mod said;
 mod support;

@@ -1,0 +1,312 @@
+"""What a client written from PROTOCOL.md sees of a server of the echo service.
+
+`cases.py ADDRESS CASE` runs one, and ends with 0 when it holds. `cases.py --list` names them.
+"""
+
+import os
+import sys
+import threading
+
+import echo
+import wire
+from client import ClassicClient, Client
+from protobuf import decode, encode
+from sockets import SOON, Closed, connect, reader
+from wire import Frame, Status
+
+CASES = {}
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+def echoed(client, payload, **options):
+    """The payload after a round trip over v2."""
+    request = encode(echo.ECHO, {"payload": payload})
+    return decode(echo.ECHO, client.call(f"{echo.SERVICE}/Echo", request, **options))["payload"]
+
+
+def slowly(payload, delay_ms):
+    """Path and request of a call that takes a while."""
+    request = encode(echo.ECHO_SLOWLY, {"payload": payload, "delay_ms": delay_ms})
+    return f"{echo.SERVICE}/EchoSlowly", request
+
+
+def status_of(call):
+    """The status that a call ends with, which must be an error."""
+    try:
+        call()
+    except Status as status:
+        return status
+    raise AssertionError("the call succeeded")
+
+
+def expect(found, wanted):
+    assert found == wanted, f"{found!r} is not {wanted!r}"
+
+
+def raw(address, *frames):
+    """A v2 connection by hand: where to write, and the next frame of a call."""
+    sock = connect(address)
+    settings = Frame(wire.SETTINGS)
+    sock.sendall(wire.PREFACE + b"".join(frame.encode() for frame in (settings, *frames)))
+    read = reader(sock)
+
+    def next_frame():
+        while (frame := wire.read_frame(read)).kind != wire.RESPONSE:
+            pass
+        return frame
+
+    return sock, next_frame
+
+
+def request(path, message=b"", call=0, method=0, flags=wire.END):
+    head = {"path": path} if path else {}
+    payload = wire.with_head(wire.REQUEST_HEAD, head, message)
+    return Frame(wire.REQUEST, flags, method, call, payload)
+
+
+def head_of(frame):
+    expect(frame.kind, wire.RESPONSE)
+    return wire.split_head(wire.RESPONSE_HEAD, frame.payload)[0]
+
+
+def expect_closed(next_frame):
+    try:
+        while True:
+            next_frame()
+    except Closed:
+        pass
+
+
+@case
+def classic_calls_share_a_connection(address):
+    client = ClassicClient(address)
+    for payload in (b"one", b"", b"x" * 1_000_000):
+        asked = encode(echo.ECHO, {"payload": payload})
+        expect(client.call("EchoService", "Echo", asked), asked)
+
+
+@case
+def classic_requests_may_be_pipelined(address):
+    client = ClassicClient(address)
+    asked = [encode(echo.ECHO, {"payload": b"%d" % number}) for number in range(100)]
+    requests = [wire.classic_request("EchoService", "Echo", one) for one in asked]
+    client.sock.sendall(b"".join(requests))
+    for one in asked:
+        expect(wire.read_classic_answer(client.read), one)
+
+
+@case
+def classic_has_no_word_for_an_error_but_the_end(address):
+    good = wire.classic_request("EchoService", "Echo", b"")
+    bad = (
+        wire.classic_request("EchoService", "Nothing", b""),
+        wire.classic_request("Nobody", "Echo", b""),
+        wire.classic_request("EchoService", "Echo", b"\xff"),
+        wire.classic_request("EchoService", "Fail", b"\x08\x05"),
+        b"\xff\xff\xff\xff",
+        (4097).to_bytes(4, "little"),
+        b"\x01\x00\x00\x00\xff",
+        wire.classic_request("EchoService", "Echo", b"")[:-2] + b"\x18\x81\x80\x80\x02",
+    )
+    for one in bad:
+        client = ClassicClient(address)
+        # What came before is answered.
+        client.sock.sendall(good + one + good)
+        expect(wire.read_classic_answer(client.read), b"")
+        expect_closed(lambda read=client.read: wire.read_classic_answer(read))
+
+
+@case
+def unary(address):
+    client = Client(address)
+    for payload in (b"hi", b"", "schön\0".encode()):
+        expect(echoed(client, payload), payload)
+
+
+@case
+def a_large_message(address):
+    client = Client(address)
+    payload = bytes(range(256)) * 12_000
+    expect(echoed(client, payload), payload)
+
+
+@case
+def many_at_once_and_answers_in_any_order(address):
+    client = Client(address)
+    last = client.begin(*slowly(b"last", 300))
+    calls = [(b"%d" % number, client.begin(*slowly(b"%d" % number, 0))) for number in range(200)]
+    for payload, call in calls:
+        expect(decode(echo.ECHO, call.result())["payload"], payload)
+    assert last.events.empty(), "an answer waited for a call before it"
+    expect(decode(echo.ECHO, last.result())["payload"], b"last")
+
+
+@case
+def errors(address):
+    client = Client(address)
+    for number, name in list(enumerate(wire.CODES))[1:]:
+        asked = encode(echo.FAIL, {"code": number, "message": f"\t{name} ☺\r\n"})
+        status = status_of(lambda one=asked: client.call(f"{echo.SERVICE}/Fail", one))
+        expect((status.code, status.message), (name, f"\t{name} ☺\r\n"))
+    for path in (f"{echo.SERVICE}/Nothing", "echo.Nobody/Echo", "nonsense"):
+        # Each time, also when the number is known.
+        for _ in range(2):
+            status = status_of(lambda one=path: client.call(one, b""))
+            expect(status.code, "UNIMPLEMENTED")
+    status = status_of(lambda: client.call(f"{echo.SERVICE}/Echo", b"\xff"))
+    expect(status.code, "INVALID_ARGUMENT")
+    expect(echoed(client, b"still here"), b"still here")
+
+
+@case
+def deadline(address):
+    client = Client(address)
+    expect(status_of(lambda: client.call(*slowly(b"", 60_000), timeout=0.1)).code,
+           "DEADLINE_EXCEEDED")
+    described = client.call(f"{echo.SERVICE}/Describe", b"", timeout=5.0)
+    remaining = decode(echo.DESCRIBED, described)["remaining_ms"]
+    assert 0 < remaining <= 5000, remaining
+
+
+@case
+def metadata(address):
+    client = Client(address)
+    sent = [("traceparent", b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"), ("x-bytes", b"\0\xff")]
+    described = client.call(f"{echo.SERVICE}/Describe", b"", metadata=sent)
+    seen = {one["key"]: one["value"] for one in decode(echo.DESCRIBED, described)["metadata"]}
+    for name, value in sent:
+        expect(seen.get(name), value)
+
+
+@case
+def a_cancelled_call_is_not_answered(address):
+    sock, next_frame = raw(address)
+    path, message = slowly(b"", 300)
+    sock.sendall(request(path, message).encode() + Frame(wire.CANCEL, wire.END).encode())
+    # Nor does a CANCEL for a call that was never made disturb.
+    sock.sendall(Frame(wire.CANCEL, wire.END, call=77).encode())
+    # The id may be used again, and the number is still named.
+    sock.sendall(request("", slowly(b"again", 0)[1]).encode())
+    frame = next_frame()
+    _, message = wire.split_head(wire.RESPONSE_HEAD, frame.payload)
+    expect(decode(echo.ECHO, message)["payload"], b"again")
+    # Longer than the first call would have taken.
+    sock.sendall(request("", slowly(b"later", 600)[1], call=5).encode())
+    expect(next_frame().call, 5)
+
+
+@case
+def ping(address):
+    client = Client(address)
+    for payload in (b"", b"12345678", b"x" * 1000):
+        expect(client.ping(payload), payload)
+
+
+@case
+def unknown_kinds_and_flags_are_skipped(address):
+    for kind in (0, 77, 200, 255):
+        sock, next_frame = raw(address, Frame(kind, 0xFF, 9, 9, b"whatever"))
+        sock.sendall(request(f"{echo.SERVICE}/Echo", flags=0xF1).encode())
+        expect(head_of(next_frame())["code"], 0)
+
+
+@case
+def too_long_a_request_harms_no_other(address):
+    sock, next_frame = raw(address)
+    path = f"{echo.SERVICE}/Echo"
+    sock.sendall(request(path, b"x" * wire.FRAME_BYTES_MAX, call=1).encode())
+    # Its path named nothing.
+    sock.sendall(request(path, call=2).encode())
+    answers = {}
+    for _ in range(2):
+        frame = next_frame()
+        answers[frame.call] = head_of(frame)["code"]
+    expect(answers, {1: wire.CODES.index("RESOURCE_EXHAUSTED"), 2: 0})
+
+
+@case
+def too_long_an_answer_fails_its_call_only(address):
+    client = Client(address, frame_bytes_max=1000)
+    status = status_of(lambda: echoed(client, b"x" * 2000))
+    expect(status.code, "RESOURCE_EXHAUSTED")
+    expect(echoed(client, b"x" * 500), b"x" * 500)
+
+
+@case
+def what_breaks_the_protocol_ends_the_connection(address):
+    path = f"{echo.SERVICE}/Echo"
+    slow = request(*slowly(b"", 60_000), call=3)
+    huge = Frame(wire.PING).encode()
+    huge = b"\xff\xff\xff\xff" + huge[4:]
+    for broken in (
+        [Frame(wire.RESPONSE, wire.END, payload=b"\0")],
+        [request("", method=9)],
+        [request(path, method=4096)],
+        [Frame(wire.REQUEST, wire.END, payload=b"")],
+        [Frame(wire.REQUEST, wire.END, payload=b"\x05\x0a")],
+        [Frame(wire.REQUEST, wire.END, payload=b"\x02\x0a\x7f")],
+        [Frame(wire.REQUEST, wire.END, payload=b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")],
+        [request("x" * 1025)],
+        [slow, slow],
+    ):
+        _, next_frame = raw(address, *broken)
+        try:
+            expect_closed(next_frame)
+        except TimeoutError:
+            raise AssertionError(f"still open after {broken}") from None
+    sock, next_frame = raw(address)
+    sock.sendall(huge)
+    expect_closed(next_frame)
+
+
+@case
+def what_a_server_need_not_mind(address):
+    path = f"{echo.SERVICE}/Echo"
+    # No SETTINGS first, and a client that says that it goes away.
+    sock = connect(address)
+    sock.sendall(wire.PREFACE + request(path).encode() + Frame(wire.GOAWAY).encode())
+    read = reader(sock)
+    expect(wire.read_frame(read).kind, wire.SETTINGS)
+    # Long frames of a kind from the future, and a number that gets another name.
+    sock.sendall(Frame(99, payload=bytes(wire.FRAME_BYTES_MAX + 1)).encode())
+    sock.sendall(request("echo.Nobody/Echo", call=1).encode() + request("", call=2).encode())
+    sock.sendall(request(path, call=3).encode() + request("", call=4).encode())
+    answers = {}
+    while len(answers) < 5:
+        if (frame := wire.read_frame(read)).kind == wire.RESPONSE:
+            answers[frame.call] = head_of(frame)["code"]
+    expect(answers, {0: 0, 1: 12, 2: 12, 3: 0, 4: 0})
+
+
+@case
+def goaway_lets_what_is_in_flight_finish(address):
+    """The one who runs this stops the server when it reads `in flight`."""
+    client = Client(address)
+    call = client.begin(*slowly(b"in flight", 1000))
+    client.ping(b"the request is there")
+    print("in flight", flush=True)
+    assert client.going.wait(SOON), "no GOAWAY"
+    # Crossed the GOAWAY, for all that the server knows.
+    expect(echoed(client, b"crossed"), b"crossed")
+    expect(decode(echo.ECHO, call.result())["payload"], b"in flight")
+    client.close()
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(CASES))
+        return
+    address, name = sys.argv[1:]
+    # Nothing here may hang, whatever the server does.
+    watchdog = threading.Timer(3 * SOON, os._exit, (3,))
+    watchdog.daemon = True
+    watchdog.start()
+    CASES[name](address)
+
+
+if __name__ == "__main__":
+    main()

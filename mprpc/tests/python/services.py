@@ -1,0 +1,47 @@
+"""The services that server.py serves."""
+
+import echo
+import wire
+from protobuf import decode, encode
+from wire import Status
+
+
+def _echo(_call, request):
+    return {"payload": request["payload"]}
+
+
+def _echo_slowly(call, request):
+    call.sleep(request["delay_ms"] / 1000)
+    return {"payload": request["payload"]}
+
+
+def _fail(_call, request):
+    raise Status(wire.code_name(request["code"]), request["message"])
+
+
+def _describe(call, _request):
+    metadata = [{"key": name, "value": value} for name, value in call.metadata]
+    return {"remaining_ms": int(call.remaining() * 1000), "metadata": metadata}
+
+
+# By path: what is asked, what is answered, and by which function.
+UNARY = {
+    f"{echo.SERVICE}/Echo": (echo.ECHO, echo.ECHO, _echo),
+    f"{echo.SERVICE}/EchoSlowly": (echo.ECHO_SLOWLY, echo.ECHO, _echo_slowly),
+    f"{echo.SERVICE}/Fail": (echo.FAIL, echo.ECHO, _fail),
+    f"{echo.SERVICE}/Describe": (echo.EMPTY, echo.DESCRIBED, _describe),
+}
+
+
+def _classic(path):
+    service, method = path.split("/")
+    return service.rsplit(".", 1)[-1], method
+
+
+CLASSIC = {_classic(path): method for path, method in UNARY.items()}
+
+
+def unary(method, call, message):
+    """The bytes of the answer."""
+    asked, answered, function = method
+    return encode(answered, function(call, decode(asked, message)))

@@ -1,0 +1,154 @@
+"""Both wires as bytes, written from PROTOCOL.md: no sockets here."""
+
+import dataclasses
+import struct
+
+from protobuf import BYTES, STRING, UINT, Malformed, decode, encode, read_varint, varint
+
+HEADER_BYTES_MAX = 4096
+ARGUMENTS_BYTES_MAX = 4_194_304
+FRAME_BYTES_MAX = 4_194_304
+REQUEST_HEAD_BYTES_MAX = 16_384
+PATH_BYTES_MAX = 1024
+METHODS_MAX = 4096
+
+RPC_HEADER = {1: ("service_name", BYTES), 2: ("method_name", BYTES), 3: ("args_size", UINT)}
+SETTINGS_MESSAGE = {1: ("frame_bytes_max", UINT), 2: ("calls_max", UINT)}
+ENTRY = {1: ("name", STRING), 2: ("value", BYTES)}
+REQUEST_HEAD = {1: ("path", STRING), 2: ("timeout_us", UINT), 3: ("metadata", [ENTRY])}
+RESPONSE_HEAD = {1: ("code", UINT), 2: ("message", STRING), 3: ("details", BYTES)}
+GOAWAY_MESSAGE = {1: ("code", UINT), 2: ("message", STRING)}
+
+PREFACE = b"MPR2"
+SETTINGS, REQUEST, RESPONSE, CANCEL, PING, PONG, GOAWAY = range(1, 8)
+END = 1
+
+CODES = (
+    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS"
+    " PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED"
+    " INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+).split()
+
+
+class Broken(Exception):
+    """The other side does not keep to the protocol: the connection must be closed."""
+
+
+class Status(Exception):
+    """How a call ended that did not succeed."""
+
+    def __init__(self, code, message="", details=b""):
+        super().__init__(f"{code}: {message}")
+        self.code = code if isinstance(code, str) else code_name(code)
+        self.message, self.details = message, details
+
+
+def code_name(number):
+    """The name of a status code; unknown ones read as UNKNOWN."""
+    return CODES[number] if number < len(CODES) else "UNKNOWN"
+
+
+def checked(kind, data):
+    """A message of the protocol itself; one that does not parse breaks it."""
+    try:
+        return decode(kind, data)
+    except Malformed as error:
+        raise Broken(str(error)) from error
+
+
+# Classic.
+
+
+def classic_request(service, method, arguments):
+    """A request: size and header, then the arguments."""
+    header = encode(
+        RPC_HEADER,
+        {
+            "service_name": service.encode(),
+            "method_name": method.encode(),
+            "args_size": len(arguments),
+        },
+    )
+    return struct.pack("<I", len(header)) + header + arguments
+
+
+def read_classic_request(read):
+    """Service, method and arguments; `read(n)` gives exactly n bytes."""
+    (size,) = struct.unpack("<I", read(4))
+    if size > HEADER_BYTES_MAX:
+        raise Broken(f"a header of {size} bytes")
+    header = checked(RPC_HEADER, read(size))
+    if header["args_size"] > ARGUMENTS_BYTES_MAX:
+        raise Broken(f"arguments of {header['args_size']} bytes")
+    return header["service_name"], header["method_name"], read(header["args_size"])
+
+
+def classic_answer(message):
+    """An answer: its length, then the message."""
+    return struct.pack("<I", len(message)) + message
+
+
+def read_classic_answer(read):
+    """The message of an answer."""
+    (size,) = struct.unpack("<I", read(4))
+    if size > FRAME_BYTES_MAX:
+        raise Broken(f"an answer of {size} bytes")
+    return read(size)
+
+
+# v2.
+
+
+@dataclasses.dataclass
+class Frame:
+    """A frame as it stands on the wire. Of one that is too long the payload is None."""
+
+    kind: int
+    flags: int = 0
+    method: int = 0
+    call: int = 0
+    payload: bytes = b""
+    length: int = 0
+
+    def encode(self):
+        """The frame's bytes."""
+        payload = self.payload
+        return struct.pack(
+            "<IBBHI", len(payload), self.kind, self.flags, self.method, self.call
+        ) + payload
+
+
+def read_frame(read, bytes_max=FRAME_BYTES_MAX):
+    """The next frame; what may be too long is skipped then."""
+    length, kind, flags, method, call = struct.unpack("<IBBHI", read(12))
+    frame = Frame(kind, flags, method, call, None, length)
+    if length <= bytes_max:
+        frame.payload = read(length)
+        return frame
+    if kind not in (REQUEST, RESPONSE) and kind in range(SETTINGS, GOAWAY + 1):
+        raise Broken(f"a frame of kind {kind} with {length} bytes")
+    while length:
+        length -= len(read(min(length, 65536)))
+    return frame
+
+
+def with_head(kind, head, message):
+    """The payload of a REQUEST or RESPONSE."""
+    head = encode(kind, head)
+    return varint(len(head)) + head + message
+
+
+def split_head(kind, payload):
+    """The head and the message of the payload of a REQUEST or RESPONSE."""
+    try:
+        size, at = read_varint(payload, 0)
+    except Malformed as error:
+        raise Broken(str(error)) from error
+    if size > len(payload) - at:
+        raise Broken("a head that is longer than its frame")
+    if kind is REQUEST_HEAD and size > REQUEST_HEAD_BYTES_MAX:
+        raise Broken(f"a head of {size} bytes")
+    head = checked(kind, payload[at : at + size])
+    if kind is REQUEST_HEAD and len(head["path"].encode()) > PATH_BYTES_MAX:
+        raise Broken("a path that is too long")
+    return head, payload[at + size :]
