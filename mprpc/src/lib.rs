@@ -87,6 +87,7 @@
 //! | `server` | [`Server`]: services, one port for both wires, drain |
 //! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |
 //! | `transport` | the wires on sockets |
+//! | [`local`] | calls within a process, and networks for tests that break |
 //! | [`codegen`] | what generated code uses |
 //!
 //! # Metrics
@@ -105,6 +106,7 @@ pub mod codegen;
 mod context;
 mod detach;
 pub mod discovery;
+pub mod local;
 mod metadata;
 mod server;
 mod service;

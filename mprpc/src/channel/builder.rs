@@ -11,6 +11,7 @@ use crate::balance::Balance;
 use crate::discovery::{
     Discover, Dns, DnsOptions, Memory, Static, WatchedFile, ZooKeeper, ZooKeeperError,
 };
+use crate::local::Network;
 use crate::transport::classic_client::Bounds;
 
 /// Why a channel cannot be built.
@@ -36,21 +37,22 @@ pub struct ChannelBuilder {
     zookeeper: Option<ZooKeeper>,
     snapshots: Option<PathBuf>,
     balance: Balance,
+    network: Option<Network>,
     connect_timeout: Duration,
     classic: Bounds,
 }
 
 impl ChannelBuilder {
     pub(super) fn new(target: String) -> Self {
-        let classic = Bounds::default();
         Self {
             target,
             memory: None,
             zookeeper: None,
             snapshots: None,
             balance: Balance::default(),
-            connect_timeout: classic.connect_timeout,
-            classic,
+            network: None,
+            connect_timeout: Duration::from_secs(3),
+            classic: Bounds::default(),
         }
     }
 
@@ -81,10 +83,15 @@ impl ChannelBuilder {
         self
     }
 
+    /// Where `local:` names are looked up (one of the process).
+    pub fn network(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
     /// The time for connecting to an instance (3 s).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
-        self.classic.connect_timeout = timeout;
         self
     }
 
@@ -133,6 +140,7 @@ impl ChannelBuilder {
                 target: self.target,
                 registry,
                 balance: self.balance,
+                network: self.network.unwrap_or_else(Network::of_process),
                 connect_timeout: self.connect_timeout,
                 classic: self.classic,
                 instances: Mutex::new(HashMap::new()),

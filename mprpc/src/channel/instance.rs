@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
@@ -10,6 +9,7 @@ use prost::Message;
 use super::reconnect::Reconnect;
 use crate::balance::mix;
 use crate::discovery::{Endpoint, Wires};
+use crate::transport::Dialer;
 use crate::transport::classic_client::{Bounds, ClassicPool};
 use crate::{Address, Context, ServiceDescriptor, Status};
 
@@ -40,11 +40,11 @@ enum Way {
 }
 
 impl Instance {
-    pub(super) fn new(endpoint: &Endpoint, connect_timeout: Duration, classic: Bounds) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, dialer: Dialer, classic: Bounds) -> Self {
         let way = match endpoint.wires {
-            Wires::V2 => Way::V2(Reconnect::new(endpoint.address.clone(), connect_timeout)),
+            Wires::V2 => Way::V2(Reconnect::new(dialer)),
             Wires::Classic => {
-                let pool = Arc::new(ClassicPool::new(endpoint.address.clone(), classic));
+                let pool = Arc::new(ClassicPool::new(dialer, classic));
                 ClassicPool::spawn_trimming(&pool);
                 Way::Classic(pool)
             }

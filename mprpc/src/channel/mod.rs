@@ -24,6 +24,8 @@ pub use service::ServiceChannel;
 
 use crate::balance::Balance;
 use crate::discovery::{Discover, Endpoint, Wires};
+use crate::local::Network;
+use crate::transport::Dialer;
 use crate::transport::classic_client::Bounds;
 use crate::{Address, ServiceDescriptor};
 use instance::Instance;
@@ -42,6 +44,7 @@ pub(crate) struct Shared {
     target: String,
     registry: Box<dyn Discover>,
     balance: Balance,
+    network: Network,
     connect_timeout: Duration,
     classic: Bounds,
     /// The instances in use, by where and how they are reached. Two services of one process are
@@ -71,8 +74,9 @@ struct Services {
 impl Channel {
     /// Builds a channel to a target:
     ///
-    /// * `static://host:port,unix:/path,local:name`, behind it `?wire=classic` for services that speak only the
-    ///   original wire and `&methods=Name,Name` where they serve only these;
+    /// * `static://host:port,host:port`, also `unix:/path` and `local:name` in place of a host; behind
+    ///   it `?wire=classic` for services that speak only the original wire and `&methods=Name,Name`
+    ///   where they serve only these;
     /// * `memory://`: what is registered in the process;
     /// * `file:///path`: what a file says ([`WatchedFile`](crate::discovery::WatchedFile) has its
     ///   form), looked at every second or, with `?poll=500ms`, as often as that says;
@@ -123,7 +127,12 @@ impl Shared {
             return instance;
         }
         instances.retain(|_, instance| instance.strong_count() > 0);
-        let instance = Arc::new(Instance::new(endpoint, self.connect_timeout, self.classic));
+        let dialer = Dialer {
+            address: address.clone(),
+            network: self.network.clone(),
+            timeout: self.connect_timeout,
+        };
+        let instance = Arc::new(Instance::new(endpoint, dialer, self.classic));
         instances.insert(reached, Arc::downgrade(&instance));
         instance
     }

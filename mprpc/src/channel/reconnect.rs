@@ -10,9 +10,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::instance::Callee;
+use crate::transport::Dialer;
 use crate::transport::v2_client::Connection;
 use crate::wire::v2::client::Request;
-use crate::{Address, Context, Stage, Status};
+use crate::{Context, Stage, Status};
 
 /// The shortest and the longest pause between attempts to connect.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -24,8 +25,7 @@ pub(super) struct Reconnect(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    address: Address,
-    connect_timeout: Duration,
+    dialer: Dialer,
     /// The newest connection; one that has ended stays here until there is another.
     current: ArcSwapOption<Connection>,
     /// How the last attempt to connect failed, unless it succeeded.
@@ -43,10 +43,9 @@ struct Failure {
 
 impl Reconnect {
     /// Nothing is connected before the first call.
-    pub(super) fn new(address: Address, connect_timeout: Duration) -> Self {
+    pub(super) fn new(dialer: Dialer) -> Self {
         Self(Arc::new(Shared {
-            address,
-            connect_timeout,
+            dialer,
             current: ArcSwapOption::empty(),
             failure: ArcSwapOption::empty(),
             pause: Arc::new(Mutex::new(PAUSE_MIN)),
@@ -135,7 +134,7 @@ impl Shared {
                 *pause = PAUSE_MIN;
                 self.current.store(Some(Arc::clone(&connection)));
                 if self.failure.swap(None).is_some() {
-                    tracing::info!(address = %self.address, "an instance is reached again");
+                    tracing::info!(address = %self.dialer.address, "an instance is reached again");
                 }
                 Ok(connection)
             }
@@ -146,7 +145,7 @@ impl Shared {
                 let failure = Failure { status: status.clone(), until };
                 if self.failure.swap(Some(Arc::new(failure))).is_none() {
                     let error = status.message();
-                    tracing::warn!(address = %self.address, error, "an instance cannot be reached");
+                    tracing::warn!(address = %self.dialer.address, error, "an instance cannot be reached");
                 }
                 Err(status)
             }
@@ -158,11 +157,9 @@ impl Shared {
     async fn attempt(&self) -> Result<Arc<Connection>, Status> {
         let failed =
             |text: String| not_connected(Status::unavailable(format!("connecting failed: {text}")));
-        let until = Instant::now() + self.connect_timeout;
-        let stream = crate::transport::connect(&self.address, self.connect_timeout)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let connection = Connection::new(stream, self.address.clone());
+        let until = Instant::now() + self.dialer.timeout;
+        let stream = self.dialer.connect().await.map_err(|error| failed(error.to_string()))?;
+        let connection = Connection::new(stream, self.dialer.address.clone());
         match tokio::time::timeout_at(until, connection.ready()).await {
             Ok(Ok(())) => Ok(Arc::new(connection)),
             Ok(Err(status)) => Err(failed(status.message().to_owned())),

@@ -11,7 +11,7 @@ use crate::discovery::{DnsOptions, Endpoint, Methods, WatchedFile, Wires, check_
 /// A target, parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// `static://host:port,host:port`
+    /// `static://host:port,unix:/path,local:name`
     Static(Vec<Endpoint>),
     /// `memory://`
     Memory,

@@ -9,6 +9,9 @@ use super::{Discover, Endpoint, Listing, Register, Registration};
 use crate::ServiceDescriptor;
 
 /// A registry that lives as long as its clones do: what `memory://` means.
+///
+/// Servers of the process [register](crate::ServerBuilder::register) in it, or a test says by hand
+/// what is [listed](Self::list). Channels follow either at once. [`local`](crate::local) shows a test.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     services: Arc<Mutex<HashMap<&'static str, watch::Sender<Listing>>>>,
@@ -19,6 +22,22 @@ impl Memory {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lists exactly `endpoints` for `service`, whatever was listed before; perhaps none. Those that
+    /// servers register afterwards are added.
+    pub fn list(
+        &self,
+        service: &'static ServiceDescriptor,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) {
+        let listing = Listing::Known(endpoints.into_iter().collect());
+        self.with(service.full_name, |sender| sender.send_replace(listing));
+    }
+
+    /// Forgets `service`: as if nothing had ever been known of it, so that calls wait for a listing.
+    pub fn forget(&self, service: &'static ServiceDescriptor) {
+        self.with(service.full_name, |sender| sender.send_replace(Listing::Unknown));
     }
 
     /// Runs `change` on the listing of `service`.
@@ -93,5 +112,17 @@ mod tests {
         assert_eq!(*listing.borrow_and_update(), Listing::Known(Arc::new([endpoint(2)])));
         drop(second);
         assert_eq!(*listing.borrow_and_update(), Listing::Known(Arc::new([])));
+    }
+
+    #[test]
+    fn what_is_listed_by_hand_replaces_the_rest() {
+        let memory = Memory::new();
+        let mut listing = memory.watch(&ECHO);
+        let _first = memory.register(&ECHO, endpoint(1));
+        memory.list(&ECHO, [endpoint(2), endpoint(3)]);
+        let two = Listing::Known(Arc::new([endpoint(2), endpoint(3)]));
+        assert_eq!(*listing.borrow_and_update(), two);
+        memory.forget(&ECHO);
+        assert_eq!(*listing.borrow_and_update(), Listing::Unknown);
     }
 }

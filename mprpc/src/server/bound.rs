@@ -4,11 +4,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use futures_util::future::{join_all, select_all};
-use tokio::net::TcpListener;
 
 use super::ServerBuilder;
 use super::connections::{Acceptor, Connections};
+use crate::Address;
 use crate::discovery::{Endpoint, IdTaken, Registration};
+use crate::transport::Listener;
 
 /// Why a server ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -22,19 +23,29 @@ pub enum ServeError {
 /// A server that listens and does not serve yet.
 pub struct BoundServer {
     builder: ServerBuilder,
-    listener: TcpListener,
-    local: SocketAddr,
+    listeners: Vec<Listener>,
+    bound: Vec<Address>,
 }
 
 impl BoundServer {
-    pub(super) fn new(builder: ServerBuilder, listener: TcpListener, local: SocketAddr) -> Self {
-        Self { builder, listener, local }
+    pub(super) fn new(
+        builder: ServerBuilder,
+        listeners: Vec<Listener>,
+        bound: Vec<Address>,
+    ) -> Self {
+        Self { builder, listeners, bound }
     }
 
-    /// The address that is listened on.
+    /// The first IP address that is listened on; `0.0.0.0:0` if there is none.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.bound.iter().find_map(Address::tcp).unwrap_or(([0, 0, 0, 0], 0).into())
+    }
+
+    /// The addresses that are listened on.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.bound
     }
 
     /// Serves until `shutdown` is ready, then leaves: withdraws from the registries while it still
@@ -47,36 +58,40 @@ impl BoundServer {
     /// # Errors
     /// A registry found the server's id in use by another instance. It has left in the same way.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { builder, listener, local } = self;
-        let registrations = announce(&builder, local);
+        let Self { builder, mut listeners, bound } = self;
+        let registrations = announce(&builder, &bound);
         let connections =
             Connections::new(builder.services, builder.default_timeout, builder.detached_max);
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
         let outcome = tokio::select! {
-            () = acceptor.accept(&listener) => Ok(()),
+            () = acceptor.accept(&mut listeners) => Ok(()),
             taken = refused(&registrations) => Err(ServeError::IdTaken(taken)),
             () = shutdown => Ok(()),
         };
         // Others learn of it a moment after the registry does, and until then they connect.
         let withdrawn = join_all(registrations.into_iter().map(Registration::withdraw));
         tokio::select! {
-            () = acceptor.accept(&listener) => {}
+            () = acceptor.accept(&mut listeners) => {}
             _ = withdrawn => {}
         }
-        acceptor.accept_last(listener);
+        acceptor.accept_last(listeners);
         drop(leave);
         acceptor.drain(builder.drain_timeout).await;
         outcome
     }
 }
 
-fn announce(builder: &ServerBuilder, local: SocketAddr) -> Vec<Registration> {
+fn announce(builder: &ServerBuilder, bound: &[Address]) -> Vec<Registration> {
+    let tcp = bound.iter().find(|address| address.tcp().is_some());
+    let Some(address) = builder.advertise.as_ref().or(tcp).or(bound.first()) else {
+        return Vec::new();
+    };
     let mut endpoint = Endpoint {
         weight: builder.weight,
         zone: builder.zone.as_str().into(),
         tags: builder.tags.as_slice().into(),
-        ..Endpoint::new(builder.advertise.unwrap_or(local))
+        ..Endpoint::new(address.clone())
     };
     if let Some(id) = &builder.instance_id {
         endpoint.id.clone_from(id);

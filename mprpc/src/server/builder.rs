@@ -4,13 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::{BoundServer, Services};
 use crate::detach::DetachedSet;
 use crate::discovery::{Endpoint, Register};
-use crate::{Context, Service};
+use crate::local::Network;
+use crate::transport::Listener;
+use crate::{Address, Context, Service};
 
 /// Serves services. See [`Server::builder`].
 #[derive(Debug)]
@@ -22,6 +23,8 @@ impl Server {
         ServerBuilder {
             services: Services::default(),
             registries: Vec::new(),
+            addresses: Vec::new(),
+            network: None,
             advertise: None,
             instance_id: None,
             weight: Endpoint::WEIGHT,
@@ -40,7 +43,7 @@ impl Server {
 #[error("listening on {address}: {source}")]
 pub struct ServerError {
     /// Where it was to listen.
-    address: SocketAddr,
+    address: Address,
     source: io::Error,
 }
 
@@ -49,7 +52,9 @@ pub struct ServerError {
 pub struct ServerBuilder {
     pub(super) services: Services,
     pub(super) registries: Vec<Box<dyn Register>>,
-    pub(super) advertise: Option<SocketAddr>,
+    addresses: Vec<Address>,
+    network: Option<Network>,
+    pub(super) advertise: Option<Address>,
     pub(super) instance_id: Option<String>,
     pub(super) weight: u32,
     pub(super) zone: String,
@@ -74,9 +79,24 @@ impl ServerBuilder {
         self
     }
 
-    /// The address to announce, where it is not the one that is listened on.
-    pub fn advertise(mut self, address: SocketAddr) -> Self {
-        self.advertise = Some(address);
+    /// Listens on `address` too: an IP address and port, a Unix socket, or a name within this
+    /// process. Only the user that runs the server may connect to a Unix socket. Its file is replaced
+    /// if it was left by a server that is dead, and removed when the server stops.
+    pub fn listen(mut self, address: impl Into<Address>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// Where `local:` names are listened on (one network of the process).
+    pub fn network(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
+    /// The address to announce (the first IP address that is listened on; without one, the first
+    /// address).
+    pub fn advertise(mut self, address: impl Into<Address>) -> Self {
+        self.advertise = Some(address.into());
         self
     }
 
@@ -131,16 +151,30 @@ impl ServerBuilder {
         self
     }
 
-    /// Listens on `address`; port 0 takes a free one. Nothing is served or announced before
+    /// Listens on `address`, and where [`listen`](Self::listen) said; port 0 takes a free one.
+    /// Nothing is served or announced before [`BoundServer::serve`].
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub async fn bind(self, address: SocketAddr) -> Result<BoundServer, ServerError> {
+        self.listen(address).bind_all().await
+    }
+
+    /// Listens where [`listen`](Self::listen) said. Nothing is served or announced before
     /// [`BoundServer::serve`].
     ///
     /// # Errors
-    /// The address cannot be listened on.
-    pub async fn bind(self, address: SocketAddr) -> Result<BoundServer, ServerError> {
-        let failed = |source| ServerError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let local = listener.local_addr().map_err(failed)?;
-        Ok(BoundServer::new(self, listener, local))
+    /// An address cannot be listened on.
+    pub async fn bind_all(mut self) -> Result<BoundServer, ServerError> {
+        let network = self.network.take().unwrap_or_else(Network::of_process);
+        let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+        for address in std::mem::take(&mut self.addresses) {
+            let listening = Listener::bind(&address, &network).await;
+            let (listener, at) = listening.map_err(|source| ServerError { address, source })?;
+            listeners.push(listener);
+            bound.push(at);
+        }
+        Ok(BoundServer::new(self, listeners, bound))
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -15,14 +15,11 @@ use super::Services;
 use crate::Address;
 use crate::context::Origin;
 use crate::detach::DetachedSet;
-use crate::transport::{self, classic_server, v2_server};
+use crate::transport::{self, Listener, Stream, classic_server, v2_server};
 use crate::wire::{self, Wire};
 
 /// How long to wait when accepting fails, rather than to try in a circle.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How many connections the kernel holds that were not accepted yet: what tokio asks it for.
-const BACKLOG: usize = 1024;
 
 /// How long a connection on which nothing has come when the server stops is given to change that:
 /// who connects is mostly about to call.
@@ -80,10 +77,14 @@ impl Acceptor {
     }
 
     /// Accepts connections for ever.
-    pub(super) async fn accept(&self, listener: &TcpListener) {
+    pub(super) async fn accept(&self, listeners: &mut [Listener]) {
+        join_all(listeners.iter_mut().map(|listener| self.accept_from(listener))).await;
+    }
+
+    async fn accept_from(&self, listener: &mut Listener) {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.admit(stream, peer.into()),
+                Ok((stream, peer)) => self.admit(stream, peer),
                 Err(error) => {
                     // Out of descriptors, most likely: others have to close first.
                     tracing::warn!(%error, "accepting failed");
@@ -93,20 +94,13 @@ impl Acceptor {
         }
     }
 
-    /// Takes in the connections that the kernel has accepted already, and no more. Closing the
-    /// listener would reset them, and there may be calls on them.
-    pub(super) fn accept_last(&self, listener: TcpListener) {
-        let Ok(listener) = listener.into_std() else { return };
-        for _ in 0..BACKLOG {
-            let Ok((stream, peer)) = listener.accept() else { return };
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            if let Ok(stream) = stream {
-                self.admit(stream, peer.into());
-            }
-        }
+    /// Takes in the connections that have been made already, and no more.
+    pub(super) fn accept_last(&self, listeners: Vec<Listener>) {
+        let last = listeners.into_iter().flat_map(Listener::accept_last);
+        last.for_each(|(stream, peer)| self.admit(stream, peer));
     }
 
-    fn admit(&self, stream: TcpStream, peer: Address) {
+    fn admit(&self, stream: Stream, peer: Address) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             tracing::warn!(%peer, "too many connections; closing a new one");
             return;
@@ -145,7 +139,7 @@ impl Acceptor {
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: Stream,
     peer: Address,
     connections: &Connections,
     _place: OwnedSemaphorePermit,
@@ -161,7 +155,7 @@ async fn serve(
 
 /// Finds out which wire the client speaks, and serves it.
 async fn serve_wire(
-    mut stream: TcpStream,
+    mut stream: Stream,
     peer: Address,
     connections: &Connections,
 ) -> io::Result<()> {

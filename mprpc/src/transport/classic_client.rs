@@ -5,21 +5,19 @@
 //! not get it.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use prost::Message;
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::{Dialer, Stream};
 use crate::wire::classic;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
-use crate::{Address, ServiceDescriptor, Stage, Status};
+use crate::{ServiceDescriptor, Stage, Status};
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +30,6 @@ pub(crate) struct Bounds {
     pub(crate) idle_max: usize,
     /// After this time an idle one is closed.
     pub(crate) idle_timeout: Duration,
-    /// The time for connecting.
-    pub(crate) connect_timeout: Duration,
 }
 
 impl Default for Bounds {
@@ -44,7 +40,6 @@ impl Default for Bounds {
             idle_min: 2,
             idle_max: 10,
             idle_timeout: Duration::from_secs(60),
-            connect_timeout: Duration::from_secs(3),
         }
     }
 }
@@ -57,14 +52,11 @@ pub(crate) struct ClassicPool {
 }
 
 #[derive(Debug)]
-struct Connector {
-    address: Address,
-    connect_timeout: Duration,
-}
+struct Connector(Dialer);
 
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: BytesMut,
     idle_since: Instant,
     _counted: Counted,
@@ -93,29 +85,25 @@ impl managed::Manager for Connector {
     type Error = io::Error;
 
     async fn create(&self) -> io::Result<Connection> {
-        let stream = super::connect(&self.address, self.connect_timeout).await?;
+        let stream = self.0.connect().await?;
         let (buffer, idle_since) = (BytesMut::new(), Instant::now());
         Ok(Connection { stream, buffer, idle_since, _counted: Counted::new() })
     }
 
     /// A connection that the server closed, or that has bytes nobody asked for, is not used again.
-    ///
-    /// The socket itself is asked: what the runtime last heard of it may be older.
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<io::Error> {
-        match SockRef::from(&connection.stream).peek(&mut [MaybeUninit::uninit()]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        match connection.stream.is_quiet() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RecycleError::message("it was closed, or bytes came uncalled for")),
             Err(error) => Err(RecycleError::Backend(error)),
-            Ok(0) => Err(RecycleError::message("the server closed it")),
-            Ok(_) => Err(RecycleError::message("bytes came that nobody asked for")),
         }
     }
 }
 
 impl ClassicPool {
-    /// A pool of connections to `address`; none is made before the first call.
-    pub(crate) fn new(address: Address, bounds: Bounds) -> Self {
-        let connector = Connector { address, connect_timeout: bounds.connect_timeout };
-        let pool = Pool::builder(connector)
+    /// A pool of connections; none is made before the first call.
+    pub(crate) fn new(dialer: Dialer, bounds: Bounds) -> Self {
+        let pool = Pool::builder(Connector(dialer))
             .max_size(bounds.connections_max)
             .queue_mode(managed::QueueMode::Lifo)
             .build()

@@ -1,5 +1,7 @@
 //! The wires on sockets: who reads, who writes, who wakes whom.
 //!
+//! * `stream`, `listener`, `unix`: TCP, Unix sockets and pipes in memory, which the rest does not tell
+//!   apart;
 //! * `v2_client`: a connection that many calls share; one task drives it;
 //! * `v2_server`: its other end; one task reads, runs handlers and writes;
 //! * `classic_client`: a bounded pool of connections with one call each;
@@ -7,6 +9,9 @@
 
 pub(crate) mod classic_client;
 pub(crate) mod classic_server;
+mod listener;
+mod stream;
+mod unix;
 pub(crate) mod v2_client;
 pub(crate) mod v2_server;
 
@@ -14,21 +19,42 @@ use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
+pub(crate) use listener::Listener;
+pub(crate) use stream::Stream;
+
+use crate::local::Network;
 use crate::{Address, Stage, Status};
 
 /// How much is read at once, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
-/// Connects within `timeout`.
-pub(crate) async fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
-    let address = address.tcp().ok_or(io::ErrorKind::Unsupported)?;
-    let stream = tokio::time::timeout(timeout, TcpStream::connect(address))
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    prepare(&stream)?;
-    Ok(stream)
+/// How to reach an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialer {
+    pub(crate) address: Address,
+    /// Where `local:` names are looked up.
+    pub(crate) network: Network,
+    /// The time for connecting.
+    pub(crate) timeout: Duration,
+}
+
+impl Dialer {
+    /// Connects within the time for it.
+    pub(crate) async fn connect(&self) -> io::Result<Stream> {
+        let connect = async {
+            let stream = match &self.address {
+                Address::Tcp(address) => Stream::Tcp(TcpStream::connect(address).await?),
+                Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+                Address::Local(name) => Stream::Local(self.network.connect(name).await?),
+            };
+            prepare(&stream)?;
+            Ok(stream)
+        };
+        let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
+        tokio::time::timeout(self.timeout, connect).await.map_err(timed_out)?
+    }
 }
 
 /// A call whose deadline has passed before anything of it was sent.
@@ -38,8 +64,10 @@ fn too_late() -> Status {
         .at(Stage::Write)
 }
 
-/// What is set on every socket, at either end.
-pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// What is set on every TCP socket, at either end. Other kinds need nothing of it: their peers
+/// cannot vanish without the kernel's knowing.
+pub(crate) fn prepare(stream: &Stream) -> io::Result<()> {
+    let Stream::Tcp(stream) = stream else { return Ok(()) };
     // Frames are gathered before they are written; the kernel need not wait for more.
     stream.set_nodelay(true)?;
     // The classic wire has no ping, and its idle connections are kept: without this, those of a
@@ -69,7 +97,9 @@ mod tests {
     async fn a_socket_does_not_wait_for_ever_for_a_peer_that_takes_nothing() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let stream = connect(&address.into(), Duration::from_secs(20)).await.unwrap();
+        let timeout = Duration::from_secs(20);
+        let dialer = Dialer { address: address.into(), network: Network::new(), timeout };
+        let Stream::Tcp(stream) = dialer.connect().await.unwrap() else { panic!("it is TCP") };
         let socket = SockRef::from(&stream);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNTAKEN_MAX));
         assert!(socket.keepalive().unwrap());
