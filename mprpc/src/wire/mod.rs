@@ -3,6 +3,8 @@
 //! `PROTOCOL.md` beside this crate's manifest is their specification.
 
 pub(crate) mod classic;
+#[cfg(test)]
+mod golden_tests;
 pub(crate) mod v2;
 
 /// What the first bytes of a connection tell.

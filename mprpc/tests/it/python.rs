@@ -13,6 +13,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::support::{Running, SOON, channel, echo_req, soon};
 
 /// `TEST_PYTHON`, or the one of the machine. The scripts need its standard library only.
+#[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
 fn python() -> Option<OsString> {
     let name = std::env::var_os("TEST_PYTHON").unwrap_or_else(|| "python3".into());
     let runs = std::process::Command::new(&name).arg("--version").output();
@@ -111,6 +112,13 @@ async fn their_client_loses_nothing_when_our_server_stops() {
     server.begin_to_stop();
     ends_well(child).await;
     server.stop().await;
+}
+
+#[tokio::test]
+async fn they_read_and_write_the_golden_vectors_as_they_stand() {
+    let Some(python) = python() else { return };
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    ends_well(script(&python, "golden.py").arg(vectors).spawn().unwrap()).await;
 }
 
 /// `server.py`, until dropped.

@@ -13,15 +13,23 @@ PATH_BYTES_MAX = 1024
 METHODS_MAX = 4096
 
 RPC_HEADER = {1: ("service_name", BYTES), 2: ("method_name", BYTES), 3: ("args_size", UINT)}
-SETTINGS_MESSAGE = {1: ("frame_bytes_max", UINT), 2: ("calls_max", UINT)}
+SETTINGS_MESSAGE = {
+    1: ("frame_bytes_max", UINT),
+    2: ("calls_max", UINT),
+    3: ("stream_window", UINT),
+    4: ("connection_window", UINT),
+}
 ENTRY = {1: ("name", STRING), 2: ("value", BYTES)}
 REQUEST_HEAD = {1: ("path", STRING), 2: ("timeout_us", UINT), 3: ("metadata", [ENTRY])}
 RESPONSE_HEAD = {1: ("code", UINT), 2: ("message", STRING), 3: ("details", BYTES)}
 GOAWAY_MESSAGE = {1: ("code", UINT), 2: ("message", STRING)}
 
 PREFACE = b"MPR2"
-SETTINGS, REQUEST, RESPONSE, CANCEL, PING, PONG, GOAWAY = range(1, 8)
+SETTINGS, REQUEST, RESPONSE, CANCEL, PING, PONG, GOAWAY, DATA, CREDIT = KINDS = range(1, 10)
 END = 1
+STREAM_WINDOW = 65_536
+CONNECTION_WINDOW = 16_777_216
+CREDIT_MAX = 2_147_483_647
 
 CODES = (
     "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS"
@@ -119,13 +127,14 @@ class Frame:
 
 
 def read_frame(read, bytes_max=FRAME_BYTES_MAX):
-    """The next frame; what may be too long is skipped then."""
+    """The next frame; what may be too long is skipped
+    then, like what is of an unknown kind."""
     length, kind, flags, method, call = struct.unpack("<IBBHI", read(12))
     frame = Frame(kind, flags, method, call, None, length)
-    if length <= bytes_max:
+    if kind in KINDS and length <= bytes_max:
         frame.payload = read(length)
         return frame
-    if kind not in (REQUEST, RESPONSE) and kind in range(SETTINGS, GOAWAY + 1):
+    if kind not in (REQUEST, RESPONSE) and kind in KINDS:
         raise Broken(f"a frame of kind {kind} with {length} bytes")
     while length:
         length -= len(read(min(length, 65536)))
@@ -152,3 +161,15 @@ def split_head(kind, payload):
     if kind is REQUEST_HEAD and len(head["path"].encode()) > PATH_BYTES_MAX:
         raise Broken("a path that is too long")
     return head, payload[at + size :]
+
+
+def credit(call, stream, connection):
+    """A CREDIT frame."""
+    return Frame(CREDIT, call=call, payload=struct.pack("<II", stream, connection))
+
+
+def read_credit(payload):
+    """What a CREDIT gives to its stream and to the connection."""
+    if len(payload) < 8:
+        raise Broken("a CREDIT that is too short")
+    return struct.unpack("<II", payload[:8])
