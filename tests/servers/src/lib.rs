@@ -8,7 +8,7 @@
 //!   `scripts/deps up`. Each test has a root, a database or a prefix of its own on it.
 //! * **Private**, for tests that stop, kill or freeze it: [`PrivateZooKeeper`], [`PrivateMariaDb`],
 //!   [`PrivateRedis`], each on a free port with data of its own, killed when it is dropped or when
-//!   the thread of the test ends.
+//!   the thread of the test ends. A [`ZooKeeperEnsemble`] is three of them that agree.
 //!
 //! Where there is none, both are `None`, after `SKIPPED` and the reason were printed: such a test
 //! returns, and `scripts/test` fails on that word.
@@ -35,6 +35,7 @@
     reason = "a harness fails the test that uses it, and says why"
 )]
 
+mod ensemble;
 mod mariadb;
 mod names;
 mod ports;
@@ -44,6 +45,7 @@ mod shared;
 mod way;
 mod zookeeper;
 
+pub use ensemble::ZooKeeperEnsemble;
 pub use mariadb::{Database, MariaDb};
 pub use ports::free_address;
 pub use private::{Private, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, Server};

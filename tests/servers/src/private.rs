@@ -150,7 +150,13 @@ impl<S: Server> Private<S> {
     /// # Panics
     /// When it does not run.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        let pid = self.signal(Signal::STOP);
+        // On a busy machine a thread may go on for a while after the signal was sent.
+        let deadline = Instant::now() + PATIENCE;
+        while !is_stopped(pid) {
+            assert!(Instant::now() < deadline, "{} is not stopped", S::NAME);
+            std::thread::yield_now();
+        }
     }
 
     /// Lets it go on.
@@ -161,10 +167,24 @@ impl<S: Server> Private<S> {
         self.signal(Signal::CONT);
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Writes a file into its directory, before it is started.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).expect("a file can be written");
+    }
+
+    fn signal(&self, signal: Signal) -> u32 {
         let id = self.child.as_ref().and_then(Child::id).expect("it runs");
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process has an id");
         kill_process(pid, signal).expect("a child can be signalled");
+        id
     }
 
     fn log_path(&self) -> PathBuf {
@@ -175,6 +195,16 @@ impl<S: Server> Private<S> {
         let log = std::fs::read(self.log_path()).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(TAIL_BYTES)..]).into_owned()
     }
+}
+
+/// Whether no thread of a process runs any more.
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    threads.flatten().all(|thread| {
+        let said = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in brackets and may have anything in it.
+        said.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 /// A program that ends with the thread that starts it: a test that is killed leaves nothing behind.

@@ -6,7 +6,7 @@ use tokio::process::Command;
 use zookeeper_client::{Acls, Client, CreateMode};
 
 use crate::names::fresh;
-use crate::private::{Server, conversation, first_missing};
+use crate::private::{Private, Server, conversation, first_missing};
 
 const JARS: [&str; 2] = ["/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar"];
 
@@ -35,6 +35,23 @@ impl ZooKeeper {
     }
 }
 
+impl Private<ZooKeeper> {
+    /// Says more to one that was not started yet.
+    pub(crate) fn add_to_config(&self, more: &str) {
+        self.write("zoo.cfg", &(config(self.directory(), self.port()) + more));
+    }
+}
+
+/// What `zoo.cfg` has in it.
+fn config(directory: &Path, port: u16) -> String {
+    let directory = directory.display();
+    format!(
+        "tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\n\
+         dataDir={directory}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
+         admin.enableServer=false\n4lw.commands.whitelist=srvr\nmaxClientCnxns=0\n"
+    )
+}
+
 impl Server for ZooKeeper {
     const NAME: &'static str = "zookeeper";
 
@@ -48,13 +65,8 @@ impl Server for ZooKeeper {
     }
 
     fn prepare(directory: &Path, port: u16) {
-        let directory = directory.display();
-        let config = format!(
-            "tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\n\
-             dataDir={directory}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
-             admin.enableServer=false\n4lw.commands.whitelist=srvr\nmaxClientCnxns=0\n"
-        );
-        std::fs::write(format!("{directory}/zoo.cfg"), config).expect("a file can be written");
+        let config = config(directory, port);
+        std::fs::write(directory.join("zoo.cfg"), config).expect("a file can be written");
     }
 
     fn command(directory: &Path, _port: u16) -> Command {

@@ -6,4 +6,6 @@ mod faults;
 mod fixture;
 mod ids;
 mod listing;
+mod load;
 mod nodes;
+mod outage;
