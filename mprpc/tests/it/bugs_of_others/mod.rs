@@ -3,3 +3,4 @@
 //! The doc comment of a test says what the bug was and where.
 
 mod cancellation;
+mod discovery;

@@ -3,7 +3,7 @@
 mod classic;
 mod damage;
 mod faults;
-mod fixture;
+pub(crate) mod fixture;
 mod ids;
 mod listing;
 mod load;

@@ -121,11 +121,11 @@ async fn no_call_fails_in_a_long_outage_in_which_instances_are_restarted_and_pro
     let client_of_the_begun = client_of(&begun);
     let mut load_of_the_begun = Load::on(&client_of_the_begun);
     while since.elapsed() < outage() {
-        for index in 0..instances.len() {
+        for (index, address) in addresses.iter().enumerate() {
             instances = restarted(instances, index, &hosts).await;
             // Who restarts one after the other waits until each serves again.
             for client in [&client, &client_of_the_begun] {
-                calls_reach(client, addresses[index]).await;
+                calls_reach(client, *address).await;
             }
             load.none_failed();
             load_of_the_begun.none_failed();
