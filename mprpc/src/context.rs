@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::detach::DetachedSet;
-use crate::{Address, Metadata};
+use crate::trace::Traced;
+use crate::{Address, Metadata, TraceContext};
+
+static NONE: LazyLock<Metadata> = LazyLock::new(Metadata::default);
+static NO_SPAN: Span = Span::none();
 
 /// The context of a call; every call takes one, so that none is without a deadline.
 ///
@@ -17,7 +22,9 @@ use crate::{Address, Metadata};
 /// nevertheless is [detached](Self::detach).
 ///
 /// Metadata that came with a request ([`metadata`](Self::metadata)) is not sent on by itself,
-/// since it may hold credentials; what is sent is what [`sending`](Self::sending) added.
+/// since it may hold credentials; what is sent is what [`sending`](Self::sending) added. The trace
+/// that a request belongs to ([`trace`](Self::trace)) is passed on: each call with its context is a
+/// span of that trace.
 #[derive(Clone, Debug)]
 pub struct Context {
     deadline: Instant,
@@ -25,6 +32,7 @@ pub struct Context {
     received: Option<Arc<Metadata>>,
     sent: Option<Arc<Metadata>>,
     affinity: Option<u64>,
+    trace: Option<Arc<Traced>>,
 }
 
 /// Where requests come from: shared by the calls of a connection.
@@ -49,13 +57,18 @@ impl Context {
     /// A context whose calls must end at `deadline`.
     #[must_use]
     pub fn with_deadline(deadline: Instant) -> Self {
-        Self { deadline, origin: None, received: None, sent: None, affinity: None }
+        Self { deadline, origin: None, received: None, sent: None, affinity: None, trace: None }
     }
 
     /// What a server hands to a handler.
     pub(crate) fn received(deadline: Instant, origin: Arc<Origin>, metadata: Metadata) -> Self {
-        let received = (!metadata.is_empty()).then(|| Arc::new(metadata));
-        Self { deadline, origin: Some(origin), received, sent: None, affinity: None }
+        let (received, trace) = if metadata.is_empty() {
+            (None, None)
+        } else {
+            let trace = TraceContext::of(&metadata).map(Traced::unseen);
+            (Some(Arc::new(metadata)), trace)
+        };
+        Self { deadline, origin: Some(origin), received, sent: None, affinity: None, trace }
     }
 
     /// The same with less time: it ends `timeout` from now, or earlier if this one does.
@@ -65,7 +78,8 @@ impl Context {
         Self { deadline: self.deadline.min(capped), ..self.clone() }
     }
 
-    /// The same, whose calls carry `value` as `name` beside what they carry already.
+    /// The same, whose calls carry `value` as `name` beside what they carry already. What may be sent
+    /// is said at [`Metadata`]; a call that carries something else fails before it is sent.
     #[must_use]
     pub fn sending(&self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         let mut sent = self.sent.as_deref().cloned().unwrap_or_default();
@@ -101,7 +115,6 @@ impl Context {
     /// In a handler: the metadata that came with the request.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        static NONE: LazyLock<Metadata> = LazyLock::new(Metadata::default);
         self.received.as_deref().unwrap_or(&NONE)
     }
 
@@ -121,9 +134,54 @@ impl Context {
         Self { deadline, ..self.clone() }
     }
 
-    /// What calls with this context carry.
+    /// What calls with this context carry: what [`sending`](Self::sending) added.
+    #[must_use]
+    pub fn sent(&self) -> &Metadata {
+        self.sent.as_deref().unwrap_or(&NONE)
+    }
+
+    /// The same, for a handler that is to see `metadata` instead of what came. For interceptors: one
+    /// that knows who calls says so to the handlers in this way.
+    #[must_use]
+    pub fn with_metadata(&self, metadata: Metadata) -> Self {
+        Self { received: Some(Arc::new(metadata)), ..self.clone() }
+    }
+
+    /// The trace that the request belongs to, or whose spans the calls with this context are.
+    #[must_use]
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref().map(|traced| &traced.context)
+    }
+
+    /// The same within `trace`: each call with it is a new span of that trace. An interceptor of a
+    /// channel sees the span that its call is; what it sets instead is sent as it is.
+    #[must_use]
+    pub fn with_trace(&self, trace: TraceContext) -> Self {
+        self.traced(Arc::new(Traced { context: trace, span: self.span().clone() }))
+    }
+
+    pub(crate) fn traced(&self, traced: Arc<Traced>) -> Self {
+        Self { trace: Some(traced), ..self.clone() }
+    }
+
+    /// The span of the call, if there is one and someone looks at it.
+    pub(crate) fn span(&self) -> &Span {
+        self.trace.as_deref().map_or(&NO_SPAN, |traced| &traced.span)
+    }
+
+    /// What calls with this context carry, if anything.
     pub(crate) fn to_send(&self) -> Option<&Metadata> {
         self.sent.as_deref()
+    }
+
+    /// What a checked call puts on the wire: what it carries, and the trace.
+    pub(crate) fn carrying_trace(&self) -> Self {
+        let Some(trace) = self.trace() else {
+            return self.clone();
+        };
+        let mut sent = self.sent().clone();
+        trace.put_into(&mut sent);
+        Self { sent: Some(Arc::new(sent)), ..self.clone() }
     }
 }
 

@@ -88,7 +88,20 @@
 //! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |
 //! | `transport` | the wires on sockets |
 //! | [`local`] | calls within a process, and networks for tests that break |
+//! | [`Interceptor`] | what users put into the way of calls, at either end |
+//! | [`TraceContext`] | the trace that a call belongs to |
 //! | [`codegen`] | what generated code uses |
+//!
+//! # Traces
+//!
+//! A call within a trace is a span of it: W3C `traceparent` and `tracestate` come in with a request,
+//! stand in the handler's [`Context`], and go out, with a span id of their own, with the calls that
+//! are made with it. Malformed ones count as none.
+//!
+//! For a subscriber of the `tracing` crate that looks at the target `mprpc` at level DEBUG, calls are
+//! spans `mprpc.client` and `mprpc.server`, with the fields `rpc.service`, `rpc.method`, `peer`,
+//! `code`, `trace_id`, and `span_id` or `parent_id`. A client then begins a trace where there is
+//! none. A trace that is not sampled is passed on and has no spans.
 //!
 //! # Metrics
 //!
@@ -106,11 +119,13 @@ pub mod codegen;
 mod context;
 mod detach;
 pub mod discovery;
+mod interceptor;
 pub mod local;
 mod metadata;
 mod server;
 mod service;
 mod status;
+mod trace;
 mod transport;
 mod wire;
 
@@ -119,10 +134,12 @@ pub use balance::Balance;
 pub use channel::{Channel, ChannelBuilder, ChannelError};
 pub use context::Context;
 pub use detach::Detached;
+pub use interceptor::{Intercepted, Interceptor, Outcome};
 pub use metadata::Metadata;
 pub use server::{BoundServer, ServeError, Server, ServerBuilder, ServerError};
 pub use service::{Service, ServiceDescriptor};
 pub use status::{Code, Executed, Stage, Status};
+pub use trace::TraceContext;
 
 /// Includes the code that `mprpc-build` generated for a package.
 ///

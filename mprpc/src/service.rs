@@ -9,7 +9,9 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::{Bytes, BytesMut};
 use prost::Message;
+use tracing::Span;
 
+use crate::trace::spans;
 use crate::{Context, Status};
 
 /// What calls to a service are addressed with. Generated.
@@ -27,7 +29,12 @@ impl ServiceDescriptor {
     /// `echo.EchoService/Echo`, for messages and for the wire.
     #[must_use]
     pub fn path(&self, method: usize) -> String {
-        format!("{}/{}", self.full_name, self.methods.get(method).copied().unwrap_or("?"))
+        format!("{}/{}", self.full_name, self.method(method))
+    }
+
+    /// `Echo`.
+    pub(crate) fn method(&self, method: usize) -> &'static str {
+        self.methods.get(method).copied().unwrap_or("?")
     }
 }
 
@@ -73,9 +80,21 @@ pub trait Dispatch: Send + Sync + 'static {
 /// A handler at work. When it is ready it writes its answer straight into the buffer that goes to
 /// the socket, so that nothing is copied or boxed on the way.
 #[doc(hidden)]
-pub struct Call(Pin<Box<dyn Handler>>);
+pub struct Call {
+    handler: Pin<Box<dyn Handler>>,
+    span: Span,
+}
 
 impl Call {
+    fn new(handler: Pin<Box<dyn Handler>>) -> Self {
+        Self { handler, span: Span::none() }
+    }
+
+    /// The same, at work within `span`.
+    pub(crate) fn within(self, span: Span) -> Self {
+        Self { span, ..self }
+    }
+
     /// Polls the handler; once ready, its encoded answer stands at the end of `out`. On an error
     /// nothing was written. A handler that panics is an [`Code::Internal`](crate::Code::Internal)
     /// error of its own call and harms no other.
@@ -85,12 +104,17 @@ impl Call {
         out: &mut BytesMut,
     ) -> Poll<Result<(), Status>> {
         let start = out.len();
-        let polled =
-            std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll_reply(cx, out)));
-        polled.unwrap_or_else(|_| {
+        let _entered = self.span.enter();
+        let handler = self.handler.as_mut();
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handler.poll_reply(cx, out)));
+        let polled = polled.unwrap_or_else(|_| {
             out.truncate(start);
             Poll::Ready(Err(Status::internal("the handler panicked")))
-        })
+        });
+        if let Poll::Ready(outcome) = &polled {
+            spans::ended(&self.span, outcome);
+        }
+        polled
     }
 }
 
@@ -131,5 +155,24 @@ where
     F: Future<Output = Result<M, Status>> + Send + 'static,
     M: Message + 'static,
 {
-    Call(Box::pin(future))
+    Call::new(Box::pin(future))
+}
+
+/// Makes a [`Call`] of a future that gives an answer that is encoded already.
+pub(crate) fn encoded(
+    future: impl Future<Output = Result<BytesMut, Status>> + Send + 'static,
+) -> Call {
+    Call::new(Box::pin(Encoded(Box::pin(future))))
+}
+
+struct Encoded(Pin<Box<dyn Future<Output = Result<BytesMut, Status>> + Send>>);
+
+impl Handler for Encoded {
+    fn poll_reply(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        out: &mut BytesMut,
+    ) -> Poll<Result<(), Status>> {
+        self.0.as_mut().poll(cx).map_ok(|answer| out.extend_from_slice(&answer))
+    }
 }

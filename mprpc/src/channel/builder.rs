@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::target::Target;
 use super::{Channel, Services, Shared};
+use crate::Interceptor;
 use crate::balance::Balance;
 use crate::discovery::{
     Discover, Dns, DnsOptions, Memory, Static, WatchedFile, ZooKeeper, ZooKeeperError,
 };
+use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::classic_client::Bounds;
 
@@ -40,6 +42,7 @@ pub struct ChannelBuilder {
     network: Option<Network>,
     connect_timeout: Duration,
     classic: Bounds,
+    interceptors: Interceptors,
 }
 
 impl ChannelBuilder {
@@ -53,6 +56,7 @@ impl ChannelBuilder {
             network: None,
             connect_timeout: Duration::from_secs(3),
             classic: Bounds::default(),
+            interceptors: Interceptors::default(),
         }
     }
 
@@ -101,6 +105,12 @@ impl ChannelBuilder {
         self
     }
 
+    /// Takes every call through `interceptor`, behind those that were named before.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(interceptor);
+        self
+    }
+
     /// Builds the channel. Nothing is connected yet, except that a target `zk://host:port` begins a
     /// session of its own in the background and `file:///path` begins to be looked at, and so must
     /// be built within a tokio runtime.
@@ -143,6 +153,7 @@ impl ChannelBuilder {
                 network: self.network.unwrap_or_else(Network::of_process),
                 connect_timeout: self.connect_timeout,
                 classic: self.classic,
+                interceptors: self.interceptors,
                 instances: Mutex::new(HashMap::new()),
                 services: Mutex::new(Services::default()),
             }),

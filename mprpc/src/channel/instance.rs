@@ -84,6 +84,7 @@ impl Instance {
         message: &impl Message,
     ) -> Result<Resp, Status> {
         let _counted = Counted::new(&self.in_flight);
+        cx.span().record("peer", tracing::field::display(&self.address));
         let outcome = match &self.way {
             Way::V2(connection) => connection.call(callee, cx, message).await,
             Way::Classic(pool) => {

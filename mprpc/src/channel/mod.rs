@@ -1,7 +1,7 @@
 //! The client's side: from a target to an answer.
 //!
 //! ```text
-//! stub -> ServiceChannel -> balancer -> Instance -> Reconnect -> Connection (v2) -> socket
+//! stub -> ServiceChannel -> stack -> balancer -> Instance -> Reconnect -> Connection (v2) -> socket
 //!              ^                               -> ClassicPool -> socket
 //!              listings of the target's registry
 //! ```
@@ -24,6 +24,7 @@ pub use service::ServiceChannel;
 
 use crate::balance::Balance;
 use crate::discovery::{Discover, Endpoint, Wires};
+use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::Dialer;
 use crate::transport::classic_client::Bounds;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     network: Network,
     connect_timeout: Duration,
     classic: Bounds,
+    interceptors: Interceptors,
     /// The instances in use, by where and how they are reached. Two services of one process are
     /// called over one connection.
     instances: Mutex<HashMap<Reached, Weak<Instance>>>,

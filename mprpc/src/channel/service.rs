@@ -13,6 +13,7 @@ use super::instance::{Callee, Instance};
 use super::listed::Listed;
 use crate::balance::{Balancer, of_key};
 use crate::discovery::Listing;
+use crate::interceptor::Interceptors;
 use crate::status::Executed;
 use crate::{Code, Context, ServiceDescriptor, Stage, Status};
 
@@ -78,6 +79,10 @@ impl ServiceChannel {
 impl Shared {
     pub(super) fn descriptor(&self) -> &'static ServiceDescriptor {
         self.descriptor
+    }
+
+    pub(super) fn interceptors(&self) -> &Interceptors {
+        &self.channel.interceptors
     }
 
     /// Makes a call on the instance that is chosen for it, or, as long as it could not be sent, on

@@ -1,10 +1,20 @@
 //! The client's stack: what a call goes through, in order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use prost::Message;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
 
 use super::ServiceChannel;
-use crate::{Context, Status};
+use super::service::Shared;
+use crate::interceptor::{Outcome, no_answer};
+use crate::trace::spans;
+use crate::{Context, Stage, Status};
+
+/// How long interceptors may take to end once the time for the call is over.
+const LATE_MAX: Duration = Duration::from_secs(1);
 
 impl ServiceChannel {
     /// Calls the method with index `method` and decodes its answer.
@@ -20,7 +30,81 @@ impl ServiceChannel {
         request: &Req,
     ) -> Result<Resp, Status> {
         let began = Instant::now();
-        let outcome = self.shared.call(cx, method, request).await;
+        let outcome = if self.shared.is_plain(cx) {
+            self.shared.call(cx, method, request).await
+        } else {
+            // Boxed, so that the calls that need nothing of it stay small.
+            Box::pin(self.shared.through(cx, method, request)).await
+        };
         outcome.map_err(|status| status.of_call(self.shared.descriptor(), method, began.elapsed()))
     }
+}
+
+impl Shared {
+    /// Whether a call has nothing to pass but the balancer.
+    fn is_plain(&self, cx: &Context) -> bool {
+        self.interceptors().is_empty()
+            && cx.to_send().is_none()
+            && cx.trace().is_none()
+            && !spans::watched()
+    }
+
+    /// What lies between a stub and the choice of an instance.
+    async fn through<Resp: Message + Default>(
+        &self,
+        cx: &Context,
+        method: usize,
+        request: &impl Message,
+    ) -> Result<Resp, Status> {
+        // First the span: what interceptors wait for and say belongs to it.
+        let cx = spans::going_out(cx, self.descriptor(), method);
+        let span = cx.span().clone();
+
+        // Then the interceptors, once for each call: a token that one of them fetches serves all
+        // tries. Behind them what they added is checked, and the trace, which they may have
+        // replaced, put beside it.
+        let mut answer = None;
+        let handed_on = AtomicBool::new(false);
+        let deadline = cx.deadline();
+        let outcome = {
+            let (answer, handed_on) = (&mut answer, &handed_on);
+            let last = move |cx: Context| -> Outcome<'_> {
+                handed_on.store(true, Ordering::Relaxed);
+                Box::pin(async move {
+                    cx.sent().check()?;
+                    let cx = cx.carrying_trace();
+                    *answer = Some(self.call(&cx, method, request).await?);
+                    Ok(())
+                })
+            };
+            let call = self.interceptors().run(self.descriptor(), method, cx, last);
+            within(deadline, handed_on, call.instrument(span.clone())).await
+        };
+        let outcome = match outcome {
+            Ok(()) => answer.ok_or_else(no_answer),
+            Err(status) if handed_on.into_inner() => Err(status),
+            Err(rejected) => Err(rejected.not_executed().at(Stage::Write)),
+        };
+        spans::ended(&span, &outcome);
+        outcome
+    }
+}
+
+/// Bounds the time of interceptors. A call that they handed on keeps its deadline itself, and knows
+/// better what it waited for.
+async fn within(
+    deadline: Instant,
+    handed_on: &AtomicBool,
+    call: impl Future<Output = Result<(), Status>>,
+) -> Result<(), Status> {
+    let mut call = std::pin::pin!(call);
+    if let Ok(outcome) = timeout_at(deadline, call.as_mut()).await {
+        return outcome;
+    }
+    if handed_on.load(Ordering::Relaxed)
+        && let Ok(outcome) = timeout(LATE_MAX, call).await
+    {
+        return outcome;
+    }
+    Err(Status::deadline_exceeded("the interceptors took the time for the call").at(Stage::Wait))
 }

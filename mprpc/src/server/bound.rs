@@ -58,7 +58,8 @@ impl BoundServer {
     /// # Errors
     /// A registry found the server's id in use by another instance. It has left in the same way.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { builder, mut listeners, bound } = self;
+        let Self { mut builder, mut listeners, bound } = self;
+        builder.services.intercept(&builder.interceptors);
         let registrations = announce(&builder, &bound);
         let connections =
             Connections::new(builder.services, builder.default_timeout, builder.detached_max);

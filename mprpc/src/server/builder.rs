@@ -9,9 +9,10 @@ use tokio::sync::Semaphore;
 use super::{BoundServer, Services};
 use crate::detach::DetachedSet;
 use crate::discovery::{Endpoint, Register};
+use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::Listener;
-use crate::{Address, Context, Service};
+use crate::{Address, Context, Interceptor, Service};
 
 /// Serves services. See [`Server::builder`].
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             services: Services::default(),
+            interceptors: Interceptors::default(),
             registries: Vec::new(),
             addresses: Vec::new(),
             network: None,
@@ -51,6 +53,7 @@ pub struct ServerError {
 #[must_use = "a builder does nothing until it is bound"]
 pub struct ServerBuilder {
     pub(super) services: Services,
+    pub(super) interceptors: Interceptors,
     pub(super) registries: Vec<Box<dyn Register>>,
     addresses: Vec<Address>,
     network: Option<Network>,
@@ -69,6 +72,13 @@ impl ServerBuilder {
     /// Serves `service` too.
     pub fn add_service(mut self, service: Service) -> Self {
         self.services.add(service);
+        self
+    }
+
+    /// Takes every call, whatever its service, through `interceptor`, behind those that were named
+    /// before.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(interceptor);
         self
     }
 

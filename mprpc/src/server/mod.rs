@@ -4,6 +4,7 @@ mod bound;
 mod builder;
 mod connections;
 mod services;
+mod stack;
 
 pub use bound::{BoundServer, ServeError};
 pub use builder::{Server, ServerBuilder, ServerError};

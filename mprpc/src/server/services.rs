@@ -1,26 +1,50 @@
 //! What a server serves, by the names that the two wires use.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::interceptor::Interceptors;
 use crate::service::Call;
 use crate::{Context, Service, ServiceDescriptor, Status};
 
-/// A method that can be called.
+/// A method that can be called. Each call has a clone, and so keeps it.
 #[derive(Clone, Debug)]
-pub(crate) struct Method {
+pub(crate) struct Method(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     service: Service,
     index: usize,
+    interceptors: Interceptors,
 }
 
 impl Method {
-    pub(crate) fn call(&self, cx: Context, request: Bytes) -> Result<Call, Status> {
-        self.service.call(self.index, cx, request)
+    fn new(service: Service, index: usize, interceptors: Interceptors) -> Self {
+        Self(Arc::new(Inner { service, index, interceptors }))
+    }
+
+    /// Decodes the request and makes the handler.
+    pub(super) fn handle(&self, cx: Context, request: Bytes) -> Result<Call, Status> {
+        self.0.service.call(self.0.index, cx, request)
+    }
+
+    pub(super) fn descriptor(&self) -> &'static ServiceDescriptor {
+        self.0.service.descriptor()
+    }
+
+    /// Its index in the service.
+    pub(super) fn index(&self) -> usize {
+        self.0.index
+    }
+
+    pub(super) fn interceptors(&self) -> &Interceptors {
+        &self.0.interceptors
     }
 
     pub(crate) fn path(&self) -> String {
-        self.service.descriptor().path(self.index)
+        self.descriptor().path(self.0.index)
     }
 }
 
@@ -37,12 +61,20 @@ impl Services {
     pub(crate) fn add(&mut self, service: Service) {
         let descriptor = service.descriptor();
         for (index, name) in descriptor.methods.iter().enumerate() {
-            let method = Method { service: service.clone(), index };
+            let method = Method::new(service.clone(), index, Interceptors::default());
             self.by_path.insert(descriptor.path(index), method.clone());
             let short_path = format!("{}/{name}", descriptor.short_name);
             self.by_short_path.entry(short_path).or_insert(method);
         }
         self.services.push(service);
+    }
+
+    /// Takes the calls of every method through `interceptors`.
+    pub(super) fn intercept(&mut self, interceptors: &Interceptors) {
+        for method in self.by_path.values_mut().chain(self.by_short_path.values_mut()) {
+            let service = method.0.service.clone();
+            *method = Method::new(service, method.0.index, interceptors.clone());
+        }
     }
 
     /// By the path that the v2 wire carries: `package.Service/Method`.

@@ -126,7 +126,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<'_, T> {
         let deadline = Instant::now() + self.server.default_timeout;
         let cx = Context::received(deadline, Arc::clone(&self.origin), Metadata::default());
         let mut handler =
-            method.call(cx, request.args).map_err(|status| failed(&method, &status))?;
+            method.clone().call(cx, request.args).map_err(|status| failed(&method, &status))?;
 
         // One that answers at once does so straight into the output.
         let start = classic::begin_response(&mut self.output);
