@@ -84,6 +84,7 @@
 //! | `channel` | [`Channel`]: target, instances, connections |
 //! | [`balance`] | which instance gets the next call |
 //! | [`discovery`] | where instances are: a list, a file, a name, a process, or ZooKeeper |
+//! | [`health`] | gRPC's health service, which every server serves |
 //! | `server` | [`Server`]: services, one port for both wires, drain |
 //! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |
 //! | `transport` | the wires on sockets |
@@ -109,7 +110,12 @@
 //! 1), `mprpc_registry_sessions_total`, `mprpc_instances` (by `service`: those that calls may go
 //! to), `mprpc_instances_doubted` (those of them that the registry no longer lists),
 //! `mprpc_registry_junk_total` (by `registry`: what stands there and makes no sense),
-//! `mprpc_classic_connections`.
+//! `mprpc_classic_connections`; of a server `mprpc_server_connections`,
+//! `mprpc_connections_refused_total` (past the bound), `mprpc_connections_drained_total`,
+//! `mprpc_connections_forced_total`, `mprpc_protocol_errors_total` and `mprpc_detached`.
+
+// Generated code names this crate as its users do.
+extern crate self as mprpc;
 
 mod address;
 pub mod balance;
@@ -119,6 +125,7 @@ pub mod codegen;
 mod context;
 mod detach;
 pub mod discovery;
+pub mod health;
 mod interceptor;
 pub mod local;
 mod metadata;
@@ -136,7 +143,9 @@ pub use context::Context;
 pub use detach::Detached;
 pub use interceptor::{Intercepted, Interceptor, Outcome};
 pub use metadata::Metadata;
-pub use server::{BoundServer, ServeError, Server, ServerBuilder, ServerError};
+pub use server::{
+    BoundServer, ServeError, Server, ServerBuilder, ServerError, ServerHandle, ServerState,
+};
 pub use service::{Service, ServiceDescriptor};
 pub use status::{Code, Executed, Stage, Status};
 pub use trace::TraceContext;

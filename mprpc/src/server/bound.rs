@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::net::SocketAddr;
 
-use futures_util::future::{join_all, select_all};
+use futures_util::future::{FusedFuture, FutureExt, join_all, select_all};
 
-use super::ServerBuilder;
 use super::connections::{Acceptor, Connections};
+use super::{ServerBuilder, ServerHandle, ServerState};
 use crate::Address;
 use crate::discovery::{Endpoint, IdTaken, Registration};
 use crate::transport::Listener;
@@ -25,15 +25,21 @@ pub struct BoundServer {
     builder: ServerBuilder,
     listeners: Vec<Listener>,
     bound: Vec<Address>,
+    handle: ServerHandle,
 }
 
 impl BoundServer {
     pub(super) fn new(
-        builder: ServerBuilder,
+        mut builder: ServerBuilder,
         listeners: Vec<Listener>,
         bound: Vec<Address>,
     ) -> Self {
-        Self { builder, listeners, bound }
+        if let Some(health) = &builder.health {
+            let services = builder.services.descriptors().map(|service| service.full_name);
+            health.know(services.chain([""]));
+            builder.services.add_unannounced(&health.service());
+        }
+        Self { builder, listeners, bound, handle: ServerHandle::new() }
     }
 
     /// The first IP address that is listened on; `0.0.0.0:0` if there is none.
@@ -48,9 +54,18 @@ impl BoundServer {
         &self.bound
     }
 
-    /// Serves until `shutdown` is ready, then leaves: withdraws from the registries while it still
-    /// serves, asks clients to open no more calls, waits for those in flight within the drain
-    /// timeout, and closes.
+    /// Makes the server leave, and tells how far it has come.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Serves until `shutdown` is ready or the [handle](Self::handle) says so, then leaves:
+    ///
+    /// 1. **Lame duck**: it withdraws from the registries and is not healthy any more, but serves.
+    /// 2. **Drain**: it closes its listeners, asks clients to open no more calls, and waits for
+    ///    those in flight and for [detached](crate::Context::detach) work.
+    /// 3. **Force**: what the drain timeout did not suffice for is ended.
     ///
     /// Cancel safe in that dropping it stops accepting and withdraws; connections then finish on
     /// their own.
@@ -58,27 +73,58 @@ impl BoundServer {
     /// # Errors
     /// A registry found the server's id in use by another instance. It has left in the same way.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { mut builder, mut listeners, bound } = self;
+        let Self { mut builder, mut listeners, bound, handle } = self;
+        let _end = handle.end_on_drop();
         builder.services.intercept(&builder.interceptors);
         let registrations = announce(&builder, &bound);
         let connections =
             Connections::new(builder.services, builder.default_timeout, builder.detached_max);
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
+        let mut stop = std::pin::pin!(
+            async {
+                tokio::select! {
+                    () = shutdown => {}
+                    () = handle.ordered(ServerState::Draining) => {}
+                }
+            }
+            .fuse()
+        );
+        if let Some(health) = &builder.health {
+            health.serve();
+        }
+        handle.enter(ServerState::Serving);
         let outcome = tokio::select! {
             () = acceptor.accept(&mut listeners) => Ok(()),
             taken = refused(&registrations) => Err(ServeError::IdTaken(taken)),
-            () = shutdown => Ok(()),
+            () = &mut stop => Ok(()),
+            () = handle.ordered(ServerState::LameDuck) => Ok(()),
         };
+
+        if let Some(health) = &builder.health {
+            health.leave();
+        }
+        handle.enter(ServerState::LameDuck);
         // Others learn of it a moment after the registry does, and until then they connect.
-        let withdrawn = join_all(registrations.into_iter().map(Registration::withdraw));
+        let left = async {
+            join_all(registrations.into_iter().map(Registration::withdraw)).await;
+            if outcome.is_ok() && !stop.is_terminated() {
+                stop.await;
+            }
+            if !builder.lame_duck_time.is_zero() {
+                tokio::time::sleep(builder.lame_duck_time).await;
+            }
+        };
         tokio::select! {
             () = acceptor.accept(&mut listeners) => {}
-            _ = withdrawn => {}
+            () = left => {}
+            () = handle.ordered(ServerState::Forcing) => {}
         }
+
         acceptor.accept_last(listeners);
+        handle.enter(ServerState::Draining);
         drop(leave);
-        acceptor.drain(builder.drain_timeout).await;
+        acceptor.drain(builder.drain_timeout, &handle).await;
         outcome
     }
 }

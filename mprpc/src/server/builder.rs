@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::{BoundServer, Services};
 use crate::detach::DetachedSet;
 use crate::discovery::{Endpoint, Register};
+use crate::health::HealthReporter;
 use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::Listener;
@@ -36,6 +37,8 @@ impl Server {
             detached_max: DetachedSet::MAX,
             default_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            lame_duck_time: Duration::ZERO,
+            health: Some(HealthReporter::new()),
         }
     }
 }
@@ -66,6 +69,8 @@ pub struct ServerBuilder {
     pub(super) detached_max: usize,
     pub(super) default_timeout: Duration,
     pub(super) drain_timeout: Duration,
+    pub(super) lame_duck_time: Duration,
+    pub(super) health: Option<HealthReporter>,
 }
 
 impl ServerBuilder {
@@ -155,9 +160,31 @@ impl ServerBuilder {
         self
     }
 
-    /// How long calls in flight may take to end once the server is to stop (10 s).
+    /// How long calls in flight may take to end once the server is to stop (10 s). Those that take
+    /// longer are ended, and their callers told so.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
+        self
+    }
+
+    /// How long the server goes on serving, with the health of one that does not, after it has left
+    /// the registries and before it drains (zero): for those who look at its health from time to
+    /// time instead of following a registry.
+    pub fn lame_duck_time(mut self, time: Duration) -> Self {
+        self.lame_duck_time = time;
+        self
+    }
+
+    /// What the server's [health service](crate::health) says is set through `reporter` (without
+    /// this, every service serves until the server leaves).
+    pub fn health(mut self, reporter: &HealthReporter) -> Self {
+        self.health = Some(reporter.clone());
+        self
+    }
+
+    /// Serves no health service. Neither does a server that was given one as a service of its own.
+    pub fn without_health(mut self) -> Self {
+        self.health = None;
         self
     }
 

@@ -11,7 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::Services;
+use super::complaints::Complaints;
+use super::{ServerHandle, ServerState, Services};
 use crate::Address;
 use crate::context::Origin;
 use crate::detach::DetachedSet;
@@ -25,6 +26,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// who connects is mostly about to call.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
 
+/// How long connections that are to end at once have to tell their callers so.
+const FAREWELL_MAX: Duration = Duration::from_millis(500);
+
 /// What the connections of a server share.
 pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
@@ -32,8 +36,9 @@ pub(crate) struct Connections {
     detached: Arc<DetachedSet>,
     /// Cancelled when the server is to stop: connections finish what they have and close.
     pub(crate) stopping: CancellationToken,
-    /// Cancelled when they took too long for that.
-    aborting: CancellationToken,
+    /// Cancelled when they took too long for that: they tell their callers, and close.
+    pub(crate) aborting: CancellationToken,
+    complaints: Complaints,
 }
 
 impl Connections {
@@ -44,6 +49,7 @@ impl Connections {
             detached: Arc::new(DetachedSet::new(detached_max)),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
+            complaints: Complaints::new(),
         }
     }
 
@@ -57,6 +63,21 @@ impl Connections {
     pub(crate) async fn stopped(&self) {
         self.stopping.cancelled().await;
         tokio::task::yield_now().await;
+    }
+
+    /// Ready when a connection that was told to end at once has had its time for that.
+    async fn out_of_time(&self) {
+        self.aborting.cancelled().await;
+        tokio::time::sleep(FAREWELL_MAX).await;
+    }
+
+    /// Counts a connection that has ended while the server stops.
+    fn count_end(&self) {
+        if self.aborting.is_cancelled() {
+            metrics::counter!("mprpc_connections_forced_total").increment(1);
+        } else if self.stopping.is_cancelled() {
+            metrics::counter!("mprpc_connections_drained_total").increment(1);
+        }
     }
 }
 
@@ -102,15 +123,20 @@ impl Acceptor {
 
     fn admit(&self, stream: Stream, peer: Address) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            tracing::warn!(%peer, "too many connections; closing a new one");
+            metrics::counter!("mprpc_connections_refused_total").increment(1);
+            if let Some(unlogged) = self.connections.complaints.next() {
+                tracing::warn!(%peer, unlogged, "too many connections; closing a new one");
+            }
             return;
         };
         let connections = Arc::clone(&self.connections);
         self.tasks.spawn(async move {
+            let _open = Open::new(place);
             tokio::select! {
-                () = serve(stream, peer, &connections, place) => {}
-                () = connections.aborting.cancelled() => {}
+                () = serve(stream, peer, &connections) => {}
+                () = connections.out_of_time() => {}
             }
+            connections.count_end();
         });
     }
 
@@ -119,8 +145,9 @@ impl Acceptor {
         self.connections.stopping.clone().drop_guard()
     }
 
-    /// Waits until the connections have ended, and ends those that take longer than `timeout`.
-    pub(super) async fn drain(self, timeout: Duration) {
+    /// Waits until the connections and detached work have ended, and ends what takes longer than
+    /// `timeout`, or is in the way of who does not want to wait.
+    pub(super) async fn drain(self, timeout: Duration, handle: &ServerHandle) {
         self.tasks.close();
         let detached = &self.connections.detached;
         let ended = async {
@@ -128,26 +155,49 @@ impl Acceptor {
             // By now nobody detaches any more.
             detached.ended().await;
         };
-        if tokio::time::timeout(timeout, ended).await.is_err() {
-            tracing::warn!(connections = self.tasks.len(), "calls took too long; closing");
-            self.connections.aborting.cancel();
-            detached.stop();
-            self.tasks.wait().await;
-            detached.ended().await;
-        }
+        let why = tokio::select! {
+            biased;
+            () = ended => return,
+            () = handle.ordered(ServerState::Forcing) => "told not to wait",
+            () = tokio::time::sleep(timeout) => "calls took too long",
+        };
+        tracing::warn!(connections = self.tasks.len(), "{why}; closing");
+        handle.enter(ServerState::Forcing);
+        self.connections.aborting.cancel();
+        detached.stop();
+        self.tasks.wait().await;
+        detached.ended().await;
     }
 }
 
-async fn serve(
-    stream: Stream,
-    peer: Address,
-    connections: &Connections,
+/// A connection that is open: it has a place, and is counted.
+struct Open {
     _place: OwnedSemaphorePermit,
-) {
+    gauge: metrics::Gauge,
+}
+
+impl Open {
+    fn new(place: OwnedSemaphorePermit) -> Self {
+        let gauge = metrics::gauge!("mprpc_server_connections");
+        gauge.increment(1.0);
+        Self { _place: place, gauge }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.gauge.decrement(1.0);
+    }
+}
+
+async fn serve(stream: Stream, peer: Address, connections: &Connections) {
     match serve_wire(stream, peer.clone(), connections).await {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            tracing::warn!(%peer, %error, "connection closed");
+            metrics::counter!("mprpc_protocol_errors_total").increment(1);
+            if let Some(unlogged) = connections.complaints.next() {
+                tracing::warn!(%peer, %error, unlogged, "connection closed");
+            }
         }
         Err(error) => tracing::debug!(%peer, %error, "connection ended"),
     }
@@ -176,7 +226,11 @@ async fn serve_wire(
         }
     };
     match wire {
-        Wire::Classic => classic_server::serve(stream, peer, input, connections).await,
+        // Its callers can only be told by the end of the connection.
+        Wire::Classic => tokio::select! {
+            served = classic_server::serve(stream, peer, input, connections) => served,
+            () = connections.aborting.cancelled() => Ok(()),
+        },
         Wire::V2 => v2_server::Connection::new(stream, peer, input, connections).await,
     }
 }

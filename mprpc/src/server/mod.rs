@@ -2,11 +2,14 @@
 
 mod bound;
 mod builder;
+mod complaints;
 mod connections;
+mod handle;
 mod services;
 mod stack;
 
 pub use bound::{BoundServer, ServeError};
 pub use builder::{Server, ServerBuilder, ServerError};
 pub(crate) use connections::Connections;
+pub use handle::{ServerHandle, ServerState};
 pub(crate) use services::{Method, Services};

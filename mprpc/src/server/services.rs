@@ -59,6 +59,19 @@ pub(crate) struct Services {
 
 impl Services {
     pub(crate) fn add(&mut self, service: Service) {
+        self.index(&service);
+        self.services.push(service);
+    }
+
+    /// Adds one that is asked of this server, rather than of any that serves it, unless it is there.
+    pub(crate) fn add_unannounced(&mut self, service: &Service) {
+        let name = service.descriptor().full_name;
+        if self.services.iter().all(|there| there.descriptor().full_name != name) {
+            self.index(service);
+        }
+    }
+
+    fn index(&mut self, service: &Service) {
         let descriptor = service.descriptor();
         for (index, name) in descriptor.methods.iter().enumerate() {
             let method = Method::new(service.clone(), index, Interceptors::default());
@@ -66,7 +79,6 @@ impl Services {
             let short_path = format!("{}/{name}", descriptor.short_name);
             self.by_short_path.entry(short_path).or_insert(method);
         }
-        self.services.push(service);
     }
 
     /// Takes the calls of every method through `interceptors`.
@@ -87,6 +99,7 @@ impl Services {
         self.by_short_path.get(&format!("{service}/{method}")).cloned()
     }
 
+    /// What is to be announced.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
         self.services.iter().map(Service::descriptor)
     }

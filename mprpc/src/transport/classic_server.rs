@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::poll;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::READ_BYTES;
+use super::{READ_BYTES, Stream};
 use crate::context::Origin;
 use crate::server::{Connections, Method};
 use crate::service::Call;
@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(2);
 ///
 /// A connection is not closed for being idle: the original's pool writes without looking.
 pub(crate) async fn serve(
-    io: impl AsyncRead + AsyncWrite + Unpin,
+    io: Stream,
     peer: Address,
     input: BytesMut,
     server: &Connections,
@@ -67,8 +67,8 @@ impl From<io::Error> for End {
     }
 }
 
-struct Connection<'a, T> {
-    io: T,
+struct Connection<'a> {
+    io: Stream,
     origin: Arc<Origin>,
     server: &'a Connections,
     decoder: RequestDecoder,
@@ -77,7 +77,7 @@ struct Connection<'a, T> {
     output: BytesMut,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Connection<'_, T> {
+impl Connection<'_> {
     async fn run(&mut self) -> Result<(), End> {
         loop {
             self.answer_whole_requests().await?;
@@ -97,7 +97,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<'_, T> {
                 // A request that has come is served, whenever the server stops.
                 biased;
                 read = self.io.read_buf(&mut self.input) => if read? == 0 { return Ok(()) },
-                () = self.server.stopped(), if idle => return Ok(()),
+                () = self.server.stopped(), if idle => {
+                    // The last look, as close to the end as can be: a caller whose request is
+                    // lost here cannot know that it was not executed.
+                    if self.io.is_quiet()? {
+                        return Ok(());
+                    }
+                }
             }
         }
     }

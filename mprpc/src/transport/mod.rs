@@ -3,7 +3,7 @@
 //! * `stream`, `listener`, `unix`: TCP, Unix sockets and pipes in memory, which the rest does not tell
 //!   apart;
 //! * `v2_client`: a connection that many calls share; one task drives it;
-//! * `v2_server`: its other end; one task reads, runs handlers and writes;
+//! * `v2_server`: its other end; one task reads, runs handlers and writes; `v2_leaving`: how it ends;
 //! * `classic_client`: a bounded pool of connections with one call each;
 //! * `classic_server`: its other end; answers in the order of requests.
 
@@ -13,6 +13,7 @@ mod listener;
 mod stream;
 mod unix;
 pub(crate) mod v2_client;
+mod v2_leaving;
 pub(crate) mod v2_server;
 
 use std::io;

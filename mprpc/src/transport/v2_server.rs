@@ -24,9 +24,9 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::READ_BYTES;
+use super::v2_leaving::{Leaving, Step, forced};
 use crate::context::Origin;
 use crate::server::{Connections, Method, Services};
 use crate::service::Call;
@@ -84,15 +84,6 @@ struct Pending {
     deadline: Instant,
 }
 
-/// Where the connection stands on the way to its end.
-enum Leaving {
-    /// The server serves; this is ready when it is to stop.
-    No(Pin<Box<WaitForCancellationFutureOwned>>),
-    /// The client was asked to open no more calls. It closes the connection when its calls are
-    /// done; calls that crossed the request are served.
-    Asked,
-}
-
 /// A handler of the set, with a buffer of its own for its answer.
 struct Running {
     call: u32,
@@ -129,7 +120,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             pending: HashMap::new(),
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline_at: None,
-            leaving: Leaving::No(Box::pin(server.stopping.clone().cancelled_owned())),
+            leaving: Leaving::new(server),
         }
     }
 
@@ -154,14 +145,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
     }
 
-    /// Asks the client to leave, once the server is to stop.
+    /// Asks the client to leave, once the server is to stop; ends its calls, once it must.
     fn leave(&mut self, cx: &mut TaskContext<'_>) {
-        if let Leaving::No(stopping) = &mut self.leaving
-            && stopping.as_mut().poll(cx).is_ready()
-        {
-            self.leaving = Leaving::Asked;
-            let reason = Status::unavailable("the server is stopping");
-            self.frames.go_away(&reason, &mut self.output);
+        while let Some(step) = self.leaving.poll(cx) {
+            match step {
+                Step::Ask => {
+                    let reason = Status::unavailable("the server is stopping");
+                    self.frames.go_away(&reason, &mut self.output);
+                }
+                Step::Force => {
+                    for (call, pending) in self.pending.drain() {
+                        pending.abort.abort();
+                        self.frames.refuse(call, &forced(), &mut self.output);
+                    }
+                }
+            }
         }
     }
 
@@ -217,6 +215,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             Event::Call { call, method, timeout_us, metadata, message } => {
                 if self.pending.contains_key(&call) {
                     return Err(format!("call id {call} is in use"));
+                }
+                if self.leaving.is_forced() {
+                    self.frames.refuse(call, &forced(), &mut self.output);
+                    return Ok(());
                 }
                 if self.pending.len() >= CALLS_MAX as usize {
                     let status = Status::resource_exhausted("too many calls on the connection");

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use mprpc::discovery::Memory;
-use mprpc::{Channel, Code, Executed, Server};
+use mprpc::discovery::{Discover, Listing, Memory};
+use mprpc::health::ServingStatus;
+use mprpc::{Channel, Code, Executed, Server, ServerState};
 use mprpc_examples::{Echo, echo_service};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Gate, Running, SOON, echo_req, slow_req, soon};
+use crate::support::{Gate, Running, SOON, channel, echo_req, slow_req, soon};
 
 #[tokio::test]
 async fn calls_in_flight_are_finished_and_no_new_ones_are_opened() {
@@ -41,6 +42,7 @@ async fn calls_in_flight_are_finished_and_no_new_ones_are_opened() {
     }
 }
 
+/// Its handler is dropped, and its caller is told instead of losing its connection.
 #[tokio::test]
 async fn a_call_that_does_not_end_is_ended_when_the_drain_time_is_over() {
     let gate = Gate::default();
@@ -55,6 +57,74 @@ async fn a_call_that_does_not_end_is_ended_when_the_drain_time_is_over() {
     timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
     let status = call.await.unwrap().unwrap_err();
     assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
+    assert_eq!(status.message(), "the server stopped before the call had ended");
+}
+
+#[tokio::test]
+async fn a_server_that_is_forced_does_not_wait_for_calls_and_tells_their_callers() {
+    let gate = Gate::default();
+    let builder = Server::builder()
+        .add_service(echo_service::serve(gate.clone()))
+        .drain_timeout(Duration::from_secs(3600));
+    let server = Running::start(builder).await;
+    let [one, other] = [server.client(), server.client()].map(|client| {
+        tokio::spawn(async move { client.echo_slowly(&soon(), slow_req("x")).await })
+    });
+    let classic = server.classic_client();
+    let classic = tokio::spawn(async move { classic.echo_slowly(&soon(), slow_req("x")).await });
+    for _ in 0..3 {
+        timeout(SOON, gate.started.notified()).await.expect("it is at work");
+    }
+    // As a first and a second signal do.
+    server.handle.shutdown();
+    let mut state = server.handle.watch();
+    state.wait_for(|state| *state == ServerState::Draining).await.unwrap();
+    server.handle.force();
+    timeout(SOON, server.handle.ended()).await.expect("it ends");
+    for call in [one, other, classic] {
+        let status = call.await.unwrap().unwrap_err();
+        assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_lame_duck_leaves_the_registry_and_serves_until_it_is_shut_down() {
+    let memory = Memory::new();
+    let builder = Server::builder().add_service(echo_service::serve(Echo));
+    let server = Running::start(builder.register(memory.clone())).await;
+    let client = server.client();
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+    assert_eq!(server.handle.state(), ServerState::Serving);
+
+    server.handle.lame_duck();
+    let mut listing = memory.watch(&echo_service::DESCRIPTOR);
+    let empty = listing.wait_for(|listing| *listing == Listing::Known([].into()));
+    timeout(SOON, empty).await.expect("it leaves the registry").unwrap();
+    let health = mprpc::health::Client::new(&channel(&format!("static://{}", server.address)));
+    assert_eq!(health.check(&soon(), "").await.unwrap(), ServingStatus::NotServing);
+    // Also on new connections.
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+    server.client().echo(&soon(), echo_req("x")).await.unwrap();
+    assert_eq!(server.handle.state(), ServerState::LameDuck);
+
+    server.handle.shutdown();
+    timeout(SOON, server.handle.ended()).await.expect("it ends");
+    server.stop().await;
+}
+
+/// On paused time, which moves only when nothing else does.
+#[tokio::test(start_paused = true)]
+async fn a_server_serves_for_its_lame_duck_time_before_it_drains() {
+    let time = Duration::from_secs(5);
+    let builder = Server::builder().add_service(echo_service::serve(Echo)).lame_duck_time(time);
+    let server = Running::start(builder).await;
+    let client = server.client();
+    let began = Instant::now();
+    server.handle.shutdown();
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+    server.stop().await;
+    assert!(began.elapsed() >= time);
 }
 
 /// On paused time, which moves only when nothing else does.

@@ -8,6 +8,7 @@ mod classic;
 mod deadlines;
 mod detached;
 mod errors;
+mod health;
 mod instances;
 mod interceptors;
 mod leaving;

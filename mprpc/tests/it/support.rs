@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mprpc::{Channel, Context, ServeError, Server, ServerBuilder, Status};
+use mprpc::{Channel, Context, ServeError, Server, ServerBuilder, ServerHandle, Status};
 use mprpc_examples::{
     DescribeReq, DescribeResp, Echo, EchoReq, EchoResp, EchoSlowlyReq, FailReq, echo_service,
 };
@@ -19,6 +19,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// A server that runs until it is stopped or dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    pub(crate) handle: ServerHandle,
     stop: CancellationToken,
     task: JoinHandle<Result<(), ServeError>>,
 }
@@ -30,11 +31,11 @@ impl Running {
 
     pub(crate) async fn start_at(builder: ServerBuilder, address: SocketAddr) -> Self {
         let server = builder.bind(address).await.unwrap();
-        let address = server.local_addr();
+        let (address, handle) = (server.local_addr(), server.handle());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(server.serve(async move { stopped.cancelled().await }));
-        Self { address, stop, task }
+        Self { address, handle, stop, task }
     }
 
     pub(crate) async fn echo() -> Self {
