@@ -31,27 +31,13 @@ impl Balancer for RoundRobin {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// Instances with these many calls in flight.
-    pub(in crate::balance) struct Loads<'a>(pub(in crate::balance) &'a [usize]);
-
-    impl Candidates for Loads<'_> {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-
-        fn in_flight(&self, index: usize) -> usize {
-            self.0[index]
-        }
-    }
+    use crate::balance::candidates::tests::{Fake, counts};
 
     #[test]
     fn each_has_its_turn() {
-        let balancer = RoundRobin::default();
-        let mut picks: Vec<usize> = (0..3).map(|_| balancer.pick(&Loads(&[0, 9, 0]))).collect();
-        picks.sort_unstable();
-        assert_eq!(picks, [0, 1, 2]);
+        let fakes = [Fake::IDLE, Fake::with_in_flight(9), Fake::weighing(5.0)];
+        assert_eq!(counts(&RoundRobin::default(), &fakes, 300), [100, 100, 100]);
     }
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::spread::Spread;
 use super::target::Target;
 use super::{Channel, Services, Shared};
 use crate::Interceptor;
-use crate::balance::Balance;
 use crate::discovery::{
     Discover, Dns, DnsOptions, Memory, Static, WatchedFile, ZooKeeper, ZooKeeperError,
 };
@@ -38,8 +38,8 @@ pub struct ChannelBuilder {
     memory: Option<Memory>,
     zookeeper: Option<ZooKeeper>,
     snapshots: Option<PathBuf>,
-    balance: Balance,
     network: Option<Network>,
+    pub(super) spread: Spread,
     connect_timeout: Duration,
     classic: Bounds,
     interceptors: Interceptors,
@@ -52,11 +52,11 @@ impl ChannelBuilder {
             memory: None,
             zookeeper: None,
             snapshots: None,
-            balance: Balance::default(),
             network: None,
             connect_timeout: Duration::from_secs(3),
             classic: Bounds::default(),
             interceptors: Interceptors::default(),
+            spread: Spread::default(),
         }
     }
 
@@ -78,12 +78,6 @@ impl ChannelBuilder {
     /// ignored.
     pub fn snapshots(mut self, directory: impl Into<PathBuf>) -> Self {
         self.snapshots = Some(directory.into());
-        self
-    }
-
-    /// How calls are spread over instances (least requests).
-    pub fn balance(mut self, balance: Balance) -> Self {
-        self.balance = balance;
         self
     }
 
@@ -149,8 +143,8 @@ impl ChannelBuilder {
             shared: Arc::new(Shared {
                 target: self.target,
                 registry,
-                balance: self.balance,
                 network: self.network.unwrap_or_else(Network::of_process),
+                spread: self.spread,
                 connect_timeout: self.connect_timeout,
                 classic: self.classic,
                 interceptors: self.interceptors,

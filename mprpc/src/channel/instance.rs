@@ -1,13 +1,13 @@
 //! One instance: how to reach it, and how loaded it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use prost::Message;
+use tokio::time::Instant;
 
 use super::reconnect::Reconnect;
-use crate::balance::mix;
+use crate::balance::{Load, mix};
 use crate::discovery::{Endpoint, Wires};
 use crate::transport::Dialer;
 use crate::transport::classic_client::{Bounds, ClassicPool};
@@ -29,7 +29,7 @@ pub(crate) struct Instance {
     address: Address,
     /// Of its address: the same in every process.
     hash: u64,
-    in_flight: AtomicUsize,
+    load: Load,
     way: Way,
 }
 
@@ -49,8 +49,8 @@ impl Instance {
                 Way::Classic(pool)
             }
         };
-        let hash = hash(&endpoint.address);
-        Self { address: endpoint.address.clone(), hash, in_flight: AtomicUsize::new(0), way }
+        let hash = hash(&endpoint.address.to_string());
+        Self { address: endpoint.address.clone(), hash, load: Load::default(), way }
     }
 
     /// What decides which keys belong to it.
@@ -58,9 +58,9 @@ impl Instance {
         self.hash
     }
 
-    /// How many calls are in flight.
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+    /// How many calls are in flight, and how long they take.
+    pub(super) fn load(&self) -> &Load {
+        &self.load
     }
 
     /// Whether it is known to be away, so that another instance is better. Not known of one that
@@ -69,21 +69,32 @@ impl Instance {
         matches!(&self.way, Way::V2(connection) if connection.is_down())
     }
 
+    /// Whether it is not known to be away. One that is is tried again, if that is due.
+    pub(super) fn is_up(&self) -> bool {
+        let is_down = self.is_down();
+        if is_down {
+            self.try_again();
+        }
+        !is_down
+    }
+
     /// Finds out, while calls go elsewhere, whether one that is away has come back.
-    pub(super) fn try_again(&self) {
+    fn try_again(&self) {
         if let Way::V2(connection) = &self.way {
             connection.try_again();
         }
     }
 
-    /// Makes a call and decodes its answer. Cancel safe: dropping the future gives the call up.
+    /// Makes a call and decodes its answer; `began` is when it began, if its time is of interest.
+    /// Cancel safe: dropping the future gives the call up.
     pub(super) async fn call<Resp: Message + Default>(
         &self,
         callee: Callee,
         cx: &Context,
         message: &impl Message,
+        began: Option<Instant>,
     ) -> Result<Resp, Status> {
-        let _counted = Counted::new(&self.in_flight);
+        let counted = self.load.begin(began);
         cx.span().record("peer", tracing::field::display(&self.address));
         let outcome = match &self.way {
             Way::V2(connection) => connection.call(callee, cx, message).await,
@@ -91,7 +102,12 @@ impl Instance {
                 pool.call(callee.service, callee.method, cx.deadline(), message).await
             }
         };
-        outcome.and_then(decode).map_err(|status| status.with_peer(self.address.clone()))
+        let outcome = outcome.and_then(decode);
+        match &outcome {
+            Ok(_) => counted.succeeded(),
+            Err(status) => counted.failed(status.code(), self.is_down()),
+        }
+        outcome.map_err(|status| status.with_peer(self.address.clone()))
     }
 }
 
@@ -100,25 +116,8 @@ fn decode<Resp: Message + Default>(answer: Bytes) -> Result<Resp, Status> {
         .map_err(|error| Status::internal(format!("the answer does not parse: {error}")))
 }
 
-/// FNV-1a of its text: the same in every process and version.
-fn hash(address: &Address) -> u64 {
-    let bytes = address.to_string();
+/// FNV-1a: the same in every process and version.
+pub(super) fn hash(text: &str) -> u64 {
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    mix(bytes.bytes().fold(0xcbf2_9ce4_8422_2325, step))
-}
-
-/// Counts a call for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(in_flight: &'a AtomicUsize) -> Self {
-        in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(in_flight)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    mix(text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
 }

@@ -7,10 +7,13 @@
 //! ```
 
 mod builder;
+mod group;
 mod instance;
 mod listed;
+mod pick;
 mod reconnect;
 mod service;
+mod spread;
 mod stack;
 mod target;
 
@@ -22,7 +25,6 @@ use std::time::Duration;
 pub use builder::{ChannelBuilder, ChannelError};
 pub use service::ServiceChannel;
 
-use crate::balance::Balance;
 use crate::discovery::{Discover, Endpoint, Wires};
 use crate::interceptor::Interceptors;
 use crate::local::Network;
@@ -30,6 +32,7 @@ use crate::transport::Dialer;
 use crate::transport::classic_client::Bounds;
 use crate::{Address, ServiceDescriptor};
 use instance::Instance;
+use spread::Spread;
 
 /// A way to the services behind a target. Cheap to clone; clones share their connections.
 ///
@@ -44,8 +47,8 @@ pub struct Channel {
 pub(crate) struct Shared {
     target: String,
     registry: Box<dyn Discover>,
-    balance: Balance,
     network: Network,
+    spread: Spread,
     connect_timeout: Duration,
     classic: Bounds,
     interceptors: Interceptors,

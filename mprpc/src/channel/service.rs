@@ -6,12 +6,13 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 use prost::Message;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Shared as ChannelShared;
-use super::instance::{Callee, Instance};
+use super::instance::Callee;
 use super::listed::Listed;
-use crate::balance::{Balancer, of_key};
+use super::pick::Pick;
 use crate::discovery::Listing;
 use crate::interceptor::Interceptors;
 use crate::status::Executed;
@@ -31,7 +32,7 @@ pub(super) struct Shared {
     channel: Arc<ChannelShared>,
     descriptor: &'static ServiceDescriptor,
     first_method: u16,
-    balancer: Box<dyn Balancer>,
+    pick: Pick,
     /// The instances of the newest listing; read without a lock by every call.
     instances: ArcSwap<Listed>,
     listing: watch::Receiver<Listing>,
@@ -46,10 +47,14 @@ impl ServiceChannel {
         first_method: u16,
     ) -> Self {
         let mut listing = channel.registry.watch(descriptor);
-        let first = Listed::new(&channel, descriptor, &listing.borrow_and_update());
+        let pick = Pick::new(&channel.spread);
+        let first = {
+            let (nobody, listing) = (Listed::default(), listing.borrow_and_update());
+            Listed::new(&channel, descriptor, pick.balancer(), &listing, &nobody)
+        };
         let gone = CancellationToken::new();
         let shared = Arc::new(Shared {
-            balancer: channel.balance.make(),
+            pick,
             instances: ArcSwap::from_pointee(first),
             listing: listing.clone(),
             channel,
@@ -92,6 +97,7 @@ impl Shared {
         cx: &Context,
         method: usize,
         request: &impl Message,
+        began: Instant,
     ) -> Result<Resp, Status> {
         let number = self.first_method.saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
         let callee = Callee { service: self.descriptor, method, number };
@@ -103,27 +109,48 @@ impl Shared {
         if instances.is_empty() {
             return Err(self.nobody_serves(method));
         }
-        let mut at = self.pick(cx, instances);
+        let mut at = self.pick.pick(cx, instances, began);
+        // Where there is no choice it does not matter who is faster.
+        let mut timed = (instances.len() > 1).then_some(began);
         for _ in 1..TRIES_MAX {
-            match instances[at].call(callee, cx, request).await {
+            match instances.at(at).call(callee, cx, request, timed).await {
                 Err(status) if was_not_sent(&status) => {
                     // The registry may know better by now than the list that was looked at.
-                    let newest = self.listed(&self.listing.borrow());
-                    if newest.serving(method).is_empty() {
+                    let newest = self.newest();
+                    let serving = newest.serving(method);
+                    if serving.is_empty() {
                         return Err(status);
                     }
-                    at = self.pick_after(cx, newest.serving(method), &instances[at]);
-                    listed = Arc::new(newest);
+                    at = self.pick.pick_after(cx, serving, began, instances.at(at));
+                    listed = newest;
                     instances = listed.serving(method);
+                    // Nor what the first one took.
+                    timed = None;
                 }
                 outcome => return outcome,
             }
         }
-        instances[at].call(callee, cx, request).await
+        instances.at(at).call(callee, cx, request, None).await
+    }
+
+    /// The instances of the newest listing, also where it has not been applied yet.
+    fn newest(&self) -> Arc<Listed> {
+        let applied = self.instances.load_full();
+        let listing = self.listing.borrow();
+        if applied.is_of(&listing) { applied } else { Arc::new(self.listed(&listing)) }
+    }
+
+    /// Makes `listing` what calls see; tells when that is to be done again.
+    fn apply(&self, listing: &Listing) -> Option<Instant> {
+        let newest = self.listed(listing);
+        let next_step = newest.next_step();
+        self.instances.store(Arc::new(newest));
+        next_step
     }
 
     fn listed(&self, listing: &Listing) -> Listed {
-        Listed::new(&self.channel, self.descriptor, listing)
+        let (balancer, before) = (self.pick.balancer(), self.instances.load());
+        Listed::new(&self.channel, self.descriptor, balancer, listing, &before)
     }
 
     /// Others are listed, so that waiting for one that serves the method would be in vain.
@@ -131,37 +158,6 @@ impl Shared {
         let (path, target) = (self.descriptor.path(method), &self.channel.target);
         let text = format!("no instance that is known at {target} serves {path}");
         Status::unimplemented(text).not_executed().at(Stage::Resolve)
-    }
-
-    /// The instance that the call's key belongs to, else the balancer's choice; or the next one that
-    /// is not known to be down.
-    fn pick(&self, cx: &Context, instances: &Vec<Arc<Instance>>) -> usize {
-        let hashes = || instances.iter().map(|instance| instance.hash()).enumerate();
-        let of_key = cx.affinity().and_then(|key| of_key(key, hashes()));
-        let picked = of_key.unwrap_or_else(|| self.balancer.pick(instances)) % instances.len();
-        if !instances[picked].is_down() {
-            return picked;
-        }
-        let Some(other) = other(instances, picked) else {
-            return picked;
-        };
-        instances[picked].try_again();
-        other
-    }
-
-    /// What to try when a call could not be sent to `failed`: an instance that is not known to be
-    /// down, else the next one; the same, if it is the only one, since its connection may have
-    /// ended just before the call was put on it.
-    fn pick_after(
-        &self,
-        cx: &Context,
-        instances: &Vec<Arc<Instance>>,
-        failed: &Arc<Instance>,
-    ) -> usize {
-        match instances.iter().position(|instance| Arc::ptr_eq(instance, failed)) {
-            Some(at) => other(instances, at).unwrap_or((at + 1) % instances.len()),
-            None => self.pick(cx, instances),
-        }
     }
 
     /// Waits for the registry's first listing; one that is known and empty is an error at once.
@@ -182,26 +178,40 @@ impl Shared {
     }
 }
 
-/// An instance that is not known to be down, other than that at `not`.
-fn other(instances: &[Arc<Instance>], not: usize) -> Option<usize> {
-    let len = instances.len();
-    (1..len).map(|step| (not + step) % len).find(|index| !instances[*index].is_down())
-}
-
 /// Whether the call may be made again, on another instance or on the same.
 fn was_not_sent(status: &Status) -> bool {
     status.code() == Code::Unavailable && status.executed() == Executed::No
 }
 
 /// Applies listings as they come, also when no calls are made: connections to instances that have
-/// gone are closed, and the next call goes to one that is there.
+/// gone are closed, and the next call goes to one that is there. Newcomers get their shares by and
+/// by.
 async fn follow(shared: Weak<Shared>, mut listing: watch::Receiver<Listing>) {
-    while listing.changed().await.is_ok() {
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        let newest = shared.listed(&listing.borrow_and_update());
-        shared.instances.store(Arc::new(newest));
+    let mut next_step = None;
+    loop {
+        tokio::select! {
+            changed = listing.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+            }
+            () = at(next_step) => {}
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        next_step = shared.apply(&listing.borrow_and_update());
+    }
+    // The registry has gone away, and the last listing stays.
+    while next_step.is_some() {
+        at(next_step).await;
+        let Some(shared) = shared.upgrade() else { return };
+        next_step = shared.apply(&listing.borrow());
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

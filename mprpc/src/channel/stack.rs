@@ -31,7 +31,7 @@ impl ServiceChannel {
     ) -> Result<Resp, Status> {
         let began = Instant::now();
         let outcome = if self.shared.is_plain(cx) {
-            self.shared.call(cx, method, request).await
+            self.shared.call(cx, method, request, began).await
         } else {
             // Boxed, so that the calls that need nothing of it stay small.
             Box::pin(self.shared.through(cx, method, request)).await
@@ -73,7 +73,7 @@ impl Shared {
                 Box::pin(async move {
                     cx.sent().check()?;
                     let cx = cx.carrying_trace();
-                    *answer = Some(self.call(&cx, method, request).await?);
+                    *answer = Some(self.call(&cx, method, request, Instant::now()).await?);
                     Ok(())
                 })
             };
