@@ -1,5 +1,6 @@
 """The services that server.py serves."""
 
+import conformance
 import echo
 import wire
 from protobuf import decode, encode
@@ -30,6 +31,7 @@ UNARY = {
     f"{echo.SERVICE}/EchoSlowly": (echo.ECHO_SLOWLY, echo.ECHO, _echo_slowly),
     f"{echo.SERVICE}/Fail": (echo.FAIL, echo.ECHO, _fail),
     f"{echo.SERVICE}/Describe": (echo.EMPTY, echo.DESCRIBED, _describe),
+    **conformance.UNARY,
 }
 
 

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::File;
 
-const MPRPC: &[&str] = &["mprpc", "mprpc-build", "mprpc-cli", "mprpc-examples"];
+const MPRPC: &[&str] =
+    &["mprpc", "mprpc-build", "mprpc-cli", "mprpc-conformance", "mprpc-examples"];
 const SERVICES: &[&str] = &["im-user", "im-message", "im-presence", "im-group", "im-gateway"];
 /// These put the parts together, so they may depend on any; nothing depends on them.
 const CROSSING: &[&str] = &["mpim", "benches", "mpim-tests"];

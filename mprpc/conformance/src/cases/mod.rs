@@ -1,0 +1,124 @@
+//! The cases, and what they run against.
+
+mod failure;
+mod reconnecting;
+mod unary;
+mod unserved;
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use mprpc::{Channel, ChannelError, Context};
+
+pub use failure::Failure;
+
+use crate::{Empty, test_service};
+
+/// The longest that a single call of a case, and a case, may take.
+const CALL_MAX: Duration = Duration::from_secs(30);
+const CASE_MAX: Duration = Duration::from_secs(60);
+
+type Outcome = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// Something that must hold of a server.
+pub struct Case {
+    /// By which it is chosen on the command line.
+    pub name: &'static str,
+    /// What holds, in a line.
+    pub about: &'static str,
+    /// Whether the classic wire can say it, too.
+    pub classic: bool,
+    run: fn(Peer) -> Outcome,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Case {
+    /// Runs it, for a minute at most. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// It does not hold; why not.
+    pub async fn run(&self, peer: &Peer) -> Result<(), Failure> {
+        let run = (self.run)(peer.clone());
+        let late = |_| Failure::new(format!("not done within {CASE_MAX:?}"));
+        tokio::time::timeout(CASE_MAX, run).await.map_err(late)?
+    }
+}
+
+/// A case from its function, whose name and first line of documentation it gets.
+macro_rules! case {
+    ($module:ident::$name:ident, classic: $classic:literal, $about:literal) => {
+        Case {
+            name: stringify!($name),
+            about: $about,
+            classic: $classic,
+            run: |peer| Box::pin($module::$name(peer)),
+        }
+    };
+}
+
+/// Every case, the quick ones first.
+pub static CASES: &[Case] = &[
+    case!(unary::empty_unary, classic: true, "nothing, to and fro"),
+    case!(unary::large_unary, classic: true, "271,828 bytes to, 314,159 fro"),
+    case!(unary::custom_metadata, classic: false, "names and bytes reach the handler"),
+    case!(unary::status_code_and_message, classic: false, "each code, with its text"),
+    case!(unary::special_status_message, classic: false, "white space and Unicode in a text"),
+    case!(unserved::unimplemented_method, classic: false, "UNIMPLEMENTED, and the connection goes on"),
+    case!(unserved::unimplemented_service, classic: false, "UNIMPLEMENTED, and the connection goes on"),
+    case!(unary::deadline_reaches_the_server, classic: false, "less time left there than here"),
+    case!(unary::cancelled_unary, classic: false, "a handler stops when its caller gives up"),
+    case!(unary::timeout_on_sleeping_server, classic: false, "DEADLINE_EXCEEDED, and the handler stops"),
+    case!(unary::thousand_large_at_once, classic: false, "1,000 large calls in flight"),
+    case!(reconnecting::reconnect_backoff, classic: false, "the client under a server that hangs up: no storm, and back again"),
+];
+
+/// The server under test.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    channel: Channel,
+}
+
+/// A target that makes no sense.
+pub type PeerError = ChannelError;
+
+impl Peer {
+    /// The server at a channel's target, such as `static://127.0.0.1:8010`. To be called within a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// The target makes no sense.
+    pub fn new(target: &str) -> Result<Self, PeerError> {
+        Ok(Self { channel: Channel::builder(target).build()? })
+    }
+
+    fn client(&self) -> test_service::Client {
+        test_service::Client::new(&self.channel)
+    }
+
+    /// How many handlers were stopped before their end so far.
+    async fn stopped(&self) -> Result<u64, Failure> {
+        Ok(self.client().report(&call(), Empty {}).await?.stopped)
+    }
+
+    /// Waits until more handlers than `before` were stopped.
+    async fn stopped_since(&self, before: u64) -> Result<(), Failure> {
+        for _ in 0..200 {
+            if self.stopped().await? > before {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Err(Failure::new("the handler goes on, two seconds after its call was over"))
+    }
+}
+
+/// What each call is made with, unless the case is about it.
+fn call() -> Context {
+    Context::with_timeout(CALL_MAX)
+}

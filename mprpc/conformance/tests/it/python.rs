@@ -1,0 +1,58 @@
+//! The cases against the server that was written from PROTOCOL.md, in Python.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use mprpc_conformance::{CASES, Peer};
+
+/// Cases that are about our client alone.
+const NOT_ABOUT_A_SERVER: &[&str] = &["reconnect_backoff"];
+
+/// `TEST_PYTHON`, or the one of the machine.
+#[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
+fn python() -> Option<OsString> {
+    let name = std::env::var_os("TEST_PYTHON").unwrap_or_else(|| "python3".into());
+    let runs = Command::new(&name).arg("--version").output();
+    if runs.is_ok_and(|output| output.status.success()) {
+        return Some(name);
+    }
+    println!("SKIPPED: no {} to run the second implementation with", name.display());
+    None
+}
+
+/// Ends with its test.
+struct Theirs(Child);
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn their_server_holds_every_case_that_is_about_one() {
+    let Some(python) = python() else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/python");
+    let mut child = Command::new(python)
+        .arg("-B")
+        .arg(folder.join("server.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let _theirs = Theirs(child);
+    let mut address = String::new();
+    BufReader::new(stdout).read_line(&mut address).unwrap();
+    let peer = Peer::new(&format!("static://{}", address.trim_end())).unwrap();
+    let classic = Peer::new(&format!("static://{}?wire=classic", address.trim_end())).unwrap();
+    for case in CASES.iter().filter(|case| !NOT_ABOUT_A_SERVER.contains(&case.name)) {
+        case.run(&peer).await.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+        if case.classic {
+            case.run(&classic).await.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));
+        }
+    }
+}
