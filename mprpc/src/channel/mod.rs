@@ -71,9 +71,17 @@ struct Reached {
 
 #[derive(Default)]
 struct Services {
-    channels: HashMap<&'static str, Weak<service::Shared>>,
-    first_methods: HashMap<&'static str, u16>,
+    channels: HashMap<Named, Weak<service::Shared>>,
+    first_methods: HashMap<Named, u16>,
     next_method: u16,
+}
+
+/// A service with its methods in their order: two versions of one `.proto` in a process number them
+/// in different ways, and a call must not reach the method that has its number in the other.
+type Named = (&'static str, &'static [&'static str]);
+
+fn named(descriptor: &'static ServiceDescriptor) -> Named {
+    (descriptor.full_name, descriptor.methods)
 }
 
 impl Channel {
@@ -99,12 +107,12 @@ impl Channel {
     #[must_use]
     pub fn service(&self, descriptor: &'static ServiceDescriptor) -> ServiceChannel {
         let mut services = self.shared.services.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = services.channels.get(descriptor.full_name).and_then(Weak::upgrade) {
+        if let Some(shared) = services.channels.get(&named(descriptor)).and_then(Weak::upgrade) {
             return ServiceChannel::of(shared);
         }
         let first_method = services.first_method(descriptor);
         let channel = ServiceChannel::new(Arc::clone(&self.shared), descriptor, first_method);
-        services.channels.insert(descriptor.full_name, channel.downgrade());
+        services.channels.insert(named(descriptor), channel.downgrade());
         channel
     }
 }
@@ -112,7 +120,7 @@ impl Channel {
 impl Services {
     fn first_method(&mut self, descriptor: &'static ServiceDescriptor) -> u16 {
         let next = &mut self.next_method;
-        *self.first_methods.entry(descriptor.full_name).or_insert_with(|| {
+        *self.first_methods.entry(named(descriptor)).or_insert_with(|| {
             let first = *next;
             // Far more than a connection can name: calls past that bound are refused there.
             *next =

@@ -6,6 +6,7 @@ mod affinity;
 mod bugs_of_others;
 mod classic;
 mod deadlines;
+mod descriptors;
 mod detached;
 mod errors;
 mod health;
