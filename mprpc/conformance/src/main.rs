@@ -4,11 +4,11 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use mprpc::Server;
 use mprpc_conformance::{CASES, Case, Peer, TestServer, test_service};
+use tokio::time::Instant;
 
 /// Checks that a server keeps to mprpc's v2 wire.
 #[derive(Parser)]
