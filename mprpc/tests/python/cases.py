@@ -141,7 +141,7 @@ def many_at_once_and_answers_in_any_order(address):
     calls = [(b"%d" % number, client.begin(*slowly(b"%d" % number, 0))) for number in range(200)]
     for payload, call in calls:
         expect(decode(echo.ECHO, call.result())["payload"], payload)
-    assert last.events.empty(), "an answer waited for a call before it"
+    assert not last.ended(), "an answer waited for a call before it"
     expect(decode(echo.ECHO, last.result())["payload"], b"last")
 
 
@@ -280,6 +280,147 @@ def what_a_server_need_not_mind(address):
         if (frame := wire.read_frame(read)).kind == wire.RESPONSE:
             answers[frame.call] = head_of(frame)["code"]
     expect(answers, {0: 0, 1: 12, 2: 12, 3: 0, 4: 0})
+
+
+def chat(client, **options):
+    return client.begin(f"{echo.SERVICE}/Chat", None, **options)
+
+
+@case
+def a_stream_of_requests(address):
+    call = Client(address).begin(f"{echo.SERVICE}/Upload", None)
+    # No message, a message of no bytes, and some.
+    sent = [b"", b"one", b"", b"three" * 10_000]
+    for payload in sent:
+        call.stream.send(encode(echo.ECHO, {"payload": payload}))
+    call.stream.finish()
+    expect(decode(echo.ECHO, call.result())["payload"], b"".join(sent))
+
+
+@case
+def a_stream_of_answers(address):
+    client = Client(address)
+    for count, size in ((0, 0), (3, 0), (1, 1_000_000), (500, 10_000)):
+        asked = encode(echo.LIST, {"count": count, "size": size})
+        call = client.begin(f"{echo.SERVICE}/List", asked)
+        found = 0
+        while (message := call.stream.next()) is not None:
+            expect(len(decode(echo.ECHO, message)["payload"]), size)
+            found += 1
+        expect(found, count)
+
+
+@case
+def a_stream_both_ways(address):
+    client = Client(address)
+    calls = [chat(client) for _ in range(10)]
+    for turn in range(20):
+        for number, call in enumerate(calls):
+            call.stream.send(encode(echo.ECHO, {"payload": b"%d of %d" % (turn, number)}))
+        for number, call in enumerate(calls):
+            found = decode(echo.ECHO, call.stream.next())["payload"]
+            expect(found, b"%d of %d" % (turn, number))
+    for call in calls:
+        call.stream.finish()
+        expect(call.stream.next(), None)
+
+
+@case
+def a_message_longer_than_the_window(address):
+    call = chat(Client(address))
+    for _ in range(3):
+        payload = bytes(1_000_000)
+        call.stream.send(encode(echo.ECHO, {"payload": payload}))
+        expect(len(decode(echo.ECHO, call.stream.next())["payload"]), len(payload))
+
+
+@case
+def who_does_not_read_is_not_sent_more_than_its_window(address):
+    client = Client(address)
+    asked = encode(echo.LIST, {"count": 1_000, "size": 10_000})
+    call = client.begin(f"{echo.SERVICE}/List", asked)
+    # Breaking the window would end the connection, see Flow; other calls go on meanwhile.
+    for _ in range(20):
+        expect(echoed(client, b"beside it"), b"beside it")
+    assert call.stream.received.qsize() <= 7, call.stream.received.qsize()
+    found = 0
+    while call.stream.next() is not None:
+        found += 1
+    expect(found, 1_000)
+
+
+@case
+def whose_messages_are_not_read_waits(address):
+    """Nobody reads the answers, so the server stops reading what is to be answered."""
+    client = Client(address)
+    call = chat(client)
+    message = encode(echo.ECHO, {"payload": bytes(30_000)})
+    sent = 0
+    while call.stream.send(message, timeout=0.5):
+        sent += 1
+        assert sent < 200, "6 MB, and no credit is missing"
+    expect(echoed(client, b"beside it"), b"beside it")
+    for _ in range(sent):
+        assert call.stream.next() is not None
+    call.stream.finish()
+    expect(call.stream.next(), None)
+
+
+@case
+def a_stream_ends_with_its_deadline(address):
+    call = chat(Client(address), timeout=0.2)
+    call.stream.send(b"")
+    expect(call.stream.next(), b"")
+    expect(status_of(call.stream.next).code, "DEADLINE_EXCEEDED")
+
+
+@case
+def a_cancelled_stream_leaves_the_others(address):
+    client = Client(address)
+    other = chat(client)
+    for _ in range(20):
+        call = chat(client)
+        call.stream.send(encode(echo.ECHO, {"payload": bytes(60_000)}))
+        call.cancel()
+        # Crosses the CANCEL, for all that the server knows.
+        client.send(Frame(wire.DATA, call=call.number, payload=b""))
+        client.send(wire.credit(call.number, 100, 0))
+        other.stream.send(encode(echo.ECHO, {"payload": b"other"}))
+        expect(decode(echo.ECHO, other.stream.next())["payload"], b"other")
+
+
+@case
+def a_method_of_another_kind_is_not_served(address):
+    client = Client(address)
+    for method in ("Echo", "List"):
+        call = client.begin(f"{echo.SERVICE}/{method}", None)
+        expect(status_of(call.stream.next).code, "UNIMPLEMENTED")
+    for method in ("Upload", "Chat"):
+        status = status_of(lambda one=method: client.call(f"{echo.SERVICE}/{one}", b""))
+        expect(status.code, "UNIMPLEMENTED")
+
+
+@case
+def what_breaks_a_stream_ends_the_connection(address):
+    opened = request(f"{echo.SERVICE}/Upload", call=1, flags=0)
+    data = Frame(wire.DATA, call=1, payload=encode(echo.ECHO, {"payload": bytes(60_000)}))
+    end = Frame(wire.DATA, wire.END, call=1)
+    for broken in (
+        [opened, Frame(wire.DATA, wire.END, call=1, payload=b"x")],
+        [opened, Frame(wire.CREDIT, call=1, payload=bytes(7))],
+        [opened, wire.credit(1, 0xFFFFFFFF, 0)],
+        [wire.credit(0, 0, 0xFFFFFFFF)],
+        [request(*slowly(b"", 60_000), call=1), data],
+        [request(f"{echo.SERVICE}/Chat", call=1, flags=0), *[data] * 300],
+    ):
+        _, next_frame = raw(address, *broken)
+        try:
+            expect_closed(next_frame)
+        except TimeoutError:
+            raise AssertionError(f"still open after {broken[0]}, {broken[-1]}") from None
+    # Behind the end of a call that is answered, it is a call that nobody knows.
+    _, next_frame = raw(address, opened, end, request(*slowly(b"", 0), call=2))
+    expect({next_frame().call, next_frame().call}, {1, 2})
 
 
 @case

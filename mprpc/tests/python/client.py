@@ -6,7 +6,8 @@ import threading
 import time
 
 import wire
-from sockets import SOON, Closed, connect, reader
+from sockets import SOON, Closed, Writer, connect, reader
+from streams import Flow, Stream
 from wire import Broken, Frame, Status
 
 
@@ -29,20 +30,24 @@ class ClassicClient:
 class Call:
     """A call in flight."""
 
-    def __init__(self, client, number):
-        self.client, self.number = client, number
-        self.events = queue.Queue()
+    def __init__(self, client):
+        self.client, self.number = client, None
+        self.stream = None
+        self.answer = None
 
     def result(self):
-        """The message of a unary call's answer."""
-        event = self.events.get(timeout=SOON)
-        if isinstance(event, Exception):
-            raise event
-        return event
+        """The message of the answer, of a call that does not stream its answer."""
+        while self.stream.next() is not None:
+            pass
+        return self.answer
+
+    def ended(self):
+        return not self.stream.received.empty()
 
     def cancel(self):
         """Gives the call up; what may still come for it belongs to nobody."""
         self.client.forget(self.number)
+        self.stream.discard()
         self.client.send(Frame(wire.CANCEL, wire.END, call=self.number))
 
 
@@ -54,24 +59,25 @@ class Client:
         self.read = reader(self.sock)
         self.frame_bytes_max = frame_bytes_max
         self.lock = threading.Lock()
+        self.writer = Writer(self.sock)
+        self.flow = Flow(self.send)
         self.calls, self.methods, self.next_call = {}, {}, 0
         self.peer = None
         self.settled, self.going, self.ended = (threading.Event() for _ in range(3))
         self.goaway = None
         self.pongs = queue.Queue()
         settings = wire.encode(wire.SETTINGS_MESSAGE, {"frame_bytes_max": frame_bytes_max})
-        self.sock.sendall(wire.PREFACE + Frame(wire.SETTINGS, payload=settings).encode())
+        self.writer.put(wire.PREFACE + Frame(wire.SETTINGS, payload=settings).encode())
         threading.Thread(target=self.run, daemon=True).start()
         if not self.settled.wait(SOON) or self.peer is None:
             raise Closed("no SETTINGS came")
 
-    def send(self, *frames):
-        with self.lock:
-            self.sock.sendall(b"".join(frame.encode() for frame in frames))
+    def send(self, frame):
+        self.writer.put(frame.encode())
 
     def begin(self, path, message, timeout=None, metadata=()):
-        """Sends a request and does not wait for its answer."""
-        call = Call(self, 0)
+        """Sends a request and does not wait for its answer. Without a message the client streams."""
+        call = Call(self)
         head = {"metadata": [{"name": name, "value": value} for name, value in metadata]}
         if timeout is not None:
             head["timeout_us"] = max(1, int(timeout * 1_000_000))
@@ -79,16 +85,17 @@ class Client:
             if path not in self.methods:
                 head["path"] = path
             method = self.methods.setdefault(path, len(self.methods))
-            payload = wire.with_head(wire.REQUEST_HEAD, head, message)
+            payload = wire.with_head(wire.REQUEST_HEAD, head, message or b"")
             if len(payload) > self.peer_bytes_max():
                 if "path" in head:
                     del self.methods[path]
                 raise Status("RESOURCE_EXHAUSTED", "longer than the peer accepts")
             call.number = self.next_call
             self.next_call = (self.next_call + 1) % (1 << 32)
+            call.stream = Stream(self.flow, call.number)
             self.calls[call.number] = call
-            frame = Frame(wire.REQUEST, wire.END, method, call.number, payload)
-            self.sock.sendall(frame.encode())
+            flags = 0 if message is None else wire.END
+            self.send(Frame(wire.REQUEST, flags, method, call.number, payload))
         return call
 
     def call(self, path, message, timeout=None, metadata=()):
@@ -121,6 +128,7 @@ class Client:
         except OSError:
             pass
         self.ended.wait(SOON)
+        self.writer.end()
         self.sock.close()
 
     def run(self):
@@ -134,7 +142,7 @@ class Client:
         with self.lock:
             calls, self.calls = self.calls, {}
         for call in calls.values():
-            call.events.put(Status("UNAVAILABLE", str(why)))
+            call.stream.end(Status("UNAVAILABLE", str(why)))
         for event in (self.ended, self.settled):
             event.set()
 
@@ -143,7 +151,17 @@ class Client:
             raise Broken("the first frame is no SETTINGS")
         if frame.kind == wire.SETTINGS:
             self.peer = wire.checked(wire.SETTINGS_MESSAGE, frame.payload)
+            self.flow.on_settings(self.peer)
             self.settled.set()
+        elif frame.kind in (wire.DATA, wire.CREDIT):
+            call = self.calls.get(frame.call)
+            stream = call.stream if call else None
+            if frame.kind == wire.CREDIT:
+                self.flow.on_credit(frame, stream)
+            elif frame.flags & wire.END:
+                raise Broken("a server ends with its RESPONSE")
+            else:
+                self.flow.on_data(frame, stream)
         elif frame.kind == wire.RESPONSE:
             self.on_response(frame)
         elif frame.kind == wire.PING:
@@ -158,13 +176,15 @@ class Client:
 
     def on_response(self, frame):
         call = self.forget(frame.call)
+        why = None
         if frame.payload is None:
-            event = Status("RESOURCE_EXHAUSTED", f"an answer of {frame.length} bytes")
+            why = Status("RESOURCE_EXHAUSTED", f"an answer of {frame.length} bytes")
         else:
             head, message = wire.split_head(wire.RESPONSE_HEAD, frame.payload)
-            event = message
             if head["code"]:
-                event = Status(head["code"], head["message"], head["details"])
+                why = Status(head["code"], head["message"], head["details"])
+            elif call:
+                call.answer = message
         # Without a call it crossed a CANCEL.
         if call:
-            call.events.put(event)
+            call.stream.end(why)

@@ -6,6 +6,7 @@ SERVICE = "echo.EchoService"
 ECHO = {1: ("payload", BYTES)}
 ECHO_SLOWLY = {1: ("payload", BYTES), 2: ("delay_ms", UINT)}
 FAIL = {1: ("code", UINT), 2: ("message", STRING)}
+LIST = {1: ("count", UINT), 2: ("size", UINT)}
 EMPTY = {}
 DESCRIBED = {
     1: ("remaining_ms", UINT),

@@ -9,7 +9,8 @@ import time
 import services
 import wire
 from protobuf import Malformed
-from sockets import SOON, Closed, reader
+from sockets import SOON, Closed, Writer, reader
+from streams import Flow, Stream
 from wire import Broken, Frame, Status
 
 CALLS_MAX = 1024
@@ -23,6 +24,7 @@ class Call:
         self.deadline = time.monotonic() + timeout_us / 1e6 if timeout_us else None
         self.metadata = metadata
         self.over = threading.Event()
+        self.stream = None
 
     def remaining(self):
         """Seconds."""
@@ -40,12 +42,13 @@ class Connection:
     def __init__(self, sock, read, frame_bytes_max):
         self.sock, self.read, self.frame_bytes_max = sock, read, frame_bytes_max
         self.lock = threading.Lock()
+        self.writer = Writer(sock)
+        self.flow = Flow(self.send)
         self.peer_bytes_max = wire.FRAME_BYTES_MAX
         self.methods, self.calls = {}, {}
 
     def send(self, frame):
-        with self.lock:
-            self.sock.sendall(frame.encode())
+        self.writer.put(frame.encode())
 
     def serve(self):
         settings = {"frame_bytes_max": self.frame_bytes_max, "calls_max": CALLS_MAX}
@@ -59,19 +62,31 @@ class Connection:
                 self.on_frame(wire.read_frame(self.read, self.frame_bytes_max))
         finally:
             CONNECTIONS.discard(self)
-            for call in list(self.calls.values()):
-                call.over.set()
+            for number in list(self.calls):
+                self.cancel(number)
+            self.writer.end()
+
+    def cancel(self, number):
+        """A call that the client gave up, or whose client is gone."""
+        call = self.calls.pop(number, None)
+        if call:
+            call.over.set()
+            call.stream.discard()
+            call.stream.end(Status("CANCELLED"))
 
     def on_frame(self, frame):
         if frame.kind == wire.SETTINGS:
             settings = wire.checked(wire.SETTINGS_MESSAGE, frame.payload)
             self.peer_bytes_max = settings["frame_bytes_max"] or self.peer_bytes_max
+            self.flow.on_settings(settings)
         elif frame.kind == wire.REQUEST:
             self.on_request(frame)
         elif frame.kind == wire.CANCEL:
-            call = self.calls.pop(frame.call, None)
-            if call:
-                call.over.set()
+            self.cancel(frame.call)
+        elif frame.kind in (wire.DATA, wire.CREDIT):
+            call = self.calls.get(frame.call)
+            receive = self.flow.on_data if frame.kind == wire.DATA else self.flow.on_credit
+            receive(frame, call.stream if call else None)
         elif frame.kind == wire.PING:
             self.send(Frame(wire.PONG, payload=frame.payload))
         elif frame.kind == wire.RESPONSE:
@@ -92,25 +107,32 @@ class Connection:
             raise Broken(f"method number {frame.method} was not named")
         if len(self.calls) >= CALLS_MAX:
             return self.answer(frame.call, {"code": 8, "message": "too many calls"})
+        ended = bool(frame.flags & wire.END)
         method = services.UNARY.get(path)
-        if method is None or not frame.flags & wire.END:
+        streams, function = services.STREAMS.get(path, (False, None))
+        if not (method or function) or ended == streams:
             return self.answer(frame.call, {"code": 12, "message": f"{path} is not served"})
         metadata = [(entry["name"], entry["value"]) for entry in head["metadata"]]
         call = Call(head["timeout_us"], metadata)
+        call.stream = Stream(self.flow, frame.call, peer_ended=ended)
+        call.stream.request = message
         self.calls[frame.call] = call
         if call.deadline:
             timer = threading.Timer(call.remaining(), self.expire, (frame.call, call))
             timer.daemon = True
             timer.start()
-        arguments = (frame.call, call, method, message)
+        handler = (lambda: function(call.stream)) if function else (
+            lambda: services.unary(method, call, message)
+        )
+        arguments = (frame.call, call, handler)
         threading.Thread(target=self.run, args=arguments, daemon=True).start()
 
     def expire(self, number, call):
         self.end(number, call, {"code": 4, "message": "out of time"})
 
-    def run(self, number, call, method, message):
+    def run(self, number, call, handler):
         try:
-            answer = services.unary(method, call, message)
+            answer = handler()
             self.end(number, call, {}, answer)
         except Status as status:
             head = {"code": wire.CODES.index(status.code), "message": status.message}
@@ -125,6 +147,8 @@ class Connection:
                 return
             del self.calls[number]
         call.over.set()
+        call.stream.discard()
+        call.stream.end(Status("CANCELLED"))
         self.answer(number, head, message)
 
     def answer(self, number, head, message=b""):
@@ -132,10 +156,7 @@ class Connection:
         if len(payload) > self.peer_bytes_max:
             head = {"code": head.get("code") or 8}
             payload = wire.with_head(wire.RESPONSE_HEAD, head, b"")
-        try:
-            self.send(Frame(wire.RESPONSE, wire.END, call=number, payload=payload))
-        except OSError:
-            pass  # The client is gone; the reading thread finds out.
+        self.send(Frame(wire.RESPONSE, wire.END, call=number, payload=payload))
 
 
 def serve_classic(sock, read, first):

@@ -35,6 +35,34 @@ UNARY = {
 }
 
 
+def _upload(stream):
+    payloads = []
+    while (message := stream.next()) is not None:
+        payloads.append(decode(echo.ECHO, message)["payload"])
+    return encode(echo.ECHO, {"payload": b"".join(payloads)})
+
+
+def _list(stream):
+    asked = decode(echo.LIST, stream.request)
+    for _ in range(asked["count"]):
+        stream.send(encode(echo.ECHO, {"payload": bytes(asked["size"])}))
+    return b""
+
+
+def _chat(stream):
+    while (message := stream.next()) is not None:
+        stream.send(message)
+    return b""
+
+
+# By path: whether the client streams, and the function that gets the stream.
+STREAMS = {
+    f"{echo.SERVICE}/Upload": (True, _upload),
+    f"{echo.SERVICE}/List": (False, _list),
+    f"{echo.SERVICE}/Chat": (True, _chat),
+}
+
+
 def _classic(path):
     service, method = path.split("/")
     return service.rsplit(".", 1)[-1], method

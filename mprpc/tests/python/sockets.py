@@ -1,6 +1,8 @@
 """Reading exactly so many bytes, and addresses."""
 
+import queue
 import socket
+import threading
 
 SOON = 20.0
 
@@ -38,3 +40,27 @@ def reader(sock):
         return data
 
     return read
+
+
+class Writer:
+    """Writes on a thread of its own, so that who reads never waits for who does not."""
+
+    def __init__(self, sock):
+        self.sock, self.waiting = sock, queue.SimpleQueue()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def put(self, data):
+        self.waiting.put(data)
+
+    def end(self):
+        """Writes what waits, and no more."""
+        self.waiting.put(None)
+        self.thread.join(SOON)
+
+    def run(self):
+        try:
+            while (data := self.waiting.get()) is not None:
+                self.sock.sendall(data)
+        except OSError:
+            pass  # The other side is gone; who reads finds out.
