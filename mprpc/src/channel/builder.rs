@@ -41,6 +41,7 @@ pub struct ChannelBuilder {
     network: Option<Network>,
     pub(super) spread: Spread,
     connect_timeout: Duration,
+    wait_for_instances: Duration,
     classic: Bounds,
     interceptors: Interceptors,
 }
@@ -54,6 +55,7 @@ impl ChannelBuilder {
             snapshots: None,
             network: None,
             connect_timeout: Duration::from_secs(3),
+            wait_for_instances: Duration::from_secs(1),
             classic: Bounds::default(),
             interceptors: Interceptors::default(),
             spread: Spread::default(),
@@ -90,6 +92,15 @@ impl ChannelBuilder {
     /// The time for connecting to an instance (3 s).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// For how long nobody may have been listed before calls fail (1 s), with `Unavailable`. Until
+    /// then they wait: the only instance of a service may be being replaced. It is counted from when
+    /// the list became empty, so that a service that is gone fails its callers at once. Before the
+    /// registry has said anything, calls wait as long as their deadlines allow.
+    pub fn wait_for_instances(mut self, wait: Duration) -> Self {
+        self.wait_for_instances = wait;
         self
     }
 
@@ -146,6 +157,7 @@ impl ChannelBuilder {
                 network: self.network.unwrap_or_else(Network::of_process),
                 spread: self.spread,
                 connect_timeout: self.connect_timeout,
+                wait_for_instances: self.wait_for_instances,
                 classic: self.classic,
                 interceptors: self.interceptors,
                 instances: Mutex::new(HashMap::new()),

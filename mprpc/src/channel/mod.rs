@@ -10,6 +10,7 @@ mod builder;
 mod group;
 mod instance;
 mod listed;
+mod nobody;
 mod pick;
 mod reconnect;
 mod service;
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     network: Network,
     spread: Spread,
     connect_timeout: Duration,
+    wait_for_instances: Duration,
     classic: Bounds,
     interceptors: Interceptors,
     /// The instances in use, by where and how they are reached. Two services of one process are

@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::Shared as ChannelShared;
 use super::instance::Callee;
 use super::listed::Listed;
+use super::nobody::Nobody;
 use super::pick::Pick;
 use crate::discovery::Listing;
 use crate::interceptor::Interceptors;
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     /// The instances of the newest listing; read without a lock by every call.
     instances: ArcSwap<Listed>,
     listing: watch::Receiver<Listing>,
+    nobody: Nobody,
     /// Ends the task that follows the listings.
     _gone: DropGuard,
 }
@@ -57,6 +59,7 @@ impl ServiceChannel {
             pick,
             instances: ArcSwap::from_pointee(first),
             listing: listing.clone(),
+            nobody: Nobody::after(channel.wait_for_instances),
             channel,
             descriptor,
             first_method,
@@ -116,7 +119,10 @@ impl Shared {
             match instances.at(at).call(callee, cx, request, timed).await {
                 Err(status) if was_not_sent(&status) => {
                     // The registry may know better by now than the list that was looked at.
-                    let newest = self.newest();
+                    let mut newest = self.newest();
+                    if newest.is_empty() {
+                        newest = self.wait_for_instances(cx).await.map_err(|_| status.clone())?;
+                    }
                     let serving = newest.serving(method);
                     if serving.is_empty() {
                         return Err(status);
@@ -142,6 +148,7 @@ impl Shared {
 
     /// Makes `listing` what calls see; tells when that is to be done again.
     fn apply(&self, listing: &Listing) -> Option<Instant> {
+        self.nobody.listed(listing);
         let newest = self.listed(listing);
         let next_step = newest.next_step();
         self.instances.store(Arc::new(newest));
@@ -160,15 +167,10 @@ impl Shared {
         Status::unimplemented(text).not_executed().at(Stage::Resolve)
     }
 
-    /// Waits for the registry's first listing; one that is known and empty is an error at once.
+    /// Waits for somebody who is listed, if that makes sense.
     async fn wait_for_instances(&self, cx: &Context) -> Result<Arc<Listed>, Status> {
-        let mut listing = self.listing.clone();
-        let known = listing.wait_for(|listing| *listing != Listing::Unknown);
-        let known = tokio::time::timeout_at(cx.deadline(), known).await;
-        let instances = match known {
-            Ok(Ok(listing)) => self.listed(&listing),
-            Ok(Err(_)) | Err(_) => Listed::default(),
-        };
+        let somebody = self.nobody.somebody(self.listing.clone(), cx.deadline()).await;
+        let instances = somebody.map(|listing| self.listed(&listing)).unwrap_or_default();
         if instances.is_empty() {
             let (name, target) = (self.descriptor.full_name, &self.channel.target);
             let text = format!("no instance of {name} is known at {target}");

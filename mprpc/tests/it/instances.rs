@@ -266,3 +266,22 @@ async fn a_server_stands_in_several_registries_under_the_id_it_was_given() {
         assert_eq!(listed(registry), Listing::Known([].into()));
     }
 }
+
+/// Its list is empty for a moment.
+#[tokio::test]
+async fn no_call_fails_when_the_only_instance_is_replaced() {
+    let memory = Memory::new();
+    let channel = Channel::builder("memory://").memory(&memory);
+    let channel = channel.wait_for_instances(SOON).build().unwrap();
+    let client = echo_service::Client::new(&channel);
+    let first = Running::start(registered(&memory)).await;
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+    first.stop().await;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.echo(&soon(), echo_req("meanwhile")).await }
+    });
+    tokio::task::yield_now().await;
+    let _second = Running::start(registered(&memory)).await;
+    assert_eq!(waiting.await.unwrap().unwrap().payload, "meanwhile");
+}
