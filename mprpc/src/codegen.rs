@@ -5,7 +5,8 @@ use prost::Message;
 use crate::Status;
 
 pub use crate::channel::ServiceChannel;
-pub use crate::service::{Call, Dispatch, ServiceDescriptor, call};
+pub use crate::service::{Call, Dispatch, Kind, ServiceDescriptor, call};
+pub use crate::stream::{Opened, forward_both, forward_requests, forward_responses};
 pub use bytes::Bytes;
 
 /// Decodes a request, or says which method's argument it was.

@@ -132,6 +132,7 @@ mod metadata;
 mod server;
 mod service;
 mod status;
+mod stream;
 mod trace;
 mod transport;
 mod wire;
@@ -148,6 +149,7 @@ pub use server::{
 };
 pub use service::{Service, ServiceDescriptor};
 pub use status::{Code, Executed, Stage, Status};
+pub use stream::{Answer, Receiver, Sender};
 pub use trace::TraceContext;
 
 /// Includes the code that `mprpc-build` generated for a package.

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 use tracing::Span;
 
+use crate::stream::{Directions, Opened};
 use crate::trace::spans;
 use crate::{Context, Status};
 
@@ -58,6 +59,22 @@ impl Service {
         self.descriptor
     }
 
+    /// In which directions a method streams.
+    pub(crate) fn kind(&self, method: usize) -> Kind {
+        self.dispatch.kind(method)
+    }
+
+    /// Starts a call that streams, in the same way.
+    pub(crate) fn call_streaming(
+        &self,
+        method: usize,
+        cx: Context,
+        opened: Opened,
+        request: Bytes,
+    ) -> Result<Call, Status> {
+        self.dispatch.dispatch_streaming(method, cx, opened, request)
+    }
+
     /// Starts a call: the request is decoded, the handler made but not yet polled.
     pub(crate) fn call(&self, method: usize, cx: Context, request: Bytes) -> Result<Call, Status> {
         self.dispatch.dispatch(method, cx, request)
@@ -75,6 +92,50 @@ impl fmt::Debug for Service {
 pub trait Dispatch: Send + Sync + 'static {
     /// Decodes `request` and makes the handler's future.
     fn dispatch(&self, method: usize, cx: Context, request: Bytes) -> Result<Call, Status>;
+
+    /// In which directions a method streams.
+    fn kind(&self, _method: usize) -> Kind {
+        Kind::Unary
+    }
+
+    /// The same as [`dispatch`](Self::dispatch) for a method that streams. `request` is empty where
+    /// the client streams.
+    fn dispatch_streaming(
+        &self,
+        method: usize,
+        _cx: Context,
+        _opened: Opened,
+        _request: Bytes,
+    ) -> Result<Call, Status> {
+        Err(Status::unimplemented(format!("method number {method} does not stream")))
+    }
+}
+
+/// In which directions a method streams.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// In none.
+    Unary,
+    /// The client sends many messages.
+    ClientStreaming,
+    /// The server does.
+    ServerStreaming,
+    /// Both do.
+    Bidirectional,
+}
+
+impl Kind {
+    /// As the server sees it; none for a unary method.
+    pub(crate) fn directions(self) -> Option<Directions> {
+        let (sends, receives) = match self {
+            Self::Unary => return None,
+            Self::ClientStreaming => (false, true),
+            Self::ServerStreaming => (true, false),
+            Self::Bidirectional => (true, true),
+        };
+        Some(Directions { sends, receives })
+    }
 }
 
 /// A handler at work. When it is ready it writes its answer straight into the buffer that goes to

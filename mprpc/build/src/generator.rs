@@ -66,11 +66,11 @@ fn write_trait(service: &Service, full_name: &str, buf: &mut String) -> std::fmt
         writeln!(buf, "        /// Serves `{full_name}/{}`.", method.proto_name)?;
         writeln!(
             buf,
-            "        fn {}(&self, cx: &::mprpc::Context, request: {}) -> \
+            "        fn {}(&self, cx: &::mprpc::Context{}) -> \
              impl ::core::future::Future<Output = {}> + Send;",
             method.name,
-            in_module(&method.input_type),
-            outcome(method),
+            handler_parameters(method),
+            handler_outcome(method),
         )?;
     }
     writeln!(buf, "    }}\n")
@@ -89,23 +89,85 @@ fn write_serve(service: &Service, full_name: &str, buf: &mut String) -> std::fmt
                  let service = ::std::sync::Arc::clone(&self.0);\n            \
                  match method {{",
     )?;
-    for (index, method) in service.methods.iter().enumerate() {
+    for (index, method) in unary(service) {
+        write_decoding(index, method, buf)?;
         writeln!(
             buf,
-            "                {index} => {{\n                    \
-             let request: {} = ::mprpc::codegen::decode_request(&DESCRIPTOR, {index}, request)?;\n                    \
+            "                    \
              ::core::result::Result::Ok(::mprpc::codegen::call(async move {{ \
              Server::{}(&*service, &cx, request).await }}))\n                }}",
-            in_module(&method.input_type),
             method.name,
         )?;
     }
+    writeln!(buf, "{NO_SUCH_METHOD}            }}\n        }}")?;
+    if service.methods.iter().any(streams) {
+        write_serve_streams(service, buf)?;
+    }
+    writeln!(buf, "    }}\n")
+}
+
+/// The arm of a `match` that begins with decoding the request.
+fn write_decoding(index: usize, method: &Method, buf: &mut String) -> std::fmt::Result {
     writeln!(
         buf,
-        "                _ => ::core::result::Result::Err(::mprpc::codegen::no_such_method(&DESCRIPTOR, method)),\n            \
-         }}\n        }}\n    }}\n",
+        "                {index} => {{\n                    \
+         let request: {} = ::mprpc::codegen::decode_request(&DESCRIPTOR, {index}, request)?;",
+        in_module(&method.input_type),
     )
 }
+
+/// The part of the dispatcher that takes calls which stream.
+fn write_serve_streams(service: &Service, buf: &mut String) -> std::fmt::Result {
+    writeln!(
+        buf,
+        "\n        fn kind(&self, method: usize) -> ::mprpc::codegen::Kind {{\n            \
+             match method {{",
+    )?;
+    for (index, method) in streaming(service) {
+        let kind = match (method.client_streaming, method.server_streaming) {
+            (true, false) => "ClientStreaming",
+            (false, _) => "ServerStreaming",
+            (true, true) => "Bidirectional",
+        };
+        writeln!(buf, "                {index} => ::mprpc::codegen::Kind::{kind},")?;
+    }
+    writeln!(
+        buf,
+        "                _ => ::mprpc::codegen::Kind::Unary,\n            \
+             }}\n        }}\n\n        \
+             fn dispatch_streaming(&self, method: usize, cx: ::mprpc::Context, \
+             opened: ::mprpc::codegen::Opened, request: ::mprpc::codegen::Bytes)\n            \
+                 -> ::core::result::Result<::mprpc::codegen::Call, ::mprpc::Status> {{\n            \
+                 let service = ::std::sync::Arc::clone(&self.0);\n            \
+                 match method {{",
+    )?;
+    for (index, method) in streaming(service) {
+        if method.client_streaming {
+            writeln!(
+                buf,
+                "                {index} => {{\n                    let request = opened.requests();"
+            )?;
+        } else {
+            write_decoding(index, method, buf)?;
+        }
+        let responses = if method.server_streaming { ", responses" } else { "" };
+        if method.server_streaming {
+            writeln!(buf, "                    let responses = opened.responses();")?;
+        }
+        writeln!(
+            buf,
+            "                    \
+             ::core::result::Result::Ok(::mprpc::codegen::call(async move {{ \
+             Server::{}(&*service, &cx, request{responses}).await }}))\n                }}",
+            method.name,
+        )?;
+    }
+    writeln!(buf, "{NO_SUCH_METHOD}            }}\n        }}")
+}
+
+/// The last arm of a `match` on a method's number.
+const NO_SUCH_METHOD: &str = "                _ => ::core::result::Result::Err(\
+    ::mprpc::codegen::no_such_method(&DESCRIPTOR, method)),\n";
 
 fn write_client(service: &Service, full_name: &str, buf: &mut String) -> std::fmt::Result {
     writeln!(
@@ -122,33 +184,111 @@ fn write_client(service: &Service, full_name: &str, buf: &mut String) -> std::fm
     )?;
     for (index, method) in service.methods.iter().enumerate() {
         doc_comments(buf, &method.comments, 2);
+        let (request, way, argument) = match (method.client_streaming, method.server_streaming) {
+            (false, false) => (true, "unary", ", &request"),
+            (false, true) => (true, "server_streaming", ", &request"),
+            (true, false) => (false, "client_streaming", ""),
+            (true, true) => (false, "bidirectional", ""),
+        };
+        let parameter = if request {
+            format!(", request: {}", in_module(&method.input_type))
+        } else {
+            String::new()
+        };
         writeln!(
             buf,
             "        /// Calls `{full_name}/{}`.\n        \
-             pub async fn {}(&self, cx: &::mprpc::Context, request: {}) -> {} {{\n            \
-             self.channel.unary(cx, {index}, &request).await\n        }}\n",
+             pub async fn {}(&self, cx: &::mprpc::Context{parameter}) -> {} {{\n            \
+             self.channel.{way}(cx, {index}{argument}).await\n        }}\n",
             method.proto_name,
             method.name,
-            in_module(&method.input_type),
-            outcome(method),
+            stub_outcome(method),
         )?;
     }
-    writeln!(buf, "    }}\n\n    impl Server for Client {{")?;
+    writeln!(buf, "    }}\n")?;
+    write_stub_as_server(service, buf)
+}
+
+fn write_stub_as_server(service: &Service, buf: &mut String) -> std::fmt::Result {
+    writeln!(buf, "    impl Server for Client {{")?;
     for method in &service.methods {
+        let name = &method.name;
+        let forwarded = match (method.client_streaming, method.server_streaming) {
+            (false, false) => format!("Client::{name}(self, cx, request).await"),
+            (false, true) => format!(
+                "let back = Client::{name}(self, cx, request).await?; \
+                 ::mprpc::codegen::forward_responses(back, responses).await"
+            ),
+            (true, false) => format!(
+                "let there = Client::{name}(self, cx).await?; \
+                 ::mprpc::codegen::forward_requests(requests, there).await"
+            ),
+            (true, true) => format!(
+                "let there = Client::{name}(self, cx).await?; \
+                 ::mprpc::codegen::forward_both(requests, there, responses).await"
+            ),
+        };
         writeln!(
             buf,
-            "        async fn {name}(&self, cx: &::mprpc::Context, request: {}) -> {} {{\n            \
-             Client::{name}(self, cx, request).await\n        }}",
-            in_module(&method.input_type),
-            outcome(method),
-            name = method.name,
+            "        async fn {name}(&self, cx: &::mprpc::Context{}) -> {} {{\n            \
+             {forwarded}\n        }}",
+            handler_parameters(method),
+            handler_outcome(method),
         )?;
     }
     writeln!(buf, "    }}")
 }
 
-fn outcome(method: &Method) -> String {
-    format!("::core::result::Result<{}, ::mprpc::Status>", in_module(&method.output_type))
+fn streams(method: &Method) -> bool {
+    method.client_streaming || method.server_streaming
+}
+
+/// The methods that do not stream, with their numbers.
+fn unary(service: &Service) -> impl Iterator<Item = (usize, &Method)> {
+    service.methods.iter().enumerate().filter(|(_, method)| !streams(method))
+}
+
+/// Those that do.
+fn streaming(service: &Service) -> impl Iterator<Item = (usize, &Method)> {
+    service.methods.iter().enumerate().filter(|(_, method)| streams(method))
+}
+
+/// What a handler gets besides the context.
+fn handler_parameters(method: &Method) -> String {
+    let request = in_module(&method.input_type);
+    let response = in_module(&method.output_type);
+    let requests = if method.client_streaming {
+        format!(", requests: ::mprpc::Receiver<{request}>")
+    } else {
+        format!(", request: {request}")
+    };
+    if method.server_streaming {
+        format!("{requests}, responses: ::mprpc::Sender<{response}>")
+    } else {
+        requests
+    }
+}
+
+/// What a handler returns: nothing, where its answer is a stream.
+fn handler_outcome(method: &Method) -> String {
+    if method.server_streaming { result("()") } else { result(&in_module(&method.output_type)) }
+}
+
+/// What a stub returns.
+fn stub_outcome(method: &Method) -> String {
+    let request = in_module(&method.input_type);
+    let response = in_module(&method.output_type);
+    let sender = format!("::mprpc::Sender<{request}>");
+    match (method.client_streaming, method.server_streaming) {
+        (false, false) => result(&response),
+        (false, true) => result(&format!("::mprpc::Receiver<{response}>")),
+        (true, false) => result(&format!("({sender}, ::mprpc::Answer<{response}>)")),
+        (true, true) => result(&format!("({sender}, ::mprpc::Receiver<{response}>)")),
+    }
+}
+
+fn result(of: &str) -> String {
+    format!("::core::result::Result<{of}, ::mprpc::Status>")
 }
 
 /// A type's path as seen from the service's module, which is one level below the messages.

@@ -15,6 +15,7 @@ use crate::discovery::{
 use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::classic_client::Bounds;
+use crate::wire::v2::flow::Windows;
 
 /// Why a channel cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,7 @@ pub struct ChannelBuilder {
     connect_timeout: Duration,
     wait_for_instances: Duration,
     classic: Bounds,
+    windows: Windows,
     interceptors: Interceptors,
 }
 
@@ -57,6 +59,7 @@ impl ChannelBuilder {
             connect_timeout: Duration::from_secs(3),
             wait_for_instances: Duration::from_secs(1),
             classic: Bounds::default(),
+            windows: Windows::default(),
             interceptors: Interceptors::default(),
             spread: Spread::default(),
         }
@@ -116,6 +119,21 @@ impl ChannelBuilder {
         self
     }
 
+    /// How much of a stream waits for its reader at most, in bytes (1 MiB), at this end. A stream
+    /// begins with 64 KiB, or this if it is less, and is given more while it is read.
+    pub fn stream_window_max(mut self, bytes: u32) -> Self {
+        self.windows.stream_max = bytes;
+        self
+    }
+
+    /// How much of all streams of a connection waits for readers at most, in bytes (16 MiB), at this
+    /// end. It should hold many streams' windows: those that are not read hold the others up once it
+    /// is full. Calls that do not stream are not concerned.
+    pub fn connection_window(mut self, bytes: u32) -> Self {
+        self.windows.connection = bytes;
+        self
+    }
+
     /// Builds the channel. Nothing is connected yet, except that a target `zk://host:port` begins a
     /// session of its own in the background and `file:///path` begins to be looked at, and so must
     /// be built within a tokio runtime.
@@ -159,6 +177,7 @@ impl ChannelBuilder {
                 connect_timeout: self.connect_timeout,
                 wait_for_instances: self.wait_for_instances,
                 classic: self.classic,
+                windows: self.windows.bounded(),
                 interceptors: self.interceptors,
                 instances: Mutex::new(HashMap::new()),
                 services: Mutex::new(Services::default()),

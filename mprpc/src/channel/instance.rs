@@ -9,9 +9,12 @@ use tokio::time::Instant;
 use super::reconnect::Reconnect;
 use crate::balance::{Load, mix};
 use crate::discovery::{Endpoint, Wires};
+use crate::stream::Directions;
 use crate::transport::Dialer;
 use crate::transport::classic_client::{Bounds, ClassicPool};
-use crate::{Address, Context, ServiceDescriptor, Status};
+use crate::transport::v2_client_streams::ClientStream;
+use crate::wire::v2::flow::Windows;
+use crate::{Address, Context, ServiceDescriptor, Stage, Status};
 
 /// What is called, in the terms of both wires.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +43,14 @@ enum Way {
 }
 
 impl Instance {
-    pub(super) fn new(endpoint: &Endpoint, dialer: Dialer, classic: Bounds) -> Self {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        dialer: Dialer,
+        classic: Bounds,
+        windows: Windows,
+    ) -> Self {
         let way = match endpoint.wires {
-            Wires::V2 => Way::V2(Reconnect::new(dialer)),
+            Wires::V2 => Way::V2(Reconnect::new(dialer, windows)),
             Wires::Classic => {
                 let pool = Arc::new(ClassicPool::new(dialer, classic));
                 ClassicPool::spawn_trimming(&pool);
@@ -108,6 +116,33 @@ impl Instance {
             Err(status) => counted.failed(status.code(), self.is_down()),
         }
         outcome.map_err(|status| status.with_peer(self.address.clone()))
+    }
+}
+
+/// What calls that stream need.
+impl Instance {
+    /// Opens a call that streams. Cancel safe: dropped before it is ready, it has opened none.
+    pub(super) async fn open_stream(
+        &self,
+        callee: Callee,
+        cx: &Context,
+        message: &impl Message,
+        directions: Directions,
+    ) -> Result<ClientStream, Status> {
+        cx.span().record("peer", tracing::field::display(&self.address));
+        let opened = match &self.way {
+            Way::V2(connection) => connection.open_stream(callee, cx, message, directions).await,
+            Way::Classic(_) => {
+                let path = callee.service.path(callee.method);
+                let text = format!("{path} streams, and the instance speaks only the classic wire");
+                Err(Status::unimplemented(text).not_executed().at(Stage::Connect))
+            }
+        };
+        opened.map_err(|status| status.with_peer(self.address.clone()))
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
     }
 }
 

@@ -6,6 +6,7 @@
 //!              listings of the target's registry
 //! ```
 
+mod attempt;
 mod builder;
 mod group;
 mod instance;
@@ -16,6 +17,7 @@ mod reconnect;
 mod service;
 mod spread;
 mod stack;
+mod streams;
 mod target;
 
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::Dialer;
 use crate::transport::classic_client::Bounds;
+use crate::wire::v2::flow::Windows;
 use crate::{Address, ServiceDescriptor};
 use instance::Instance;
 use spread::Spread;
@@ -53,6 +56,7 @@ pub(crate) struct Shared {
     connect_timeout: Duration,
     wait_for_instances: Duration,
     classic: Bounds,
+    windows: Windows,
     interceptors: Interceptors,
     /// The instances in use, by where and how they are reached. Two services of one process are
     /// called over one connection.
@@ -147,7 +151,7 @@ impl Shared {
             network: self.network.clone(),
             timeout: self.connect_timeout,
         };
-        let instance = Arc::new(Instance::new(endpoint, dialer, self.classic));
+        let instance = Arc::new(Instance::new(endpoint, dialer, self.classic, self.windows));
         instances.insert(reached, Arc::downgrade(&instance));
         instance
     }

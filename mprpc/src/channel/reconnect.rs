@@ -10,9 +10,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::instance::Callee;
+use crate::stream::Directions;
 use crate::transport::Dialer;
 use crate::transport::v2_client::Connection;
+use crate::transport::v2_client_streams::ClientStream;
 use crate::wire::v2::client::Request;
+use crate::wire::v2::flow::Windows;
 use crate::{Context, Stage, Status};
 
 /// The shortest and the longest pause between attempts to connect.
@@ -26,6 +29,7 @@ pub(super) struct Reconnect(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     dialer: Dialer,
+    windows: Windows,
     /// The newest connection; one that has ended stays here until there is another.
     current: ArcSwapOption<Connection>,
     /// How the last attempt to connect failed, unless it succeeded.
@@ -43,9 +47,10 @@ struct Failure {
 
 impl Reconnect {
     /// Nothing is connected before the first call.
-    pub(super) fn new(dialer: Dialer) -> Self {
+    pub(super) fn new(dialer: Dialer, windows: Windows) -> Self {
         Self(Arc::new(Shared {
             dialer,
+            windows,
             current: ArcSwapOption::empty(),
             failure: ArcSwapOption::empty(),
             pause: Arc::new(Mutex::new(PAUSE_MIN)),
@@ -60,14 +65,19 @@ impl Reconnect {
         cx: &Context,
         message: &impl Message,
     ) -> Result<Bytes, Status> {
-        let request = Request {
-            service: callee.service,
-            index: callee.method,
-            method: callee.number,
-            deadline: cx.deadline(),
-            metadata: cx.to_send(),
-        };
-        self.connection(cx.deadline()).await?.call(request, message).await
+        self.connection(cx.deadline()).await?.call(request(callee, cx), message).await
+    }
+
+    /// Opens a call that streams, in the same way.
+    pub(super) async fn open_stream(
+        &self,
+        callee: Callee,
+        cx: &Context,
+        message: &impl Message,
+        directions: Directions,
+    ) -> Result<ClientStream, Status> {
+        let connection = self.connection(cx.deadline()).await?;
+        connection.open_stream(&request(callee, cx), message, directions).await
     }
 
     /// Whether the last connection or the last attempt to make one has ended, and none is there
@@ -159,12 +169,22 @@ impl Shared {
             |text: String| not_connected(Status::unavailable(format!("connecting failed: {text}")));
         let until = Instant::now() + self.dialer.timeout;
         let stream = self.dialer.connect().await.map_err(|error| failed(error.to_string()))?;
-        let connection = Connection::new(stream, self.dialer.address.clone());
+        let connection = Connection::new(stream, self.dialer.address.clone(), self.windows);
         match tokio::time::timeout_at(until, connection.ready()).await {
             Ok(Ok(())) => Ok(Arc::new(connection)),
             Ok(Err(status)) => Err(failed(status.message().to_owned())),
             Err(_) => Err(failed("the server does not speak".to_owned())),
         }
+    }
+}
+
+fn request<'a>(callee: Callee, cx: &'a Context) -> Request<'a> {
+    Request {
+        service: callee.service,
+        index: callee.method,
+        method: callee.number,
+        deadline: cx.deadline(),
+        metadata: cx.to_send(),
     }
 }
 

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use prost::Message;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Shared as ChannelShared;
+use super::attempt::Attempt;
 use super::instance::Callee;
 use super::listed::Listed;
 use super::nobody::Nobody;
@@ -95,13 +95,13 @@ impl Shared {
 
     /// Makes a call on the instance that is chosen for it, or, as long as it could not be sent, on
     /// another.
-    pub(super) async fn call<Resp: Message + Default>(
+    pub(super) async fn call<A: Attempt>(
         &self,
         cx: &Context,
         method: usize,
-        request: &impl Message,
+        attempt: &A,
         began: Instant,
-    ) -> Result<Resp, Status> {
+    ) -> Result<A::Outcome, Status> {
         let number = self.first_method.saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
         let callee = Callee { service: self.descriptor, method, number };
         let mut listed = self.instances.load_full();
@@ -116,7 +116,7 @@ impl Shared {
         // Where there is no choice it does not matter who is faster.
         let mut timed = (instances.len() > 1).then_some(began);
         for _ in 1..TRIES_MAX {
-            match instances.at(at).call(callee, cx, request, timed).await {
+            match attempt.on(instances.at(at), callee, cx, timed).await {
                 Err(status) if was_not_sent(&status) => {
                     // The registry may know better by now than the list that was looked at.
                     let mut newest = self.newest();
@@ -136,7 +136,7 @@ impl Shared {
                 outcome => return outcome,
             }
         }
-        instances.at(at).call(callee, cx, request, None).await
+        attempt.on(instances.at(at), callee, cx, None).await
     }
 
     /// The instances of the newest listing, also where it has not been applied yet.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::ServiceChannel;
+use super::attempt::Unary;
 use super::service::Shared;
 use crate::interceptor::{Outcome, no_answer};
 use crate::trace::spans;
@@ -31,7 +32,7 @@ impl ServiceChannel {
     ) -> Result<Resp, Status> {
         let began = Instant::now();
         let outcome = if self.shared.is_plain(cx) {
-            self.shared.call(cx, method, request, began).await
+            self.shared.call(cx, method, &Unary::new(request), began).await
         } else {
             // Boxed, so that the calls that need nothing of it stay small.
             Box::pin(self.shared.through(cx, method, request)).await
@@ -42,7 +43,7 @@ impl ServiceChannel {
 
 impl Shared {
     /// Whether a call has nothing to pass but the balancer.
-    fn is_plain(&self, cx: &Context) -> bool {
+    pub(super) fn is_plain(&self, cx: &Context) -> bool {
         self.interceptors().is_empty()
             && cx.to_send().is_none()
             && cx.trace().is_none()
@@ -73,7 +74,8 @@ impl Shared {
                 Box::pin(async move {
                     cx.sent().check()?;
                     let cx = cx.carrying_trace();
-                    *answer = Some(self.call(&cx, method, request, Instant::now()).await?);
+                    *answer =
+                        Some(self.call(&cx, method, &Unary::new(request), Instant::now()).await?);
                     Ok(())
                 })
             };

@@ -77,8 +77,9 @@ impl BoundServer {
         let _end = handle.end_on_drop();
         builder.services.intercept(&builder.interceptors);
         let registrations = announce(&builder, &bound);
-        let connections =
+        let mut connections =
             Connections::new(builder.services, builder.default_timeout, builder.detached_max);
+        connections.windows = builder.windows.bounded();
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
         let mut stop = std::pin::pin!(

@@ -13,6 +13,7 @@ use crate::health::HealthReporter;
 use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::Listener;
+use crate::wire::v2::flow::Windows;
 use crate::{Address, Context, Interceptor, Service};
 
 /// Serves services. See [`Server::builder`].
@@ -35,6 +36,7 @@ impl Server {
             tags: Vec::new(),
             connections_max: 10_000,
             detached_max: DetachedSet::MAX,
+            windows: Windows::default(),
             default_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             lame_duck_time: Duration::ZERO,
@@ -67,6 +69,7 @@ pub struct ServerBuilder {
     pub(super) tags: Vec<String>,
     pub(super) connections_max: usize,
     pub(super) detached_max: usize,
+    pub(super) windows: Windows,
     pub(super) default_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) lame_duck_time: Duration,
@@ -157,6 +160,21 @@ impl ServerBuilder {
     /// The time for a call whose caller gave none, as on the classic wire (30 s).
     pub fn default_timeout(mut self, timeout: Duration) -> Self {
         self.default_timeout = timeout.min(Context::TIMEOUT_MAX);
+        self
+    }
+
+    /// How much of a stream waits for its reader at most, in bytes (1 MiB), at this end. A stream
+    /// begins with 64 KiB, or this if it is less, and is given more while it is read.
+    pub fn stream_window_max(mut self, bytes: u32) -> Self {
+        self.windows.stream_max = bytes;
+        self
+    }
+
+    /// How much of all streams of a connection waits for readers at most, in bytes (16 MiB), at this
+    /// end. It should hold many streams' windows: those that are not read hold the others up once it
+    /// is full. Calls that do not stream are not concerned.
+    pub fn connection_window(mut self, bytes: u32) -> Self {
+        self.windows.connection = bytes;
         self
     }
 

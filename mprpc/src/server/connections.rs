@@ -17,6 +17,7 @@ use crate::Address;
 use crate::context::Origin;
 use crate::detach::DetachedSet;
 use crate::transport::{self, Listener, Stream, classic_server, v2_server};
+use crate::wire::v2::flow::Windows;
 use crate::wire::{self, Wire};
 
 /// How long to wait when accepting fails, rather than to try in a circle.
@@ -33,6 +34,7 @@ const FAREWELL_MAX: Duration = Duration::from_millis(500);
 pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
     pub(crate) default_timeout: Duration,
+    pub(crate) windows: Windows,
     detached: Arc<DetachedSet>,
     /// Cancelled when the server is to stop: connections finish what they have and close.
     pub(crate) stopping: CancellationToken,
@@ -46,6 +48,7 @@ impl Connections {
         Self {
             services: Arc::new(services),
             default_timeout,
+            windows: Windows::default(),
             detached: Arc::new(DetachedSet::new(detached_max)),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::interceptor::Interceptors;
-use crate::service::Call;
+use crate::service::{Call, Kind};
+use crate::stream::Opened;
 use crate::{Context, Service, ServiceDescriptor, Status};
 
 /// A method that can be called. Each call has a clone, and so keeps it.
@@ -17,17 +18,28 @@ pub(crate) struct Method(Arc<Inner>);
 struct Inner {
     service: Service,
     index: usize,
+    kind: Kind,
     interceptors: Interceptors,
 }
 
 impl Method {
     fn new(service: Service, index: usize, interceptors: Interceptors) -> Self {
-        Self(Arc::new(Inner { service, index, interceptors }))
+        let kind = service.kind(index);
+        Self(Arc::new(Inner { service, index, kind, interceptors }))
     }
 
-    /// Decodes the request and makes the handler.
-    pub(super) fn handle(&self, cx: Context, request: Bytes) -> Result<Call, Status> {
-        self.0.service.call(self.0.index, cx, request)
+    /// Decodes the request and makes the handler, which gets the stream of a call that has one.
+    pub(super) fn handle(
+        &self,
+        cx: Context,
+        request: Bytes,
+        opened: Option<Opened>,
+    ) -> Result<Call, Status> {
+        let Inner { service, index, .. } = &*self.0;
+        match opened {
+            None => service.call(*index, cx, request),
+            Some(opened) => service.call_streaming(*index, cx, opened, request),
+        }
     }
 
     pub(super) fn descriptor(&self) -> &'static ServiceDescriptor {
@@ -41,6 +53,21 @@ impl Method {
 
     pub(super) fn interceptors(&self) -> &Interceptors {
         &self.0.interceptors
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The answer to a call that takes the method for what it is not.
+    pub(crate) fn is_of_another_kind(&self) -> Status {
+        let is = match self.0.kind {
+            Kind::Unary => "does not stream",
+            Kind::ClientStreaming => "streams its requests and gives one answer",
+            Kind::ServerStreaming => "takes one request and streams its answer",
+            Kind::Bidirectional => "streams its requests and its answer",
+        };
+        Status::unimplemented(format!("{} {is}; it was called as if it did not", self.path()))
     }
 
     pub(crate) fn path(&self) -> String {

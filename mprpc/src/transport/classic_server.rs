@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{READ_BYTES, Stream};
 use crate::context::Origin;
 use crate::server::{Connections, Method};
-use crate::service::Call;
+use crate::service::{Call, Kind};
 use crate::wire::classic::{self, Request, RequestDecoder};
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
 use crate::{Address, Context, Metadata, Status};
@@ -129,10 +129,16 @@ impl Connection<'_> {
             let path = format!("{service}/{name}");
             return Err(End::Refused(format!("{path:?} is not served here")));
         };
+        if method.kind() != Kind::Unary {
+            let path = method.path();
+            return Err(End::Refused(format!("{path} streams, which the classic wire cannot")));
+        }
         let deadline = Instant::now() + self.server.default_timeout;
         let cx = Context::received(deadline, Arc::clone(&self.origin), Metadata::default());
-        let mut handler =
-            method.clone().call(cx, request.args).map_err(|status| failed(&method, &status))?;
+        let mut handler = method
+            .clone()
+            .call(cx, request.args, None)
+            .map_err(|status| failed(&method, &status))?;
 
         // One that answers at once does so straight into the output.
         let start = classic::begin_response(&mut self.output);

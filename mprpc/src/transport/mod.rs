@@ -4,6 +4,7 @@
 //!   apart;
 //! * `v2_client`: a connection that many calls share; one task drives it;
 //! * `v2_server`: its other end; one task reads, runs handlers and writes; `v2_leaving`: how it ends;
+//! * `v2_client_streams`, `v2_server_streams`: the calls of these that stream;
 //! * `classic_client`: a bounded pool of connections with one call each;
 //! * `classic_server`: its other end; answers in the order of requests.
 
@@ -13,8 +14,10 @@ mod listener;
 mod stream;
 mod unix;
 pub(crate) mod v2_client;
+pub(crate) mod v2_client_streams;
 mod v2_leaving;
 pub(crate) mod v2_server;
+mod v2_server_streams;
 
 use std::io;
 use std::time::Duration;

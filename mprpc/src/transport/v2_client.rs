@@ -22,6 +22,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::READ_BYTES;
 use crate::wire::v2::client::{Calls, Opened, Request};
+use crate::wire::v2::flow::Windows;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::wire::v2::slots::CallId;
 use crate::{Address, Status};
@@ -40,7 +41,7 @@ pub(crate) struct Connection {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     calls: Mutex<Calls>,
     driver: AtomicWaker,
     /// Whether calls can be opened, to be read without the lock.
@@ -48,7 +49,11 @@ struct Shared {
 }
 
 impl Shared {
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+    pub(super) fn wake_driver(&self) {
+        self.driver.wake();
+    }
+
+    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
         // A panic under this lock would be a bug in `Calls`; the others' calls still end by their
         // deadlines.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,9 +65,10 @@ impl Connection {
     pub(crate) fn new(
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Address,
+        windows: Windows,
     ) -> Self {
         let shared = Arc::new(Shared {
-            calls: Mutex::new(Calls::new()),
+            calls: Mutex::new(Calls::new(windows)),
             driver: AtomicWaker::new(),
             open: AtomicBool::new(true),
         });
@@ -91,7 +97,8 @@ impl Connection {
         request: Request<'_>,
         message: &impl Message,
     ) -> Result<Bytes, Status> {
-        let id = self.open(&request, message).await?;
+        let open = |calls: &mut Calls, now, waker: &_| calls.open(&request, message, now, waker);
+        let id = self.open(request.deadline, open).await?;
         let mut call = InFlight { shared: &self.shared, id: Some(id) };
         self.shared.driver.wake();
         std::future::poll_fn(|cx| {
@@ -106,13 +113,22 @@ impl Connection {
         .await
     }
 
-    async fn open(&self, request: &Request<'_>, message: &impl Message) -> Result<CallId, Status> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Opens a call as `attempt` does, once there is room for it.
+    pub(super) async fn open(
+        &self,
+        deadline: Instant,
+        attempt: impl Fn(&mut Calls, Instant, &Waker) -> Result<Opened, Status>,
+    ) -> Result<CallId, Status> {
         let open = std::future::poll_fn(|cx| {
             let now = Instant::now();
-            if request.deadline <= now {
+            if deadline <= now {
                 return Poll::Ready(Err(super::too_late()));
             }
-            match self.shared.calls().open(request, message, now, cx.waker()) {
+            match attempt(&mut self.shared.calls(), now, cx.waker()) {
                 Ok(Opened::Call(id)) => Poll::Ready(Ok(id)),
                 Ok(Opened::Full) => Poll::Pending,
                 Err(status) => Poll::Ready(Err(status)),
@@ -123,7 +139,7 @@ impl Connection {
         if let Poll::Ready(outcome) = futures_util::poll!(open.as_mut()) {
             return outcome;
         }
-        tokio::time::timeout_at(request.deadline, open).await.map_err(|_| super::too_late())?
+        tokio::time::timeout_at(deadline, open).await.map_err(|_| super::too_late())?
     }
 }
 
@@ -205,9 +221,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.expire(cx);
         self.look(cx)?;
         self.write(cx)?;
-        let calls = self.shared.calls();
-        let over = !calls.is_open() && calls.in_flight() == 0 && !calls.has_output();
-        if over && self.writing.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        let over = !self.shared.calls().is_in_use() && self.writing.is_empty();
+        if over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
@@ -351,39 +366,5 @@ impl<T> Drop for Driver<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-    use crate::ServiceDescriptor;
-
-    static SERVICE: ServiceDescriptor =
-        ServiceDescriptor { full_name: "e.E", short_name: "E", methods: &["M"] };
-
-    #[tokio::test(start_paused = true)]
-    async fn a_server_that_is_slow_to_take_a_large_request_is_not_dead() {
-        const STEP_BYTES: usize = 64 * 1024;
-        let (mut server, io) = tokio::io::duplex(STEP_BYTES);
-        let connection = Connection::new(io, ([127, 0, 0, 1], 1).into());
-        let serving = tokio::spawn(async move {
-            let mut taken = 0;
-            while taken < 32 * STEP_BYTES {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                taken += server.read(&mut vec![0; STEP_BYTES]).await.unwrap();
-            }
-            // The answer to call 0: an empty head, no message.
-            server.write_all(b"\x01\0\0\0\x03\x01\0\0\0\0\0\0\0").await.unwrap();
-            server.read_to_end(&mut Vec::new()).await
-        });
-        let request = Request {
-            service: &SERVICE,
-            index: 0,
-            method: 0,
-            deadline: Instant::now() + Duration::from_secs(60),
-            metadata: None,
-        };
-        connection.call(request, &vec![7_u8; 32 * STEP_BYTES]).await.unwrap();
-        drop(connection);
-        serving.await.unwrap().unwrap();
-    }
-}
+#[path = "v2_client_tests.rs"]
+mod tests;

@@ -10,29 +10,34 @@
 //! holds, and handlers of other connections may wait for that), until their answers, too, are more
 //! than [`HELD_BYTES_MAX`].
 
+mod calls;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use futures_util::future::{AbortHandle, Abortable};
-use futures_util::stream::{FuturesUnordered, Stream};
+use futures_util::future::Abortable;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
+use calls::{Pending, Running, end_stream};
+
 use super::READ_BYTES;
 use super::v2_leaving::{Leaving, Step, forced};
+use super::v2_server_streams::ServerStreams;
 use crate::context::Origin;
 use crate::server::{Connections, Method, Services};
-use crate::service::Call;
-use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX, Incoming};
-use crate::wire::v2::server::{Event, Frames};
-use crate::{Address, Context, Status};
+use crate::wire::v2::flow::Windows;
+use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
+use crate::wire::v2::server::Frames;
+use crate::{Address, Status};
 
 /// How many calls a connection may have at work.
 const CALLS_MAX: u32 = 16_384;
@@ -42,10 +47,6 @@ const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 
 /// How much may wait for the socket before handlers wait with their answers, in bytes.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// How many handlers of the set that have become ready are taken in a row, so that reading and
-/// writing have their turns.
-const READY_IN_A_ROW_MAX: usize = 256;
 
 /// How many frames are handled between two looks at the clock: handlers that run in place take
 /// time, and what waits behind them must not begin when its own is over.
@@ -63,6 +64,7 @@ pub(crate) struct Connection<T> {
     /// The time for a call whose caller gave none.
     default_timeout: Duration,
     decoder: Decoder,
+    windows: Windows,
     frames: Frames<Method>,
     input: BytesMut,
     /// When the newest bytes of `input` came: the time of a request runs from then on, also while
@@ -73,32 +75,11 @@ pub(crate) struct Connection<T> {
     running: FuturesUnordered<Abortable<Running>>,
     /// What is known of them by call id. A call that is not here any more gets no answer.
     pending: HashMap<u32, Pending>,
+    /// Of the calls that stream, once there was one.
+    streams: Option<ServerStreams>,
     deadline: Pin<Box<Sleep>>,
     deadline_at: Option<Instant>,
     leaving: Leaving,
-}
-
-#[derive(Debug)]
-struct Pending {
-    abort: AbortHandle,
-    deadline: Instant,
-}
-
-/// A handler of the set, with a buffer of its own for its answer.
-struct Running {
-    call: u32,
-    handler: Call,
-    answer: BytesMut,
-}
-
-impl Future for Running {
-    type Output = (u32, Result<BytesMut, Status>);
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let polled = this.handler.poll_reply(cx, &mut this.answer);
-        polled.map(|done| (this.call, done.map(|()| std::mem::take(&mut this.answer))))
-    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
@@ -112,12 +93,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             services: Arc::clone(&server.services),
             default_timeout: server.default_timeout,
             decoder: Decoder::new(FRAME_BYTES_MAX),
-            frames: Frames::new(CALLS_MAX, &mut output),
+            windows: server.windows,
+            frames: Frames::new(CALLS_MAX, server.windows, &mut output),
             input,
             read_at: Instant::now(),
             output,
             running: FuturesUnordered::new(),
             pending: HashMap::new(),
+            streams: None,
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline_at: None,
             leaving: Leaving::new(server),
@@ -156,6 +139,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 Step::Force => {
                     for (call, pending) in self.pending.drain() {
                         pending.abort.abort();
+                        end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
                         self.frames.refuse(call, &forced(), &mut self.output);
                     }
                 }
@@ -208,146 +192,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         Ok(if frames > 0 { Read::Some } else { Read::Nothing })
     }
 
-    fn handle(&mut self, incoming: Incoming, now: Instant) -> Result<(), String> {
-        let services = &self.services;
-        let event = self.frames.receive(incoming, |path| services.find(path), &mut self.output)?;
-        match event {
-            Event::Call { call, method, timeout_us, metadata, message } => {
-                if self.pending.contains_key(&call) {
-                    return Err(format!("call id {call} is in use"));
-                }
-                if self.leaving.is_forced() {
-                    self.frames.refuse(call, &forced(), &mut self.output);
-                    return Ok(());
-                }
-                if self.pending.len() >= CALLS_MAX as usize {
-                    let status = Status::resource_exhausted("too many calls on the connection");
-                    self.frames.refuse(call, &status, &mut self.output);
-                    return Ok(());
-                }
-                let timeout = match timeout_us {
-                    0 => self.default_timeout,
-                    some => Duration::from_micros(some).min(Context::TIMEOUT_MAX),
-                };
-                let deadline = self.read_at + timeout;
-                if deadline <= now {
-                    let status = Status::deadline_exceeded(
-                        "the time for the call was over before its handler could begin",
-                    );
-                    self.frames.refuse(call, &status, &mut self.output);
-                    return Ok(());
-                }
-                let cx = Context::received(deadline, Arc::clone(&self.origin), metadata);
-                match method.call(cx, message) {
-                    Ok(handler) => self.start(call, handler, deadline),
-                    Err(status) => self.frames.refuse(call, &status, &mut self.output),
-                }
-            }
-            Event::Refuse { call, status } => self.frames.refuse(call, &status, &mut self.output),
-            Event::Cancel { call } => {
-                if let Some(pending) = self.pending.remove(&call) {
-                    pending.abort.abort();
-                }
-            }
-            Event::None => {}
-        }
-        Ok(())
-    }
-
-    /// Polls a new handler once; its answer is put out, or it joins the set.
-    fn start(&mut self, call: u32, mut handler: Call, deadline: Instant) {
-        let mut refused = None;
-        let mut unfinished = false;
-        let written = self.frames.respond(call, &mut self.output, |output| {
-            // The set polls it again with a waker of its own; until then none is needed.
-            let mut nobody = TaskContext::from_waker(Waker::noop());
-            match handler.poll_reply(&mut nobody, output) {
-                Poll::Ready(Ok(())) => Ok(()),
-                Poll::Ready(Err(status)) => {
-                    refused = Some(status);
-                    Err(())
-                }
-                Poll::Pending => {
-                    unfinished = true;
-                    Err(())
-                }
-            }
-        });
-        if written.is_ok() {
-            return;
-        }
-        if let Some(status) = refused {
-            self.frames.refuse(call, &status, &mut self.output);
-        } else if unfinished {
-            self.join(call, handler, deadline);
-        }
-    }
-
-    fn join(&mut self, call: u32, handler: Call, deadline: Instant) {
-        let (abort, registration) = AbortHandle::new_pair();
-        self.pending.insert(call, Pending { abort, deadline });
-        let running = Running { call, handler, answer: BytesMut::new() };
-        self.running.push(Abortable::new(running, registration));
-        if self.deadline_at.is_none_or(|at| deadline < at) {
-            self.deadline_at = Some(deadline);
-            self.deadline.as_mut().reset(deadline);
-        }
-    }
-
-    /// Puts out the answers of handlers that have become ready.
-    fn finish(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        let mut moved = false;
-        for _ in 0..READY_IN_A_ROW_MAX {
-            if self.output.len() >= HELD_BYTES_MAX {
-                break;
-            }
-            let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(cx) else {
-                break;
-            };
-            moved = true;
-            // An aborted one was taken off `pending` by whoever aborted it.
-            let Ok((call, answer)) = ended else { continue };
-            if self.pending.remove(&call).is_none() {
-                continue;
-            }
-            let answered = answer.and_then(|answer| {
-                self.frames.respond(call, &mut self.output, |output| {
-                    output.extend_from_slice(&answer);
-                    Ok(())
-                })
-            });
-            if let Err(status) = answered {
-                self.frames.refuse(call, &status, &mut self.output);
-            }
-        }
-        moved
-    }
-
-    /// Stops the handlers whose time is over. As at the client, one timer serves all calls.
-    fn expire(&mut self, cx: &mut TaskContext<'_>) {
-        while self.deadline_at.is_some() && self.deadline.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            let (frames, output) = (&self.frames, &mut self.output);
-            let mut next: Option<Instant> = None;
-            self.pending.retain(|call, pending| {
-                if pending.deadline > now {
-                    next = Some(next.map_or(pending.deadline, |next| next.min(pending.deadline)));
-                    return true;
-                }
-                pending.abort.abort();
-                let status = Status::deadline_exceeded("the handler was stopped at the deadline");
-                frames.refuse(*call, &status, output);
-                false
-            });
-            self.deadline_at = next;
-            if let Some(at) = next {
-                self.deadline.as_mut().reset(at);
-            }
-        }
-    }
-
     fn write(&mut self, cx: &mut TaskContext<'_>) -> io::Result<bool> {
         let mut moved = false;
+        if let Some(streams) = &self.streams
+            && self.output.len() < OUTPUT_BYTES_MAX
+        {
+            streams.take_output(&mut self.output);
+        }
         while !self.output.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.output) {
                 Poll::Pending => break,

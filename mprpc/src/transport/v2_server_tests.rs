@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::service::{Dispatch, call};
-use crate::wire::v2::frame::{self, Header, Kind};
+use crate::service::{Call, Dispatch, call};
+use crate::wire::v2::frame::{self, Header, Incoming, Kind};
 use crate::wire::v2::head::{self, RequestHead, ResponseHead};
-use crate::{Code, Service, ServiceDescriptor};
+use crate::{Code, Context, Service, ServiceDescriptor};
 
 const MIB: usize = 1024 * 1024;
 

@@ -17,6 +17,7 @@ mod local;
 mod python;
 mod registries;
 mod said;
+mod streaming;
 mod support;
 mod trace;
 mod unix;

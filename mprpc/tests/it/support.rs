@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mprpc::{Channel, Context, ServeError, Server, ServerBuilder, ServerHandle, Status};
+use mprpc::{
+    Channel, Context, Receiver, Sender, ServeError, Server, ServerBuilder, ServerHandle, Status,
+};
 use mprpc_examples::{
-    DescribeReq, DescribeResp, Echo, EchoReq, EchoResp, EchoSlowlyReq, FailReq, echo_service,
+    DescribeReq, DescribeResp, Echo, EchoReq, EchoResp, EchoSlowlyReq, FailReq, ListReq,
+    echo_service,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -109,6 +112,28 @@ impl echo_service::Server for Gate {
     async fn describe(&self, cx: &Context, request: DescribeReq) -> Result<DescribeResp, Status> {
         Echo.describe(cx, request).await
     }
+
+    async fn upload(&self, cx: &Context, requests: Receiver<EchoReq>) -> Result<EchoResp, Status> {
+        Echo.upload(cx, requests).await
+    }
+
+    async fn list(
+        &self,
+        cx: &Context,
+        request: ListReq,
+        responses: Sender<EchoResp>,
+    ) -> Result<(), Status> {
+        Echo.list(cx, request, responses).await
+    }
+
+    async fn chat(
+        &self,
+        cx: &Context,
+        requests: Receiver<EchoReq>,
+        responses: Sender<EchoResp>,
+    ) -> Result<(), Status> {
+        Echo.chat(cx, requests, responses).await
+    }
 }
 
 /// An echo whose slow calls do what a test says.
@@ -146,6 +171,28 @@ impl echo_service::Server for Doing {
 
     async fn describe(&self, cx: &Context, request: DescribeReq) -> Result<DescribeResp, Status> {
         Echo.describe(cx, request).await
+    }
+
+    async fn upload(&self, cx: &Context, requests: Receiver<EchoReq>) -> Result<EchoResp, Status> {
+        Echo.upload(cx, requests).await
+    }
+
+    async fn list(
+        &self,
+        cx: &Context,
+        request: ListReq,
+        responses: Sender<EchoResp>,
+    ) -> Result<(), Status> {
+        Echo.list(cx, request, responses).await
+    }
+
+    async fn chat(
+        &self,
+        cx: &Context,
+        requests: Receiver<EchoReq>,
+        responses: Sender<EchoResp>,
+    ) -> Result<(), Status> {
+        Echo.chat(cx, requests, responses).await
     }
 }
 

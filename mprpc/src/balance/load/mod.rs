@@ -65,6 +65,15 @@ impl Load {
         InFlight { load: self, began, others }
     }
 
+    /// Counts a call that streams until [`stream_ended`](Self::stream_ended); its time says nothing.
+    pub(crate) fn stream_began(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stream_ended(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn since_born(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.born)
     }

@@ -10,9 +10,11 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 use tokio::time::Instant;
 
+use super::flow::Windows;
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
 use super::slots::{CallId, Slots};
+use super::stream::Link;
 use super::{HEAD_BYTES_MAX, METHODS_MAX};
 use crate::{Metadata, ServiceDescriptor, Stage, Status};
 
@@ -20,7 +22,7 @@ use crate::{Metadata, ServiceDescriptor, Stage, Status};
 pub(crate) const CALLS_MAX: u32 = 32_768;
 
 /// How much waits for the socket before callers wait for room, in bytes.
-const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(super) const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How much of that may be answers to pings; a server that asks for more does not read.
 const PONG_BYTES_MAX: usize = 1024 * 1024;
@@ -47,17 +49,19 @@ pub(crate) enum Opened {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    slots: Slots,
-    output: BytesMut,
+    pub(super) slots: Slots,
+    pub(super) output: BytesMut,
+    /// What the calls that stream share.
+    pub(super) link: Link,
     /// How many bytes of `output` are answers to pings.
     pong_bytes: usize,
     /// How many bytes were ever put into `output`, and how many of them the socket has taken.
-    queued: u64,
+    pub(super) queued: u64,
     written: u64,
     /// Which method numbers the server knows the names of.
     introduced: Vec<bool>,
     /// Who waits for room in the output or for the server's SETTINGS.
-    waiting: Vec<Waker>,
+    pub(super) waiting: Vec<Waker>,
     /// Whether the server's SETTINGS have come.
     settled: bool,
     peer_frame_bytes_max: u32,
@@ -68,16 +72,23 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// The calls of a new connection; its preface stands in the output.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(windows: Windows) -> Self {
         let mut output = BytesMut::new();
         output.extend_from_slice(&super::PREFACE);
-        let settings = Settings { frame_bytes_max: FRAME_BYTES_MAX, calls_max: 0 };
+        let (stream_window, connection_window) = windows.announced();
+        let settings = Settings {
+            frame_bytes_max: FRAME_BYTES_MAX,
+            calls_max: 0,
+            stream_window,
+            connection_window,
+        };
         frame::write(&mut output, Header::connection(Kind::Settings), &settings.encode_to_vec());
         Self {
             slots: Slots::default(),
             queued: output.len() as u64,
             written: 0,
             output,
+            link: Link::new(windows),
             pong_bytes: 0,
             introduced: Vec::new(),
             waiting: Vec::new(),
@@ -96,6 +107,18 @@ impl Calls {
         now: Instant,
         waker: &Waker,
     ) -> Result<Opened, Status> {
+        self.begin(request, message, frame::END, now, waker)
+    }
+
+    /// The same with these flags.
+    pub(super) fn begin(
+        &mut self,
+        request: &Request<'_>,
+        message: &impl Message,
+        flags: u8,
+        now: Instant,
+        waker: &Waker,
+    ) -> Result<Opened, Status> {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
@@ -107,7 +130,9 @@ impl Calls {
         }
 
         let id = self.slots.occupy(request.deadline, waker.clone(), self.queued);
-        self.write_request(id, request.method, &head, message);
+        let header =
+            Header { kind: Kind::Request, flags, method: request.method, call: id.number() };
+        self.write_request(header, &head, message);
         Ok(Opened::Call(id))
     }
 
@@ -157,14 +182,8 @@ impl Calls {
         }
     }
 
-    fn write_request(
-        &mut self,
-        id: CallId,
-        method: u16,
-        head: &RequestHead,
-        message: &impl Message,
-    ) {
-        let number = usize::from(method);
+    fn write_request(&mut self, header: Header, head: &RequestHead, message: &impl Message) {
+        let number = usize::from(header.method);
         if self.introduced.len() <= number {
             self.introduced.resize(number + 1, false);
         }
@@ -174,19 +193,18 @@ impl Calls {
         head::write(head, &mut self.output);
         self.output.reserve(message.encoded_len());
         message.encode_raw(&mut self.output);
-        let header = Header { kind: Kind::Request, flags: frame::END, method, call: id.number() };
         frame::end(&mut self.output, start, header);
         self.queued += (self.output.len() - before) as u64;
     }
 
-    fn write_cancel(&mut self, id: CallId) {
+    pub(super) fn write_cancel(&mut self, id: CallId) {
         self.write(
             Header { kind: Kind::Cancel, flags: frame::END, method: 0, call: id.number() },
             &[],
         );
     }
 
-    fn write(&mut self, header: Header, payload: &[u8]) {
+    pub(super) fn write(&mut self, header: Header, payload: &[u8]) {
         let before = self.output.len();
         frame::write(&mut self.output, header, payload);
         self.queued += (self.output.len() - before) as u64;
@@ -237,6 +255,7 @@ impl Calls {
                 if settings.calls_max > 0 {
                     self.peer_calls_max = settings.calls_max.min(CALLS_MAX);
                 }
+                self.link.settle(&settings);
                 self.settled = true;
                 woken.append(&mut self.waiting);
             }
@@ -247,6 +266,8 @@ impl Calls {
                 self.pong_bytes += frame::HEADER_BYTES + payload.len();
                 self.write(Header::connection(Kind::Pong), &payload);
             }
+            Kind::Data => self.receive_data(header, payload, woken)?,
+            Kind::Credit => self.receive_credit(header.call, payload, woken)?,
             Kind::Pong => {}
             Kind::GoAway => {
                 let reason = GoAway::decode(payload).map_err(|error| error.to_string())?;
@@ -316,6 +337,7 @@ impl Calls {
         self.refuse(status.clone());
         self.slots.fail(status, self.written, woken);
         self.output.clear();
+        self.link.wake(woken);
         woken.append(&mut self.waiting);
     }
 
@@ -335,6 +357,11 @@ impl Calls {
     /// The socket took `bytes` more.
     pub(crate) fn written(&mut self, bytes: usize) {
         self.written += bytes as u64;
+    }
+
+    /// Whether calls can be opened, or wait for the wire, or something is to be written.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.is_open() || self.has_output() || self.slots.busy()
     }
 
     /// How many calls have a slot.

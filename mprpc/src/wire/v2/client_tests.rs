@@ -45,7 +45,7 @@ fn outcome(calls: &mut Calls, id: CallId) -> Option<Result<u64, Status>> {
 
 #[test]
 fn the_preface_comes_first_and_a_method_is_named_only_once() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     open(&mut calls, 1, 1000);
     open(&mut calls, 2, 1000);
     let mut out = BytesMut::new();
@@ -63,7 +63,7 @@ fn the_preface_comes_first_and_a_method_is_named_only_once() {
 
 #[test]
 fn a_late_answer_to_an_abandoned_call_reaches_nobody() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     let first = open(&mut calls, 1, 1000);
     calls.abandon(first);
     let second = open(&mut calls, 2, 1000);
@@ -76,7 +76,7 @@ fn a_late_answer_to_an_abandoned_call_reaches_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_calls_whose_time_is_over_expire() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     let short = open(&mut calls, 1, 10);
     let long = open(&mut calls, 2, 1000);
     let at = calls.next_deadline().unwrap();
@@ -90,7 +90,7 @@ async fn only_the_calls_whose_time_is_over_expire() {
 
 #[test]
 fn a_call_whose_frame_was_not_written_is_known_not_to_have_been_executed() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     let sent = open(&mut calls, 1, 1000);
     let mut out = BytesMut::new();
     calls.take_output(&mut out, &mut Vec::new());
@@ -106,7 +106,7 @@ fn a_call_whose_frame_was_not_written_is_known_not_to_have_been_executed() {
 
 #[test]
 fn after_goaway_no_call_opens_and_those_in_flight_end() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     let id = open(&mut calls, 1, 1000);
     let reason = GoAway { code: 14, message: "the server is leaving".into() }.encode_to_vec();
     let frame = Incoming::Frame(Header::connection(Kind::GoAway), reason.into());
@@ -120,7 +120,7 @@ fn after_goaway_no_call_opens_and_those_in_flight_end() {
 
 #[test]
 fn what_the_server_would_not_take_is_not_sent() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     let before = calls.output.len();
     let deadline = Instant::now() + Duration::from_secs(1);
 
@@ -141,7 +141,7 @@ fn what_the_server_would_not_take_is_not_sent() {
 
 #[test]
 fn a_server_that_pings_and_does_not_read_is_given_up() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     let ping = || Incoming::Frame(Header::connection(Kind::Ping), vec![0; 1024 * 1024].into());
     let outcome = (0..64).try_for_each(|_| calls.receive(ping(), &mut Vec::new()));
     assert!(outcome.is_err());
@@ -149,16 +149,17 @@ fn a_server_that_pings_and_does_not_read_is_given_up() {
 
 #[test]
 fn a_connection_is_ready_when_the_servers_settings_have_come() {
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     assert!(calls.poll_ready(Waker::noop()).is_pending());
-    let settings = Settings { frame_bytes_max: 64, calls_max: 1 }.encode_to_vec();
+    let settings =
+        Settings { frame_bytes_max: 64, calls_max: 1, ..Settings::default() }.encode_to_vec();
     let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
     let mut woken = Vec::new();
     calls.receive(settings, &mut woken).unwrap();
     assert_eq!(woken.len(), 1);
     assert!(matches!(calls.poll_ready(Waker::noop()), Poll::Ready(Ok(()))));
 
-    let mut calls = Calls::new();
+    let mut calls = Calls::new(Windows::default());
     assert!(calls.poll_ready(Waker::noop()).is_pending());
     let mut woken = Vec::new();
     calls.fail(&Status::unavailable("reset"), &mut woken);
@@ -195,11 +196,11 @@ proptest! {
     #[test]
     fn no_frames_make_it_panic(
         frames in proptest::collection::vec(
-            (1_u8..8, 0_u32..4, proptest::collection::vec(any::<u8>(), 0..30)),
+            (1_u8..10, 0_u32..4, proptest::collection::vec(any::<u8>(), 0..30)),
             1..20,
         ),
     ) {
-        let mut calls = Calls::new();
+        let mut calls = Calls::new(Windows::default());
         open(&mut calls, 1, 1000);
         let mut bytes = BytesMut::new();
         for (kind, call, payload) in frames {
@@ -216,7 +217,7 @@ proptest! {
     /// "A cancelled call hands its reply to the next caller": never here.
     #[test]
     fn each_caller_gets_its_own_answer_or_none(steps in proptest::collection::vec(step(), 1..200)) {
-        let mut calls = Calls::new();
+        let mut calls = Calls::new(Windows::default());
         let mut waiting: Vec<(CallId, u64)> = Vec::new();
         let mut answered: HashMap<u64, bool> = HashMap::new();
         let mut over: Vec<(CallId, u64)> = Vec::new();

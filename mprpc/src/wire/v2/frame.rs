@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Ping = 5,
     Pong = 6,
     GoAway = 7,
+    Data = 8,
+    Credit = 9,
 }
 
 impl Kind {
@@ -37,6 +39,8 @@ impl Kind {
             5 => Self::Ping,
             6 => Self::Pong,
             7 => Self::GoAway,
+            8 => Self::Data,
+            9 => Self::Credit,
             _ => return None,
         })
     }

@@ -50,6 +50,12 @@ pub(crate) struct Settings {
     /// A server: how many calls it serves at once on this connection.
     #[prost(uint32, tag = "2")]
     pub(crate) calls_max: u32,
+    /// The credit that each stream begins with, in bytes; zero: the default.
+    #[prost(uint32, tag = "3")]
+    pub(crate) stream_window: u32,
+    /// The credit that the connection begins with, in bytes; zero: the default.
+    #[prost(uint32, tag = "4")]
+    pub(crate) connection_window: u32,
 }
 
 /// Why a side asks the other to open no more calls.

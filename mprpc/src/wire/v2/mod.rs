@@ -3,13 +3,19 @@
 //! * `frame`: the 12-byte header and the frames, to and from bytes;
 //! * `head`: what stands before the message in a request and in an answer;
 //! * `client`: the calls of one connection as its client sees them; `slots`: who waits for which;
-//! * `server`: the frames of one connection as its server sees them.
+//! * `server`: the frames of one connection as its server sees them;
+//! * `stream`: one stream, and what all of a connection share; `flow`: credit;
+//! * `client_streams`, `server_streams`: the streams of one connection, at either side.
 
 pub(crate) mod client;
+mod client_streams;
+pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub(crate) mod server;
+pub(crate) mod server_streams;
 pub(crate) mod slots;
+pub(crate) mod stream;
 
 /// What a client sends first.
 pub(crate) const PREFACE: [u8; 4] = *b"MPR2";

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use prost::Message;
 
+use super::flow::Windows;
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
 use super::{HEAD_BYTES_MAX, METHODS_MAX, PATH_BYTES_MAX};
@@ -11,12 +12,14 @@ use crate::{Metadata, Status};
 /// What a frame asks of the server.
 #[derive(Debug)]
 pub(crate) enum Event<M> {
-    /// A call to a method that the server has.
-    Call { call: u32, method: M, timeout_us: u64, metadata: Metadata, message: Bytes },
+    /// A call to a method that the server has. One that is not `ended` streams its requests.
+    Call { call: u32, method: M, timeout_us: u64, metadata: Metadata, message: Bytes, ended: bool },
     /// A call that cannot be served, and the answer to it.
     Refuse { call: u32, status: Status },
     /// The caller gave the call up.
     Cancel { call: u32 },
+    /// What a call that streams sends: DATA and CREDIT.
+    Stream(Header, Bytes),
     /// Nothing that concerns a call.
     None,
 }
@@ -27,14 +30,29 @@ pub(crate) struct Frames<M> {
     /// What the client's method numbers stand for; the path of one that this server lacks.
     methods: Vec<Option<Result<M, String>>>,
     peer_frame_bytes_max: u32,
+    /// What the client said of itself first.
+    settings: Settings,
+    settled: bool,
 }
 
 impl<M: Clone> Frames<M> {
     /// A new connection; what the server says first goes to `output`.
-    pub(crate) fn new(calls_max: u32, output: &mut BytesMut) -> Self {
-        let settings = Settings { frame_bytes_max: FRAME_BYTES_MAX, calls_max };
+    pub(crate) fn new(calls_max: u32, windows: Windows, output: &mut BytesMut) -> Self {
+        let (stream_window, connection_window) = windows.announced();
+        let frame_bytes_max = FRAME_BYTES_MAX;
+        let settings = Settings { frame_bytes_max, calls_max, stream_window, connection_window };
         frame::write(output, Header::connection(Kind::Settings), &settings.encode_to_vec());
-        Self { methods: Vec::new(), peer_frame_bytes_max: FRAME_BYTES_MAX }
+        Self {
+            methods: Vec::new(),
+            peer_frame_bytes_max: FRAME_BYTES_MAX,
+            settings: Settings::default(),
+            settled: false,
+        }
+    }
+
+    /// The client's first SETTINGS; those of a client that has not sent them are the defaults.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Takes what came off the wire; `find` looks a path up. What the protocol itself answers
@@ -63,10 +81,14 @@ impl<M: Clone> Frames<M> {
         match header.kind {
             Kind::Request => self.request(header, payload, find),
             Kind::Cancel => Ok(Event::Cancel { call: header.call }),
+            Kind::Data | Kind::Credit => Ok(Event::Stream(header, payload)),
             Kind::Settings => {
                 let settings = Settings::decode(payload).map_err(|error| error.to_string())?;
                 if settings.frame_bytes_max > 0 {
                     self.peer_frame_bytes_max = settings.frame_bytes_max;
+                }
+                if !std::mem::replace(&mut self.settled, true) {
+                    self.settings = settings;
                 }
                 Ok(Event::None)
             }
@@ -96,10 +118,6 @@ impl<M: Clone> Frames<M> {
         let Some(Some(method)) = self.methods.get(method) else {
             return Err(format!("method number {method} was used before it was named"));
         };
-        if header.flags & frame::END == 0 {
-            let status = Status::unimplemented("streaming calls are not served");
-            return Ok(Event::Refuse { call, status });
-        }
         Ok(match method {
             Ok(method) => Event::Call {
                 call,
@@ -111,6 +129,7 @@ impl<M: Clone> Frames<M> {
                     .map(|entry| (entry.name, entry.value))
                     .collect(),
                 message: payload,
+                ended: header.flags & frame::END != 0,
             },
             Err(path) => Event::Refuse {
                 call,
@@ -195,133 +214,5 @@ fn response(call: u32) -> Header {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::head::Entry;
-    use super::*;
-
-    fn request(method: u16, path: &str, flags: u8) -> Incoming {
-        let mut payload = BytesMut::new();
-        let head = RequestHead { path: path.into(), timeout_us: 5, metadata: Vec::new() };
-        head::write(&head, &mut payload);
-        payload.extend_from_slice(b"message");
-        Incoming::Frame(Header { kind: Kind::Request, flags, method, call: 9 }, payload.freeze())
-    }
-
-    fn frames() -> Frames<u8> {
-        Frames::new(10, &mut BytesMut::new())
-    }
-
-    fn receive(frames: &mut Frames<u8>, incoming: Incoming) -> Result<Event<u8>, String> {
-        frames.receive(incoming, |path| (path == "e.E/M").then_some(1), &mut BytesMut::new())
-    }
-
-    #[test]
-    fn a_method_is_found_by_its_number_once_it_was_named() {
-        let mut frames = frames();
-        for path in ["e.E/M", ""] {
-            let event = receive(&mut frames, request(3, path, frame::END)).unwrap();
-            assert!(
-                matches!(event, Event::Call { call: 9, method: 1, timeout_us: 5, message, .. } if message == "message")
-            );
-        }
-    }
-
-    #[test]
-    fn an_unknown_method_is_refused_each_time_and_the_connection_goes_on() {
-        let mut frames = frames();
-        for path in ["e.E/Other", ""] {
-            let event = receive(&mut frames, request(3, path, frame::END)).unwrap();
-            let Event::Refuse { status, .. } = event else { panic!("{event:?}") };
-            assert_eq!(status.message(), "e.E/Other is not served here");
-        }
-    }
-
-    #[test]
-    fn a_number_that_was_never_named_and_one_out_of_bounds_break_the_protocol() {
-        assert!(receive(&mut frames(), request(3, "", frame::END)).is_err());
-        assert!(receive(&mut frames(), request(4096, "e.E/M", frame::END)).is_err());
-    }
-
-    #[test]
-    fn what_a_client_makes_the_server_keep_is_bounded() {
-        let long_path = "p".repeat(PATH_BYTES_MAX + 1);
-        assert!(receive(&mut frames(), request(3, &long_path, frame::END)).is_err());
-
-        // Two bytes of a head make an entry of many in memory.
-        let head = RequestHead {
-            path: "e.E/M".into(),
-            timeout_us: 0,
-            metadata: vec![Entry::default(); HEAD_BYTES_MAX / 2],
-        };
-        let mut payload = BytesMut::new();
-        head::write(&head, &mut payload);
-        let header = Header { kind: Kind::Request, flags: frame::END, method: 3, call: 9 };
-        let error = receive(&mut frames(), Incoming::Frame(header, payload.freeze())).unwrap_err();
-        assert!(error.contains("head"), "{error}");
-    }
-
-    #[test]
-    fn a_status_over_the_clients_limit_keeps_its_code() {
-        let mut frames = frames();
-        let settings = Settings { frame_bytes_max: 64, calls_max: 0 }.encode_to_vec();
-        let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
-        receive(&mut frames, settings).unwrap();
-        let mut output = BytesMut::new();
-        let status = Status::not_found("n".repeat(100)).with_details(vec![0; 100]);
-        frames.refuse(9, &status, &mut output);
-        assert!(output.len() <= frame::HEADER_BYTES + 64);
-        let frame = frame::Decoder::new(64).decode(&mut output).unwrap();
-        let Incoming::Frame(_, mut payload) = frame else { panic!("{frame:?}") };
-        let head = head::read::<ResponseHead>(&mut payload, 1024).unwrap();
-        assert_eq!(head.into_status().unwrap().code(), crate::Code::NotFound);
-    }
-
-    #[test]
-    fn a_streaming_request_is_refused() {
-        let event = receive(&mut frames(), request(3, "e.E/M", 0)).unwrap();
-        assert!(matches!(event, Event::Refuse { .. }));
-    }
-
-    #[test]
-    fn an_answer_over_the_clients_limit_becomes_an_error() {
-        let mut frames = frames();
-        let settings = Settings { frame_bytes_max: 64, calls_max: 0 }.encode_to_vec();
-        let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
-        receive(&mut frames, settings).unwrap();
-        let mut output = BytesMut::new();
-        let written = frames.respond(9, &mut output, |out| {
-            out.extend_from_slice(&[0; 100]);
-            Ok::<(), Status>(())
-        });
-        assert!(written.is_ok());
-        let frame = frame::Decoder::new(1024).decode(&mut output).unwrap();
-        let Incoming::Frame(_, mut payload) = frame else { panic!("{frame:?}") };
-        let status = head::read::<ResponseHead>(&mut payload, 1024).unwrap().into_status().unwrap();
-        assert_eq!(status.code(), crate::Code::ResourceExhausted);
-    }
-
-    proptest! {
-        #[test]
-        fn no_frames_make_it_panic(
-            frames in proptest::collection::vec(
-                (1_u8..8, any::<u16>(), proptest::collection::vec(any::<u8>(), 0..30)),
-                1..20,
-            ),
-        ) {
-            let mut bytes = BytesMut::new();
-            for (kind, method, payload) in frames {
-                let start = bytes.len();
-                let header = Header { method, ..Header::connection(Kind::Ping) };
-                frame::write(&mut bytes, header, &payload);
-                bytes[start + 4] = kind;
-            }
-            let mut decoder = frame::Decoder::new(16);
-            let mut frames = super::tests::frames();
-            while let Some(incoming) = decoder.decode(&mut bytes) {
-                let _ = receive(&mut frames, incoming);
-            }
-        }
-    }
-}
+#[path = "server_tests.rs"]
+mod tests;

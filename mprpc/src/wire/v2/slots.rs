@@ -15,6 +15,7 @@ use std::task::{Poll, Waker};
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::stream::Stream;
 use crate::{Stage, Status};
 
 /// A call on the wire: the slot's generation and index.
@@ -56,6 +57,8 @@ enum State {
 struct Slot {
     generation: u16,
     state: State,
+    /// Of a call that streams.
+    stream: Option<Box<Stream>>,
 }
 
 /// See the module.
@@ -73,6 +76,12 @@ impl Slots {
         self.slots.len() - self.free.len()
     }
 
+    /// Whether somebody waits for the wire. Who holds a call that streamed and is over does not.
+    pub(super) fn busy(&self) -> bool {
+        let is_over = |slot: &Slot| slot.stream.is_some() && matches!(slot.state, State::Done(_));
+        self.slots.iter().any(|slot| !matches!(slot.state, State::Free) && !is_over(slot))
+    }
+
     /// Gives a slot to a call whose frame begins at `begins_at` in all that was ever put out.
     pub(super) fn occupy(&mut self, deadline: Instant, waker: Waker, begins_at: u64) -> CallId {
         if self.next_deadline.is_none_or(|next| deadline < next) {
@@ -86,7 +95,7 @@ impl Slots {
         }
         // The limit of calls on a connection keeps the slots far below 2^16.
         let index = u16::try_from(self.slots.len()).unwrap_or(u16::MAX);
-        self.slots.push(Slot { generation: 0, state });
+        self.slots.push(Slot { generation: 0, state, stream: None });
         CallId::new(0, index)
     }
 
@@ -113,6 +122,56 @@ impl Slots {
     /// Frees the slot of a call that is given up; whether it still waited.
     pub(super) fn abandon(&mut self, id: CallId) -> bool {
         matches!(self.release(id), State::Waiting { .. })
+    }
+
+    /// Makes the call in a slot one that streams.
+    pub(super) fn attach(&mut self, id: CallId, stream: Stream) {
+        self.slots[id.index()].stream = Some(Box::new(stream));
+    }
+
+    /// What a call that streams has come to, if it is over, and its stream, for whoever holds its
+    /// slot.
+    pub(super) fn stream(
+        &mut self,
+        id: CallId,
+    ) -> Option<(Option<&Result<Bytes, Status>>, &mut Stream)> {
+        let slot = &mut self.slots[id.index()];
+        debug_assert_eq!(slot.generation, id.generation(), "only its caller frees a slot");
+        let outcome = match &slot.state {
+            State::Done(outcome) => Some(outcome),
+            State::Waiting { .. } | State::Free => None,
+        };
+        slot.stream.as_deref_mut().map(|stream| (outcome, stream))
+    }
+
+    /// The stream of the call with this number, as the wire names it, if the call waits. An error
+    /// for a call that waits and has none.
+    pub(super) fn waiting_stream(&mut self, number: u32) -> Result<Option<&mut Stream>, String> {
+        let id = CallId(number);
+        match self.slots.get_mut(id.index()) {
+            Some(Slot { generation, state: State::Waiting { .. }, stream })
+                if *generation == id.generation() =>
+            {
+                let missing = || format!("call {number} does not stream");
+                stream.as_deref_mut().map(Some).ok_or_else(missing)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Ends a call that streams and waits, because its caller gives it up; whether it did wait.
+    /// Its slot stays the caller's.
+    pub(super) fn give_up(&mut self, id: CallId, status: Status, woken: &mut Vec<Waker>) -> bool {
+        let slot = &mut self.slots[id.index()];
+        let waits = matches!(slot.state, State::Waiting { .. });
+        slot.end(Err(status), woken);
+        waits
+    }
+
+    /// Frees the slot of a call that streams; whether it still waited, and the stream.
+    pub(super) fn close(&mut self, id: CallId) -> (bool, Option<Box<Stream>>) {
+        let stream = self.slots[id.index()].stream.take();
+        (self.abandon(id), stream)
     }
 
     fn release(&mut self, id: CallId) -> State {
@@ -209,6 +268,9 @@ impl Slot {
         let done = State::Done(outcome);
         if let State::Waiting { waker, .. } = std::mem::replace(&mut self.state, done) {
             woken.push(waker);
+        }
+        if let Some(stream) = &mut self.stream {
+            stream.wake(woken);
         }
     }
 }

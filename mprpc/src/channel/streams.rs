@@ -1,0 +1,150 @@
+//! Calls that stream, as a channel makes them.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use prost::Message;
+use tokio::time::Instant;
+
+use super::ServiceChannel;
+use super::attempt::Open;
+use super::instance::{Callee, Instance};
+use crate::stream::{Directions, Outgoing, Port};
+use crate::transport::v2_client_streams::ClientStream;
+use crate::{Answer, Context, Receiver, Sender, Status};
+
+impl ServiceChannel {
+    /// Calls a method that streams its answer. Returns once the request is on its way; what the
+    /// service says of it comes out of the receiver.
+    ///
+    /// # Errors
+    /// What kept the request from being sent.
+    pub async fn server_streaming<Req: Message, Resp>(
+        &self,
+        cx: &Context,
+        method: usize,
+        request: &Req,
+    ) -> Result<Receiver<Resp>, Status> {
+        let directions = Directions { sends: false, receives: true };
+        Ok(Receiver::new(self.open(cx, method, request, directions).await?))
+    }
+
+    /// Calls a method that streams its requests.
+    ///
+    /// # Errors
+    /// What kept the call from being opened.
+    pub async fn client_streaming<Req, Resp>(
+        &self,
+        cx: &Context,
+        method: usize,
+    ) -> Result<(Sender<Req>, Answer<Resp>), Status> {
+        let directions = Directions { sends: true, receives: false };
+        let call = self.open(cx, method, &(), directions).await?;
+        Ok((Sender::new(Arc::clone(&call)), Answer::new(call)))
+    }
+
+    /// Calls a method that streams both.
+    ///
+    /// # Errors
+    /// What kept the call from being opened.
+    pub async fn bidirectional<Req, Resp>(
+        &self,
+        cx: &Context,
+        method: usize,
+    ) -> Result<(Sender<Req>, Receiver<Resp>), Status> {
+        let directions = Directions { sends: true, receives: true };
+        let call = self.open(cx, method, &(), directions).await?;
+        Ok((Sender::new(Arc::clone(&call)), Receiver::new(call)))
+    }
+
+    async fn open(
+        &self,
+        cx: &Context,
+        method: usize,
+        request: &impl Message,
+        directions: Directions,
+    ) -> Result<Arc<dyn Port>, Status> {
+        let began = Instant::now();
+        let attempt = Open { request, directions };
+        match self.shared.call(cx, method, &attempt, began).await {
+            Ok(call) => Ok(Arc::new(CallStream { began, ..call })),
+            Err(status) => Err(status.of_call(self.shared.descriptor(), method, began.elapsed())),
+        }
+    }
+}
+
+/// A call that streams, with what its errors are to name.
+pub(super) struct CallStream {
+    stream: ClientStream,
+    /// Counted as a call in flight there.
+    instance: Counted,
+    callee: Callee,
+    began: Instant,
+}
+
+impl CallStream {
+    pub(super) async fn open(
+        instance: &Arc<Instance>,
+        callee: Callee,
+        cx: &Context,
+        request: &impl Message,
+        directions: Directions,
+    ) -> Result<Self, Status> {
+        let counted = Counted::new(instance);
+        let stream = instance.open_stream(callee, cx, request, directions).await?;
+        Ok(Self { stream, instance: counted, callee, began: Instant::now() })
+    }
+
+    fn name(&self, status: Status) -> Status {
+        let Callee { service, method, .. } = self.callee;
+        let peer = self.instance.0.address().clone();
+        status.with_peer(peer).of_call(service, method, self.began.elapsed())
+    }
+}
+
+impl Port for CallStream {
+    fn poll_send(
+        &self,
+        cx: &mut TaskContext<'_>,
+        message: &dyn Outgoing,
+    ) -> Poll<Result<(), Status>> {
+        self.stream.poll_send(cx, message).map_err(|status| self.name(status))
+    }
+
+    fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
+        self.stream.poll_next(cx).map_err(|status| self.name(status))
+    }
+
+    fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
+        self.stream.poll_answer(cx).map_err(|status| self.name(status))
+    }
+
+    fn finish(&self) {
+        self.stream.finish();
+    }
+
+    fn sender_gone(&self) {
+        self.stream.sender_gone();
+    }
+
+    fn reader_gone(&self) {
+        self.stream.reader_gone();
+    }
+}
+
+/// Counts a call that streams at its instance for as long as somebody holds it.
+struct Counted(Arc<Instance>);
+
+impl Counted {
+    fn new(instance: &Arc<Instance>) -> Self {
+        instance.load().stream_began();
+        Self(Arc::clone(instance))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.load().stream_ended();
+    }
+}

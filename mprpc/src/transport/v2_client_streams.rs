@@ -1,0 +1,101 @@
+//! The calls of a client's connection that stream.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::v2_client::{Connection, Shared};
+use crate::Status;
+use crate::stream::{Directions, Outgoing, Port};
+use crate::wire::v2::client::{Calls, Request};
+use crate::wire::v2::slots::CallId;
+
+/// A call that streams. Whoever drops the last of it gives the call up, unless it is over.
+pub(crate) struct ClientStream {
+    shared: Arc<Shared>,
+    id: CallId,
+}
+
+impl Connection {
+    /// Opens a call that streams; its message is nothing where the client sends a stream. Nothing
+    /// says yet that the server has heard of it.
+    ///
+    /// Cancel safe: dropped before it is ready, it has opened none.
+    pub(crate) async fn open_stream(
+        &self,
+        request: &Request<'_>,
+        message: &impl Message,
+        directions: Directions,
+    ) -> Result<ClientStream, Status> {
+        let open = |calls: &mut Calls, now, waker: &_| {
+            calls.open_stream(request, message, directions, now, waker)
+        };
+        let id = self.open(request.deadline, open).await?;
+        let stream = ClientStream { shared: Arc::clone(self.shared()), id };
+        stream.shared.wake_driver();
+        Ok(stream)
+    }
+}
+
+impl ClientStream {
+    /// Does `work`, and wakes the driver if there is something to write since.
+    fn working<R>(&self, work: impl FnOnce(&mut Calls) -> R) -> R {
+        let mut calls = self.shared.calls();
+        let had_output = calls.has_output();
+        let done = work(&mut calls);
+        let has_output = calls.has_output();
+        drop(calls);
+        // With output that was there before, it was woken.
+        if has_output && !had_output {
+            self.shared.wake_driver();
+        }
+        done
+    }
+
+    fn give_up(&self) {
+        let mut woken = Vec::new();
+        self.working(|calls| calls.give_up(self.id, &mut woken));
+        woken.into_iter().for_each(std::task::Waker::wake);
+    }
+}
+
+impl Port for ClientStream {
+    fn poll_send(
+        &self,
+        cx: &mut TaskContext<'_>,
+        message: &dyn Outgoing,
+    ) -> Poll<Result<(), Status>> {
+        self.working(|calls| calls.poll_send(self.id, message, cx.waker()))
+    }
+
+    fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
+        self.working(|calls| calls.poll_next(self.id, cx.waker()))
+    }
+
+    fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
+        self.shared.calls().poll_answer(self.id, cx.waker())
+    }
+
+    fn finish(&self) {
+        self.working(|calls| calls.finish(self.id));
+    }
+
+    fn sender_gone(&self) {
+        self.give_up();
+    }
+
+    fn reader_gone(&self) {
+        self.give_up();
+        self.working(|calls| calls.discard(self.id));
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.shared.calls().close(self.id);
+        // Also because it may have been the last, and the driver waits for that.
+        self.shared.wake_driver();
+    }
+}

@@ -1,0 +1,253 @@
+//! The calls of a server's connection: how they begin, and how they end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::{AbortHandle, Abortable};
+use futures_util::stream::Stream;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::super::v2_leaving::forced;
+use super::super::v2_server_streams::ServerStreams;
+use super::{CALLS_MAX, Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
+use crate::server::Method;
+use crate::service::{Call, Kind};
+use crate::wire::v2::frame::Incoming;
+use crate::wire::v2::server::Event;
+use crate::{Context, Status};
+
+/// How many handlers of the set that have become ready are taken in a row, so that reading and
+/// writing have their turns.
+const READY_IN_A_ROW_MAX: usize = 256;
+
+/// What is known of a handler of the set.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) abort: AbortHandle,
+    deadline: Instant,
+    streams: bool,
+}
+
+/// A handler of the set, with a buffer of its own for its answer.
+pub(super) struct Running {
+    call: u32,
+    handler: Call,
+    answer: BytesMut,
+}
+
+impl Future for Running {
+    type Output = (u32, Result<BytesMut, Status>);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let polled = this.handler.poll_reply(cx, &mut this.answer);
+        polled.map(|done| (this.call, done.map(|()| std::mem::take(&mut this.answer))))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    pub(super) fn handle(&mut self, incoming: Incoming, now: Instant) -> Result<(), String> {
+        let services = &self.services;
+        let event = self.frames.receive(incoming, |path| services.find(path), &mut self.output)?;
+        match event {
+            Event::Call { call, method, timeout_us, metadata, message, ended } => {
+                if self.pending.contains_key(&call) {
+                    return Err(format!("call id {call} is in use"));
+                }
+                if self.leaving.is_forced() {
+                    self.frames.refuse(call, &forced(), &mut self.output);
+                    return Ok(());
+                }
+                if self.pending.len() >= CALLS_MAX as usize {
+                    let status = Status::resource_exhausted("too many calls on the connection");
+                    self.frames.refuse(call, &status, &mut self.output);
+                    return Ok(());
+                }
+                let timeout = match timeout_us {
+                    0 => self.default_timeout,
+                    some => Duration::from_micros(some).min(Context::TIMEOUT_MAX),
+                };
+                let deadline = self.read_at + timeout;
+                if deadline <= now {
+                    let status = Status::deadline_exceeded(
+                        "the time for the call was over before its handler could begin",
+                    );
+                    self.frames.refuse(call, &status, &mut self.output);
+                    return Ok(());
+                }
+                let cx = Context::received(deadline, Arc::clone(&self.origin), metadata);
+                if !ended || method.kind() != Kind::Unary {
+                    self.open_stream(call, &method, cx, message, ended);
+                    return Ok(());
+                }
+                match method.call(cx, message, None) {
+                    Ok(handler) => self.start(call, handler, deadline),
+                    Err(status) => self.frames.refuse(call, &status, &mut self.output),
+                }
+            }
+            Event::Refuse { call, status } => self.frames.refuse(call, &status, &mut self.output),
+            Event::Cancel { call } => {
+                if let Some(pending) = self.pending.remove(&call) {
+                    pending.abort.abort();
+                    end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
+                }
+            }
+            Event::Stream(header, payload) => {
+                let in_use = self.pending.contains_key(&header.call);
+                self.streams().receive(header, payload, in_use)?;
+            }
+            Event::None => {}
+        }
+        Ok(())
+    }
+
+    /// Polls a new handler once; its answer is put out, or it joins the set.
+    fn start(&mut self, call: u32, mut handler: Call, deadline: Instant) {
+        let mut refused = None;
+        let mut unfinished = false;
+        let written = self.frames.respond(call, &mut self.output, |output| {
+            // The set polls it again with a waker of its own; until then none is needed.
+            let mut nobody = TaskContext::from_waker(Waker::noop());
+            match handler.poll_reply(&mut nobody, output) {
+                Poll::Ready(Ok(())) => Ok(()),
+                Poll::Ready(Err(status)) => {
+                    refused = Some(status);
+                    Err(())
+                }
+                Poll::Pending => {
+                    unfinished = true;
+                    Err(())
+                }
+            }
+        });
+        if written.is_ok() {
+            return;
+        }
+        if let Some(status) = refused {
+            self.frames.refuse(call, &status, &mut self.output);
+        } else if unfinished {
+            self.join(call, handler, deadline, false);
+        }
+    }
+
+    /// Begins a call that streams. Its handler is not polled in place: what it sends has to stand
+    /// before its answer.
+    fn open_stream(
+        &mut self,
+        call: u32,
+        method: &Method,
+        cx: Context,
+        message: Bytes,
+        ended: bool,
+    ) {
+        let deadline = cx.deadline();
+        let begun = match method.kind().directions() {
+            Some(directions) if directions.receives != ended => {
+                let opened = self.streams().open(call, directions);
+                method.clone().call(cx, message, Some(opened))
+            }
+            _ => Err(method.is_of_another_kind()),
+        };
+        match begun {
+            Ok(handler) => self.join(call, handler, deadline, true),
+            Err(status) => {
+                if let Some(streams) = &self.streams {
+                    streams.end(call, &mut self.output);
+                }
+                self.frames.refuse(call, &status, &mut self.output);
+            }
+        }
+    }
+
+    fn streams(&mut self) -> &ServerStreams {
+        let new = || ServerStreams::new(self.windows, self.frames.settings());
+        self.streams.get_or_insert_with(new)
+    }
+
+    fn join(&mut self, call: u32, handler: Call, deadline: Instant, streams: bool) {
+        let (abort, registration) = AbortHandle::new_pair();
+        self.pending.insert(call, Pending { abort, deadline, streams });
+        let running = Running { call, handler, answer: BytesMut::new() };
+        self.running.push(Abortable::new(running, registration));
+        if self.deadline_at.is_none_or(|at| deadline < at) {
+            self.deadline_at = Some(deadline);
+            self.deadline.as_mut().reset(deadline);
+        }
+    }
+
+    /// Puts out the answers of handlers that have become ready.
+    pub(super) fn finish(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let mut moved = false;
+        for _ in 0..READY_IN_A_ROW_MAX {
+            if self.output.len() >= HELD_BYTES_MAX {
+                break;
+            }
+            let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(cx) else {
+                break;
+            };
+            moved = true;
+            // An aborted one was taken off `pending` by whoever aborted it.
+            let Ok((call, answer)) = ended else { continue };
+            let Some(pending) = self.pending.remove(&call) else { continue };
+            end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
+            let answered = answer.and_then(|answer| {
+                self.frames.respond(call, &mut self.output, |output| {
+                    output.extend_from_slice(&answer);
+                    Ok(())
+                })
+            });
+            if let Err(status) = answered {
+                self.frames.refuse(call, &status, &mut self.output);
+            }
+        }
+        if let Some(streams) = &self.streams {
+            let has_output = streams.poll_output(cx);
+            moved |= has_output && self.output.len() < OUTPUT_BYTES_MAX;
+        }
+        moved
+    }
+
+    /// Stops the handlers whose time is over. As at the client, one timer serves all calls.
+    pub(super) fn expire(&mut self, cx: &mut TaskContext<'_>) {
+        while self.deadline_at.is_some() && self.deadline.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let (frames, streams) = (&self.frames, self.streams.as_ref());
+            let output = &mut self.output;
+            let mut next: Option<Instant> = None;
+            self.pending.retain(|call, pending| {
+                if pending.deadline > now {
+                    next = Some(next.map_or(pending.deadline, |next| next.min(pending.deadline)));
+                    return true;
+                }
+                pending.abort.abort();
+                end_stream(streams, *call, pending, output);
+                let status = Status::deadline_exceeded("the handler was stopped at the deadline");
+                frames.refuse(*call, &status, output);
+                false
+            });
+            self.deadline_at = next;
+            if let Some(at) = next {
+                self.deadline.as_mut().reset(at);
+            }
+        }
+    }
+}
+
+/// Lets go of the stream of a call that is over, if it had one; what its handler has sent goes out.
+pub(super) fn end_stream(
+    streams: Option<&ServerStreams>,
+    call: u32,
+    pending: &Pending,
+    output: &mut BytesMut,
+) {
+    if pending.streams
+        && let Some(streams) = streams
+    {
+        streams.end(call, output);
+    }
+}

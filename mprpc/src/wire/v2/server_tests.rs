@@ -1,0 +1,130 @@
+//! Tests of the server's side of the multiplexed wire.
+
+use proptest::prelude::*;
+
+use super::super::head::Entry;
+use super::*;
+
+fn request(method: u16, path: &str, flags: u8) -> Incoming {
+    let mut payload = BytesMut::new();
+    let head = RequestHead { path: path.into(), timeout_us: 5, metadata: Vec::new() };
+    head::write(&head, &mut payload);
+    payload.extend_from_slice(b"message");
+    Incoming::Frame(Header { kind: Kind::Request, flags, method, call: 9 }, payload.freeze())
+}
+
+fn frames() -> Frames<u8> {
+    Frames::new(10, Windows::default(), &mut BytesMut::new())
+}
+
+fn receive(frames: &mut Frames<u8>, incoming: Incoming) -> Result<Event<u8>, String> {
+    frames.receive(incoming, |path| (path == "e.E/M").then_some(1), &mut BytesMut::new())
+}
+
+#[test]
+fn a_method_is_found_by_its_number_once_it_was_named() {
+    let mut frames = frames();
+    for path in ["e.E/M", ""] {
+        let event = receive(&mut frames, request(3, path, frame::END)).unwrap();
+        assert!(
+            matches!(event, Event::Call { call: 9, method: 1, timeout_us: 5, message, .. } if message == "message")
+        );
+    }
+}
+
+#[test]
+fn an_unknown_method_is_refused_each_time_and_the_connection_goes_on() {
+    let mut frames = frames();
+    for path in ["e.E/Other", ""] {
+        let event = receive(&mut frames, request(3, path, frame::END)).unwrap();
+        let Event::Refuse { status, .. } = event else { panic!("{event:?}") };
+        assert_eq!(status.message(), "e.E/Other is not served here");
+    }
+}
+
+#[test]
+fn a_number_that_was_never_named_and_one_out_of_bounds_break_the_protocol() {
+    assert!(receive(&mut frames(), request(3, "", frame::END)).is_err());
+    assert!(receive(&mut frames(), request(4096, "e.E/M", frame::END)).is_err());
+}
+
+#[test]
+fn what_a_client_makes_the_server_keep_is_bounded() {
+    let long_path = "p".repeat(PATH_BYTES_MAX + 1);
+    assert!(receive(&mut frames(), request(3, &long_path, frame::END)).is_err());
+
+    // Two bytes of a head make an entry of many in memory.
+    let head = RequestHead {
+        path: "e.E/M".into(),
+        timeout_us: 0,
+        metadata: vec![Entry::default(); HEAD_BYTES_MAX / 2],
+    };
+    let mut payload = BytesMut::new();
+    head::write(&head, &mut payload);
+    let header = Header { kind: Kind::Request, flags: frame::END, method: 3, call: 9 };
+    let error = receive(&mut frames(), Incoming::Frame(header, payload.freeze())).unwrap_err();
+    assert!(error.contains("head"), "{error}");
+}
+
+#[test]
+fn a_status_over_the_clients_limit_keeps_its_code() {
+    let mut frames = frames();
+    let settings = Settings { frame_bytes_max: 64, ..Settings::default() }.encode_to_vec();
+    let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
+    receive(&mut frames, settings).unwrap();
+    let mut output = BytesMut::new();
+    let status = Status::not_found("n".repeat(100)).with_details(vec![0; 100]);
+    frames.refuse(9, &status, &mut output);
+    assert!(output.len() <= frame::HEADER_BYTES + 64);
+    let frame = frame::Decoder::new(64).decode(&mut output).unwrap();
+    let Incoming::Frame(_, mut payload) = frame else { panic!("{frame:?}") };
+    let head = head::read::<ResponseHead>(&mut payload, 1024).unwrap();
+    assert_eq!(head.into_status().unwrap().code(), crate::Code::NotFound);
+}
+
+#[test]
+fn a_request_without_end_begins_a_stream() {
+    let event = receive(&mut frames(), request(3, "e.E/M", 0)).unwrap();
+    assert!(matches!(event, Event::Call { ended: false, .. }));
+}
+
+#[test]
+fn an_answer_over_the_clients_limit_becomes_an_error() {
+    let mut frames = frames();
+    let settings = Settings { frame_bytes_max: 64, ..Settings::default() }.encode_to_vec();
+    let settings = Incoming::Frame(Header::connection(Kind::Settings), settings.into());
+    receive(&mut frames, settings).unwrap();
+    let mut output = BytesMut::new();
+    let written = frames.respond(9, &mut output, |out| {
+        out.extend_from_slice(&[0; 100]);
+        Ok::<(), Status>(())
+    });
+    assert!(written.is_ok());
+    let frame = frame::Decoder::new(1024).decode(&mut output).unwrap();
+    let Incoming::Frame(_, mut payload) = frame else { panic!("{frame:?}") };
+    let status = head::read::<ResponseHead>(&mut payload, 1024).unwrap().into_status().unwrap();
+    assert_eq!(status.code(), crate::Code::ResourceExhausted);
+}
+
+proptest! {
+    #[test]
+    fn no_frames_make_it_panic(
+        frames in proptest::collection::vec(
+            (1_u8..10, any::<u16>(), proptest::collection::vec(any::<u8>(), 0..30)),
+            1..20,
+        ),
+    ) {
+        let mut bytes = BytesMut::new();
+        for (kind, method, payload) in frames {
+            let start = bytes.len();
+            let header = Header { method, ..Header::connection(Kind::Ping) };
+            frame::write(&mut bytes, header, &payload);
+            bytes[start + 4] = kind;
+        }
+        let mut decoder = frame::Decoder::new(16);
+        let mut frames = super::tests::frames();
+        while let Some(incoming) = decoder.decode(&mut bytes) {
+            let _ = receive(&mut frames, incoming);
+        }
+    }
+}

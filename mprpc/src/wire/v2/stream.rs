@@ -1,0 +1,338 @@
+//! One stream as one side of the connection sees it, and what all streams of a connection share.
+//!
+//! Invariants:
+//!
+//! 1. What came and was not taken stands in the stream's inbox, in the order in which it came, and
+//!    is bounded by its window and the connection's. Each message's cost comes back once: when it is
+//!    taken, or when nobody will.
+//! 2. A message goes out only while both credits are above zero.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use prost::Message;
+
+use super::flow::{self, Credit, Grant, Window, Windows};
+use super::frame::{self, FRAME_BYTES_MAX, Header, Kind};
+use super::head::Settings;
+use crate::Status;
+
+/// Messages up to this many bytes are copied out of what was read: a few that wait for a reader
+/// would else keep all of it.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+/// A message to be sent, whatever its type.
+pub(crate) trait Outgoing {
+    fn bytes(&self) -> usize;
+    fn write(&self, out: &mut BytesMut);
+}
+
+impl<M: Message> Outgoing for M {
+    fn bytes(&self) -> usize {
+        self.encoded_len()
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        self.encode_raw(out);
+    }
+}
+
+/// Adds a waker to those that wait, once: who waits may be polled often.
+pub(super) fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
+    if !waiting.iter().any(|stored| stored.will_wake(waker)) {
+        waiting.push(waker.clone());
+    }
+}
+
+/// In which directions a call carries streams of messages, as one side sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Directions {
+    pub(crate) sends: bool,
+    pub(crate) receives: bool,
+}
+
+/// What becomes of messages that come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    /// They wait for the reader.
+    Open,
+    /// None may come any more.
+    Ended,
+    /// They are dropped: the reader has gone.
+    Unread,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Stream {
+    inbox: VecDeque<Bytes>,
+    window: Window,
+    receiving: Receiving,
+    credit: Credit,
+    sends: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// What comes of asking for the next message.
+pub(super) enum Next {
+    Message(Bytes),
+    /// None is here; more may come.
+    Nothing,
+    /// The other side has sent its last.
+    End,
+}
+
+impl Stream {
+    /// Whether this side may send messages.
+    pub(super) fn sends(&self) -> bool {
+        self.sends
+    }
+
+    /// This side sends no more.
+    pub(super) fn stop_sending(&mut self) {
+        self.sends = false;
+    }
+
+    /// Who is to be woken when a message or the end has come.
+    pub(super) fn wait_to_read(&mut self, waker: &Waker) {
+        match &mut self.reader {
+            Some(stored) => stored.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// The other side sends no more.
+    pub(super) fn end_received(&mut self, woken: &mut Vec<Waker>) -> Result<(), String> {
+        if self.receiving == Receiving::Ended {
+            return Err("DATA with END for a stream that has ended".to_owned());
+        }
+        self.receiving = Receiving::Ended;
+        woken.extend(self.reader.take());
+        Ok(())
+    }
+
+    /// Wakes whoever waits on it, since the call is over.
+    pub(super) fn wake(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.reader.take());
+        woken.extend(self.writer.take());
+    }
+}
+
+/// What the streams of a connection share.
+#[derive(Debug)]
+pub(super) struct Link {
+    windows: Windows,
+    window: Window,
+    credit: Credit,
+    /// What the other side lets each stream begin with.
+    peer_stream_window: u32,
+    peer_frame_bytes_max: u32,
+    /// Whether the other side's first SETTINGS were applied.
+    settled: bool,
+    /// Senders that wait for the connection's credit.
+    waiting: Vec<Waker>,
+}
+
+impl Link {
+    pub(super) fn new(windows: Windows) -> Self {
+        Self {
+            windows,
+            window: Window::new(windows.connection),
+            credit: Credit::new(flow::CONNECTION_WINDOW),
+            peer_stream_window: flow::STREAM_WINDOW,
+            peer_frame_bytes_max: FRAME_BYTES_MAX,
+            settled: false,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Applies what the other side said of itself; only the first time counts.
+    pub(super) fn settle(&mut self, settings: &Settings) {
+        if settings.frame_bytes_max > 0 {
+            self.peer_frame_bytes_max = settings.frame_bytes_max;
+        }
+        if !std::mem::replace(&mut self.settled, true) {
+            let window = flow::or_default(settings.connection_window, flow::CONNECTION_WINDOW);
+            self.credit = Credit::new(window);
+            self.peer_stream_window = flow::or_default(settings.stream_window, flow::STREAM_WINDOW);
+        }
+    }
+
+    /// A stream that begins now.
+    pub(super) fn begin(&self, directions: Directions) -> Stream {
+        Stream {
+            inbox: VecDeque::new(),
+            window: Window::new(self.windows.stream()),
+            receiving: if directions.receives { Receiving::Open } else { Receiving::Ended },
+            credit: Credit::new(self.peer_stream_window),
+            sends: directions.sends,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    /// Puts a message out as soon as both credits allow it.
+    ///
+    /// # Errors
+    /// The other side accepts no frame of this length. The stream goes on without it.
+    pub(super) fn poll_send(
+        &mut self,
+        stream: &mut Stream,
+        call: u32,
+        message: &dyn Outgoing,
+        out: &mut BytesMut,
+        waker: &Waker,
+    ) -> Poll<Result<(), Status>> {
+        let (bytes, bytes_max) = (message.bytes(), self.peer_frame_bytes_max);
+        if bytes > bytes_max as usize {
+            let text =
+                format!("a message of {bytes} bytes, and the other side accepts {bytes_max}");
+            return Poll::Ready(Err(Status::resource_exhausted(text)));
+        }
+        if !stream.credit.is_some() {
+            match &mut stream.writer {
+                Some(stored) => stored.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+            return Poll::Pending;
+        }
+        if !self.credit.is_some() {
+            wait(&mut self.waiting, waker);
+            return Poll::Pending;
+        }
+        let start = frame::begin(out);
+        out.reserve(bytes);
+        message.write(out);
+        let header = Header { kind: Kind::Data, flags: 0, method: 0, call };
+        frame::end(out, start, header);
+        let cost = flow::cost(bytes);
+        stream.credit.spend(cost);
+        self.credit.spend(cost);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes a message off the wire; what is to be given back for it at once goes to `out`.
+    ///
+    /// # Errors
+    /// The protocol is broken.
+    pub(super) fn receive(
+        &mut self,
+        stream: Option<&mut Stream>,
+        call: u32,
+        payload: Bytes,
+        out: &mut BytesMut,
+        woken: &mut Vec<Waker>,
+    ) -> Result<(), String> {
+        let cost = flow::cost(payload.len());
+        self.window.arrived(cost)?;
+        let Some(stream) = stream else {
+            self.window.taken(cost);
+            self.give(None, call, out);
+            return Ok(());
+        };
+        stream.window.arrived(cost)?;
+        match stream.receiving {
+            Receiving::Ended => return Err(format!("DATA for call {call}, which sends none")),
+            Receiving::Unread => {
+                self.window.taken(cost);
+                stream.window.taken(cost);
+                self.give(Some(stream), call, out);
+            }
+            Receiving::Open => {
+                let small = payload.len() <= COPIED_BYTES_MAX;
+                stream.inbox.push_back(if small {
+                    Bytes::copy_from_slice(&payload)
+                } else {
+                    payload
+                });
+                woken.extend(stream.reader.take());
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message of a stream; what is to be given back goes to `out`. A call that is `over`
+    /// gets no more credit of its own.
+    pub(super) fn next(
+        &mut self,
+        stream: &mut Stream,
+        call: u32,
+        over: bool,
+        out: &mut BytesMut,
+    ) -> Next {
+        let Some(message) = stream.inbox.pop_front() else {
+            let ended = over || stream.receiving == Receiving::Ended;
+            return if ended { Next::End } else { Next::Nothing };
+        };
+        let cost = flow::cost(message.len());
+        self.window.taken(cost);
+        stream.window.taken(cost);
+        let goes_on = !over && stream.receiving == Receiving::Open;
+        self.give(goes_on.then_some(stream), call, out);
+        Next::Message(message)
+    }
+
+    /// Nobody reads a stream any more: what waits in it is dropped, and so is what comes. One whose
+    /// call is `over` gets no more credit of its own.
+    pub(super) fn discard(
+        &mut self,
+        stream: &mut Stream,
+        call: u32,
+        over: bool,
+        out: &mut BytesMut,
+    ) {
+        for message in std::mem::take(&mut stream.inbox) {
+            let cost = flow::cost(message.len());
+            self.window.taken(cost);
+            stream.window.taken(cost);
+        }
+        let goes_on = !over && stream.receiving == Receiving::Open;
+        if goes_on {
+            stream.receiving = Receiving::Unread;
+        }
+        self.give(goes_on.then_some(stream), call, out);
+    }
+
+    fn give(&mut self, stream: Option<&mut Stream>, call: u32, out: &mut BytesMut) {
+        let size_max = self.windows.stream_max;
+        let grant = Grant {
+            stream: stream.map_or(0, |stream| stream.window.stream_grant(size_max)),
+            connection: self.window.connection_grant(),
+        };
+        if !grant.is_none() {
+            let header = Header { kind: Kind::Credit, flags: 0, method: 0, call };
+            frame::write(out, header, &grant.payload());
+        }
+    }
+
+    /// Takes credit off the wire.
+    ///
+    /// # Errors
+    /// The protocol is broken.
+    pub(super) fn credit(
+        &mut self,
+        stream: Option<&mut Stream>,
+        payload: Bytes,
+        woken: &mut Vec<Waker>,
+    ) -> Result<(), String> {
+        let grant = Grant::read(payload)?;
+        self.credit.grant(grant.connection)?;
+        if grant.connection > 0 && self.credit.is_some() {
+            woken.append(&mut self.waiting);
+        }
+        if let Some(stream) = stream {
+            stream.credit.grant(grant.stream)?;
+            if stream.credit.is_some() {
+                woken.extend(stream.writer.take());
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes all that wait for the connection's credit.
+    pub(super) fn wake(&mut self, woken: &mut Vec<Waker>) {
+        woken.append(&mut self.waiting);
+    }
+}

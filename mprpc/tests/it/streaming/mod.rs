@@ -1,0 +1,6 @@
+//! Calls that carry many messages.
+
+mod credit;
+mod ending;
+mod kinds;
+mod scripted;
