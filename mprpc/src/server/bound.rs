@@ -1,15 +1,17 @@
 //! A server's life: it serves, leaves, drains and ends.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 
 use futures_util::future::{FusedFuture, FutureExt, join_all, select_all};
 
+use super::builder::Ways;
 use super::connections::{Acceptor, Connections};
+use super::threads::Threads;
 use super::{ServerBuilder, ServerHandle, ServerState};
-use crate::Address;
 use crate::discovery::{Endpoint, IdTaken, Registration};
-use crate::transport::Listener;
+use crate::{Address, ServiceDescriptor};
 
 /// Why a server ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -18,40 +20,38 @@ pub enum ServeError {
     /// Its id belongs to another instance that lives.
     #[error(transparent)]
     IdTaken(#[from] IdTaken),
+    /// A [thread](ServerBuilder::threads) could not be started.
+    #[error("starting a thread: {0}")]
+    Thread(#[from] io::Error),
 }
 
 /// A server that listens and does not serve yet.
 pub struct BoundServer {
     builder: ServerBuilder,
-    listeners: Vec<Listener>,
-    bound: Vec<Address>,
+    ways: Ways,
     handle: ServerHandle,
 }
 
 impl BoundServer {
-    pub(super) fn new(
-        mut builder: ServerBuilder,
-        listeners: Vec<Listener>,
-        bound: Vec<Address>,
-    ) -> Self {
+    pub(super) fn new(mut builder: ServerBuilder, ways: Ways) -> Self {
         if let Some(health) = &builder.health {
             let services = builder.services.descriptors().map(|service| service.full_name);
             health.know(services.chain([""]));
             builder.services.add_unannounced(&health.service());
         }
-        Self { builder, listeners, bound, handle: ServerHandle::new() }
+        Self { builder, ways, handle: ServerHandle::new() }
     }
 
     /// The first IP address that is listened on; `0.0.0.0:0` if there is none.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.bound.iter().find_map(Address::tcp).unwrap_or(([0, 0, 0, 0], 0).into())
+        self.ways.bound.iter().find_map(Address::tcp).unwrap_or(([0, 0, 0, 0], 0).into())
     }
 
     /// The addresses that are listened on.
     #[must_use]
     pub fn addresses(&self) -> &[Address] {
-        &self.bound
+        &self.ways.bound
     }
 
     /// Makes the server leave, and tells how far it has come.
@@ -73,15 +73,19 @@ impl BoundServer {
     /// # Errors
     /// A registry found the server's id in use by another instance. It has left in the same way.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { mut builder, mut listeners, bound, handle } = self;
+        let Self { mut builder, ways, handle } = self;
+        let Ways { mut listeners, shards, bound } = ways;
         let _end = handle.end_on_drop();
         builder.services.intercept(&builder.interceptors);
-        let registrations = announce(&builder, &bound);
+        let services = std::mem::take(&mut builder.services);
+        let announced: Vec<_> = services.descriptors().collect();
         let mut connections =
-            Connections::new(builder.services, builder.default_timeout, builder.detached_max);
+            Connections::new(services, builder.default_timeout, builder.detached_max);
         connections.windows = builder.windows.bounded();
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
+        let threads = Threads::start(shards, &acceptor).await?;
+        let registrations = announce(&builder, &announced, &bound);
         let mut stop = std::pin::pin!(
             async {
                 tokio::select! {
@@ -123,14 +127,21 @@ impl BoundServer {
         }
 
         acceptor.accept_last(listeners);
+        let threads = threads.stop_accepting().await;
         handle.enter(ServerState::Draining);
         drop(leave);
-        acceptor.drain(builder.drain_timeout, &handle).await;
+        if acceptor.drain(builder.drain_timeout, &handle).await {
+            threads.ended().await;
+        }
         outcome
     }
 }
 
-fn announce(builder: &ServerBuilder, bound: &[Address]) -> Vec<Registration> {
+fn announce(
+    builder: &ServerBuilder,
+    services: &[&'static ServiceDescriptor],
+    bound: &[Address],
+) -> Vec<Registration> {
     let tcp = bound.iter().find(|address| address.tcp().is_some());
     let Some(address) = builder.advertise.as_ref().or(tcp).or(bound.first()) else {
         return Vec::new();
@@ -147,8 +158,7 @@ fn announce(builder: &ServerBuilder, bound: &[Address]) -> Vec<Registration> {
     let registries = builder.registries.iter();
     registries
         .flat_map(|registry| {
-            let services = builder.services.descriptors();
-            services.map(|service| registry.register(service, endpoint.clone()))
+            services.iter().map(|service| registry.register(service, endpoint.clone()))
         })
         .collect()
 }

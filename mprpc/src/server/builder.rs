@@ -12,7 +12,7 @@ use crate::discovery::{Endpoint, Register};
 use crate::health::HealthReporter;
 use crate::interceptor::Interceptors;
 use crate::local::Network;
-use crate::transport::Listener;
+use crate::transport::{self, Listener};
 use crate::wire::v2::flow::Windows;
 use crate::{Address, Context, Interceptor, Service};
 
@@ -40,6 +40,7 @@ impl Server {
             default_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             lame_duck_time: Duration::ZERO,
+            threads: 0,
             health: Some(HealthReporter::new()),
         }
     }
@@ -73,6 +74,7 @@ pub struct ServerBuilder {
     pub(super) default_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) lame_duck_time: Duration,
+    threads: usize,
     pub(super) health: Option<HealthReporter>,
 }
 
@@ -193,6 +195,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves TCP connections on so many threads of the server's own, each with a single-threaded
+    /// runtime and its share of the connections (0: on the runtime that [`BoundServer::serve`] is
+    /// called in). A connection stays on its thread, and so do its handlers and what they spawn,
+    /// which ends when the server does.
+    ///
+    /// For services whose handlers do little and wait for little: without tasks that move between
+    /// cores a call costs less. One thread per core is the most that makes sense. It is not for
+    /// handlers that compute for long, since nobody takes over what waits behind them, nor for few
+    /// clients, since a handful of connections may all fall to one thread.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// What the server's [health service](crate::health) says is set through `reporter` (without
     /// this, every service serves until the server leaves).
     pub fn health(mut self, reporter: &HealthReporter) -> Self {
@@ -222,14 +238,46 @@ impl ServerBuilder {
     /// An address cannot be listened on.
     pub async fn bind_all(mut self) -> Result<BoundServer, ServerError> {
         let network = self.network.take().unwrap_or_else(Network::of_process);
-        let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+        let mut ways = Ways { listeners: Vec::new(), shards: Vec::new(), bound: Vec::new() };
+        ways.shards.resize_with(self.threads, Vec::new);
         for address in std::mem::take(&mut self.addresses) {
-            let listening = Listener::bind(&address, &network).await;
-            let (listener, at) = listening.map_err(|source| ServerError { address, source })?;
-            listeners.push(listener);
-            bound.push(at);
+            let bound = match address {
+                Address::Tcp(at) if self.threads > 0 => ways.shard(at),
+                _ => ways.listen(&address, &network).await,
+            };
+            bound.map_err(|source| ServerError { address, source })?;
         }
-        Ok(BoundServer::new(self, listeners, bound))
+        Ok(BoundServer::new(self, ways))
+    }
+}
+
+/// The ways into a server.
+pub(super) struct Ways {
+    /// Those whose connections are served on the runtime of [`BoundServer::serve`].
+    pub(super) listeners: Vec<Listener>,
+    /// Those of each thread of the server's own.
+    pub(super) shards: Vec<Vec<std::net::TcpListener>>,
+    /// All addresses.
+    pub(super) bound: Vec<Address>,
+}
+
+impl Ways {
+    async fn listen(&mut self, address: &Address, network: &Network) -> io::Result<()> {
+        let (listener, at) = Listener::bind(address, network).await?;
+        self.listeners.push(listener);
+        self.bound.push(at);
+        Ok(())
+    }
+
+    fn shard(&mut self, at: SocketAddr) -> io::Result<()> {
+        let listeners = transport::shards(at, self.shards.len())?;
+        if let Some(first) = listeners.first() {
+            self.bound.push(first.local_addr()?.into());
+        }
+        for (shard, listener) in self.shards.iter_mut().zip(listeners) {
+            shard.push(listener);
+        }
+        Ok(())
     }
 }
 

@@ -30,6 +30,10 @@ const SILENCE_MAX: Duration = Duration::from_millis(100);
 /// How long connections that are to end at once have to tell their callers so.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
 
+/// How long to wait for connections that were told to end at once. Who blocks a thread cannot be
+/// ended, and must not keep the server from it.
+const FORCE_MAX: Duration = Duration::from_secs(2);
+
 /// What the connections of a server share.
 pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
@@ -84,7 +88,8 @@ impl Connections {
     }
 }
 
-/// Takes connections in, as many as there are places.
+/// Takes connections in, as many as there are places. Clones share them.
+#[derive(Clone)]
 pub(super) struct Acceptor {
     connections: Arc<Connections>,
     places: Arc<Semaphore>,
@@ -103,6 +108,8 @@ impl Acceptor {
     /// Accepts connections for ever.
     pub(super) async fn accept(&self, listeners: &mut [Listener]) {
         join_all(listeners.iter_mut().map(|listener| self.accept_from(listener))).await;
+        // There were none.
+        std::future::pending().await
     }
 
     async fn accept_from(&self, listener: &mut Listener) {
@@ -148,28 +155,33 @@ impl Acceptor {
         self.connections.stopping.clone().drop_guard()
     }
 
-    /// Waits until the connections and detached work have ended, and ends what takes longer than
-    /// `timeout`, or is in the way of who does not want to wait.
-    pub(super) async fn drain(self, timeout: Duration, handle: &ServerHandle) {
+    /// Waits until the connections and detached work have ended.
+    pub(super) async fn ended(&self) {
         self.tasks.close();
-        let detached = &self.connections.detached;
-        let ended = async {
-            self.tasks.wait().await;
-            // By now nobody detaches any more.
-            detached.ended().await;
-        };
+        self.tasks.wait().await;
+        // By now nobody detaches any more.
+        self.connections.detached.ended().await;
+    }
+
+    /// Waits until the connections and detached work have ended, and ends what takes longer than
+    /// `timeout`, or is in the way of who does not want to wait. Whether all has ended.
+    pub(super) async fn drain(&self, timeout: Duration, handle: &ServerHandle) -> bool {
         let why = tokio::select! {
             biased;
-            () = ended => return,
+            () = self.ended() => return true,
             () = handle.ordered(ServerState::Forcing) => "told not to wait",
             () = tokio::time::sleep(timeout) => "calls took too long",
         };
         tracing::warn!(connections = self.tasks.len(), "{why}; closing");
         handle.enter(ServerState::Forcing);
         self.connections.aborting.cancel();
-        detached.stop();
-        self.tasks.wait().await;
-        detached.ended().await;
+        self.connections.detached.stop();
+        let ended = tokio::time::timeout(FORCE_MAX, self.ended()).await.is_ok();
+        if !ended {
+            let connections = self.tasks.len();
+            tracing::error!(connections, "not closed: handlers block their threads");
+        }
+        ended
     }
 }
 

@@ -7,6 +7,7 @@ mod connections;
 mod handle;
 mod services;
 mod stack;
+mod threads;
 
 pub use bound::{BoundServer, ServeError};
 pub use builder::{Server, ServerBuilder, ServerError};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::{Stream, unix};
@@ -34,6 +35,12 @@ impl Listener {
             }
             Address::Local(name) => Ok((Self::Local(network.listen(name)?), address.clone())),
         }
+    }
+
+    /// One that was made by [`shards`]; accepts on the runtime that this is called in.
+    pub(crate) fn of_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::Tcp(TcpListener::from_std(listener)?))
     }
 
     async fn tcp(at: SocketAddr) -> io::Result<(Self, Address)> {
@@ -92,6 +99,35 @@ impl Listener {
                 .collect(),
         }
     }
+}
+
+/// Several listeners on one address, among which the kernel deals out connections.
+///
+/// # Errors
+/// Somebody listens there, also if they would share: whoever is to share is among these.
+pub(crate) fn shards(at: SocketAddr, shards: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let socket = || {
+        let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_cloexec(true)?;
+        socket.set_reuse_address(true)?;
+        Ok::<_, io::Error>(socket)
+    };
+    let listen = |socket: &Socket| socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX));
+    let first = socket()?;
+    first.bind(&at.into())?;
+    first.set_reuse_port(true)?;
+    listen(&first)?;
+    let first = std::net::TcpListener::from(first);
+    let at = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..shards {
+        let socket = socket()?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&at.into())?;
+        listen(&socket)?;
+        listeners.push(socket.into());
+    }
+    Ok(listeners)
 }
 
 /// The caller's end of a Unix socket has no name.

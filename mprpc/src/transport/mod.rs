@@ -25,7 +25,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream};
 
-pub(crate) use listener::Listener;
+pub(crate) use listener::{Listener, shards};
 pub(crate) use stream::Stream;
 
 use crate::local::Network;

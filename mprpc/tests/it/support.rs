@@ -12,7 +12,7 @@ use mprpc_examples::{
     DescribeReq, DescribeResp, Echo, EchoReq, EchoResp, EchoSlowlyReq, FailReq, ListReq,
     echo_service,
 };
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -76,15 +76,36 @@ pub(crate) fn echo_req(payload: &str) -> EchoReq {
     EchoReq { payload: payload.to_owned().into() }
 }
 
+/// How often something has happened that a test waits for each time.
+#[derive(Clone)]
+pub(crate) struct Times(Arc<Semaphore>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+}
+
+impl Times {
+    pub(crate) fn notify_one(&self) {
+        self.0.add_permits(1);
+    }
+
+    /// Waits for one time more.
+    pub(crate) async fn notified(&self) {
+        self.0.acquire().await.unwrap().forget();
+    }
+}
+
 /// An echo whose slow calls wait until they are let go, and which tells what happens to them.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
-    pub(crate) started: Arc<Notify>,
-    pub(crate) dropped: Arc<Notify>,
+    pub(crate) started: Times,
+    pub(crate) dropped: Times,
     pub(crate) open: CancellationToken,
 }
 
-struct TellsWhenDropped(Arc<Notify>);
+struct TellsWhenDropped(Times);
 
 impl Drop for TellsWhenDropped {
     fn drop(&mut self) {
@@ -98,7 +119,7 @@ impl echo_service::Server for Gate {
     }
 
     async fn echo_slowly(&self, _: &Context, request: EchoSlowlyReq) -> Result<EchoResp, Status> {
-        let _tells = TellsWhenDropped(Arc::clone(&self.dropped));
+        let _tells = TellsWhenDropped(self.dropped.clone());
         self.started.notify_one();
         self.open.cancelled().await;
         Ok(EchoResp { payload: request.payload })

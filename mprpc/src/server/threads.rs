@@ -1,0 +1,117 @@
+//! Thread per core: threads that each have a runtime and listeners of their own.
+//!
+//! The kernel deals connections out to the listeners of one address (`SO_REUSEPORT`), by the
+//! addresses of both ends. A connection stays on the thread that accepted it, and so does all that
+//! its handlers do: no task moves between cores, and no wake-up crosses them.
+
+use std::io;
+use std::net::TcpListener;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::connections::Acceptor;
+use crate::transport::Listener;
+
+/// The threads of a server. Dropping this makes them take no more connections; each ends when all
+/// connections have.
+pub(super) struct Threads {
+    stop: DropGuard,
+    accepting: TaskTracker,
+    running: TaskTracker,
+}
+
+/// What a thread works on.
+struct Thread {
+    listeners: Vec<TcpListener>,
+    acceptor: Acceptor,
+    stop: CancellationToken,
+    accepting: TaskTrackerToken,
+}
+
+impl Threads {
+    /// Starts one thread for each element of `shards`, which has its listeners.
+    ///
+    /// # Errors
+    /// The system has no more threads or descriptors to give. Those that run stop again.
+    pub(super) async fn start(
+        shards: Vec<Vec<TcpListener>>,
+        acceptor: &Acceptor,
+    ) -> io::Result<Self> {
+        let (accepting, running) = (TaskTracker::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
+        let threads = Self { stop: stop.clone().drop_guard(), accepting, running };
+        for (number, listeners) in shards.into_iter().enumerate() {
+            let (started, starts) = oneshot::channel();
+            let thread = Thread {
+                listeners,
+                acceptor: acceptor.clone(),
+                stop: stop.clone(),
+                accepting: threads.accepting.token(),
+            };
+            let runs = threads.running.token();
+            std::thread::Builder::new().name(format!("mprpc-{number}")).spawn(move || {
+                thread.run(started);
+                drop(runs);
+            })?;
+            starts.await.map_err(io::Error::other)??;
+        }
+        Ok(threads)
+    }
+
+    /// Takes in the connections that have been made already, and no more.
+    pub(super) async fn stop_accepting(self) -> Running {
+        drop(self.stop);
+        self.accepting.close();
+        self.accepting.wait().await;
+        Running(self.running)
+    }
+}
+
+/// Threads that accept no more.
+pub(super) struct Running(TaskTracker);
+
+impl Running {
+    /// Waits until they have ended, which they do when the connections have.
+    pub(super) async fn ended(self) {
+        self.0.close();
+        self.0.wait().await;
+    }
+}
+
+impl Thread {
+    fn run(self, started: oneshot::Sender<io::Result<()>>) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return;
+            }
+        };
+        runtime.block_on(self.serve(started));
+        // What handlers have spawned ends here. What blocks a thread of the pool is not waited for.
+        runtime.shutdown_background();
+    }
+
+    async fn serve(self, started: oneshot::Sender<io::Result<()>>) {
+        let Self { listeners, acceptor, stop, accepting } = self;
+        let listeners: io::Result<Vec<_>> = listeners.into_iter().map(Listener::of_std).collect();
+        let mut listeners = match listeners {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return;
+            }
+        };
+        let _ = started.send(Ok(()));
+        tokio::select! {
+            () = acceptor.accept(&mut listeners) => {}
+            () = stop.cancelled() => {}
+        }
+        acceptor.accept_last(listeners);
+        drop(accepting);
+        acceptor.ended().await;
+    }
+}
