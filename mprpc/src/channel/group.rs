@@ -117,7 +117,7 @@ impl Group {
         }
         if self.short.load(Ordering::Relaxed) {
             let calls = self.abroad.fetch_add(1, Ordering::Relaxed);
-            if calls % CALLS_BETWEEN_LOOKS != 0 || self.look() {
+            if !calls.is_multiple_of(CALLS_BETWEEN_LOOKS) || self.look() {
                 return &self.regular;
             }
         }
@@ -186,7 +186,7 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// The same for calls with a key: clients must agree on where one belongs, whenever each of
     /// them heard of a newcomer.
-    pub(super) fn as_listed(self) -> Self {
+    pub(super) fn without_warming(self) -> Self {
         Self { as_listed: true, ..self }
     }
 }
@@ -234,8 +234,7 @@ impl Candidates for View<'_> {
             Some(Address::Tcp(address)) => match address.ip() {
                 IpAddr::V4(ip) => mix(u64::from(ip.to_bits())),
                 IpAddr::V6(ip) => {
-                    let (high, low) = ((ip.to_bits() >> 64) as u64, ip.to_bits() as u64);
-                    mix(mix(high) ^ low)
+                    ip.segments().iter().fold(0, |hash, segment| mix(hash ^ u64::from(*segment)))
                 }
             },
             Some(Address::Local(name)) => hash(name),

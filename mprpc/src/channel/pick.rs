@@ -39,7 +39,7 @@ impl Pick {
         }
         let by = By { peer: cx.peer(), client: self.client, now };
         if let Some(key) = cx.affinity() {
-            let view = group.view(group.regular(), &by).as_listed();
+            let view = group.view(group.regular(), &by).without_warming();
             return self.or_any_up(group, of_key(key, self.bound, &view));
         }
         let mut tier = group.tier();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod affinity;
+mod balancing;
 mod bugs_of_others;
 mod classic;
 mod deadlines;

@@ -1,0 +1,5 @@
+//! How calls are spread over instances.
+
+mod fleet;
+mod rules;
+mod who;
