@@ -110,7 +110,10 @@
 //! 1), `mprpc_registry_sessions_total`, `mprpc_instances` (by `service`: those that calls may go
 //! to), `mprpc_instances_doubted` (those of them that the registry no longer lists),
 //! `mprpc_registry_junk_total` (by `registry`: what stands there and makes no sense),
-//! `mprpc_classic_connections`; of a server `mprpc_server_connections`,
+//! of a client's connections, by `wire`, `mprpc_connections` (open now),
+//! `mprpc_connections_opened_total` and `mprpc_connect_failures_total`; `mprpc_pings_lost_total`
+//! (connections given up because the peer had gone silent) and `mprpc_classic_waiting` (calls that
+//! wait for a classic connection); of a server `mprpc_server_connections`,
 //! `mprpc_connections_refused_total` (past the bound), `mprpc_connections_drained_total`,
 //! `mprpc_connections_forced_total`, `mprpc_protocol_errors_total` and `mprpc_detached`.
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::connections::{Backoff, Options};
 use super::spread::Spread;
 use super::target::Target;
 use super::{Channel, Services, Shared};
@@ -15,7 +16,6 @@ use crate::discovery::{
 use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::classic_client::Bounds;
-use crate::wire::v2::flow::Windows;
 
 /// Why a channel cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +43,8 @@ pub struct ChannelBuilder {
     pub(super) spread: Spread,
     connect_timeout: Duration,
     wait_for_instances: Duration,
+    connections: Options,
     classic: Bounds,
-    windows: Windows,
     interceptors: Interceptors,
 }
 
@@ -58,8 +58,8 @@ impl ChannelBuilder {
             network: None,
             connect_timeout: Duration::from_secs(3),
             wait_for_instances: Duration::from_secs(1),
+            connections: Options::default(),
             classic: Bounds::default(),
-            windows: Windows::default(),
             interceptors: Interceptors::default(),
             spread: Spread::default(),
         }
@@ -107,6 +107,41 @@ impl ChannelBuilder {
         self
     }
 
+    /// How many v2 connections an instance gets at most (4). It begins with one, which calls share,
+    /// and gets more while pings show that calls queue on it.
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.connections.bounds.connections_max = connections.max(1);
+        self
+    }
+
+    /// The time after which the v2 connections of an instance that nobody calls are closed
+    /// (5 minutes). The next call makes one again.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.bounds.idle_timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Whether to connect to every listed instance that speaks v2 before it is called, and to keep
+    /// one connection however long nobody calls (no).
+    pub fn connect_ahead(mut self, ahead: bool) -> Self {
+        self.connections.bounds.ahead = ahead;
+        self
+    }
+
+    /// How often a v2 connection looks whether its peer is alive (1 s). One that says nothing is
+    /// found to be gone within three times that.
+    pub fn keepalive(mut self, interval: Duration) -> Self {
+        self.connections.keepalive = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// The pauses between attempts to connect that fail: the first, and the longest (50 ms, 1 s).
+    /// Each is twice the one before, and shortened by chance to no less than half.
+    pub fn reconnect_pause(mut self, first: Duration, longest: Duration) -> Self {
+        self.connections.backoff = Backoff::new(first.max(Duration::from_millis(1)), longest);
+        self
+    }
+
     /// How many classic connections an instance gets at most (50); a call past that waits for one.
     pub fn classic_connections_max(mut self, connections: usize) -> Self {
         self.classic.connections_max = connections.max(1);
@@ -122,7 +157,7 @@ impl ChannelBuilder {
     /// How much of a stream waits for its reader at most, in bytes (1 MiB), at this end. A stream
     /// begins with 64 KiB, or this if it is less, and is given more while it is read.
     pub fn stream_window_max(mut self, bytes: u32) -> Self {
-        self.windows.stream_max = bytes;
+        self.connections.windows.stream_max = bytes;
         self
     }
 
@@ -130,7 +165,20 @@ impl ChannelBuilder {
     /// end. It should hold many streams' windows: those that are not read hold the others up once it
     /// is full. Calls that do not stream are not concerned.
     pub fn connection_window(mut self, bytes: u32) -> Self {
-        self.windows.connection = bytes;
+        self.connections.windows.connection = bytes;
+        self
+    }
+
+    /// How many idle classic connections are kept, however long, and how many at all (2, 10).
+    pub fn classic_idle(mut self, min: usize, max: usize) -> Self {
+        (self.classic.idle_min, self.classic.idle_max) = (min, max.max(min));
+        self
+    }
+
+    /// The time after which an idle classic connection is closed (60 s), unless it is one of the
+    /// fewest that are kept.
+    pub fn classic_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.classic.idle_timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
@@ -176,8 +224,8 @@ impl ChannelBuilder {
                 spread: self.spread,
                 connect_timeout: self.connect_timeout,
                 wait_for_instances: self.wait_for_instances,
+                connections: self.connections.bounded(),
                 classic: self.classic,
-                windows: self.windows.bounded(),
                 interceptors: self.interceptors,
                 instances: Mutex::new(HashMap::new()),
                 services: Mutex::new(Services::default()),

@@ -6,14 +6,13 @@ use bytes::Bytes;
 use prost::Message;
 use tokio::time::Instant;
 
-use super::reconnect::Reconnect;
+use super::connections::{Connections, Options};
 use crate::balance::{Load, mix};
 use crate::discovery::{Endpoint, Wires};
 use crate::stream::Directions;
 use crate::transport::Dialer;
 use crate::transport::classic_client::{Bounds, ClassicPool};
 use crate::transport::v2_client_streams::ClientStream;
-use crate::wire::v2::flow::Windows;
 use crate::{Address, Context, ServiceDescriptor, Stage, Status};
 
 /// What is called, in the terms of both wires.
@@ -38,7 +37,7 @@ pub(crate) struct Instance {
 
 #[derive(Debug)]
 enum Way {
-    V2(Reconnect),
+    V2(Connections),
     Classic(Arc<ClassicPool>),
 }
 
@@ -46,11 +45,11 @@ impl Instance {
     pub(super) fn new(
         endpoint: &Endpoint,
         dialer: Dialer,
+        options: Options,
         classic: Bounds,
-        windows: Windows,
     ) -> Self {
         let way = match endpoint.wires {
-            Wires::V2 => Way::V2(Reconnect::new(dialer, windows)),
+            Wires::V2 => Way::V2(Connections::new(dialer, options)),
             Wires::Classic => {
                 let pool = Arc::new(ClassicPool::new(dialer, classic));
                 ClassicPool::spawn_trimming(&pool);
@@ -74,7 +73,7 @@ impl Instance {
     /// Whether it is known to be away, so that another instance is better. Not known of one that
     /// speaks only the classic wire.
     pub(super) fn is_down(&self) -> bool {
-        matches!(&self.way, Way::V2(connection) if connection.is_down())
+        matches!(&self.way, Way::V2(connections) if connections.is_down())
     }
 
     /// Whether it is not known to be away. One that is is tried again, if that is due.
@@ -88,8 +87,8 @@ impl Instance {
 
     /// Finds out, while calls go elsewhere, whether one that is away has come back.
     fn try_again(&self) {
-        if let Way::V2(connection) = &self.way {
-            connection.try_again();
+        if let Way::V2(connections) = &self.way {
+            connections.try_again();
         }
     }
 
@@ -105,7 +104,7 @@ impl Instance {
         let counted = self.load.begin(began);
         cx.span().record("peer", tracing::field::display(&self.address));
         let outcome = match &self.way {
-            Way::V2(connection) => connection.call(callee, cx, message).await,
+            Way::V2(connections) => connections.call(callee, cx, message).await,
             Way::Classic(pool) => {
                 pool.call(callee.service, callee.method, cx.deadline(), message).await
             }
@@ -131,7 +130,7 @@ impl Instance {
     ) -> Result<ClientStream, Status> {
         cx.span().record("peer", tracing::field::display(&self.address));
         let opened = match &self.way {
-            Way::V2(connection) => connection.open_stream(callee, cx, message, directions).await,
+            Way::V2(connections) => connections.open_stream(callee, cx, message, directions).await,
             Way::Classic(_) => {
                 let path = callee.service.path(callee.method);
                 let text = format!("{path} streams, and the instance speaks only the classic wire");

@@ -1,19 +1,19 @@
 //! The client's side: from a target to an answer.
 //!
 //! ```text
-//! stub -> ServiceChannel -> stack -> balancer -> Instance -> Reconnect -> Connection (v2) -> socket
+//! stub -> ServiceChannel -> stack -> balancer -> Instance -> Connections -> Connection (v2) -> socket
 //!              ^                               -> ClassicPool -> socket
 //!              listings of the target's registry
 //! ```
 
 mod attempt;
 mod builder;
+mod connections;
 mod group;
 mod instance;
 mod listed;
 mod nobody;
 mod pick;
-mod reconnect;
 mod service;
 mod spread;
 mod stack;
@@ -33,7 +33,6 @@ use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::Dialer;
 use crate::transport::classic_client::Bounds;
-use crate::wire::v2::flow::Windows;
 use crate::{Address, ServiceDescriptor};
 use instance::Instance;
 use spread::Spread;
@@ -55,8 +54,8 @@ pub(crate) struct Shared {
     spread: Spread,
     connect_timeout: Duration,
     wait_for_instances: Duration,
+    connections: connections::Options,
     classic: Bounds,
-    windows: Windows,
     interceptors: Interceptors,
     /// The instances in use, by where and how they are reached. Two services of one process are
     /// called over one connection.
@@ -151,7 +150,7 @@ impl Shared {
             network: self.network.clone(),
             timeout: self.connect_timeout,
         };
-        let instance = Arc::new(Instance::new(endpoint, dialer, self.classic, self.windows));
+        let instance = Arc::new(Instance::new(endpoint, dialer, self.connections, self.classic));
         instances.insert(reached, Arc::downgrade(&instance));
         instance
     }

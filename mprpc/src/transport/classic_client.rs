@@ -5,15 +5,19 @@
 //! not get it.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use futures_util::poll;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::counted::Counted;
 use super::{Dialer, Stream};
 use crate::wire::classic;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
@@ -62,32 +66,16 @@ struct Connection {
     _counted: Counted,
 }
 
-/// Counts a connection for as long as it lives.
-#[derive(Debug)]
-struct Counted(metrics::Gauge);
-
-impl Counted {
-    fn new() -> Self {
-        let connections = metrics::gauge!("mprpc_classic_connections");
-        connections.increment(1.0);
-        Self(connections)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
-}
-
 impl managed::Manager for Connector {
     type Type = Connection;
     type Error = io::Error;
 
     async fn create(&self) -> io::Result<Connection> {
-        let stream = self.0.connect().await?;
+        let stream = self.0.connect().await.inspect_err(|_| {
+            metrics::counter!("mprpc_connect_failures_total", "wire" => "classic").increment(1);
+        })?;
         let (buffer, idle_since) = (BytesMut::new(), Instant::now());
-        Ok(Connection { stream, buffer, idle_since, _counted: Counted::new() })
+        Ok(Connection { stream, buffer, idle_since, _counted: Counted::connection("classic") })
     }
 
     /// A connection that the server closed, or that has bytes nobody asked for, is not used again.
@@ -133,13 +121,7 @@ impl ClassicPool {
         if deadline <= Instant::now() {
             return Err(super::too_late());
         }
-        let connection = tokio::time::timeout_at(deadline, self.pool.get())
-            .await
-            .map_err(|_| {
-                let text = "no connection became free within the time for the call";
-                Status::deadline_exceeded(text).not_executed().at(Stage::Connect)
-            })?
-            .map_err(unavailable)?;
+        let connection = self.connection(deadline).await?;
         let mut checkout = Checkout { connection: Some(connection), stage: Stage::Write };
         let exchange = checkout.exchange(service, method, message);
         let outcome = tokio::time::timeout_at(deadline, exchange).await.unwrap_or_else(|_| {
@@ -149,6 +131,22 @@ impl ClassicPool {
         checkout.give_back();
         self.trim();
         Ok(answer)
+    }
+
+    /// A connection that is idle or new, or the next that becomes free.
+    async fn connection(&self, deadline: Instant) -> Result<Object<Connector>, Status> {
+        let mut get = pin!(self.pool.get());
+        let got = match poll!(get.as_mut()) {
+            Poll::Ready(got) => got,
+            Poll::Pending => {
+                let _counted = Counted::waiting_for_classic();
+                tokio::time::timeout_at(deadline, get).await.map_err(|_| {
+                    let text = "no connection became free within the time for the call";
+                    Status::deadline_exceeded(text).not_executed().at(Stage::Connect)
+                })?
+            }
+        };
+        got.map_err(unavailable)
     }
 
     /// Closes the idle connections that are too many or too old.

@@ -10,10 +10,12 @@
 
 pub(crate) mod classic_client;
 pub(crate) mod classic_server;
+mod counted;
 mod listener;
 mod stream;
 mod unix;
 pub(crate) mod v2_client;
+mod v2_client_probe;
 pub(crate) mod v2_client_streams;
 mod v2_leaving;
 pub(crate) mod v2_server;

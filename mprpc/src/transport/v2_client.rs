@@ -17,19 +17,17 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::READ_BYTES;
+use super::counted::Counted;
 use crate::wire::v2::client::{Calls, Opened, Request};
 use crate::wire::v2::flow::Windows;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::wire::v2::slots::CallId;
 use crate::{Address, Status};
-
-/// How often a connection looks whether its peer is alive. A peer that sends nothing is asked
-/// after one such time and given up after another, so a dead one is found within three.
-const KEEPALIVE: Duration = Duration::from_secs(1);
 
 /// How many reads are made in a row, so that deadlines and writing have their turns.
 const READS_IN_A_ROW_MAX: usize = 16;
@@ -40,17 +38,36 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
 }
 
+/// What a connection is made with.
+pub(crate) struct Terms {
+    pub(crate) peer: Address,
+    pub(crate) windows: Windows,
+    /// How often it looks whether its peer is alive. A peer that sends nothing is asked after one
+    /// such time and given up after another, so a dead one is found within three.
+    pub(crate) keepalive: Duration,
+    /// Rung when it takes no more calls.
+    pub(crate) ended: Arc<Notify>,
+}
+
 #[derive(Debug)]
 pub(super) struct Shared {
     calls: Mutex<Calls>,
     driver: AtomicWaker,
     /// Whether calls can be opened, to be read without the lock.
     open: AtomicBool,
+    ended: Arc<Notify>,
 }
 
 impl Shared {
     pub(super) fn wake_driver(&self) {
         self.driver.wake();
+    }
+
+    /// Takes no more calls.
+    fn close(&self) {
+        if self.open.swap(false, Ordering::Relaxed) {
+            self.ended.notify_one();
+        }
     }
 
     pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -64,15 +81,16 @@ impl Connection {
     /// A connection over `io`; its driver runs on the current runtime.
     pub(crate) fn new(
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: Address,
-        windows: Windows,
+        terms: Terms,
     ) -> Self {
+        let Terms { peer, windows, keepalive, ended } = terms;
         let shared = Arc::new(Shared {
             calls: Mutex::new(Calls::new(windows)),
             driver: AtomicWaker::new(),
             open: AtomicBool::new(true),
+            ended,
         });
-        tokio::spawn(Driver::new(io, peer, Arc::clone(&shared)));
+        tokio::spawn(Driver::new(io, peer, Arc::clone(&shared), keepalive));
         Self { shared }
     }
 
@@ -183,6 +201,7 @@ struct Driver<T> {
     heard: Heard,
     /// Whether the socket took no more when it was last written to.
     blocked: bool,
+    _counted: Counted,
 }
 
 /// What was heard of the peer since the last look.
@@ -195,8 +214,8 @@ enum Heard {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    fn new(io: T, peer: Address, shared: Arc<Shared>) -> Self {
-        let mut keepalive = tokio::time::interval(KEEPALIVE);
+    fn new(io: T, peer: Address, shared: Arc<Shared>, keepalive: Duration) -> Self {
+        let mut keepalive = tokio::time::interval(keepalive);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             io,
@@ -212,6 +231,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             keepalive,
             heard: Heard::Something,
             blocked: false,
+            _counted: Counted::connection("v2"),
         }
     }
 
@@ -243,7 +263,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 })?;
             }
             if !calls.is_open() {
-                self.shared.open.store(false, Ordering::Relaxed);
+                self.shared.close();
             }
             drop(calls);
             self.wake_callers();
@@ -282,6 +302,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     self.heard = Heard::NoReply;
                 }
                 Heard::NoReply => {
+                    metrics::counter!("mprpc_pings_lost_total").increment(1);
                     return Err(Status::unavailable("the server does not answer pings"));
                 }
             }
@@ -332,7 +353,7 @@ impl<T> Driver<T> {
 
     /// Ends every call, and tells those that come that there is no connection any more.
     fn fail(&mut self, status: &Status) {
-        self.shared.open.store(false, Ordering::Relaxed);
+        self.shared.close();
         self.shared.calls().fail(status, &mut self.woken);
         self.wake_callers();
     }

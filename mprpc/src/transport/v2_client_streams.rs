@@ -6,7 +6,7 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use prost::Message;
 
-use super::v2_client::{Connection, Shared};
+use super::v2_client::Connection;
 use crate::Status;
 use crate::stream::{Directions, Outgoing, Port};
 use crate::wire::v2::client::{Calls, Request};
@@ -14,7 +14,8 @@ use crate::wire::v2::slots::CallId;
 
 /// A call that streams. Whoever drops the last of it gives the call up, unless it is over.
 pub(crate) struct ClientStream {
-    shared: Arc<Shared>,
+    /// Held as every call holds it: as long as the call lives, it is in use.
+    connection: Arc<Connection>,
     id: CallId,
 }
 
@@ -24,7 +25,7 @@ impl Connection {
     ///
     /// Cancel safe: dropped before it is ready, it has opened none.
     pub(crate) async fn open_stream(
-        &self,
+        self: &Arc<Self>,
         request: &Request<'_>,
         message: &impl Message,
         directions: Directions,
@@ -33,8 +34,8 @@ impl Connection {
             calls.open_stream(request, message, directions, now, waker)
         };
         let id = self.open(request.deadline, open).await?;
-        let stream = ClientStream { shared: Arc::clone(self.shared()), id };
-        stream.shared.wake_driver();
+        let stream = ClientStream { connection: Arc::clone(self), id };
+        self.shared().wake_driver();
         Ok(stream)
     }
 }
@@ -42,14 +43,14 @@ impl Connection {
 impl ClientStream {
     /// Does `work`, and wakes the driver if there is something to write since.
     fn working<R>(&self, work: impl FnOnce(&mut Calls) -> R) -> R {
-        let mut calls = self.shared.calls();
+        let mut calls = self.connection.shared().calls();
         let had_output = calls.has_output();
         let done = work(&mut calls);
         let has_output = calls.has_output();
         drop(calls);
         // With output that was there before, it was woken.
         if has_output && !had_output {
-            self.shared.wake_driver();
+            self.connection.shared().wake_driver();
         }
         done
     }
@@ -75,7 +76,7 @@ impl Port for ClientStream {
     }
 
     fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
-        self.shared.calls().poll_answer(self.id, cx.waker())
+        self.connection.shared().calls().poll_answer(self.id, cx.waker())
     }
 
     fn finish(&self) {
@@ -94,8 +95,8 @@ impl Port for ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        self.shared.calls().close(self.id);
+        self.connection.shared().calls().close(self.id);
         // Also because it may have been the last, and the driver waits for that.
-        self.shared.wake_driver();
+        self.connection.shared().wake_driver();
     }
 }

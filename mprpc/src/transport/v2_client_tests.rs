@@ -12,7 +12,13 @@ static SERVICE: ServiceDescriptor =
 async fn a_server_that_is_slow_to_take_a_large_request_is_not_dead() {
     const STEP_BYTES: usize = 64 * 1024;
     let (mut server, io) = tokio::io::duplex(STEP_BYTES);
-    let connection = Connection::new(io, ([127, 0, 0, 1], 1).into(), Windows::default());
+    let terms = Terms {
+        peer: ([127, 0, 0, 1], 1).into(),
+        windows: Windows::default(),
+        keepalive: Duration::from_secs(1),
+        ended: Arc::default(),
+    };
+    let connection = Connection::new(io, terms);
     let serving = tokio::spawn(async move {
         let mut taken = 0;
         while taken < 32 * STEP_BYTES {

@@ -6,6 +6,7 @@ mod affinity;
 mod balancing;
 mod bugs_of_others;
 mod classic;
+mod connections;
 mod deadlines;
 mod descriptors;
 mod detached;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::flow::Windows;
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::pings::Pings;
 use super::slots::{CallId, Slots};
 use super::stream::Link;
 use super::{HEAD_BYTES_MAX, METHODS_MAX};
@@ -55,6 +56,7 @@ pub(crate) struct Calls {
     pub(super) link: Link,
     /// How many bytes of `output` are answers to pings.
     pong_bytes: usize,
+    pings: Pings,
     /// How many bytes were ever put into `output`, and how many of them the socket has taken.
     pub(super) queued: u64,
     written: u64,
@@ -90,6 +92,7 @@ impl Calls {
             output,
             link: Link::new(windows),
             pong_bytes: 0,
+            pings: Pings::default(),
             introduced: Vec::new(),
             waiting: Vec::new(),
             settled: false,
@@ -210,9 +213,15 @@ impl Calls {
         self.queued += (self.output.len() - before) as u64;
     }
 
-    /// Puts out a ping.
-    pub(crate) fn ping(&mut self) {
+    /// Puts out a ping, and says which it is.
+    pub(crate) fn ping(&mut self) -> u64 {
         self.write(Header::connection(Kind::Ping), &[]);
+        self.pings.sent()
+    }
+
+    /// Ready once the answer to ping `number` has come, or the connection takes no more calls.
+    pub(crate) fn poll_pong(&mut self, number: u64, waker: &Waker) -> Poll<()> {
+        if self.is_open() { self.pings.poll(number, waker) } else { Poll::Ready(()) }
     }
 
     /// Takes what came off the wire. Callers to wake are added to `woken`, to be woken without
@@ -268,11 +277,12 @@ impl Calls {
             }
             Kind::Data => self.receive_data(header, payload, woken)?,
             Kind::Credit => self.receive_credit(header.call, payload, woken)?,
-            Kind::Pong => {}
+            Kind::Pong => self.pings.answered(woken),
             Kind::GoAway => {
                 let reason = GoAway::decode(payload).map_err(|error| error.to_string())?;
                 self.refuse(Status::unavailable(reason.message));
                 woken.append(&mut self.waiting);
+                self.pings.wake(woken);
             }
             Kind::Request | Kind::Cancel => {
                 return Err(format!("a {:?} frame from a server", header.kind));
@@ -338,6 +348,7 @@ impl Calls {
         self.slots.fail(status, self.written, woken);
         self.output.clear();
         self.link.wake(woken);
+        self.pings.wake(woken);
         woken.append(&mut self.waiting);
     }
 
@@ -362,6 +373,11 @@ impl Calls {
     /// Whether calls can be opened, or wait for the wire, or something is to be written.
     pub(crate) fn is_in_use(&self) -> bool {
         self.is_open() || self.has_output() || self.slots.busy()
+    }
+
+    /// How many calls the server lets it carry.
+    pub(crate) fn calls_max(&self) -> usize {
+        self.peer_calls_max as usize
     }
 
     /// How many calls have a slot.

@@ -12,6 +12,7 @@ mod client_streams;
 pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod head;
+mod pings;
 pub(crate) mod server;
 pub(crate) mod server_streams;
 pub(crate) mod slots;

@@ -1,0 +1,299 @@
+//! The connections that all calls to an instance share: made when they are needed, made anew when
+//! they have ended, more of them where one is too few.
+//!
+//! Invariants:
+//!
+//! 1. At most [`Bounds::connections_max`] connections take calls. Those that were taken off the list
+//!    end with their last call.
+//! 2. No two attempts to connect are made at once ([`Shared::attempts`] is held during one).
+//! 3. A call is put on a connection of the list that takes calls. A connection that leaves the list
+//!    is not closed before the calls that found it there have ended: each holds it.
+//! 4. Dropping this closes all of them, once their calls have ended.
+//!
+//! A call looks at the list without a lock, and takes the connection with the fewest calls.
+
+mod backoff;
+mod sizing;
+mod upkeep;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use prost::Message;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+pub(super) use backoff::Backoff;
+pub(super) use sizing::Bounds;
+
+use super::instance::Callee;
+use crate::stream::Directions;
+use crate::transport::Dialer;
+use crate::transport::v2_client::{Connection, Terms};
+use crate::transport::v2_client_streams::ClientStream;
+use crate::wire::v2::client::Request;
+use crate::wire::v2::flow::Windows;
+use crate::{Context, Stage, Status};
+
+/// How connections are kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) bounds: Bounds,
+    pub(super) backoff: Backoff,
+    /// How often a connection looks whether its peer is alive.
+    pub(super) keepalive: Duration,
+    /// How much of streams waits for their readers.
+    pub(super) windows: Windows,
+}
+
+impl Options {
+    /// The same, with nothing that makes no sense.
+    pub(super) fn bounded(self) -> Self {
+        Self { windows: self.windows.bounded(), ..self }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            bounds: Bounds::default(),
+            backoff: Backoff::default(),
+            keepalive: Duration::from_secs(1),
+            windows: Windows::default(),
+        }
+    }
+}
+
+/// The connections to one address.
+#[derive(Debug)]
+pub(super) struct Connections {
+    shared: Arc<Shared>,
+    _upkeep: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dialer: Dialer,
+    keepalive: Duration,
+    windows: Windows,
+    /// Those that take calls. One that has ended stays here until there is another.
+    list: ArcSwap<Vec<Arc<Connection>>>,
+    /// How the last attempt to connect failed, unless there is a connection.
+    failure: ArcSwapOption<Failure>,
+    /// Held during an attempt: one serves all who wait.
+    attempts: Arc<Mutex<Backoff>>,
+    /// Whether a call was made since that was last looked at.
+    used: AtomicBool,
+    /// Rung when a connection has come or ended, and when an attempt has failed.
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    status: Status,
+    /// Calls get the status until then, rather than to make one more attempt each.
+    until: Instant,
+}
+
+impl Connections {
+    /// Nothing is connected before the first call, unless that is to be done ahead.
+    ///
+    /// Must be called within a tokio runtime.
+    pub(super) fn new(dialer: Dialer, options: Options) -> Self {
+        let shared = Arc::new(Shared {
+            dialer,
+            keepalive: options.keepalive,
+            windows: options.windows,
+            list: ArcSwap::default(),
+            failure: ArcSwapOption::empty(),
+            attempts: Arc::new(Mutex::new(options.backoff)),
+            used: AtomicBool::new(false),
+            changed: Arc::default(),
+        });
+        let upkeep = upkeep::run(Arc::clone(&shared), options.bounds);
+        Self { shared, _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep)) }
+    }
+
+    /// Makes a call. Cancel safe: dropping the future gives the call up, but not an attempt to
+    /// connect that it began.
+    pub(super) async fn call(
+        &self,
+        callee: Callee,
+        cx: &Context,
+        message: &impl Message,
+    ) -> Result<Bytes, Status> {
+        self.connection(cx.deadline()).await?.call(request(callee, cx), message).await
+    }
+
+    /// Opens a call that streams, in the same way.
+    pub(super) async fn open_stream(
+        &self,
+        callee: Callee,
+        cx: &Context,
+        message: &impl Message,
+        directions: Directions,
+    ) -> Result<ClientStream, Status> {
+        let connection = self.connection(cx.deadline()).await?;
+        connection.open_stream(&request(callee, cx), message, directions).await
+    }
+
+    /// Whether the last connection or the last attempt to make one has ended, and none is there
+    /// yet. Before the first attempt, and after the last connection was closed for being idle,
+    /// nobody knows.
+    pub(super) fn is_down(&self) -> bool {
+        if self.shared.failure.load().is_some() {
+            return true;
+        }
+        let list = self.shared.list.load();
+        !list.is_empty() && !list.iter().any(|connection| connection.is_open())
+    }
+
+    /// Begins an attempt to connect, if one is due and none is being made.
+    pub(super) fn try_again(&self) {
+        if self.shared.pick().is_none() {
+            self.shared.begin_attempt(1);
+        }
+    }
+
+    /// A connection for a call: one that is there, or one that is made within the call's time.
+    pub(super) async fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, Status> {
+        let shared = &self.shared;
+        // Mostly it is set already, and a line of memory that nobody writes to is cheap to read.
+        if !shared.used.load(Ordering::Relaxed) {
+            shared.used.store(true, Ordering::Relaxed);
+        }
+        if let Some(connection) = shared.pick() {
+            return Ok(connection);
+        }
+        let connect = async {
+            let backoff = Arc::clone(&shared.attempts).lock_owned().await;
+            // Someone else may have been at it meanwhile.
+            if let Some(connection) = shared.pick() {
+                return Ok(connection);
+            }
+            if let Some(failure) = &*shared.failure.load()
+                && Instant::now() < failure.until
+            {
+                return Err(failure.status.clone());
+            }
+            // In a task of its own: callers often have less time than an attempt may take. Ended
+            // with the caller, it would neither succeed for the others nor be known to have failed.
+            let attempt = tokio::spawn(Arc::clone(shared).connect(backoff));
+            attempt.await.unwrap_or_else(|_| {
+                Err(not_connected(Status::unavailable("the runtime is shutting down")))
+            })
+        };
+        tokio::time::timeout_at(deadline, connect).await.unwrap_or_else(|_| {
+            let text = "no connection within the time for the call";
+            Err(not_connected(Status::deadline_exceeded(text)))
+        })
+    }
+}
+
+impl Shared {
+    /// The connection with the fewest calls of those that take any.
+    fn pick(&self) -> Option<Arc<Connection>> {
+        match self.list.load().as_slice() {
+            [only] => only.is_open().then(|| Arc::clone(only)),
+            several => {
+                let open = several.iter().filter(|connection| connection.is_open());
+                open.min_by_key(|connection| calls_on(connection)).cloned()
+            }
+        }
+    }
+
+    /// How many take calls.
+    fn open(&self) -> usize {
+        self.list.load().iter().filter(|connection| connection.is_open()).count()
+    }
+
+    /// Begins an attempt to get one more, unless there are `wanted` already, an attempt is being
+    /// made, or none is due.
+    fn begin_attempt(self: &Arc<Self>, wanted: usize) {
+        let due = |failure: &Failure| Instant::now() >= failure.until;
+        if self.failure.load().as_deref().is_none_or(due)
+            && let Ok(backoff) = Arc::clone(&self.attempts).try_lock_owned()
+            && self.open() < wanted
+        {
+            tokio::spawn(Arc::clone(self).connect(backoff));
+        }
+    }
+
+    async fn connect(
+        self: Arc<Self>,
+        mut backoff: OwnedMutexGuard<Backoff>,
+    ) -> Result<Arc<Connection>, Status> {
+        let outcome = self.attempt().await;
+        match &outcome {
+            Ok(connection) => {
+                backoff.succeeded();
+                self.list.rcu(|list| {
+                    let open = list.iter().filter(|connection| connection.is_open());
+                    open.chain([connection]).cloned().collect::<Vec<_>>()
+                });
+                if self.failure.swap(None).is_some() {
+                    tracing::info!(address = %self.dialer.address, "an instance is reached again");
+                }
+            }
+            Err(status) => {
+                metrics::counter!("mprpc_connect_failures_total", "wire" => "v2").increment(1);
+                let until = Instant::now() + backoff.failed(fastrand::f64());
+                let failure = Failure { status: status.clone(), until };
+                // One more that cannot be had says nothing of those that are there.
+                if self.open() == 0 && self.failure.swap(Some(Arc::new(failure))).is_none() {
+                    let (address, error) = (&self.dialer.address, status.message());
+                    tracing::warn!(%address, error, "an instance cannot be reached");
+                }
+            }
+        }
+        // Only now is the next attempt possible that somebody may begin who hears of it.
+        drop(backoff);
+        self.changed.notify_one();
+        outcome
+    }
+
+    /// A connection counts once the server has spoken on it: the kernel accepts them for processes
+    /// that are stopped, that are about to end, or that have not begun to serve.
+    async fn attempt(&self) -> Result<Arc<Connection>, Status> {
+        let failed =
+            |text: String| not_connected(Status::unavailable(format!("connecting failed: {text}")));
+        let until = Instant::now() + self.dialer.timeout;
+        let stream = self.dialer.connect().await.map_err(|error| failed(error.to_string()))?;
+        let terms = Terms {
+            peer: self.dialer.address.clone(),
+            windows: self.windows,
+            keepalive: self.keepalive,
+            ended: Arc::clone(&self.changed),
+        };
+        let connection = Connection::new(stream, terms);
+        match tokio::time::timeout_at(until, connection.ready()).await {
+            Ok(Ok(())) => Ok(Arc::new(connection)),
+            Ok(Err(status)) => Err(failed(status.message().to_owned())),
+            Err(_) => Err(failed("the server does not speak".to_owned())),
+        }
+    }
+}
+
+/// How many calls are on a connection of the list: each holds it, and so does the list.
+fn calls_on(connection: &Arc<Connection>) -> usize {
+    Arc::strong_count(connection) - 1
+}
+
+fn request<'a>(callee: Callee, cx: &'a Context) -> Request<'a> {
+    Request {
+        service: callee.service,
+        index: callee.method,
+        method: callee.number,
+        deadline: cx.deadline(),
+        metadata: cx.to_send(),
+    }
+}
+
+/// Of a call that no connection could be had for.
+fn not_connected(status: Status) -> Status {
+    status.not_executed().at(Stage::Connect)
+}
