@@ -20,10 +20,8 @@ impl greeter::Server for Polite {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::builder()
-        .add_service(greeter::serve(Polite))
-        .bind("127.0.0.1:0".parse()?)
-        .await?;
+    let server =
+        Server::builder().add_service(greeter::serve(Polite)).bind("127.0.0.1:0".parse()?).await?;
     let address = server.local_addr();
     tokio::spawn(server.serve(std::future::pending()));
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use mprpc::{Code, Context};
-use mprpc_examples::{DescribeReq, EchoSlowlyReq, FailReq, echo_service};
+use mprpc_examples::{DescribeReq, EchoSlowlyReq, FailReq, ListReq, echo_service};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -80,6 +80,16 @@ their_client! {
     unknown_kinds_and_flags_are_skipped
     too_long_a_request_harms_no_other
     too_long_an_answer_fails_its_call_only
+    a_stream_of_requests
+    a_stream_of_answers
+    a_stream_both_ways
+    a_message_longer_than_the_window
+    who_does_not_read_is_not_sent_more_than_its_window
+    whose_messages_are_not_read_waits
+    a_stream_ends_with_its_deadline
+    a_cancelled_stream_leaves_the_others
+    a_method_of_another_kind_is_not_served
+    what_breaks_a_stream_ends_the_connection
     what_a_server_need_not_mind
     what_breaks_the_protocol_ends_the_connection
 }
@@ -93,11 +103,6 @@ async fn every_case_of_their_client_is_a_test_here() {
     let mut run = [their_client::CASES, &[run_alone]].concat();
     let mut listed: Vec<&str> = listed.lines().collect();
     listed.sort_unstable();
-    // Until this side streams as well.
-    listed.retain(|name| {
-        !name.contains("stream") && !name.starts_with("who") && !name.contains("kind_is")
-    });
-    listed.retain(|name| *name != "a_message_longer_than_the_window");
     run.sort_unstable();
     assert_eq!(run, listed);
 }
@@ -260,4 +265,54 @@ async fn their_goaway_fails_none_of_our_calls() {
         assert!(theirs.line().await.starts_with("gone away "));
         assert_eq!(in_flight.await.unwrap().unwrap().payload, "slow");
     }
+}
+
+#[tokio::test]
+async fn our_streams_reach_their_server_and_back() {
+    let Some(theirs) = Theirs::start(FRAME_BYTES_MAX).await else { return };
+    let client = theirs.client();
+
+    let (mut requests, answer) = client.upload(&soon()).await.unwrap();
+    let payload = "x".repeat(50_000);
+    for _ in 0..40 {
+        requests.send(echo_req(&payload)).await.unwrap();
+    }
+    requests.finish();
+    assert_eq!(answer.await.unwrap().payload, payload.repeat(40));
+
+    let list = |count, size| ListReq { count, size };
+    for asked in [list(0, 0), list(1, 1_000_000), list(2_000, 3_000)] {
+        let mut answers = client.list(&soon(), asked).await.unwrap();
+        let mut found = 0;
+        while let Some(answer) = answers.next().await.unwrap() {
+            assert_eq!(answer.payload.len(), asked.size as usize);
+            found += 1;
+        }
+        assert_eq!(found, asked.count);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_we_do_not_read_holds_up_no_other_at_their_server() {
+    let Some(theirs) = Theirs::start(FRAME_BYTES_MAX).await else { return };
+    let client = theirs.client();
+    let asked = ListReq { count: 3_000, size: 10_000 };
+    let mut unread = client.list(&soon(), asked).await.unwrap();
+    let (mut requests, mut answers) = client.chat(&soon()).await.unwrap();
+    for number in 0..50 {
+        let payload = number.to_string();
+        requests.send(echo_req(&payload)).await.unwrap();
+        assert_eq!(answers.next().await.unwrap().unwrap().payload, payload);
+        assert_eq!(client.echo(&soon(), echo_req(&payload)).await.unwrap().payload, payload);
+    }
+    requests.finish();
+    assert_eq!(answers.next().await.unwrap(), None);
+    let mut found = 0;
+    while unread.next().await.unwrap().is_some() {
+        found += 1;
+    }
+    assert_eq!(found, asked.count);
+    // Of one that is given up nothing more comes, and the connection goes on.
+    drop(client.list(&soon(), asked).await.unwrap());
+    assert_eq!(client.echo(&soon(), echo_req("on")).await.unwrap().payload, "on");
 }

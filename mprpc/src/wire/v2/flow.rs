@@ -150,9 +150,9 @@ impl Window {
 
 /// What a CREDIT frame gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Grant {
-    pub(super) stream: u32,
-    pub(super) connection: u32,
+pub(crate) struct Grant {
+    pub(crate) stream: u32,
+    pub(crate) connection: u32,
 }
 
 impl Grant {
@@ -160,14 +160,14 @@ impl Grant {
         self == Self::default()
     }
 
-    pub(super) fn payload(self) -> [u8; 8] {
+    pub(crate) fn payload(self) -> [u8; 8] {
         let mut payload = [0; 8];
         payload[..4].copy_from_slice(&self.stream.to_le_bytes());
         payload[4..].copy_from_slice(&self.connection.to_le_bytes());
         payload
     }
 
-    pub(super) fn read(mut payload: Bytes) -> Result<Self, String> {
+    pub(crate) fn read(mut payload: Bytes) -> Result<Self, String> {
         let (Ok(stream), Ok(connection)) = (payload.try_get_u32_le(), payload.try_get_u32_le())
         else {
             return Err("a CREDIT frame that is too short".to_owned());
