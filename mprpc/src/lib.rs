@@ -77,13 +77,19 @@
 //!   called until connections there are refused.
 //! * **Everything is bounded**: frames, calls and connections, and what waits for a slow reader.
 //!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `etcd` | the registry `etcd://host:port`, over the JSON gateway of its servers |
+//!
 //! # Map
 //!
 //! | module | holds |
 //! |---|---|
 //! | `channel` | [`Channel`]: target, instances, connections |
 //! | [`balance`] | which instance gets the next call |
-//! | [`discovery`] | where instances are: a list, a file, a name, a process, or ZooKeeper |
+//! | [`discovery`] | where instances are: a list, a file, a name, a process, ZooKeeper, or etcd |
 //! | [`health`] | gRPC's health service, which every server serves |
 //! | `server` | [`Server`]: services, one port for both wires, drain |
 //! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |

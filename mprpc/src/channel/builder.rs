@@ -78,7 +78,7 @@ impl ChannelBuilder {
     }
 
     /// Keeps the newest listing of each service in a file there, for a start while the registry that
-    /// the target names is away: `dns://name:port` or `zk://host:port` (kept nowhere). A session
+    /// the target names is away: `dns://name:port`, `etcd://host:port` or `zk://host:port` (kept nowhere). A session
     /// that was given brings its own. A directory is for one registry: a file that another left is
     /// ignored.
     pub fn snapshots(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -202,6 +202,14 @@ impl ChannelBuilder {
             Target::File(path, poll) => Box::new(WatchedFile::new(path, poll)),
             Target::Dns(name, options) => {
                 Box::new(Dns::new(name, DnsOptions { snapshots: self.snapshots, ..options }))
+            }
+            #[cfg(feature = "etcd")]
+            Target::Etcd(hosts) => {
+                let mut etcd = crate::discovery::Etcd::builder(hosts);
+                if let Some(directory) = self.snapshots {
+                    etcd = etcd.snapshots(directory);
+                }
+                Box::new(etcd.build().map_err(|error| bad(&error.to_string()))?)
             }
             Target::ZooKeeper(hosts) if hosts.is_empty() => {
                 let none = || bad("no ZooKeeper session was given, and it names no hosts");

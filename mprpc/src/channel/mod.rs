@@ -100,6 +100,7 @@ impl Channel {
     ///   form), looked at every second or, with `?poll=500ms`, as often as that says;
     /// * `dns://name:port`: the addresses of a name, asked for every 5 s or, with `?refresh=30s`, as
     ///   often as that says; `wire` and `methods` as above;
+    /// * `etcd://host:port,host:port/root`, with the feature `etcd`;
     /// * `zk://host:port,host:port/chroot`, or `zk://` for a session that is there already.
     pub fn builder(target: impl Into<String>) -> ChannelBuilder {
         ChannelBuilder::new(target.into())

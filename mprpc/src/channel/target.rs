@@ -19,6 +19,9 @@ pub(super) enum Target {
     File(PathBuf, Duration),
     /// `dns://name:port`
     Dns(String, DnsOptions),
+    /// `etcd://host:port,host:port/root`
+    #[cfg(feature = "etcd")]
+    Etcd(String),
     /// `zk://host:port,host:port/chroot`, and `zk://` for a session that is there already.
     ZooKeeper(String),
 }
@@ -36,11 +39,17 @@ impl Target {
             "memory" => Err("memory:// takes nothing behind it".to_owned()),
             "file" => file(authority, query),
             "dns" => dns(authority, query),
+            #[cfg(feature = "etcd")]
+            "etcd" if query.is_empty() => Ok(Self::Etcd(authority.to_owned())),
+            #[cfg(feature = "etcd")]
+            "etcd" => Err("etcd:// takes no options".to_owned()),
+            #[cfg(not(feature = "etcd"))]
+            "etcd" => Err("etcd:// needs the feature `etcd` of mprpc".to_owned()),
             "zk" if query.is_empty() => Ok(Self::ZooKeeper(authority.to_owned())),
             "zk" => Err("zk:// takes no options".to_owned()),
-            other => {
-                Err(format!("unknown scheme `{other}`; known are static, memory, file, dns and zk"))
-            }
+            other => Err(format!(
+                "unknown scheme `{other}`; known are static, memory, file, dns, zk and etcd"
+            )),
         };
         parsed.map_err(bad)
     }
@@ -178,7 +187,8 @@ mod tests {
     fn what_is_wrong_with_a_target_is_said() {
         for (target, reason) in [
             ("127.0.0.1:1", "no scheme"),
-            ("http://a:1", "known are static, memory, file, dns and zk"),
+            ("http://a:1", "known are static, memory, file, dns, zk and etcd"),
+            ("etcd://a:1?b", "no options"),
             ("static://unix:", "not host:port"),
             ("file://etc/a.json", "absolute path"),
             ("file:///a?poll=0s", "none of poll=1s"),

@@ -91,6 +91,18 @@ impl Believed {
         self.tell().await;
     }
 
+    /// Waits for something, noting what happens meanwhile.
+    pub(super) async fn meanwhile<T>(&mut self, something: impl Future<Output = T>) -> T {
+        let mut something = std::pin::pin!(something);
+        loop {
+            let news = tokio::select! {
+                done = &mut something => return done,
+                news = self.news() => news,
+            };
+            self.note(news).await;
+        }
+    }
+
     /// The registry lists these now; `all` unless others may be about to show.
     pub(super) async fn listed(&mut self, endpoints: Vec<Endpoint>, all: bool) {
         if self.snapshot_at.take().is_some() && endpoints.is_empty() && all {

@@ -116,7 +116,7 @@ where
     let mut junk = Junk::new("dns");
     let mut failing = false;
     loop {
-        let answer = waiting(&mut believed, ask()).await;
+        let answer = believed.meanwhile(ask()).await;
         match answer {
             Ok(addresses) => {
                 if std::mem::replace(&mut failing, false) {
@@ -138,19 +138,7 @@ where
         }
         // Between three quarters of it and all, so that many processes do not ask at once.
         let pause = options.refresh.mul_f64(0.75 + fastrand::f64() / 4.0);
-        waiting(&mut believed, sleep(pause)).await;
-    }
-}
-
-/// Waits for something, and for what happens meanwhile to instances that are doubted.
-async fn waiting<T>(believed: &mut Believed, something: impl Future<Output = T>) -> T {
-    let mut something = std::pin::pin!(something);
-    loop {
-        let news = tokio::select! {
-            done = &mut something => return done,
-            news = believed.news() => news,
-        };
-        believed.note(news).await;
+        believed.meanwhile(sleep(pause)).await;
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `file:///path` | [`WatchedFile`]: what a file says, as it changes |
 //! | `dns://name:port` | [`Dns`]: the addresses of a name, as they change |
 //! | `zk://host:port,host:port/chroot` | [`ZooKeeper`]: the instances that live, on many machines |
+//! | `etcd://host:port,host:port/root` | `Etcd`, with the feature `etcd`: the same in etcd |
 //!
 //! What a registry says is not taken for the truth. One that is away or fails leaves the last
 //! listing in use. One that suddenly lists less than half of what it did is not believed until
@@ -19,10 +20,13 @@
 
 mod believed;
 mod dns;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod file;
 mod fixed;
 mod guard;
 mod host;
+mod instance;
 mod junk;
 mod memory;
 mod probe;
@@ -35,6 +39,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use dns::{Dns, DnsOptions};
+#[cfg(feature = "etcd")]
+pub use etcd::{Etcd, EtcdBuilder, EtcdError};
 pub use file::WatchedFile;
 pub use fixed::Static;
 pub(crate) use host::check as check_host;

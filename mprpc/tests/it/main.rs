@@ -11,6 +11,7 @@ mod deadlines;
 mod descriptors;
 mod detached;
 mod errors;
+mod etcd;
 mod health;
 mod instances;
 mod interceptors;

@@ -1,4 +1,4 @@
-//! ZooKeeper, MariaDB and Redis for tests, as `scripts/deps` starts them.
+//! ZooKeeper, etcd, MariaDB and Redis for tests, as `scripts/deps` starts them.
 //!
 //! Knows nothing of those who test with them, so any crate can have it as a dev-dependency. There
 //! are two ways to a server:
@@ -6,8 +6,8 @@
 //! * **Shared**, for tests that leave it alone: [`zookeeper()`], [`mariadb()`], [`redis()`]. The one at
 //!   `TEST_ZOOKEEPER`, `TEST_MARIADB` or `TEST_REDIS` (`127.0.0.1:port`), else that of
 //!   `scripts/deps up`. Each test has a root, a database or a prefix of its own on it.
-//! * **Private**, for tests that stop, kill or freeze it: [`PrivateZooKeeper`], [`PrivateMariaDb`],
-//!   [`PrivateRedis`], each on a free port with data of its own, killed when it is dropped or when
+//! * **Private**, for tests that stop, kill or freeze it: [`PrivateZooKeeper`], [`PrivateEtcd`],
+//!   [`PrivateMariaDb`], [`PrivateRedis`], each on a free port with data of its own, killed when it is dropped or when
 //!   the thread of the test ends. A [`ZooKeeperEnsemble`] is three of them that agree.
 //!
 //! Where there is none, both are `None`, after `SKIPPED` and the reason were printed: such a test
@@ -36,6 +36,7 @@
 )]
 
 mod ensemble;
+mod etcd;
 mod mariadb;
 mod names;
 mod ports;
@@ -46,9 +47,10 @@ mod way;
 mod zookeeper;
 
 pub use ensemble::ZooKeeperEnsemble;
+pub use etcd::Etcd;
 pub use mariadb::{Database, MariaDb};
 pub use ports::free_address;
-pub use private::{Private, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, Server};
+pub use private::{Private, PrivateEtcd, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, Server};
 pub use redis::Redis;
 pub use shared::{mariadb, redis, zookeeper};
 pub use way::Way;

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{MariaDb, Redis, ZooKeeper, free_address};
+use crate::{Etcd, MariaDb, Redis, ZooKeeper, free_address};
 
 /// How long a server may take to start or to stop. Far above what it takes: the machine may be busy,
 /// and its disk may have a minute's work to write before ours.
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const TAIL_BYTES: usize = 4_096;
 
 /// A kind of server.
-#[expect(async_fn_in_trait, reason = "only for the three kinds here")]
+#[expect(async_fn_in_trait, reason = "only for the kinds here")]
 pub trait Server: Clone + Debug {
     /// As `scripts/deps` calls it.
     const NAME: &'static str;
@@ -48,6 +48,8 @@ pub trait Server: Clone + Debug {
 
 /// A ZooKeeper of one test.
 pub type PrivateZooKeeper = Private<ZooKeeper>;
+/// An etcd of one test.
+pub type PrivateEtcd = Private<Etcd>;
 /// A MariaDB of one test. [`server`](Private::server) makes databases in it.
 pub type PrivateMariaDb = Private<MariaDb>;
 /// A Redis of one test.
@@ -271,6 +273,11 @@ mod tests {
     #[tokio::test]
     async fn a_private_zookeeper_dies_and_comes_back() {
         it_dies_and_comes_back::<ZooKeeper>().await;
+    }
+
+    #[tokio::test]
+    async fn a_private_etcd_dies_and_comes_back() {
+        it_dies_and_comes_back::<Etcd>().await;
     }
 
     #[tokio::test]

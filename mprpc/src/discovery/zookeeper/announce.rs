@@ -11,9 +11,10 @@ use zookeeper_client::Error;
 
 use super::classic::ClassicNodes;
 use super::core::Core;
-use super::layout::{self, Instance};
+use super::layout;
 use super::session::{Node, Session};
 use crate::ServiceDescriptor;
+use crate::discovery::instance::{Instance, node_name};
 use crate::discovery::probe::Answer;
 use crate::discovery::{Endpoint, IdTaken};
 
@@ -70,7 +71,7 @@ impl Announcement {
         address: SocketAddr,
     ) -> Self {
         let parent = layout::instances(service);
-        let path = layout::below(&parent, &layout::node_name(&endpoint.id));
+        let path = layout::below(&parent, &node_name(&endpoint.id));
         let data = Instance::ours(&endpoint, address, core.started_ms).encode();
         let classic = ClassicNodes::new(&core, service, address);
         Self { core, endpoint, address, parent, path, data, classic }

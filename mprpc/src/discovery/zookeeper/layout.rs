@@ -3,14 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, SocketAddrV4};
 
-use serde::{Deserialize, Serialize};
-
 use super::session::Node;
 use crate::ServiceDescriptor;
+use crate::discovery::instance;
 use crate::discovery::{Endpoint, Methods, Wires};
-
-/// A node with more data is junk: an instance has a few hundred bytes to say.
-pub(super) const DATA_BYTES_MAX: usize = 4096;
 
 /// The path of a child.
 pub(super) fn below(path: &str, name: &str) -> String {
@@ -25,103 +21,6 @@ pub(super) fn instances(service: &ServiceDescriptor) -> String {
 /// Where the methods of a service stand for callers of the original framework.
 pub(super) fn methods(service: &ServiceDescriptor) -> String {
     format!("/{}", service.short_name)
-}
-
-/// An id as the name of a node, which cannot have slashes or control characters in it.
-pub(super) fn node_name(id: &str) -> String {
-    let plain = |c: char| if c == '/' || c.is_control() { '_' } else { c };
-    match id {
-        "" | "." | ".." => "_".to_owned(),
-        id => id.chars().map(plain).collect(),
-    }
-}
-
-/// What an instance says of itself.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Instance {
-    /// Where it listens.
-    address: SocketAddr,
-    /// The wires that it speaks.
-    #[serde(default = "v2")]
-    wires: Vec<String>,
-    /// Its share of the calls, beside those of others.
-    #[serde(default = "weight")]
-    weight: u32,
-    /// The part of the datacentre where it runs.
-    #[serde(default)]
-    zone: String,
-    /// The version of what runs there.
-    #[serde(default)]
-    version: String,
-    /// Whatever else is to be known.
-    #[serde(default)]
-    tags: Vec<String>,
-    /// When it started, in milliseconds since 1970.
-    #[serde(default)]
-    started_ms: u64,
-}
-
-fn v2() -> Vec<String> {
-    vec!["v2".to_owned()]
-}
-
-fn weight() -> u32 {
-    Endpoint::WEIGHT
-}
-
-impl Instance {
-    /// One of ours, which speaks both wires. Tags for which a node has no room are left out: the
-    /// whole node would be junk to its readers.
-    pub(super) fn ours(endpoint: &Endpoint, address: SocketAddr, started_ms: u64) -> Self {
-        let mut ours = Self {
-            address,
-            wires: ["v2", "classic"].map(str::to_owned).to_vec(),
-            weight: endpoint.weight,
-            zone: endpoint.zone.to_string(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            tags: endpoint.tags.to_vec(),
-            started_ms,
-        };
-        if ours.encode().len() > DATA_BYTES_MAX {
-            let id = &endpoint.id;
-            tracing::warn!(id, DATA_BYTES_MAX, "a node has no room for these tags; without them");
-            ours.tags.clear();
-        }
-        ours
-    }
-
-    pub(super) fn encode(&self) -> Vec<u8> {
-        // It has no map whose keys are no strings, and nothing else can fail.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-
-    pub(super) fn decode(data: &[u8]) -> Result<Self, String> {
-        if data.len() > DATA_BYTES_MAX {
-            return Err(format!("it has more than {DATA_BYTES_MAX} bytes"));
-        }
-        let instance: Self = serde_json::from_slice(data).map_err(|error| error.to_string())?;
-        if instance.address.port() == 0 || instance.address.ip().is_unspecified() {
-            return Err(format!("nobody can connect to {}", instance.address));
-        }
-        Ok(instance)
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// As callers are told of it.
-    fn endpoint(self, id: &str) -> Endpoint {
-        let v2 = self.wires.iter().any(|wire| wire == "v2");
-        Endpoint {
-            id: id.to_owned(),
-            wires: if v2 { Wires::V2 } else { Wires::Classic },
-            weight: self.weight,
-            zone: self.zone.into(),
-            tags: self.tags.into(),
-            ..Endpoint::new(self.address)
-        }
-    }
 }
 
 /// The address in a classic node.
@@ -188,16 +87,8 @@ fn by_address(
     // Two ids may name one address: that of an instance which was restarted with another id. The
     // newer holds.
     nodes.sort_by_key(|(_, node)| node.stat.czxid);
-    let mut by_address = BTreeMap::new();
-    for (name, node) in nodes {
-        match Instance::decode(&node.data) {
-            Ok(instance) => {
-                by_address.insert(instance.address, instance.endpoint(name));
-            }
-            Err(what) => junk.push((below(&self::instances(service), name), what)),
-        }
-    }
-    by_address
+    let nodes = nodes.into_iter().map(|(name, node)| (name.as_str(), node.data.as_slice()));
+    instance::by_address(&self::instances(service), nodes, junk)
 }
 
 #[cfg(test)]
@@ -205,6 +96,7 @@ mod tests {
     use zookeeper_client::Stat;
 
     use super::*;
+    use crate::discovery::instance::{DATA_BYTES_MAX, Instance};
 
     static ECHO: ServiceDescriptor = ServiceDescriptor {
         full_name: "echo.Echo",
@@ -336,13 +228,5 @@ mod tests {
         assert_eq!(classic, b"10.0.0.1:8010");
         assert_eq!(decode_classic(&classic), Ok(address));
         assert_eq!(encode_classic("[::1]:1".parse().unwrap()), None);
-    }
-
-    #[test]
-    fn an_id_becomes_the_name_of_a_node() {
-        for (id, name) in [("10.0.0.1:1", "10.0.0.1:1"), ("a/b\n", "a_b_"), ("..", "_"), ("", "_")]
-        {
-            assert_eq!(node_name(id), name);
-        }
     }
 }

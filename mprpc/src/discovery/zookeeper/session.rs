@@ -10,7 +10,7 @@ use zookeeper_client::{
 };
 
 use super::builder::Config;
-use super::layout;
+use crate::discovery::instance::DATA_BYTES_MAX;
 
 const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls::anyone_all());
 const EPHEMERAL: CreateOptions<'static> = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
@@ -146,7 +146,7 @@ impl Session {
     pub(super) async fn read(&self, path: &str) -> Result<Option<Node>, Error> {
         match self.within(self.client.get_data(path)).await {
             Ok((mut data, stat)) => {
-                data.truncate(layout::DATA_BYTES_MAX + 1);
+                data.truncate(DATA_BYTES_MAX + 1);
                 data.shrink_to_fit();
                 Ok(Some(Node { data, stat }))
             }

@@ -6,6 +6,6 @@ mod faults;
 pub(crate) mod fixture;
 mod ids;
 mod listing;
-mod load;
+pub(crate) mod load;
 mod nodes;
 mod outage;
