@@ -30,7 +30,7 @@
 mod client;
 mod reporter;
 
-pub use client::Client;
+pub use client::{Client, Watching};
 pub use reporter::HealthReporter;
 
 /// Whether a service serves, with the numbers of gRPC.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::ServingStatus;
 use super::proto::{HealthCheckRequest, HealthCheckResponse, health};
-use crate::{Context, Service, Status};
+use crate::{Context, Sender, Service, Status};
 
 /// Says which services serve. Clones say the same.
 ///
@@ -29,6 +29,8 @@ enum Phase {
     Starting,
     Serving,
     Leaving,
+    /// Nobody may be kept waiting for news: the server waits for its calls to end.
+    Draining,
 }
 
 impl Default for HealthReporter {
@@ -76,6 +78,11 @@ impl HealthReporter {
         self.0.send_modify(|health| health.phase = Phase::Leaving);
     }
 
+    /// The server drains: nobody can watch any more.
+    pub(crate) fn drain(&self) {
+        self.0.send_modify(|health| health.phase = Phase::Draining);
+    }
+
     /// The service that says it.
     pub(crate) fn service(&self) -> Service {
         health::serve(self.clone())
@@ -99,6 +106,29 @@ impl health::Server for HealthReporter {
             .status(&request.service)
             .ok_or_else(|| Status::not_found(format!("`{}` is not known here", request.service)))?;
         Ok(HealthCheckResponse { status: status.into() })
+    }
+
+    async fn watch(
+        &self,
+        _: &Context,
+        request: HealthCheckRequest,
+        mut responses: Sender<HealthCheckResponse>,
+    ) -> Result<(), Status> {
+        let mut health = self.0.subscribe();
+        let mut said = None;
+        loop {
+            let (status, phase) = {
+                let health = health.borrow_and_update();
+                let status = health.status(&request.service);
+                (status.unwrap_or(ServingStatus::ServiceUnknown), health.phase)
+            };
+            if said.replace(status) != Some(status) {
+                responses.send(HealthCheckResponse { status: status.into() }).await?;
+            }
+            if phase == Phase::Draining || health.changed().await.is_err() {
+                return Err(Status::unavailable("the server is stopping"));
+            }
+        }
     }
 }
 

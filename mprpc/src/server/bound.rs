@@ -129,6 +129,9 @@ impl BoundServer {
         acceptor.accept_last(listeners);
         let threads = threads.stop_accepting().await;
         handle.enter(ServerState::Draining);
+        if let Some(health) = &builder.health {
+            health.drain();
+        }
         drop(leave);
         if acceptor.drain(builder.drain_timeout, &handle).await {
             threads.ended().await;

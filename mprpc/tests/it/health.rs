@@ -1,5 +1,7 @@
 //! gRPC's health service, which every server serves.
 
+use std::time::Duration;
+
 use mprpc::discovery::{Discover, Listing, Memory};
 use mprpc::health::{self, HealthReporter, ServingStatus};
 use mprpc::{Code, Server, ServiceDescriptor};
@@ -63,4 +65,26 @@ async fn the_health_service_is_not_announced() {
     let server = Running::start(builder.register(memory.clone())).await;
     server.client().echo(&soon(), echo_req("x")).await.unwrap();
     assert_eq!(*memory.watch(&HEALTH).borrow(), Listing::Unknown);
+}
+
+#[tokio::test]
+async fn who_watches_learns_of_each_change_until_the_server_drains() {
+    let reporter = HealthReporter::new();
+    // A stream that nobody ends would hold up the end so long.
+    let builder = Server::builder().health(&reporter).drain_timeout(Duration::from_secs(3600));
+    let server = Running::start(builder).await;
+    let health = health_of(&server);
+    let cx = soon();
+    let mut watching = health.watch(&cx, "later").await.unwrap();
+    assert_eq!(watching.next().await.unwrap(), Some(ServingStatus::ServiceUnknown));
+    for status in [ServingStatus::NotServing, ServingStatus::Serving] {
+        reporter.set("later", status);
+        // Which is no change to the same watcher.
+        reporter.set("other", status);
+        assert_eq!(watching.next().await.unwrap(), Some(status));
+    }
+    server.begin_to_stop();
+    assert_eq!(watching.next().await.unwrap(), Some(ServingStatus::NotServing));
+    assert_eq!(watching.next().await.unwrap_err().code(), Code::Unavailable);
+    server.stop().await;
 }
