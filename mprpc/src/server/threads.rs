@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -14,6 +15,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::connections::Acceptor;
 use crate::transport::Listener;
+
+/// How long a thread may take to accept the last connections: it has to look once.
+const ACCEPT_LAST_MAX: Duration = Duration::from_secs(1);
 
 /// The threads of a server. Dropping this makes them take no more connections; each ends when all
 /// connections have.
@@ -65,7 +69,8 @@ impl Threads {
     pub(super) async fn stop_accepting(self) -> Running {
         drop(self.stop);
         self.accepting.close();
-        self.accepting.wait().await;
+        // A thread that a handler blocks does not hear of it.
+        let _ = tokio::time::timeout(ACCEPT_LAST_MAX, self.accepting.wait()).await;
         Running(self.running)
     }
 }

@@ -6,8 +6,6 @@ use mprpc::discovery::{Discover, Listing, Memory};
 use mprpc::health::ServingStatus;
 use mprpc::{Channel, Code, Executed, Server, ServerState};
 use mprpc_examples::{Echo, echo_service};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -40,24 +38,6 @@ async fn calls_in_flight_are_finished_and_no_new_ones_are_opened() {
         assert_eq!(in_flight.await.unwrap().unwrap().payload, "in flight", "{wire}");
         server.stop().await;
     }
-}
-
-/// Its handler is dropped, and its caller is told instead of losing its connection.
-#[tokio::test]
-async fn a_call_that_does_not_end_is_ended_when_the_drain_time_is_over() {
-    let gate = Gate::default();
-    let builder = Server::builder()
-        .add_service(echo_service::serve(gate.clone()))
-        .drain_timeout(Duration::from_millis(50));
-    let server = Running::start(builder).await;
-    let client = server.client();
-    let call = tokio::spawn(async move { client.echo_slowly(&soon(), slow_req("x")).await });
-    timeout(SOON, gate.started.notified()).await.expect("it is at work");
-    server.stop().await;
-    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
-    let status = call.await.unwrap().unwrap_err();
-    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
-    assert_eq!(status.message(), "the server stopped before the call had ended");
 }
 
 #[tokio::test]
@@ -151,24 +131,6 @@ async fn a_client_that_was_asked_to_leave_does_so_when_its_last_call_has_ended()
     assert_eq!(ended.elapsed(), Duration::ZERO);
 }
 
-#[tokio::test]
-async fn idle_connections_of_both_wires_do_not_hold_up_the_end() {
-    // Without a bound that would end them anyway.
-    let builder = Server::builder()
-        .add_service(echo_service::serve(Echo))
-        .drain_timeout(Duration::from_secs(3600));
-    let server = Running::start(builder).await;
-    server.client().echo(&soon(), echo_req("x")).await.unwrap();
-    let kept = server.client();
-    kept.echo(&soon(), echo_req("x")).await.unwrap();
-    let classic = server.classic_client();
-    classic.echo(&soon(), echo_req("x")).await.unwrap();
-    let mut fresh = TcpStream::connect(server.address).await.unwrap();
-    server.stop().await;
-    let mut rest = Vec::new();
-    timeout(SOON, fresh.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
-}
-
 /// A classic caller cannot know whether its call was executed, so none may be lost on the way in.
 #[tokio::test]
 async fn calls_that_have_come_when_the_server_stops_are_served_whether_it_has_seen_them_or_not() {
@@ -189,20 +151,6 @@ async fn calls_that_have_come_when_the_server_stops_are_served_whether_it_has_se
         stream.read_to_end(&mut answer).unwrap();
         assert_eq!(answer, crate::classic::RESPONSE);
     }
-}
-
-#[tokio::test]
-async fn a_connection_past_the_bound_is_closed_and_the_others_go_on() {
-    let gate = Gate::default();
-    let builder =
-        Server::builder().add_service(echo_service::serve(gate.clone())).connections_max(1);
-    let server = Running::start(builder).await;
-    let client = server.client();
-    client.echo(&soon(), echo_req("first")).await.unwrap();
-    let mut second = TcpStream::connect(server.address).await.unwrap();
-    let mut rest = Vec::new();
-    let _ = timeout(SOON, second.read_to_end(&mut rest)).await.expect("it is closed");
-    client.echo(&soon(), echo_req("still first")).await.unwrap();
 }
 
 /// A rolling restart, as its clients see it.

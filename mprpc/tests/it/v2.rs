@@ -104,41 +104,6 @@ async fn a_call_whose_time_is_over_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn dropping_a_call_stops_its_handler() {
-    let gate = Gate::default();
-    let server = gate.serve().await;
-    let client = server.client();
-    let call = tokio::spawn(async move { client.echo_slowly(&soon(), slow_req("x")).await });
-    timeout(SOON, gate.started.notified()).await.expect("the handler starts");
-    call.abort();
-    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
-}
-
-#[tokio::test]
-async fn a_caller_whose_connection_is_gone_has_its_handler_stopped() {
-    let gate = Gate::default();
-    let server = gate.serve().await;
-    let runtime = std::thread::spawn({
-        let (client_address, started) = (server.address, gate.started.clone());
-        move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let client =
-                    echo_service::Client::new(&channel(&format!("static://{client_address}")));
-                let cx = soon();
-                tokio::select! {
-                    _ = client.echo_slowly(&cx, slow_req("x")) => unreachable!("it waits"),
-                    () = started.notified() => {}
-                }
-            });
-        }
-    });
-    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
-    runtime.join().unwrap();
-}
-
-#[tokio::test]
 async fn a_slow_call_holds_up_no_other_on_its_connection() {
     let gate = Gate::default();
     let server = gate.serve().await;

@@ -4,3 +4,6 @@
 
 mod cancellation;
 mod discovery;
+mod framing;
+mod memory;
+mod shutdown;
