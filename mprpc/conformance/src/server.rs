@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mprpc::{Code, Context, Status};
+use mprpc::{Code, Context, Receiver, Sender, Status};
 
 use crate::test_service::Server;
-use crate::{EchoStatus, Empty, ReportResponse, SimpleRequest, SimpleResponse};
+use crate::{
+    EchoStatus, Empty, InputRequest, InputResponse, OutputRequest, OutputResponse, ReportResponse,
+    SimpleRequest, SimpleResponse,
+};
 
 /// The longest payload that is made for a caller, in bytes: what fits into a frame.
 const PAYLOAD_BYTES_MAX: usize = 4_000_000;
@@ -43,6 +46,24 @@ impl Drop for Running<'_> {
 impl TestServer {
     fn running(&self) -> Running<'_> {
         Running { stopped: &self.stopped, ended: false }
+    }
+}
+
+impl TestServer {
+    /// Sends what `request` asks for.
+    async fn answer(
+        &self,
+        request: OutputRequest,
+        responses: &mut Sender<OutputResponse>,
+    ) -> Result<(), Status> {
+        for asked in request.answers {
+            if asked.delay_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(asked.delay_ms.into())).await;
+            }
+            responses.send(OutputResponse { payload: payload(asked.size)? }).await?;
+            self.streamed_bytes.fetch_add(asked.size.into(), Ordering::Relaxed);
+        }
+        asked_for(request.response_status)
     }
 }
 
@@ -95,6 +116,49 @@ impl Server for TestServer {
             remaining_ms,
             request_size: u32::try_from(request.payload.len()).unwrap_or(u32::MAX),
         })
+    }
+
+    async fn streaming_output_call(
+        &self,
+        _cx: &Context,
+        request: OutputRequest,
+        mut responses: Sender<OutputResponse>,
+    ) -> Result<(), Status> {
+        let running = self.running();
+        self.answer(request, &mut responses).await?;
+        running.end();
+        Ok(())
+    }
+
+    async fn streaming_input_call(
+        &self,
+        _cx: &Context,
+        mut requests: Receiver<InputRequest>,
+    ) -> Result<InputResponse, Status> {
+        let running = self.running();
+        let mut total_size = 0;
+        while let Some(request) = requests.next().await? {
+            total_size += request.payload.len() as u64;
+            if request.pause_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(request.pause_ms.into())).await;
+            }
+        }
+        running.end();
+        Ok(InputResponse { total_size })
+    }
+
+    async fn full_duplex_call(
+        &self,
+        _cx: &Context,
+        mut requests: Receiver<OutputRequest>,
+        mut responses: Sender<OutputResponse>,
+    ) -> Result<(), Status> {
+        let running = self.running();
+        while let Some(request) = requests.next().await? {
+            self.answer(request, &mut responses).await?;
+        }
+        running.end();
+        Ok(())
     }
 
     async fn report(&self, _cx: &Context, _request: Empty) -> Result<ReportResponse, Status> {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mprpc::{Channel, Context, Server, Status};
-use mprpc_examples::greeter::{GreetReq, GreetResp, greeter};
+use mprpc_examples::hello::{GreetReq, GreetResp, greeter};
 
 struct Polite;
 
@@ -31,7 +31,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let answer = client.greet(&cx, GreetReq { name: "Ada".to_owned() }).await?;
     println!("{}", answer.text);
 
-    let status = client.greet(&cx, GreetReq::default()).await.unwrap_err();
-    println!("{status}");
+    if let Err(status) = client.greet(&cx, GreetReq::default()).await {
+        println!("{status}");
+    }
     Ok(())
 }

@@ -9,6 +9,6 @@ pub use echo::Echo;
 mprpc::include_proto!("echo");
 
 /// The service of the quick start in mprpc/README.md.
-pub mod greeter {
-    mprpc::include_proto!("greeter");
+pub mod hello {
+    mprpc::include_proto!("hello");
 }

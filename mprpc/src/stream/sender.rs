@@ -49,7 +49,6 @@ impl<M: Message> Sender<M> {
     /// [`Code::Cancelled`](crate::Code::Cancelled) if it has ended well. A message that is longer
     /// than the other side accepts is refused with
     /// [`Code::ResourceExhausted`](crate::Code::ResourceExhausted), and the stream goes on without it.
-    #[expect(clippy::needless_pass_by_value, reason = "a message that is sent is done with")]
     pub async fn send(&mut self, message: M) -> Result<(), Status> {
         std::future::poll_fn(|cx| {
             // One that never has to wait lets others run all the same.

@@ -3,7 +3,7 @@
 import itertools
 
 import wire
-from protobuf import BYTES, STRING, UINT
+from protobuf import BYTES, STRING, UINT, decode, encode
 from wire import Status
 
 SERVICE = "mprpc.conformance.TestService"
@@ -21,6 +21,15 @@ SIMPLE_RESPONSE = {
     3: ("remaining_ms", UINT),
     4: ("request_size", UINT),
 }
+PARAMETERS = {1: ("size", UINT), 2: ("delay_ms", UINT)}
+OUTPUT_REQUEST = {
+    1: ("answers", [PARAMETERS]),
+    2: ("payload", BYTES),
+    3: ("response_status", ECHO_STATUS),
+}
+OUTPUT_RESPONSE = {1: ("payload", BYTES)}
+INPUT_REQUEST = {1: ("payload", BYTES), 2: ("pause_ms", UINT)}
+INPUT_RESPONSE = {1: ("total_size", UINT)}
 REPORT = {1: ("stopped", UINT), 2: ("streamed_bytes", UINT)}
 
 
@@ -35,6 +44,9 @@ class Counter:
 
 
 STOPPED = Counter()
+# Of the only size that is counted while a case looks.
+STREAMED = Counter()
+STREAMED_SIZE = 64 * 1024
 
 
 def sleep(call, milliseconds):
@@ -66,8 +78,64 @@ def _unary(call, request):
     }
 
 
+def _report(_call, _request):
+    return {"stopped": STOPPED.value, "streamed_bytes": STREAMED.value * STREAMED_SIZE}
+
+
 UNARY = {
     f"{SERVICE}/EmptyCall": (EMPTY, EMPTY, lambda _call, _request: {}),
     f"{SERVICE}/UnaryCall": (SIMPLE_REQUEST, SIMPLE_RESPONSE, _unary),
-    f"{SERVICE}/Report": (EMPTY, REPORT, lambda _call, _request: {"stopped": STOPPED.value}),
+    f"{SERVICE}/Report": (EMPTY, REPORT, _report),
+}
+
+
+def counts(handler):
+    """Counts a stream that ends before its time."""
+
+    def handle(call):
+        try:
+            return handler(call)
+        except Status as status:
+            if call.over.is_set():
+                STOPPED.tick()
+            raise status
+
+    return handle
+
+
+def _answer(call, request):
+    for asked in request["answers"]:
+        if asked["delay_ms"]:
+            call.sleep(asked["delay_ms"] / 1000)
+        call.stream.send(encode(OUTPUT_RESPONSE, {"payload": bytes(asked["size"])}))
+        if asked["size"] == STREAMED_SIZE:
+            STREAMED.tick()
+    asked_for(request["response_status"])
+
+
+def _output(call):
+    _answer(call, decode(OUTPUT_REQUEST, call.stream.request))
+    return b""
+
+
+def _input(call):
+    total = 0
+    while (message := call.stream.next()) is not None:
+        request = decode(INPUT_REQUEST, message)
+        total += len(request["payload"])
+        if request["pause_ms"]:
+            call.sleep(request["pause_ms"] / 1000)
+    return encode(INPUT_RESPONSE, {"total_size": total})
+
+
+def _duplex(call):
+    while (message := call.stream.next()) is not None:
+        _answer(call, decode(OUTPUT_REQUEST, message))
+    return b""
+
+
+STREAMS = {
+    f"{SERVICE}/StreamingOutputCall": (False, counts(_output)),
+    f"{SERVICE}/StreamingInputCall": (True, counts(_input)),
+    f"{SERVICE}/FullDuplexCall": (True, counts(_duplex)),
 }

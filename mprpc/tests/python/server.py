@@ -121,7 +121,7 @@ class Connection:
             timer = threading.Timer(call.remaining(), self.expire, (frame.call, call))
             timer.daemon = True
             timer.start()
-        handler = (lambda: function(call.stream)) if function else (
+        handler = (lambda: function(call)) if function else (
             lambda: services.unary(method, call, message)
         )
         arguments = (frame.call, call, handler)

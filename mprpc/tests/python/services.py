@@ -35,31 +35,34 @@ UNARY = {
 }
 
 
-def _upload(stream):
-    payloads = []
+def _upload(call):
+    stream, payloads = call.stream, []
     while (message := stream.next()) is not None:
         payloads.append(decode(echo.ECHO, message)["payload"])
     return encode(echo.ECHO, {"payload": b"".join(payloads)})
 
 
-def _list(stream):
+def _list(call):
+    stream = call.stream
     asked = decode(echo.LIST, stream.request)
     for _ in range(asked["count"]):
         stream.send(encode(echo.ECHO, {"payload": bytes(asked["size"])}))
     return b""
 
 
-def _chat(stream):
+def _chat(call):
+    stream = call.stream
     while (message := stream.next()) is not None:
         stream.send(message)
     return b""
 
 
-# By path: whether the client streams, and the function that gets the stream.
+# By path: whether the client streams, and the function that gets the call.
 STREAMS = {
     f"{echo.SERVICE}/Upload": (True, _upload),
     f"{echo.SERVICE}/List": (False, _list),
     f"{echo.SERVICE}/Chat": (True, _chat),
+    **conformance.STREAMS,
 }
 
 

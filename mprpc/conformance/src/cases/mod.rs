@@ -1,7 +1,9 @@
 //! The cases, and what they run against.
 
 mod failure;
+mod flow;
 mod reconnecting;
+mod streams;
 mod unary;
 mod unserved;
 
@@ -74,6 +76,16 @@ pub static CASES: &[Case] = &[
     case!(unary::deadline_reaches_the_server, classic: false, "less time left there than here"),
     case!(unary::cancelled_unary, classic: false, "a handler stops when its caller gives up"),
     case!(unary::timeout_on_sleeping_server, classic: false, "DEADLINE_EXCEEDED, and the handler stops"),
+    case!(streams::client_streaming, classic: false, "several requests, one answer"),
+    case!(streams::server_streaming, classic: false, "one request, several answers"),
+    case!(streams::ping_pong, classic: false, "each request answered before the next"),
+    case!(streams::empty_stream, classic: false, "nothing either way, and a good end"),
+    case!(streams::status_behind_answers, classic: false, "a failure does not swallow what came before"),
+    case!(streams::cancel_after_begin, classic: false, "a stream given up before anything was sent"),
+    case!(streams::cancel_after_first_response, classic: false, "and in the middle of it"),
+    case!(streams::timeout_on_sleeping_stream, classic: false, "DEADLINE_EXCEEDED within a stream"),
+    case!(flow::push_back_on_answers, classic: false, "who does not read is not sent more than its window"),
+    case!(flow::push_back_on_requests, classic: false, "nor is a server that does not read"),
     case!(unary::thousand_large_at_once, classic: false, "1,000 large calls in flight"),
     case!(reconnecting::reconnect_backoff, classic: false, "the client under a server that hangs up: no storm, and back again"),
 ];
@@ -106,15 +118,20 @@ impl Peer {
         Ok(self.client().report(&call(), Empty {}).await?.stopped)
     }
 
+    /// How many bytes handlers have sent on streams so far.
+    async fn streamed_bytes(&self) -> Result<u64, Failure> {
+        Ok(self.client().report(&call(), Empty {}).await?.streamed_bytes)
+    }
+
     /// Waits until more handlers than `before` were stopped.
     async fn stopped_since(&self, before: u64) -> Result<(), Failure> {
-        for _ in 0..200 {
+        for _ in 0..500 {
             if self.stopped().await? > before {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Err(Failure::new("the handler goes on, two seconds after its call was over"))
+        Err(Failure::new("the handler goes on, five seconds after its call was over"))
     }
 }
 

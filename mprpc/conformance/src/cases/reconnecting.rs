@@ -2,15 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use mprpc::{Code, Context, Server};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Peer;
-use super::failure::{Failure, failed};
+use super::failure::Failure;
 use crate::{Empty, TestServer, test_service};
 
 /// How long the server hangs up, and how often a client may come back to it meanwhile.
@@ -26,57 +27,75 @@ fn io(error: impl std::fmt::Display) -> Failure {
 
 /// Is about the client, so the server is one of its own and the peer is not called.
 pub(super) async fn reconnect_backoff(_peer: Peer) -> Result<(), Failure> {
+    let builder = Server::builder().add_service(test_service::serve(TestServer::default()));
+    let server = builder.bind((Ipv4Addr::LOCALHOST, 0).into()).await.map_err(io)?;
+    let behind = server.local_addr();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
     let address = listener.local_addr().map_err(io)?;
-    let peer = Peer::new(&format!("static://{address}")).map_err(io)?;
-    let client = peer.client();
-    let connections = hangs_up(&client, listener).await?;
-    if connections > CONNECTIONS_MAX {
+    let hung_up = Arc::new(AtomicU32::new(0));
+    let well = Arc::new(AtomicBool::new(false));
+    // Both end with the case.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let _ = server.serve(std::future::pending()).await;
+    });
+    tasks.spawn(stand_before(behind, listener, Arc::clone(&hung_up), Arc::clone(&well)));
+
+    let client = Peer::new(&format!("static://{address}")).map_err(io)?.client();
+    fails(&client).await?;
+    let connections = hung_up.load(Ordering::Relaxed);
+    if !(1..=CONNECTIONS_MAX).contains(&connections) {
         return Err(Failure::new(format!("{connections} connections within {DOWN:?}")));
     }
-    comes_back(&client, address).await
+    well.store(true, Ordering::Relaxed);
+    comes_back(&client).await
 }
 
-/// Calls for a while, at a server that closes whatever is accepted; how often it did.
-async fn hangs_up(client: &test_service::Client, listener: TcpListener) -> Result<u32, Failure> {
-    let accepted = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&accepted);
-    let accepting = tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            counted.fetch_add(1, Ordering::Relaxed);
-            drop(connection);
+/// Hangs up on whoever connects, and counts them; once all is `well`, connects them.
+async fn stand_before(
+    behind: SocketAddr,
+    listener: TcpListener,
+    hung_up: Arc<AtomicU32>,
+    well: Arc<AtomicBool>,
+) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut outside, _)) = listener.accept().await {
+        if !well.load(Ordering::Relaxed) {
+            hung_up.fetch_add(1, Ordering::Relaxed);
+            continue;
         }
-    });
+        connections.spawn(async move {
+            let mut inside = TcpStream::connect(behind).await?;
+            tokio::io::copy_bidirectional(&mut outside, &mut inside).await
+        });
+    }
+}
+
+/// Calls for a while, as fast as they fail; each must.
+async fn fails(client: &test_service::Client) -> Result<(), Failure> {
     let until = Instant::now() + DOWN;
     while Instant::now() < until {
         let cx = Context::with_timeout(Duration::from_millis(500));
-        let outcome = client.empty_call(&cx, Empty {}).await;
-        if failed(outcome, Code::Unavailable).is_err() {
-            // Whether it was refused or waited for a connection until its time was over.
-            let outcome = client.empty_call(&cx, Empty {}).await;
-            failed(outcome, Code::DeadlineExceeded)?;
+        match client.empty_call(&cx, Empty {}).await {
+            Ok(Empty {}) => return Err(Failure::new("a call was answered by nobody")),
+            // Where there is no connection, or after waiting for one until the time was over.
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {}
+            Err(status) => return Err(status.into()),
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    accepting.abort();
-    let _ = accepting.await;
-    Ok(accepted.load(Ordering::Relaxed))
+    Ok(())
 }
 
-/// A server that works stands there again: calls succeed soon.
-async fn comes_back(client: &test_service::Client, address: SocketAddr) -> Result<(), Failure> {
-    let builder = Server::builder().add_service(test_service::serve(TestServer::default()));
-    let server = builder.bind(address).await.map_err(io)?;
-    let serving = tokio::spawn(server.serve(std::future::pending()));
+/// The server works again: calls succeed soon.
+async fn comes_back(client: &test_service::Client) -> Result<(), Failure> {
     let until = Instant::now() + BACK_MAX;
     loop {
         let cx = Context::with_timeout(Duration::from_millis(500));
         match client.empty_call(&cx, Empty {}).await {
-            Ok(Empty {}) => break,
+            Ok(Empty {}) => return Ok(()),
             Err(status) if Instant::now() > until => return Err(status.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
-    serving.abort();
-    Ok(())
 }

@@ -54,6 +54,16 @@ our_server! {
     deadline_reaches_the_server
     cancelled_unary
     timeout_on_sleeping_server
+    client_streaming
+    server_streaming
+    ping_pong
+    empty_stream
+    status_behind_answers
+    cancel_after_begin
+    cancel_after_first_response
+    timeout_on_sleeping_stream
+    push_back_on_answers
+    push_back_on_requests
     thousand_large_at_once
     reconnect_backoff
 }
