@@ -88,6 +88,12 @@ impl Link {
         state.flows.iter_mut().for_each(Flow::wake);
     }
 
+    /// Whether both ends are there.
+    pub(super) fn is_open(&self) -> bool {
+        let state = self.state();
+        !state.broken && !state.flows.iter().any(|flow| flow.unread)
+    }
+
     /// The client's end and the server's.
     pub(super) fn ends(self: &Arc<Self>) -> [Pipe; 2] {
         [(0, 1), (1, 0)].map(|(to, from)| Pipe { link: Arc::clone(self), to, from, arrival: None })

@@ -126,14 +126,12 @@ impl Network {
         });
     }
 
-    /// How many connections to `name` are open.
+    /// How many connections to `name` are open, at both ends.
     #[must_use]
     pub fn connections(&self, name: &str) -> usize {
-        let mut names = self.names();
-        names.places.get_mut(name).map_or(0, |place| {
-            place.links.retain(|link| link.strong_count() > 0);
-            place.links.len()
-        })
+        let names = self.names();
+        let links = names.places.get(name).into_iter().flat_map(|place| &place.links);
+        links.filter_map(Weak::upgrade).filter(|link| link.is_open()).count()
     }
 
     fn names(&self) -> MutexGuard<'_, Names> {

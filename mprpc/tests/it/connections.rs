@@ -38,7 +38,7 @@ async fn many_calls_share_one_connection_as_long_as_it_is_fast() {
     let network = Network::new();
     let _server = serve_echo(&network, "echo").await;
     let client = client(to(&network, "echo"));
-    load(&client, 200, Duration::from_secs(20)).await;
+    load(&client, 50, Duration::from_secs(4)).await;
     assert_eq!(network.connections("echo"), 1);
 }
 
@@ -48,13 +48,13 @@ async fn contention_adds_connections_up_to_the_bound_and_quiet_takes_them_away_w
     let network = Network::new();
     let _server = serve_echo(&network, "echo").await;
     let client = client(to(&network, "echo").connections_max(3));
-    load(&client, 50, Duration::from_secs(5)).await;
+    load(&client, 10, Duration::from_secs(3)).await;
     // Everything takes longer than it did.
     network.latency("echo", Duration::from_millis(20));
-    load(&client, 50, Duration::from_secs(10)).await;
+    load(&client, 10, Duration::from_secs(10)).await;
     assert_eq!(network.connections("echo"), 3);
     network.latency("echo", Duration::ZERO);
-    load(&client, 2, Duration::from_secs(120)).await;
+    load(&client, 2, Duration::from_secs(90)).await;
     assert_eq!(network.connections("echo"), 1);
 }
 

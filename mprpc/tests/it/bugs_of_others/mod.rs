@@ -3,6 +3,7 @@
 //! The doc comment of a test says what the bug was and where.
 
 mod cancellation;
+mod connections;
 mod discovery;
 mod framing;
 mod memory;
