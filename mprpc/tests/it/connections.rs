@@ -66,10 +66,10 @@ async fn idle_connections_are_closed_and_the_next_call_makes_one() {
     for _ in 0..20 {
         // Used now and then, it stays.
         client.echo(&soon(), echo_req("x")).await.unwrap();
-        sleep(Duration::from_secs(50)).await;
+        sleep(Duration::from_secs(35)).await;
         assert_eq!(network.connections("echo"), 1);
     }
-    sleep(Duration::from_secs(20)).await;
+    sleep(Duration::from_secs(30)).await;
     assert_eq!(network.connections("echo"), 0);
     client.echo(&soon(), echo_req("x")).await.unwrap();
     assert_eq!(network.connections("echo"), 1);
