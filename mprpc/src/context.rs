@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::detach::DetachedSet;
+use crate::meter::Timing;
 use crate::trace::Traced;
 use crate::{Address, Metadata, TraceContext};
 
@@ -33,6 +34,7 @@ pub struct Context {
     sent: Option<Arc<Metadata>>,
     affinity: Option<u64>,
     trace: Option<Arc<Traced>>,
+    timing: Option<Arc<Timing>>,
 }
 
 /// Where requests come from: shared by the calls of a connection.
@@ -57,7 +59,15 @@ impl Context {
     /// A context whose calls must end at `deadline`.
     #[must_use]
     pub fn with_deadline(deadline: Instant) -> Self {
-        Self { deadline, origin: None, received: None, sent: None, affinity: None, trace: None }
+        Self {
+            deadline,
+            origin: None,
+            received: None,
+            sent: None,
+            affinity: None,
+            trace: None,
+            timing: None,
+        }
     }
 
     /// What a server hands to a handler.
@@ -68,7 +78,15 @@ impl Context {
             let trace = TraceContext::of(&metadata).map(Traced::unseen);
             (Some(Arc::new(metadata)), trace)
         };
-        Self { deadline, origin: Some(origin), received, sent: None, affinity: None, trace }
+        Self {
+            deadline,
+            origin: Some(origin),
+            received,
+            sent: None,
+            affinity: None,
+            trace,
+            timing: None,
+        }
     }
 
     /// The same with less time: it ends `timeout` from now, or earlier if this one does.
@@ -167,6 +185,16 @@ impl Context {
     /// The span of the call, if there is one and someone looks at it.
     pub(crate) fn span(&self) -> &Span {
         self.trace.as_deref().map_or(&NO_SPAN, |traced| &traced.span)
+    }
+
+    /// The same for a call that is timed.
+    pub(crate) fn timed(&self, timing: &Arc<Timing>) -> Self {
+        Self { timing: Some(Arc::clone(timing)), ..self.clone() }
+    }
+
+    /// What notes where the time of the call goes, if it is timed.
+    pub(crate) fn timing(&self) -> Option<&Arc<Timing>> {
+        self.timing.as_ref()
     }
 
     /// What calls with this context carry, if anything.

@@ -122,6 +122,31 @@
 //! wait for a classic connection); of a server `mprpc_server_connections`,
 //! `mprpc_connections_refused_total` (past the bound), `mprpc_connections_drained_total`,
 //! `mprpc_connections_forced_total`, `mprpc_protocol_errors_total` and `mprpc_detached`.
+//!
+//! Of calls, streaming ones included, by `service` and `method`:
+//!
+//! | name | what |
+//! |---|---|
+//! | `mprpc_client_calls_total`, `mprpc_server_calls_total` | those that have ended, by `code` too (`Ok`, `NotFound`, …); one that was given up is `Cancelled` |
+//! | `mprpc_client_calls_in_flight`, `mprpc_server_calls_in_flight` | those that have not |
+//! | `mprpc_client_call_seconds` | how long callers waited, whatever came of it |
+//! | `mprpc_client_queue_seconds` | from the request's being encoded to its being taken to be written |
+//! | `mprpc_client_write_seconds` | from then on until the kernel had it |
+//! | `mprpc_client_remote_seconds` | how long the server had it, as it says itself |
+//! | `mprpc_client_network_seconds` | from its being written to the caller's waking, less what the server had |
+//! | `mprpc_server_queue_seconds` | from the request's being read to its handler's beginning |
+//! | `mprpc_server_handler_seconds` | from then on until its answer stood, interceptors included |
+//!
+//! Counts and gauges are handed to the recorder once a second. All calls of a method are timed while
+//! it has fewer than 2,000 a second; of more, one in two, four, eight and so on, so that 500 to 1,000
+//! a second are: a histogram's count is the number of calls that were timed. Only unary calls on the
+//! v2 wire are told apart at the client, and of those at most 64 at once on a connection.
+//!
+//! Of all connections: `mprpc_client_sent_bytes_total`, `mprpc_client_received_bytes_total`,
+//! `mprpc_server_sent_bytes_total`, `mprpc_server_received_bytes_total`.
+//!
+//! Install the recorder before channels and servers are made: histograms, and what is counted of
+//! connections, belong to the one that is there when they are made.
 
 // Generated code names this crate as its users do.
 extern crate self as mprpc;
@@ -138,6 +163,7 @@ pub mod health;
 mod interceptor;
 pub mod local;
 mod metadata;
+mod meter;
 mod server;
 mod service;
 mod status;

@@ -6,13 +6,13 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use prost::Message;
-use tracing::Span;
 
+use crate::server::Watch;
 use crate::stream::{Directions, Opened};
-use crate::trace::spans;
 use crate::{Context, Status};
 
 /// What calls to a service are addressed with. Generated.
@@ -143,17 +143,22 @@ impl Kind {
 #[doc(hidden)]
 pub struct Call {
     handler: Pin<Box<dyn Handler>>,
-    span: Span,
+    watch: Option<Watch>,
 }
 
 impl Call {
     fn new(handler: Pin<Box<dyn Handler>>) -> Self {
-        Self { handler, span: Span::none() }
+        Self { handler, watch: None }
     }
 
-    /// The same, at work within `span`.
-    pub(crate) fn within(self, span: Span) -> Self {
-        Self { span, ..self }
+    /// The same, watched.
+    pub(crate) fn watched(self, watch: Watch) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// For how long it was served, once it is, if its caller wants to know; else zero.
+    pub(crate) fn served(&self) -> Duration {
+        self.watch.as_ref().map_or(Duration::ZERO, Watch::served)
     }
 
     /// Polls the handler; once ready, its encoded answer stands at the end of `out`. On an error
@@ -165,15 +170,16 @@ impl Call {
         out: &mut BytesMut,
     ) -> Poll<Result<(), Status>> {
         let start = out.len();
-        let _entered = self.span.enter();
+        let entered = self.watch.as_ref().map(|watch| watch.span.enter());
         let handler = self.handler.as_mut();
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handler.poll_reply(cx, out)));
         let polled = polled.unwrap_or_else(|_| {
             out.truncate(start);
             Poll::Ready(Err(Status::internal("the handler panicked")))
         });
-        if let Poll::Ready(outcome) = &polled {
-            spans::ended(&self.span, outcome);
+        drop(entered);
+        if let (Poll::Ready(outcome), Some(watch)) = (&polled, &mut self.watch) {
+            watch.end(outcome);
         }
         polled
     }

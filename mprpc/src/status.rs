@@ -51,7 +51,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Ok,
         Self::Cancelled,
         Self::Unknown,
@@ -82,9 +82,28 @@ impl Code {
     }
 }
 
+macro_rules! names {
+    ($($code:ident)*) => {
+        impl Code {
+            /// As it stands in texts and labels: `NotFound`.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => stringify!($code),)*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    Ok Cancelled Unknown InvalidArgument DeadlineExceeded NotFound AlreadyExists PermissionDenied
+    ResourceExhausted FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable
+    DataLoss Unauthenticated
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
 

@@ -16,6 +16,7 @@ use super::nobody::Nobody;
 use super::pick::Pick;
 use crate::discovery::Listing;
 use crate::interceptor::Interceptors;
+use crate::meter::{self, Meters, MethodMeter};
 use crate::status::Executed;
 use crate::{Code, Context, ServiceDescriptor, Stage, Status};
 
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     descriptor: &'static ServiceDescriptor,
     first_method: u16,
     pick: Pick,
+    /// By the methods' indexes.
+    meters: Box<[Arc<MethodMeter>]>,
     /// The instances of the newest listing; read without a lock by every call.
     instances: ArcSwap<Listed>,
     listing: watch::Receiver<Listing>,
@@ -55,8 +58,13 @@ impl ServiceChannel {
             Listed::new(&channel, descriptor, pick.balancer(), &listing, &nobody)
         };
         let gone = CancellationToken::new();
+        let methods = 0..descriptor.methods.len();
+        let meters: Box<[_]> =
+            methods.map(|index| Arc::new(MethodMeter::new(descriptor, index))).collect();
+        let published = Meters::new(&meter::CLIENT, meters.iter().cloned());
         let shared = Arc::new(Shared {
             pick,
+            meters,
             instances: ArcSwap::from_pointee(first),
             listing: listing.clone(),
             nobody: Nobody::after(channel.wait_for_instances),
@@ -68,7 +76,12 @@ impl ServiceChannel {
         let followed = Arc::downgrade(&shared);
         tokio::spawn(async move {
             tokio::select! {
-                () = follow(followed, listing) => {}
+                // A list that never changes has been followed to its end; calls are counted on.
+                () = async {
+                    follow(followed, listing).await;
+                    std::future::pending().await
+                } => {}
+                () = published.publish_each_second() => {}
                 () = gone.cancelled() => {}
             }
         });
@@ -87,6 +100,11 @@ impl ServiceChannel {
 impl Shared {
     pub(super) fn descriptor(&self) -> &'static ServiceDescriptor {
         self.descriptor
+    }
+
+    /// What counts the calls of the method with index `method`.
+    pub(super) fn meter(&self, method: usize) -> &MethodMeter {
+        &self.meters[method]
     }
 
     pub(super) fn interceptors(&self) -> &Interceptors {

@@ -1,5 +1,6 @@
 //! The client's stack: what a call goes through, in order.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use super::ServiceChannel;
 use super::attempt::Unary;
 use super::service::Shared;
 use crate::interceptor::{Outcome, no_answer};
+use crate::meter::{ClientTimes, Counted, MethodMeter, Timing};
 use crate::trace::spans;
-use crate::{Context, Stage, Status};
+use crate::{Code, Context, Stage, Status};
 
 /// How long interceptors may take to end once the time for the call is over.
 const LATE_MAX: Duration = Duration::from_secs(1);
@@ -30,14 +32,46 @@ impl ServiceChannel {
         method: usize,
         request: &Req,
     ) -> Result<Resp, Status> {
-        let began = Instant::now();
-        let outcome = if self.shared.is_plain(cx) {
-            self.shared.call(cx, method, &Unary::new(request), began).await
+        let shared = &*self.shared;
+        // Counted first: whatever becomes of the call, it was one.
+        let mut metered = Metered::begin(shared.meter(method));
+        let timed = metered.timing.as_ref().map(|timing| cx.timed(timing));
+        let cx = timed.as_ref().unwrap_or(cx);
+        let outcome = if shared.is_plain(cx) {
+            shared.call(cx, method, &Unary::new(request), metered.began).await
         } else {
             // Boxed, so that the calls that need nothing of it stay small.
-            Box::pin(self.shared.through(cx, method, request)).await
+            Box::pin(shared.through(cx, method, request)).await
         };
-        outcome.map_err(|status| status.of_call(self.shared.descriptor(), method, began.elapsed()))
+        metered.end(&outcome);
+        outcome.map_err(|status| metered.name(status))
+    }
+}
+
+/// A call on its way, for its caller's metrics and errors.
+struct Metered<'a> {
+    counted: Counted<&'a MethodMeter>,
+    began: Instant,
+    timing: Option<Arc<Timing>>,
+}
+
+impl<'a> Metered<'a> {
+    fn begin(meter: &'a MethodMeter) -> Self {
+        let (counted, timed) = Counted::begin(meter);
+        let began = Instant::now();
+        Self { counted, began, timing: timed.then(|| Arc::new(Timing::new(began))) }
+    }
+
+    fn end<T>(&mut self, outcome: &Result<T, Status>) {
+        self.counted.end(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
+        if let Some(timing) = &self.timing {
+            ClientTimes::record(self.counted.meter(), timing, Instant::now());
+        }
+    }
+
+    fn name(&self, status: Status) -> Status {
+        let (service, method) = self.counted.meter().names();
+        status.of_call(service, method, self.began.elapsed())
     }
 }
 

@@ -9,14 +9,14 @@ use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::complaints::Complaints;
 use super::{ServerHandle, ServerState, Services};
 use crate::Address;
 use crate::context::Origin;
 use crate::detach::DetachedSet;
-use crate::transport::{self, Listener, Stream, classic_server, v2_server};
+use crate::transport::{self, CountedStream, Listener, Stream, classic_server, v2_server};
 use crate::wire::v2::flow::Windows;
 use crate::wire::{self, Wire};
 
@@ -40,6 +40,8 @@ pub(crate) struct Connections {
     pub(crate) default_timeout: Duration,
     pub(crate) windows: Windows,
     detached: Arc<DetachedSet>,
+    /// Hands the counts of calls to the recorder, as long as there are connections.
+    _publishing: AbortOnDropHandle<()>,
     /// Cancelled when the server is to stop: connections finish what they have and close.
     pub(crate) stopping: CancellationToken,
     /// Cancelled when they took too long for that: they tell their callers, and close.
@@ -49,7 +51,9 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(services: Services, default_timeout: Duration, detached_max: usize) -> Self {
+        let publishing = tokio::spawn(services.meters().publish_each_second());
         Self {
+            _publishing: AbortOnDropHandle::new(publishing),
             services: Arc::new(services),
             default_timeout,
             windows: Windows::default(),
@@ -219,12 +223,9 @@ async fn serve(stream: Stream, peer: Address, connections: &Connections) {
 }
 
 /// Finds out which wire the client speaks, and serves it.
-async fn serve_wire(
-    mut stream: Stream,
-    peer: Address,
-    connections: &Connections,
-) -> io::Result<()> {
+async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) -> io::Result<()> {
     transport::prepare(&stream)?;
+    let mut stream = CountedStream::of_server(stream);
     let mut input = BytesMut::new();
     let wire = loop {
         if let Some(wire) = wire::detect(&input) {

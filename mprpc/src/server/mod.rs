@@ -14,3 +14,4 @@ pub use builder::{Server, ServerBuilder, ServerError};
 pub(crate) use connections::Connections;
 pub use handle::{ServerHandle, ServerState};
 pub(crate) use services::{Method, Services};
+pub(crate) use stack::{Arrival, Watch};

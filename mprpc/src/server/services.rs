@@ -1,11 +1,13 @@
 //! What a server serves, by the names that the two wires use.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::interceptor::Interceptors;
+use crate::meter::{self, Meters, MethodMeter};
 use crate::service::{Call, Kind};
 use crate::stream::Opened;
 use crate::{Context, Service, ServiceDescriptor, Status};
@@ -20,12 +22,31 @@ struct Inner {
     index: usize,
     kind: Kind,
     interceptors: Interceptors,
+    meter: Arc<MethodMeter>,
+}
+
+impl Deref for Method {
+    type Target = MethodMeter;
+
+    fn deref(&self) -> &MethodMeter {
+        &self.0.meter
+    }
 }
 
 impl Method {
-    fn new(service: Service, index: usize, interceptors: Interceptors) -> Self {
+    fn new(service: Service, index: usize) -> Self {
         let kind = service.kind(index);
-        Self(Arc::new(Inner { service, index, kind, interceptors }))
+        let meter = Arc::new(MethodMeter::new(service.descriptor(), index));
+        let interceptors = Interceptors::default();
+        Self(Arc::new(Inner { service, index, kind, interceptors, meter }))
+    }
+
+    /// The same, whose calls go through `interceptors`.
+    fn intercepted_by(&self, interceptors: &Interceptors) -> Self {
+        let Inner { service, index, kind, meter, .. } = &*self.0;
+        let (service, meter) = (service.clone(), Arc::clone(meter));
+        let interceptors = interceptors.clone();
+        Self(Arc::new(Inner { service, index: *index, kind: *kind, interceptors, meter }))
     }
 
     /// Decodes the request and makes the handler, which gets the stream of a call that has one.
@@ -101,7 +122,7 @@ impl Services {
     fn index(&mut self, service: &Service) {
         let descriptor = service.descriptor();
         for (index, name) in descriptor.methods.iter().enumerate() {
-            let method = Method::new(service.clone(), index, Interceptors::default());
+            let method = Method::new(service.clone(), index);
             self.by_path.insert(descriptor.path(index), method.clone());
             let short_path = format!("{}/{name}", descriptor.short_name);
             self.by_short_path.entry(short_path).or_insert(method);
@@ -111,9 +132,14 @@ impl Services {
     /// Takes the calls of every method through `interceptors`.
     pub(super) fn intercept(&mut self, interceptors: &Interceptors) {
         for method in self.by_path.values_mut().chain(self.by_short_path.values_mut()) {
-            let service = method.0.service.clone();
-            *method = Method::new(service, method.0.index, interceptors.clone());
+            *method = method.intercepted_by(interceptors);
         }
+    }
+
+    /// What counts the calls of all methods, to be published.
+    pub(super) fn meters(&self) -> Meters {
+        let meters = self.by_path.values().map(|method| Arc::clone(&method.0.meter));
+        Meters::new(&meter::SERVER, meters)
     }
 
     /// By the path that the v2 wire carries: `package.Service/Method`.

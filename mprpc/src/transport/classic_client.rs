@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::counted::Counted;
-use super::{Dialer, Stream};
+use super::{CountedStream, Dialer};
 use crate::wire::classic;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
 use crate::{ServiceDescriptor, Stage, Status};
@@ -60,7 +60,7 @@ struct Connector(Dialer);
 
 #[derive(Debug)]
 struct Connection {
-    stream: Stream,
+    stream: CountedStream,
     buffer: BytesMut,
     idle_since: Instant,
     _counted: Counted,
@@ -74,13 +74,14 @@ impl managed::Manager for Connector {
         let stream = self.0.connect().await.inspect_err(|_| {
             metrics::counter!("mprpc_connect_failures_total", "wire" => "classic").increment(1);
         })?;
+        let stream = CountedStream::of_client(stream);
         let (buffer, idle_since) = (BytesMut::new(), Instant::now());
         Ok(Connection { stream, buffer, idle_since, _counted: Counted::connection("classic") })
     }
 
     /// A connection that the server closed, or that has bytes nobody asked for, is not used again.
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<io::Error> {
-        match connection.stream.is_quiet() {
+        match connection.stream.stream().is_quiet() {
             Ok(true) => Ok(()),
             Ok(false) => Err(RecycleError::message("it was closed, or bytes came uncalled for")),
             Err(error) => Err(RecycleError::Backend(error)),

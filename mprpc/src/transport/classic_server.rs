@@ -14,9 +14,9 @@ use futures_util::poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::{READ_BYTES, Stream};
+use super::{CountedStream, READ_BYTES};
 use crate::context::Origin;
-use crate::server::{Connections, Method};
+use crate::server::{Arrival, Connections, Method};
 use crate::service::{Call, Kind};
 use crate::wire::classic::{self, Request, RequestDecoder};
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(2);
 ///
 /// A connection is not closed for being idle: the original's pool writes without looking.
 pub(crate) async fn serve(
-    io: Stream,
+    io: CountedStream,
     peer: Address,
     input: BytesMut,
     server: &Connections,
@@ -68,7 +68,7 @@ impl From<io::Error> for End {
 }
 
 struct Connection<'a> {
-    io: Stream,
+    io: CountedStream,
     origin: Arc<Origin>,
     server: &'a Connections,
     decoder: RequestDecoder,
@@ -100,7 +100,7 @@ impl Connection<'_> {
                 () = self.server.stopped(), if idle => {
                     // The last look, as close to the end as can be: a caller whose request is
                     // lost here cannot know that it was not executed.
-                    if self.io.is_quiet()? {
+                    if self.io.stream().is_quiet()? {
                         return Ok(());
                     }
                 }
@@ -133,11 +133,12 @@ impl Connection<'_> {
             let path = method.path();
             return Err(End::Refused(format!("{path} streams, which the classic wire cannot")));
         }
-        let deadline = Instant::now() + self.server.default_timeout;
+        let now = Instant::now();
+        let deadline = now + self.server.default_timeout;
         let cx = Context::received(deadline, Arc::clone(&self.origin), Metadata::default());
         let mut handler = method
             .clone()
-            .call(cx, request.args, None)
+            .call(cx, request.args, None, Arrival { read_at: now, timed: false })
             .map_err(|status| failed(&method, &status))?;
 
         // One that answers at once does so straight into the output.

@@ -11,6 +11,7 @@
 pub(crate) mod classic_client;
 pub(crate) mod classic_server;
 mod counted;
+mod counted_stream;
 mod listener;
 mod stream;
 mod unix;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream};
 
+pub(crate) use counted_stream::CountedStream;
 pub(crate) use listener::{Listener, shards};
 pub(crate) use stream::Stream;
 

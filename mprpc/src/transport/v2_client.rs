@@ -322,7 +322,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     return Ok(());
                 }
                 self.gathered = false;
-                self.shared.calls().take_output(&mut self.writing, &mut self.woken);
+                let mut calls = self.shared.calls();
+                calls.take_output(&mut self.writing, &mut self.woken);
+                if calls.is_timed() {
+                    calls.time_taken(Instant::now());
+                }
+                drop(calls);
                 self.wake_callers();
             }
             match Pin::new(&mut self.io).poll_write(cx, &self.writing) {
@@ -338,7 +343,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                         self.heard = Heard::Something;
                     }
                     self.writing.advance(bytes);
-                    self.shared.calls().written(bytes);
+                    let mut calls = self.shared.calls();
+                    calls.written(bytes);
+                    if calls.is_timed() {
+                        calls.time_written(Instant::now());
+                    }
                 }
                 Poll::Ready(Err(error)) => return Err(broken(&error)),
             }

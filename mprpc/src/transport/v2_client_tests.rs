@@ -35,6 +35,7 @@ async fn a_server_that_is_slow_to_take_a_large_request_is_not_dead() {
         method: 0,
         deadline: Instant::now() + Duration::from_secs(60),
         metadata: None,
+        timing: None,
     };
     connection.call(request, &vec![7_u8; 32 * STEP_BYTES]).await.unwrap();
     drop(connection);

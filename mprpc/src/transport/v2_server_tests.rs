@@ -89,7 +89,7 @@ fn request(method: u16, call: u32) -> BytesMut {
 
 fn request_within(method: u16, call: u32, timeout_us: u64) -> BytesMut {
     let path = SERVICE.path(method.into());
-    let head = RequestHead { path, timeout_us, metadata: Vec::new() };
+    let head = RequestHead { path, timeout_us, ..RequestHead::default() };
     let mut payload = BytesMut::new();
     head::write(&head, &mut payload);
     let header = Header { kind: Kind::Request, flags: frame::END, method, call };

@@ -17,6 +17,7 @@ mod instances;
 mod interceptors;
 mod leaving;
 mod local;
+mod metrics;
 mod python;
 mod registries;
 mod rolling;

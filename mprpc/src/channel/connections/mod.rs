@@ -32,6 +32,7 @@ pub(super) use sizing::Bounds;
 
 use super::instance::Callee;
 use crate::stream::Directions;
+use crate::transport::CountedStream;
 use crate::transport::Dialer;
 use crate::transport::v2_client::{Connection, Terms};
 use crate::transport::v2_client_streams::ClientStream;
@@ -269,7 +270,7 @@ impl Shared {
             keepalive: self.keepalive,
             ended: Arc::clone(&self.changed),
         };
-        let connection = Connection::new(stream, terms);
+        let connection = Connection::new(CountedStream::of_client(stream), terms);
         match tokio::time::timeout_at(until, connection.ready()).await {
             Ok(Ok(())) => Ok(Arc::new(connection)),
             Ok(Err(status)) => Err(failed(status.message().to_owned())),
@@ -290,6 +291,7 @@ fn request<'a>(callee: Callee, cx: &'a Context) -> Request<'a> {
         method: callee.number,
         deadline: cx.deadline(),
         metadata: cx.to_send(),
+        timing: cx.timing(),
     }
 }
 

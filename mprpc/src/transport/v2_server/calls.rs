@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::super::v2_leaving::forced;
 use super::super::v2_server_streams::ServerStreams;
 use super::{CALLS_MAX, Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
-use crate::server::Method;
+use crate::server::{Arrival, Method};
 use crate::service::{Call, Kind};
 use crate::wire::v2::frame::Incoming;
 use crate::wire::v2::server::Event;
@@ -40,13 +40,23 @@ pub(super) struct Running {
     answer: BytesMut,
 }
 
+/// A handler's answer, and how long it took if its caller wants to know.
+pub(super) struct Answer {
+    message: BytesMut,
+    served: Duration,
+}
+
 impl Future for Running {
-    type Output = (u32, Result<BytesMut, Status>);
+    type Output = (u32, Result<Answer, Status>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let polled = this.handler.poll_reply(cx, &mut this.answer);
-        polled.map(|done| (this.call, done.map(|()| std::mem::take(&mut this.answer))))
+        polled.map(|done| {
+            let message = std::mem::take(&mut this.answer);
+            let answer = done.map(|()| Answer { message, served: this.handler.served() });
+            (this.call, answer)
+        })
     }
 }
 
@@ -55,7 +65,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let services = &self.services;
         let event = self.frames.receive(incoming, |path| services.find(path), &mut self.output)?;
         match event {
-            Event::Call { call, method, timeout_us, metadata, message, ended } => {
+            Event::Call { call, method, timeout_us, metadata, timed, message, ended } => {
                 if self.pending.contains_key(&call) {
                     return Err(format!("call id {call} is in use"));
                 }
@@ -85,7 +95,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     self.open_stream(call, &method, cx, message, ended);
                     return Ok(());
                 }
-                match method.call(cx, message, None) {
+                let arrival = Arrival { read_at: self.read_at, timed };
+                match method.call(cx, message, None, arrival) {
+                    // How long it took stands before its answer, and so cannot be written in place.
+                    Ok(handler) if timed => self.join(call, handler, deadline, false),
                     Ok(handler) => self.start(call, handler, deadline),
                     Err(status) => self.frames.refuse(call, &status, &mut self.output),
                 }
@@ -149,7 +162,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let begun = match method.kind().directions() {
             Some(directions) if directions.receives != ended => {
                 let opened = self.streams().open(call, directions);
-                method.clone().call(cx, message, Some(opened))
+                let arrival = Arrival { read_at: self.read_at, timed: false };
+                method.clone().call(cx, message, Some(opened), arrival)
             }
             _ => Err(method.is_of_another_kind()),
         };
@@ -195,9 +209,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             let Ok((call, answer)) = ended else { continue };
             let Some(pending) = self.pending.remove(&call) else { continue };
             end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
-            let answered = answer.and_then(|answer| {
-                self.frames.respond(call, &mut self.output, |output| {
-                    output.extend_from_slice(&answer);
+            let answered = answer.and_then(|Answer { message, served }| {
+                self.frames.respond_served(call, served, &mut self.output, |output| {
+                    output.extend_from_slice(&message);
                     Ok(())
                 })
             });

@@ -4,7 +4,9 @@
 //! accepts, and what is still to be written. Whether a call may have been executed is known when
 //! the connection ends: it was not if no byte of its frame had been handed to the socket.
 
+use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use prost::Message;
@@ -16,7 +18,9 @@ use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
 use super::pings::Pings;
 use super::slots::{CallId, Slots};
 use super::stream::Link;
+use super::timed::Timed;
 use super::{HEAD_BYTES_MAX, METHODS_MAX};
+use crate::meter::Timing;
 use crate::{Metadata, ServiceDescriptor, Stage, Status};
 
 /// How many calls a connection carries at once unless the server allows fewer.
@@ -37,6 +41,8 @@ pub(crate) struct Request<'a> {
     pub(crate) method: u16,
     pub(crate) deadline: Instant,
     pub(crate) metadata: Option<&'a Metadata>,
+    /// What notes where the time of the call goes, if it is of interest.
+    pub(crate) timing: Option<&'a Arc<Timing>>,
 }
 
 /// What opening a call came to.
@@ -52,6 +58,7 @@ pub(crate) enum Opened {
 pub(crate) struct Calls {
     pub(super) slots: Slots,
     pub(super) output: BytesMut,
+    timed: Timed,
     /// What the calls that stream share.
     pub(super) link: Link,
     /// How many bytes of `output` are answers to pings.
@@ -87,6 +94,7 @@ impl Calls {
         frame::write(&mut output, Header::connection(Kind::Settings), &settings.encode_to_vec());
         Self {
             slots: Slots::default(),
+            timed: Timed::default(),
             queued: output.len() as u64,
             written: 0,
             output,
@@ -125,7 +133,8 @@ impl Calls {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
-        let head = self.request_head(request, now);
+        let timing = request.timing.filter(|_| self.timed.has_room());
+        let head = self.request_head(request, now, timing.is_some());
         self.check(request, &head, message)?;
         if self.output.len() >= OUTPUT_BYTES_MAX {
             self.waiting.push(waker.clone());
@@ -136,6 +145,9 @@ impl Calls {
         let header =
             Header { kind: Kind::Request, flags, method: request.method, call: id.number() };
         self.write_request(header, &head, message);
+        if let Some(timing) = timing {
+            self.timed.queued(id.number(), self.queued, timing, now);
+        }
         Ok(Opened::Call(id))
     }
 
@@ -174,7 +186,7 @@ impl Calls {
         Ok(())
     }
 
-    fn request_head(&self, request: &Request<'_>, now: Instant) -> RequestHead {
+    fn request_head(&self, request: &Request<'_>, now: Instant, timed: bool) -> RequestHead {
         let introduced = self.introduced.get(usize::from(request.method)) == Some(&true);
         let left = request.deadline.saturating_duration_since(now);
         RequestHead {
@@ -182,6 +194,7 @@ impl Calls {
             // Zero would say that there is no deadline.
             timeout_us: u64::try_from(left.as_micros()).unwrap_or(u64::MAX).max(1),
             metadata: request.metadata.map(head::entries).unwrap_or_default(),
+            timed,
         }
     }
 
@@ -251,7 +264,13 @@ impl Calls {
             Kind::Response => {
                 let bytes_max = FRAME_BYTES_MAX as usize;
                 let outcome = match head::read::<ResponseHead>(&mut payload, bytes_max) {
-                    Ok(head) => head.into_status().map_or(Ok(payload), Err),
+                    Ok(head) => {
+                        if head.served_ns > 0 {
+                            let served = Duration::from_nanos(head.served_ns);
+                            self.timed.answered(header.call, served);
+                        }
+                        head.into_status().map_or(Ok(payload), Err)
+                    }
                     Err(error) => Err(Status::internal(format!("the answer's head: {error}"))),
                 };
                 self.slots.complete(header.call, outcome, woken);
@@ -378,6 +397,22 @@ impl Calls {
     /// How many calls the server lets it carry.
     pub(crate) fn calls_max(&self) -> usize {
         self.peer_calls_max as usize
+    }
+
+    /// Whether a call that is timed is on its way to the socket, so that
+    /// [`time_taken`](Self::time_taken) and [`time_written`](Self::time_written) are to be called.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.timed.is_waiting()
+    }
+
+    /// The output was taken.
+    pub(crate) fn time_taken(&mut self, now: Instant) {
+        self.timed.taken(now);
+    }
+
+    /// The socket took some of it.
+    pub(crate) fn time_written(&mut self, now: Instant) {
+        self.timed.written(self.written, now);
     }
 
     /// How many calls have a slot.

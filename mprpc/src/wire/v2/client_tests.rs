@@ -16,7 +16,7 @@ static SERVICE: ServiceDescriptor =
     ServiceDescriptor { full_name: "e.E", short_name: "E", methods: &["M"] };
 
 fn request(deadline: Instant) -> Request<'static> {
-    Request { service: &SERVICE, index: 0, method: 0, deadline, metadata: None }
+    Request { service: &SERVICE, index: 0, method: 0, deadline, metadata: None, timing: None }
 }
 
 fn open(calls: &mut Calls, number: u64, timeout_ms: u64) -> CallId {

@@ -27,6 +27,9 @@ pub(crate) struct RequestHead {
     pub(crate) timeout_us: u64,
     #[prost(message, repeated, tag = "3")]
     pub(crate) metadata: Vec<Entry>,
+    /// Whether the caller wants to know how long the server has the call.
+    #[prost(bool, tag = "4")]
+    pub(crate) timed: bool,
 }
 
 /// The head of an answer; empty for a plain success.
@@ -39,6 +42,10 @@ pub(crate) struct ResponseHead {
     pub(crate) message: String,
     #[prost(bytes = "bytes", tag = "3")]
     pub(crate) details: Bytes,
+    /// For how long the server had the call, from reading it to its answer, in nanoseconds; zero:
+    /// it does not say.
+    #[prost(uint64, tag = "4")]
+    pub(crate) served_ns: u64,
 }
 
 /// What a side says of itself when the connection begins.
@@ -112,6 +119,7 @@ impl ResponseHead {
             code: status.code() as u32,
             message: status.message().to_owned(),
             details: status.details().clone(),
+            served_ns: 0,
         }
     }
 
@@ -137,7 +145,7 @@ mod tests {
     #[test]
     fn a_head_is_written_as_the_specification_says() {
         let mut out = BytesMut::new();
-        let head = RequestHead { path: "e.E/M".into(), timeout_us: 300, metadata: Vec::new() };
+        let head = RequestHead { path: "e.E/M".into(), timeout_us: 300, ..RequestHead::default() };
         write(&head, &mut out);
         out.extend_from_slice(b"message");
         assert_eq!(&out[..], b"\x0a\x0a\x05e.E/M\x10\xac\x02message");

@@ -17,6 +17,7 @@ pub(crate) mod server;
 pub(crate) mod server_streams;
 pub(crate) mod slots;
 pub(crate) mod stream;
+mod timed;
 
 /// What a client sends first.
 pub(crate) const PREFACE: [u8; 4] = *b"MPR2";

@@ -1,5 +1,7 @@
 //! The frames of one connection, as its server sees them: requests in, answers out.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use prost::Message;
 
@@ -13,7 +15,16 @@ use crate::{Metadata, Status};
 #[derive(Debug)]
 pub(crate) enum Event<M> {
     /// A call to a method that the server has. One that is not `ended` streams its requests.
-    Call { call: u32, method: M, timeout_us: u64, metadata: Metadata, message: Bytes, ended: bool },
+    /// Of one that is `timed`, the caller wants to know how long it took.
+    Call {
+        call: u32,
+        method: M,
+        timeout_us: u64,
+        metadata: Metadata,
+        timed: bool,
+        message: Bytes,
+        ended: bool,
+    },
     /// A call that cannot be served, and the answer to it.
     Refuse { call: u32, status: Status },
     /// The caller gave the call up.
@@ -123,6 +134,7 @@ impl<M: Clone> Frames<M> {
                 call,
                 method: method.clone(),
                 timeout_us: head.timeout_us,
+                timed: head.timed,
                 metadata: head
                     .metadata
                     .into_iter()
@@ -167,8 +179,20 @@ impl<M: Clone> Frames<M> {
         output: &mut BytesMut,
         write: impl FnOnce(&mut BytesMut) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.respond_served(call, Duration::ZERO, output, write)
+    }
+
+    /// The same, saying how long the call was `served`, unless that is zero.
+    pub(crate) fn respond_served<E>(
+        &self,
+        call: u32,
+        served: Duration,
+        output: &mut BytesMut,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+    ) -> Result<(), E> {
         let start = frame::begin(output);
-        head::write(&ResponseHead::default(), output);
+        let served_ns = u64::try_from(served.as_nanos()).unwrap_or(u64::MAX);
+        head::write(&ResponseHead { served_ns, ..ResponseHead::default() }, output);
         if let Err(error) = write(output) {
             output.truncate(start);
             return Err(error);

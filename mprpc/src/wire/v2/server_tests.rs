@@ -7,7 +7,7 @@ use super::*;
 
 fn request(method: u16, path: &str, flags: u8) -> Incoming {
     let mut payload = BytesMut::new();
-    let head = RequestHead { path: path.into(), timeout_us: 5, metadata: Vec::new() };
+    let head = RequestHead { path: path.into(), timeout_us: 5, ..RequestHead::default() };
     head::write(&head, &mut payload);
     payload.extend_from_slice(b"message");
     Incoming::Frame(Header { kind: Kind::Request, flags, method, call: 9 }, payload.freeze())
@@ -58,6 +58,7 @@ fn what_a_client_makes_the_server_keep_is_bounded() {
         path: "e.E/M".into(),
         timeout_us: 0,
         metadata: vec![Entry::default(); HEAD_BYTES_MAX / 2],
+        timed: false,
     };
     let mut payload = BytesMut::new();
     head::write(&head, &mut payload);

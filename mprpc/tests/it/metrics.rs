@@ -1,0 +1,167 @@
+//! Each metric that the crate's page names, as a recorder gets it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use mprpc::{Context, Server};
+use mprpc_examples::{Echo, FailReq, echo_service};
+use tokio::time::{Instant, timeout};
+
+use crate::support::{Gate, Running, SOON, echo_req, slow_req, soon};
+
+/// `name{label=value,…}`, labels in alphabetical order.
+type Seen = BTreeMap<String, f64>;
+
+/// What a recorder was told so far. Histograms count for how often they were.
+struct Told {
+    snapshotter: Snapshotter,
+    seen: Seen,
+}
+
+impl Told {
+    /// Of what happens on this thread from now on.
+    fn listen() -> (Self, metrics::LocalRecorderGuard<'static>) {
+        let recorder = Box::leak(Box::new(DebuggingRecorder::new()));
+        let snapshotter = recorder.snapshotter();
+        (Self { snapshotter, seen: Seen::new() }, metrics::set_default_local_recorder(recorder))
+    }
+
+    fn look(&mut self) -> &Seen {
+        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
+            let key = key.key();
+            let labels: BTreeSet<_> =
+                key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let labels = labels.into_iter().collect::<Vec<_>>().join(",");
+            let seen = self.seen.entry(format!("{}{{{labels}}}", key.name())).or_default();
+            // A snapshot takes away what it shows.
+            #[expect(clippy::cast_precision_loss, reason = "a few calls")]
+            match value {
+                DebugValue::Counter(more) => *seen += more as f64,
+                DebugValue::Gauge(more) => *seen += more.0,
+                DebugValue::Histogram(more) => *seen += more.len() as f64,
+            }
+        }
+        &self.seen
+    }
+
+    /// Waits until these stand there.
+    async fn wait_for(&mut self, expected: &[(&str, f64)]) {
+        let until = Instant::now() + SOON;
+        loop {
+            let seen = self.look();
+            let missing: Vec<_> =
+                expected.iter().filter(|(key, value)| seen.get(*key) != Some(value)).collect();
+            if missing.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < until, "{missing:#?} of {seen:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_method_and_code_at_both_ends() {
+    let (mut told, _guard) = Told::listen();
+    let gate = Gate::default();
+    let server = gate.serve().await;
+    let client = server.client();
+    for _ in 0..3 {
+        client.echo(&soon(), echo_req("x")).await.unwrap();
+    }
+    let fail = FailReq { code: 5, message: "a panic".to_owned() };
+    client.fail(&soon(), fail).await.unwrap_err();
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { client.echo_slowly(&soon(), slow_req("x")).await }
+    });
+    told.wait_for(&[
+        ("mprpc_client_calls_total{code=Ok,method=Echo,service=echo.EchoService}", 3.0),
+        ("mprpc_server_calls_total{code=Ok,method=Echo,service=echo.EchoService}", 3.0),
+        ("mprpc_client_calls_total{code=Internal,method=Fail,service=echo.EchoService}", 1.0),
+        ("mprpc_server_calls_total{code=Internal,method=Fail,service=echo.EchoService}", 1.0),
+        ("mprpc_client_calls_in_flight{method=EchoSlowly,service=echo.EchoService}", 1.0),
+        ("mprpc_server_calls_in_flight{method=EchoSlowly,service=echo.EchoService}", 1.0),
+    ])
+    .await;
+
+    slow.abort();
+    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
+    told.wait_for(&[
+        (
+            "mprpc_client_calls_total{code=Cancelled,method=EchoSlowly,service=echo.EchoService}",
+            1.0,
+        ),
+        (
+            "mprpc_server_calls_total{code=Cancelled,method=EchoSlowly,service=echo.EchoService}",
+            1.0,
+        ),
+    ])
+    .await;
+    let cx = Context::with_timeout(Duration::from_millis(20));
+    client.echo_slowly(&cx, slow_req("x")).await.unwrap_err();
+    let deadline = "code=DeadlineExceeded,method=EchoSlowly,service=echo.EchoService";
+    told.wait_for(&[
+        (&format!("mprpc_client_calls_total{{{deadline}}}"), 1.0),
+        ("mprpc_client_calls_in_flight{method=EchoSlowly,service=echo.EchoService}", 0.0),
+        ("mprpc_server_calls_in_flight{method=EchoSlowly,service=echo.EchoService}", 0.0),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_time_of_a_call_is_told_apart() {
+    let (mut told, _guard) = Told::listen();
+    let server = Running::start(Server::builder().add_service(echo_service::serve(Echo))).await;
+    let client = server.client();
+    for _ in 0..5 {
+        client.echo(&soon(), echo_req("x")).await.unwrap();
+    }
+    told.wait_for(&[
+        ("mprpc_client_call_seconds{method=Echo,service=echo.EchoService}", 5.0),
+        ("mprpc_client_queue_seconds{method=Echo,service=echo.EchoService}", 5.0),
+        ("mprpc_client_write_seconds{method=Echo,service=echo.EchoService}", 5.0),
+        ("mprpc_client_network_seconds{method=Echo,service=echo.EchoService}", 5.0),
+        ("mprpc_client_remote_seconds{method=Echo,service=echo.EchoService}", 5.0),
+        ("mprpc_server_queue_seconds{method=Echo,service=echo.EchoService}", 5.0),
+        ("mprpc_server_handler_seconds{method=Echo,service=echo.EchoService}", 5.0),
+    ])
+    .await;
+}
+
+/// The names of the crate's page, of calls and bytes.
+#[tokio::test]
+async fn every_documented_metric_of_calls_is_there_on_either_wire() {
+    const LABELS: &str = "{method=Echo,service=echo.EchoService}";
+    let page = include_str!("../../src/lib.rs");
+    let documented: BTreeSet<_> = page
+        .split('`')
+        .filter(|word| word.starts_with("mprpc_client_") || word.starts_with("mprpc_server_"))
+        .filter(|name| *name != "mprpc_server_connections")
+        .collect();
+    assert_eq!(documented.len(), 15, "{documented:?}");
+
+    let (mut told, _guard) = Told::listen();
+    let gate = Gate::default();
+    let server = gate.serve().await;
+    for client in [server.client(), server.classic_client()] {
+        client.echo(&soon(), echo_req("x")).await.unwrap();
+    }
+    let slow = server.client();
+    let slow = tokio::spawn(async move { slow.echo_slowly(&soon(), slow_req("x")).await });
+    told.wait_for(&[
+        ("mprpc_client_calls_in_flight{method=EchoSlowly,service=echo.EchoService}", 1.0),
+        ("mprpc_server_calls_in_flight{method=EchoSlowly,service=echo.EchoService}", 1.0),
+        ("mprpc_client_calls_total{code=Ok,method=Echo,service=echo.EchoService}", 2.0),
+        ("mprpc_server_calls_total{code=Ok,method=Echo,service=echo.EchoService}", 2.0),
+        (&format!("mprpc_client_call_seconds{LABELS}"), 2.0),
+        (&format!("mprpc_server_handler_seconds{LABELS}"), 2.0),
+    ])
+    .await;
+    slow.abort();
+    for name in documented {
+        let mut series = told.seen.iter().filter(|(key, _)| key.split('{').next() == Some(name));
+        assert!(series.any(|(_, value)| *value > 0.0), "{name} in {:#?}", told.seen);
+    }
+}
