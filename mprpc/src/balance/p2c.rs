@@ -3,6 +3,10 @@
 use super::random::draw;
 use super::{Balancer, Candidates};
 
+/// An instance that was never called, or only for streams, counts as fast as the other one, but as
+/// no slower than this: it is better than one that fails.
+const UNKNOWN_NS: f64 = 1e8;
+
 /// The better one of two instances.
 ///
 /// The first is drawn by weight, the second is any other. What a call would cost on each is its
@@ -38,8 +42,9 @@ fn first_is_better(candidates: &dyn Candidates, first: usize, second: usize) -> 
     }
     let latencies = match (candidates.latency_ns(first), candidates.latency_ns(second)) {
         (Some(first), Some(second)) => (first, second),
-        // Of one that was never called nothing is held against it, and nothing is expected.
-        _ => (1.0, 1.0),
+        (Some(first), None) => (first, first.min(UNKNOWN_NS)),
+        (None, Some(second)) => (second.min(UNKNOWN_NS), second),
+        (None, None) => (1.0, 1.0),
     };
     let mean = f64::midpoint(weights.0, weights.1);
     // One of twice the weight is as busy with twice the calls.
@@ -91,6 +96,12 @@ mod tests {
     fn what_was_never_called_is_neither_shunned_nor_flooded() {
         let counts = counts(&PeakEwma, &[taking(1e5), Fake::IDLE], 1_000);
         assert!(counts.iter().all(|count| (400..600).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn what_was_never_called_is_better_than_what_fails() {
+        let counts = counts(&PeakEwma, &[taking(5e9), Fake::IDLE], 1_000);
+        assert_eq!(counts, [0, 1_000]);
     }
 
     #[test]

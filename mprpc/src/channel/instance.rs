@@ -76,6 +76,15 @@ impl Instance {
         matches!(&self.way, Way::V2(connections) if connections.is_down())
     }
 
+    /// Whether a call need not wait for a connection. Not known of one that speaks only the classic
+    /// wire, whose pool has nearly always one.
+    fn is_connected(&self) -> bool {
+        match &self.way {
+            Way::V2(connections) => connections.is_connected(),
+            Way::Classic(_) => true,
+        }
+    }
+
     /// Whether it is not known to be away. One that is is tried again, if that is due.
     pub(super) fn is_up(&self) -> bool {
         let is_down = self.is_down();
@@ -102,6 +111,7 @@ impl Instance {
         began: Option<Instant>,
     ) -> Result<Resp, Status> {
         let counted = self.load.begin(began);
+        let was_connected = began.is_some() && self.is_connected();
         cx.span().record("peer", tracing::field::display(&self.address));
         let outcome = match &self.way {
             Way::V2(connections) => connections.call(callee, cx, message).await,
@@ -111,8 +121,8 @@ impl Instance {
         };
         let outcome = outcome.and_then(decode);
         match &outcome {
-            Ok(_) => counted.succeeded(),
-            Err(status) => counted.failed(status.code(), self.is_down()),
+            Ok(_) => counted.succeeded(was_connected),
+            Err(status) => counted.failed(status.code(), was_connected, self.is_down()),
         }
         outcome.map_err(|status| status.with_peer(self.address.clone()))
     }

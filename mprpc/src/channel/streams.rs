@@ -96,8 +96,10 @@ impl CallStream {
         Ok(Self { stream, instance: counted, callee, began: Instant::now() })
     }
 
+    /// How it failed, which its instance is to be known for.
     fn name(&self, status: Status) -> Status {
         let Callee { service, method, .. } = self.callee;
+        self.instance.0.load().stream_failed(status.code(), self.instance.0.is_down());
         let peer = self.instance.0.address().clone();
         status.with_peer(peer).of_call(service, method, self.began.elapsed())
     }

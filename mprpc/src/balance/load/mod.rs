@@ -70,6 +70,13 @@ impl Load {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Tells that a call that streams failed, and whether the instance is known to be down now.
+    pub(crate) fn stream_failed(&self, code: Code, is_down: bool) {
+        if is_fault(code) && !is_down {
+            self.latency.observe(self.since_born(Instant::now()), FAILURE);
+        }
+    }
+
     pub(crate) fn stream_ended(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -90,17 +97,21 @@ pub(crate) struct InFlight<'a> {
 }
 
 impl InFlight<'_> {
-    /// Tells that the call was answered. One that is dropped before counts as having taken at least
-    /// the time until then.
-    pub(crate) fn succeeded(mut self) {
+    /// Tells that the call was answered, over a connection that was there when it began: what
+    /// connecting takes says nothing of the calls to come. One that is dropped before this counts as
+    /// having taken at least the time until then.
+    pub(crate) fn succeeded(mut self, was_connected: bool) {
         let Some(began) = self.began.take() else { return };
-        if self.others < TIMED_ALL_BELOW || fastrand::u8(..SAMPLE) == 0 {
+        if was_connected && (self.others < TIMED_ALL_BELOW || fastrand::u8(..SAMPLE) == 0) {
             self.observe(began, Duration::ZERO);
         }
     }
 
     /// Tells that the call failed, and whether the instance is known to be down now.
-    pub(crate) fn failed(mut self, code: Code, is_down: bool) {
+    pub(crate) fn failed(mut self, code: Code, was_connected: bool, is_down: bool) {
+        if is_answer(code) {
+            return self.succeeded(was_connected);
+        }
         let Some(began) = self.began.take() else { return };
         // What is down gets no calls, and need not be shunned once it has come back.
         if is_fault(code) && !is_down {
@@ -132,6 +143,20 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// Whether this code is as good an answer as any: what was asked for cannot be, and that was found out
+/// as fast as anything else would have been.
+fn is_answer(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+    )
+}
+
 /// Whether a failure with this code is the fault of the instance rather than of the request.
 fn is_fault(code: Code) -> bool {
     matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::Internal | Code::DataLoss)
@@ -153,16 +178,25 @@ mod tests {
         let call = load.begin(Some(Instant::now()));
         assert_eq!((load.in_flight(), latency(&load)), (1, None));
         tokio::time::advance(10 * MS).await;
-        call.succeeded();
+        call.succeeded(true);
         assert_eq!(load.in_flight(), 0);
         assert!(latency(&load).unwrap().abs_diff(10 * MS) < MS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_connecting_took_does_not_count() {
+        let load = Load::default();
+        let call = load.begin(Some(Instant::now()));
+        tokio::time::advance(10 * MS).await;
+        call.succeeded(false);
+        assert_eq!((load.in_flight(), latency(&load)), (0, None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_counts_as_slow_and_is_forgotten() {
         let load = Load::default();
         for code in [Code::Unavailable, Code::Internal, Code::ResourceExhausted] {
-            load.begin(Some(Instant::now())).failed(code, false);
+            load.begin(Some(Instant::now())).failed(code, true, false);
             assert!(latency(&load).unwrap() > 4 * Duration::from_secs(1), "{code}");
             tokio::time::advance(Duration::from_secs(15)).await;
             assert!(latency(&load).unwrap() < 10 * MS);
@@ -172,8 +206,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_says_no_and_an_instance_that_is_away_are_no_faults() {
         let load = Load::default();
-        load.begin(Some(Instant::now())).failed(Code::NotFound, false);
-        load.begin(Some(Instant::now())).failed(Code::Unavailable, true);
+        load.begin(Some(Instant::now())).failed(Code::NotFound, true, false);
+        load.begin(Some(Instant::now())).failed(Code::Unavailable, true, true);
         assert!(latency(&load).is_none_or(|latency| latency < MS));
     }
 
@@ -195,7 +229,7 @@ mod tests {
         let load = Load::default();
         let calls: Vec<_> = (0..100).map(|_| load.begin(Some(Instant::now()))).collect();
         tokio::time::advance(10 * MS).await;
-        calls.into_iter().skip(TIMED_ALL_BELOW).for_each(|call| call.succeeded());
+        calls.into_iter().skip(TIMED_ALL_BELOW).for_each(|call| call.succeeded(true));
         assert!(latency(&load).unwrap() > 9 * MS);
     }
 }

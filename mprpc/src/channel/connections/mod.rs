@@ -153,6 +153,11 @@ impl Connections {
         !list.is_empty() && !list.iter().any(|connection| connection.is_open())
     }
 
+    /// Whether calls need not wait for a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.shared.list.load().iter().any(|connection| connection.is_open())
+    }
+
     /// Begins an attempt to connect, if one is due and none is being made.
     pub(super) fn try_again(&self) {
         if self.shared.pick().is_none() {

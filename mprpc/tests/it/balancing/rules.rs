@@ -5,7 +5,7 @@ use std::time::Duration;
 use mprpc::balance::{Balancer, Candidates};
 use mprpc::discovery::Endpoint;
 use mprpc::{Balance, Context};
-use mprpc_examples::EchoSlowlyReq;
+use mprpc_examples::{EchoSlowlyReq, ListReq};
 
 use super::fleet::Fleet;
 use crate::support::soon;
@@ -71,6 +71,21 @@ async fn an_instance_that_fails_at_once_does_not_draw_the_calls_and_gets_them_ag
     tokio::time::sleep(Duration::from_secs(15)).await;
     let calls = fleet.calls(&client, 1_000).await;
     assert!(calls["broken"] > 900, "it is the faster one now: {calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_streams_fail_at_once_does_not_draw_them() {
+    let fleet = Fleet::new(["broken", "well"]).await;
+    fleet.list_all();
+    fleet.fails("broken", true);
+    let client = fleet.client(|builder| builder);
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut answers = client.list(&soon(), ListReq { count: 1, size: 1 }).await.unwrap();
+        while let Ok(Some(_)) = answers.next().await {}
+    }
+    let calls = fleet.seen();
+    assert!((1..5).contains(&calls["broken"]), "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]

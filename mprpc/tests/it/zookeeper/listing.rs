@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mprpc::discovery::{Methods, Wires};
+use mprpc::discovery::{Endpoint, Listing, Methods, Wires};
 use mprpc::{Channel, Code, Executed};
 use mprpc_examples::echo_service;
 use tokio::net::TcpListener;
@@ -35,6 +35,33 @@ async fn callers_learn_of_instances_as_they_come_and_go_without_calling() {
     listed(&mut listing, &[last]).await;
     second.stop().await;
     listed(&mut listing, &[]).await;
+}
+
+/// An operator drains an instance, or gives it more, by writing to its node. Seen at once only
+/// because somebody comes; without that, within half a minute.
+#[tokio::test]
+async fn what_a_node_says_of_its_instance_is_read_again_with_every_change() {
+    let Some(root) = Root::fresh().await else { return };
+    let ours = root.zookeeper();
+    let mut listing = listing_of(&ours);
+    let server = echo_in(&root.zookeeper()).weight(7).zone("a").tags(["x"]).instance_id("one");
+    let server = Running::start(server).await;
+    listed(&mut listing, &[server.address]).await;
+    let endpoint = only(&listing);
+    assert_eq!(
+        (endpoint.weight, &*endpoint.zone, &*endpoint.tags),
+        (7, "a", &["x".to_owned()][..])
+    );
+
+    let path = format!("{INSTANCES}/one");
+    let (data, _) = root.read(&path).await.unwrap();
+    let drained = data.replace("\"weight\":7", "\"weight\":0");
+    assert_ne!(drained, data);
+    root.client.set_data(&path, drained.as_bytes(), None).await.unwrap();
+    let other = Running::start(echo_in(&root.zookeeper())).await;
+    listed(&mut listing, &[server.address, other.address]).await;
+    let Listing::Known(both) = listing.borrow().clone() else { panic!("nothing is listed") };
+    assert!(both.contains(&Endpoint { weight: 0, ..endpoint }), "{both:?}");
 }
 
 #[tokio::test]
