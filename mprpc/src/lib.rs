@@ -63,6 +63,39 @@
 //! # }
 //! ```
 //!
+//! # Streams
+//!
+//! A method whose request, answer, or both are marked `stream` in the `.proto` file carries many
+//! messages. Handlers and callers hold the ends: a [`Sender`], a [`Receiver`], and an [`Answer`] where
+//! many requests have one.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use mprpc::{Channel, Context, Server};
+//! # use mprpc_examples::{Echo, EchoReq, echo_service};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = Server::builder()
+//! #     .add_service(echo_service::serve(Echo))
+//! #     .bind("127.0.0.1:0".parse()?)
+//! #     .await?;
+//! # let target = format!("static://{}", server.local_addr());
+//! # tokio::spawn(server.serve(std::future::pending()));
+//! # let echo = echo_service::Client::new(&Channel::builder(target).build()?);
+//! let cx = Context::with_timeout(Duration::from_secs(5));
+//! let (mut requests, mut responses) = echo.chat(&cx).await?;
+//! requests.send(EchoReq { payload: "hello".into() }).await?;
+//! assert_eq!(responses.next().await?.unwrap().payload, "hello");
+//! requests.finish();
+//! assert!(responses.next().await?.is_none());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A sender waits while its reader is slow; other calls and streams of the connection do not. The
+//! deadline is that of the whole stream. A caller that drops an end before the call is over cancels
+//! it; a handler that returns ends it, also while the caller still sends. Streams need the v2 wire.
+//!
 //! # What holds
 //!
 //! * **Every call has a deadline**: its [`Context`] is a required argument. A handler passes the
@@ -91,6 +124,7 @@
 //! | [`balance`] | which instance gets the next call |
 //! | [`discovery`] | where instances are: a list, a file, a name, a process, ZooKeeper, or etcd |
 //! | [`health`] | gRPC's health service, which every server serves |
+//! | `stream` | [`Sender`], [`Receiver`], [`Answer`]: the ends of calls that carry many messages |
 //! | `server` | [`Server`]: services, one port for both wires, drain |
 //! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |
 //! | `transport` | the wires on sockets |

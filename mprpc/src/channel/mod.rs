@@ -13,6 +13,7 @@ mod group;
 mod instance;
 mod listed;
 mod nobody;
+mod passing;
 mod pick;
 mod service;
 mod spread;

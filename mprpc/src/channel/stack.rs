@@ -17,7 +17,7 @@ use crate::trace::spans;
 use crate::{Code, Context, Stage, Status};
 
 /// How long interceptors may take to end once the time for the call is over.
-const LATE_MAX: Duration = Duration::from_secs(1);
+pub(super) const LATE_MAX: Duration = Duration::from_secs(1);
 
 impl ServiceChannel {
     /// Calls the method with index `method` and decodes its answer.

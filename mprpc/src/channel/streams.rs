@@ -1,7 +1,7 @@
 //! Calls that stream, as a channel makes them.
 
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Bytes;
 use prost::Message;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::ServiceChannel;
 use super::attempt::Open;
 use super::instance::{Callee, Instance};
+use super::passing::Passing;
 use crate::stream::{Directions, Outgoing, Port};
 use crate::transport::v2_client_streams::ClientStream;
 use crate::{Answer, Context, Receiver, Sender, Status};
@@ -67,7 +68,12 @@ impl ServiceChannel {
     ) -> Result<Arc<dyn Port>, Status> {
         let began = Instant::now();
         let attempt = Open { request, directions };
-        match self.shared.call(cx, method, &attempt, began).await {
+        let opened = if self.shared.is_plain(cx) {
+            self.shared.call(cx, method, &attempt, began).await
+        } else {
+            Box::pin(self.open_through(cx, method, &attempt)).await
+        };
+        match opened {
             Ok(call) => Ok(Arc::new(CallStream { began, ..call })),
             Err(status) => Err(status.of_call(self.shared.descriptor(), method, began.elapsed())),
         }
@@ -81,6 +87,8 @@ pub(super) struct CallStream {
     instance: Counted,
     callee: Callee,
     began: Instant,
+    /// What is to be told of its end.
+    passing: Option<Passing>,
 }
 
 impl CallStream {
@@ -93,7 +101,18 @@ impl CallStream {
     ) -> Result<Self, Status> {
         let counted = Counted::new(instance);
         let stream = instance.open_stream(callee, cx, request, directions).await?;
-        Ok(Self { stream, instance: counted, callee, began: Instant::now() })
+        Ok(Self { stream, instance: counted, callee, began: Instant::now(), passing: None })
+    }
+
+    /// The same, which tells `passing` of its end.
+    pub(super) fn telling(self, passing: Passing) -> Self {
+        Self { passing: Some(passing), ..self }
+    }
+
+    fn end(&self, outcome: Result<(), &Status>) {
+        if let Some(passing) = &self.passing {
+            passing.end(outcome.map_err(Status::clone));
+        }
     }
 
     /// How it failed, which its instance is to be known for.
@@ -115,11 +134,19 @@ impl Port for CallStream {
     }
 
     fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
-        self.stream.poll_next(cx).map_err(|status| self.name(status))
+        let next = ready!(self.stream.poll_next(cx)).map_err(|status| self.name(status));
+        match &next {
+            Ok(Some(_)) => {}
+            Ok(None) => self.end(Ok(())),
+            Err(status) => self.end(Err(status)),
+        }
+        Poll::Ready(next)
     }
 
     fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
-        self.stream.poll_answer(cx).map_err(|status| self.name(status))
+        let answer = ready!(self.stream.poll_answer(cx)).map_err(|status| self.name(status));
+        self.end(answer.as_ref().map(|_| ()));
+        Poll::Ready(answer)
     }
 
     fn finish(&self) {

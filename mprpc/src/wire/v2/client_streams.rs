@@ -81,6 +81,7 @@ impl Calls {
             }
         }
         if self.output.len() >= OUTPUT_BYTES_MAX {
+            stream.wait_to_write(waker);
             wait(&mut self.waiting, waker);
             return Poll::Pending;
         }

@@ -17,6 +17,8 @@ pub(crate) mod server;
 pub(crate) mod server_streams;
 pub(crate) mod slots;
 pub(crate) mod stream;
+#[cfg(test)]
+mod streams_tests;
 mod timed;
 
 /// What a client sends first.

@@ -103,6 +103,7 @@ impl Streams {
             return Poll::Ready(Err(over()));
         };
         if self.output.len() >= OUTPUT_BYTES_MAX {
+            stream.wait_to_write(waker);
             wait(&mut self.waiting, waker);
             return Poll::Pending;
         }

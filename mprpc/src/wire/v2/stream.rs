@@ -45,6 +45,13 @@ pub(super) fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
     }
 }
 
+fn store(stored: &mut Option<Waker>, waker: &Waker) {
+    match stored {
+        Some(stored) => stored.clone_from(waker),
+        none => *none = Some(waker.clone()),
+    }
+}
+
 /// In which directions a call carries streams of messages, as one side sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Directions {
@@ -97,10 +104,12 @@ impl Stream {
 
     /// Who is to be woken when a message or the end has come.
     pub(super) fn wait_to_read(&mut self, waker: &Waker) {
-        match &mut self.reader {
-            Some(stored) => stored.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+        store(&mut self.reader, waker);
+    }
+
+    /// Who is to be woken when there is credit, and, whatever else they wait for, at the end.
+    pub(super) fn wait_to_write(&mut self, waker: &Waker) {
+        store(&mut self.writer, waker);
     }
 
     /// The other side sends no more.
@@ -191,15 +200,11 @@ impl Link {
                 format!("a message of {bytes} bytes, and the other side accepts {bytes_max}");
             return Poll::Ready(Err(Status::resource_exhausted(text)));
         }
-        if !stream.credit.is_some() {
-            match &mut stream.writer {
-                Some(stored) => stored.clone_from(waker),
-                none => *none = Some(waker.clone()),
+        if !stream.credit.is_some() || !self.credit.is_some() {
+            stream.wait_to_write(waker);
+            if !self.credit.is_some() {
+                wait(&mut self.waiting, waker);
             }
-            return Poll::Pending;
-        }
-        if !self.credit.is_some() {
-            wait(&mut self.waiting, waker);
             return Poll::Pending;
         }
         let start = frame::begin(out);

@@ -4,3 +4,4 @@ mod credit;
 mod ending;
 mod kinds;
 mod scripted;
+mod stack;
