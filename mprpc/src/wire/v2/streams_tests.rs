@@ -26,10 +26,8 @@ const BOTH: Directions = Directions { sends: true, receives: true };
 
 /// Small, so that both are reached all the time.
 const WINDOWS: Windows = Windows { stream_max: 200, connection: 700 };
-
 /// The longest message: longer than a stream's window.
 const PADDING_MAX: usize = 300;
-
 const COST_MAX: i64 = 12 + PADDING_MAX as i64 + 20;
 
 #[derive(Clone, PartialEq, Message)]
@@ -113,14 +111,10 @@ impl Pair {
         };
         pair.collect();
         let _preface = pair.to_server.split_to(4);
-        pair.settle();
+        // As on a connection: each side knows the other's SETTINGS before there are streams.
+        pair.deliver_all();
+        pair.streams = Streams::new(WINDOWS, pair.frames.settings());
         pair
-    }
-
-    /// As on a connection: each side knows the other's SETTINGS before there are streams.
-    fn settle(&mut self) {
-        self.deliver_all();
-        self.streams = Streams::new(WINDOWS, self.frames.settings());
     }
 
     fn collect(&mut self) {
@@ -138,7 +132,9 @@ impl Pair {
             match self.frames.receive(incoming, |_| Some(()), &mut self.to_client).unwrap() {
                 Event::Call { call, message, ended, .. } => {
                     assert!(!ended && message.is_empty());
-                    let number = self.number_of(call);
+                    // One that the client has let go of is nobody's.
+                    let held = self.held.iter().find(|(_, held)| held.id.number() == call);
+                    let number = held.map_or(u64::MAX, |(number, _)| *number);
                     self.served.insert(number, (call, self.streams.open(call, BOTH)));
                 }
                 Event::Cancel { call } => {
@@ -152,12 +148,6 @@ impl Pair {
                 Event::Refuse { .. } | Event::None => {}
             }
         }
-    }
-
-    /// The newest stream with this call id, or one that the client has let go of.
-    fn number_of(&self, call: u32) -> u64 {
-        let held = self.held.iter().find(|(_, held)| held.id.number() == call);
-        held.map_or(u64::MAX, |(number, _)| *number)
     }
 
     fn deliver_to_client(&mut self, bytes: usize) {
@@ -196,7 +186,6 @@ impl Pair {
         self.next += 1;
     }
 
-    /// Whether it went out.
     fn client_sends(&mut self, stream: u64, padding: usize) -> bool {
         let Some(held) = self.held.get_mut(&stream).filter(|held| !held.finished) else {
             return false;
@@ -216,15 +205,14 @@ impl Pair {
             return false;
         };
         let message = Numbered { stream, at: held.to_client.sent, padding: vec![7; padding] };
-        match self.streams.poll_send(*key, &message, Waker::noop()) {
-            Poll::Ready(Ok(())) => held.to_client.sent(&message),
-            Poll::Ready(Err(status)) => panic!("{status}"),
-            Poll::Pending => return false,
+        let sent = self.streams.poll_send(*key, &message, Waker::noop());
+        if sent.map(Result::unwrap).is_ready() {
+            held.to_client.sent(&message);
+            return true;
         }
-        true
+        false
     }
 
-    /// Whether there was one.
     fn client_takes(&mut self, stream: u64) -> bool {
         let Some(held) = self.held.get_mut(&stream) else { return false };
         match self.calls.poll_next(held.id, Waker::noop()) {
@@ -248,18 +236,17 @@ impl Pair {
         else {
             return false;
         };
-        match self.streams.poll_next(*key, Waker::noop()) {
-            Poll::Ready(Ok(Some(message))) => {
+        match self.streams.poll_next(*key, Waker::noop()).map(Result::unwrap) {
+            Poll::Ready(Some(message)) => {
                 held.to_server.took(stream, message);
-                true
+                return true;
             }
-            Poll::Ready(Ok(None)) => {
+            Poll::Ready(None) => {
                 assert!(held.finished && held.to_server.sent == held.to_server.taken);
-                false
             }
-            Poll::Ready(Err(status)) => panic!("{status}"),
-            Poll::Pending => false,
+            Poll::Pending => {}
         }
+        false
     }
 
     fn server_ends(&mut self, stream: u64, well: bool) {

@@ -96,7 +96,7 @@ async fn streams_that_nobody_reads_hold_up_neither_calls_nor_other_streams() {
     let endless = ListReq { count: u32::MAX, size: 10_000 };
     let mut stalled = Vec::new();
     for _ in 0..100 {
-        stalled.push(client.list(&soon(), endless.clone()).await.unwrap());
+        stalled.push(client.list(&soon(), endless).await.unwrap());
     }
     let service_that_never_reads = client.upload(&soon()).await.unwrap();
     for _ in 0..100 {
