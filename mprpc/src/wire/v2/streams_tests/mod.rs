@@ -1,17 +1,19 @@
 //! Streams between the two state machines, whatever happens in whatever order, however the bytes
 //! between them are split.
 
+mod messages;
+
 use std::collections::BTreeMap;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use messages::{Flow, Numbered};
 use proptest::prelude::*;
-use prost::Message;
 use tokio::time::Instant;
 
 use super::client::{Calls, Opened, Request};
-use super::flow::{self, Windows};
+use super::flow::Windows;
 use super::frame::{Decoder, FRAME_BYTES_MAX};
 use super::server::{Event, Frames};
 use super::server_streams::{Key, Streams};
@@ -29,43 +31,6 @@ const WINDOWS: Windows = Windows { stream_max: 200, connection: 700 };
 /// The longest message: longer than a stream's window.
 const PADDING_MAX: usize = 300;
 const COST_MAX: i64 = 12 + PADDING_MAX as i64 + 20;
-
-#[derive(Clone, PartialEq, Message)]
-struct Numbered {
-    #[prost(uint64, tag = "1")]
-    stream: u64,
-    #[prost(uint64, tag = "2")]
-    at: u64,
-    #[prost(bytes, tag = "3")]
-    padding: Vec<u8>,
-}
-
-/// One direction of a stream: what was sent and what was taken.
-#[derive(Debug, Default)]
-struct Flow {
-    sent: u64,
-    taken: u64,
-    /// The cost of what was sent and is not taken.
-    outstanding: i64,
-    costs: BTreeMap<u64, i64>,
-}
-
-impl Flow {
-    fn sent(&mut self, message: &Numbered) {
-        let cost = flow::cost(message.encoded_len());
-        self.costs.insert(self.sent, cost);
-        self.outstanding += cost;
-        self.sent += 1;
-    }
-
-    /// No message is lost, doubled, reordered, or another stream's.
-    fn took(&mut self, stream: u64, message: Bytes) {
-        let message = Numbered::decode(message).unwrap();
-        assert_eq!((message.stream, message.at), (stream, self.taken));
-        self.outstanding -= self.costs.remove(&self.taken).unwrap();
-        self.taken += 1;
-    }
-}
 
 struct Held {
     id: CallId,
@@ -174,7 +139,14 @@ impl Pair {
         }
         let now = Instant::now();
         let deadline = now + Duration::from_secs(60);
-        let request = Request { service: &SERVICE, index: 0, method: 0, deadline, metadata: None };
+        let request = Request {
+            service: &SERVICE,
+            index: 0,
+            method: 0,
+            deadline,
+            metadata: None,
+            timing: None,
+        };
         let Opened::Call(id) =
             self.calls.open_stream(&request, &(), BOTH, now, Waker::noop()).unwrap()
         else {
