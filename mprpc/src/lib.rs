@@ -146,10 +146,10 @@
 //!
 //! # Metrics
 //!
-//! Through the `metrics` facade, for whoever installs a recorder: `mprpc_registry_connected` (0 or
-//! 1), `mprpc_registry_sessions_total`, `mprpc_instances` (by `service`: those that calls may go
+//! Through the `metrics` facade, for whoever installs a recorder: of ZooKeeper
+//! `mprpc_registry_connected` (0 or 1) and `mprpc_registry_sessions_total`; `mprpc_instances` (by `service`: those that calls may go
 //! to), `mprpc_instances_doubted` (those of them that the registry no longer lists),
-//! `mprpc_registry_junk_total` (by `registry`: what stands there and makes no sense),
+//! `mprpc_registry_junk_total` (by `registry`: what stands there and makes no sense);
 //! of a client's connections, by `wire`, `mprpc_connections` (open now),
 //! `mprpc_connections_opened_total` and `mprpc_connect_failures_total`; `mprpc_pings_lost_total`
 //! (connections given up because the peer had gone silent) and `mprpc_classic_waiting` (calls that

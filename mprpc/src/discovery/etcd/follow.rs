@@ -88,6 +88,10 @@ async fn list(
     });
     let mut nonsense = Vec::new();
     let by_address = instance::by_address(parent, nodes, &mut nonsense);
+    if range.more {
+        let what = format!("there are more than {} keys; the rest is ignored", keys::KEYS_MAX);
+        nonsense.push((parent.to_owned(), what));
+    }
     junk.is(nonsense);
     believed.listed(by_address.into_values().collect(), true).await;
     Ok(range.header.revision)

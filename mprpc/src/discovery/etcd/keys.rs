@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 /// Keys read of one service: far more than it has instances, and few enough to be held.
-const KEYS_MAX: usize = 4096;
+pub(super) const KEYS_MAX: usize = 4096;
 
 /// An answer to a range.
 #[derive(Debug, Deserialize)]
@@ -15,6 +15,9 @@ pub(super) struct Range {
     pub(super) header: Header,
     #[serde(default)]
     pub(super) kvs: Vec<KeyValue>,
+    /// Whether there are others.
+    #[serde(default)]
+    pub(super) more: bool,
 }
 
 /// As of when an answer is.

@@ -110,6 +110,8 @@ impl Path {
         if too_many {
             if !self.too_many {
                 tracing::warn!(path, nodes, CHILDREN_MAX, "too many nodes; the rest is ignored");
+                metrics::counter!("mprpc_registry_junk_total", "registry" => "zookeeper")
+                    .increment(1);
             }
             names.sort();
             names.truncate(CHILDREN_MAX);
