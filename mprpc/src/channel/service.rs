@@ -103,7 +103,7 @@ impl Shared {
     }
 
     /// What counts the calls of the method with index `method`.
-    pub(super) fn meter(&self, method: usize) -> &MethodMeter {
+    pub(super) fn meter(&self, method: usize) -> &Arc<MethodMeter> {
         &self.meters[method]
     }
 

@@ -1,5 +1,6 @@
 //! The client's stack: what a call goes through, in order.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -34,7 +35,7 @@ impl ServiceChannel {
     ) -> Result<Resp, Status> {
         let shared = &*self.shared;
         // Counted first: whatever becomes of the call, it was one.
-        let mut metered = Metered::begin(shared.meter(method));
+        let mut metered = Metered::begin(&**shared.meter(method));
         let timed = metered.timing.as_ref().map(|timing| cx.timed(timing));
         let cx = timed.as_ref().unwrap_or(cx);
         let outcome = if shared.is_plain(cx) {
@@ -49,27 +50,27 @@ impl ServiceChannel {
 }
 
 /// A call on its way, for its caller's metrics and errors.
-struct Metered<'a> {
-    counted: Counted<&'a MethodMeter>,
-    began: Instant,
+pub(super) struct Metered<M: Deref<Target = MethodMeter>> {
+    counted: Counted<M>,
+    pub(super) began: Instant,
     timing: Option<Arc<Timing>>,
 }
 
-impl<'a> Metered<'a> {
-    fn begin(meter: &'a MethodMeter) -> Self {
+impl<M: Deref<Target = MethodMeter>> Metered<M> {
+    pub(super) fn begin(meter: M) -> Self {
         let (counted, timed) = Counted::begin(meter);
         let began = Instant::now();
         Self { counted, began, timing: timed.then(|| Arc::new(Timing::new(began))) }
     }
 
-    fn end<T>(&mut self, outcome: &Result<T, Status>) {
+    pub(super) fn end<T>(&mut self, outcome: &Result<T, Status>) {
         self.counted.end(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
         if let Some(timing) = &self.timing {
             ClientTimes::record(self.counted.meter(), timing, Instant::now());
         }
     }
 
-    fn name(&self, status: Status) -> Status {
+    pub(super) fn name(&self, status: Status) -> Status {
         let (service, method) = self.counted.meter().names();
         status.of_call(service, method, self.began.elapsed())
     }

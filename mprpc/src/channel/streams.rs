@@ -1,6 +1,6 @@
 //! Calls that stream, as a channel makes them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Bytes;
@@ -11,6 +11,8 @@ use super::ServiceChannel;
 use super::attempt::Open;
 use super::instance::{Callee, Instance};
 use super::passing::Passing;
+use super::stack::Metered;
+use crate::meter::MethodMeter;
 use crate::stream::{Directions, Outgoing, Port};
 use crate::transport::v2_client_streams::ClientStream;
 use crate::{Answer, Context, Receiver, Sender, Status};
@@ -66,7 +68,9 @@ impl ServiceChannel {
         request: &impl Message,
         directions: Directions,
     ) -> Result<Arc<dyn Port>, Status> {
-        let began = Instant::now();
+        // Counted first, as calls that do not stream are, and until it has ended.
+        let mut metered = Metered::begin(Arc::clone(self.shared.meter(method)));
+        let began = metered.began;
         let attempt = Open { request, directions };
         let opened = if self.shared.is_plain(cx) {
             self.shared.call(cx, method, &attempt, began).await
@@ -74,8 +78,15 @@ impl ServiceChannel {
             Box::pin(self.open_through(cx, method, &attempt)).await
         };
         match opened {
-            Ok(call) => Ok(Arc::new(CallStream { began, ..call })),
-            Err(status) => Err(status.of_call(self.shared.descriptor(), method, began.elapsed())),
+            Ok(call) => {
+                let metered = Mutex::new(Some((metered, self.clone())));
+                Ok(Arc::new(CallStream { began, metered, ..call }))
+            }
+            Err(status) => {
+                let outcome = Err(metered.name(status));
+                metered.end(&outcome);
+                outcome
+            }
         }
     }
 }
@@ -89,6 +100,8 @@ pub(super) struct CallStream {
     began: Instant,
     /// What is to be told of its end.
     passing: Option<Passing>,
+    /// Counts it until it has ended, and keeps the channel, which publishes that.
+    metered: Mutex<Option<(Metered<Arc<MethodMeter>>, ServiceChannel)>>,
 }
 
 impl CallStream {
@@ -101,7 +114,8 @@ impl CallStream {
     ) -> Result<Self, Status> {
         let counted = Counted::new(instance);
         let stream = instance.open_stream(callee, cx, request, directions).await?;
-        Ok(Self { stream, instance: counted, callee, began: Instant::now(), passing: None })
+        let (began, metered) = (Instant::now(), Mutex::new(None));
+        Ok(Self { stream, instance: counted, callee, began, passing: None, metered })
     }
 
     /// The same, which tells `passing` of its end.
@@ -110,6 +124,10 @@ impl CallStream {
     }
 
     fn end(&self, outcome: Result<(), &Status>) {
+        let metered = self.metered.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((mut metered, _)) = metered {
+            metered.end(&outcome.map_err(Status::clone));
+        }
         if let Some(passing) = &self.passing {
             passing.end(outcome.map_err(Status::clone));
         }

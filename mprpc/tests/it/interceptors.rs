@@ -198,3 +198,42 @@ async fn metadata_that_may_not_be_sent_fails_the_call_before_it_is() {
     assert_eq!((status.code(), status.stage()), (Code::ResourceExhausted, Stage::Write));
     client.echo(&soon().sending("fine", "value"), echo_req("x")).await.unwrap();
 }
+
+/// Waits until the log says this.
+async fn says(log: &Log, expected: &[&str]) {
+    let said = async {
+        while *log.lock().unwrap() != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    let outcome = timeout(SOON, said).await;
+    assert!(outcome.is_ok(), "{:?}", log.lock().unwrap());
+}
+
+#[tokio::test]
+async fn interceptors_of_both_ends_are_there_for_as_long_as_a_stream_is() {
+    let (at_client, at_server) = (Log::default(), Log::default());
+    let server = serve(Notes("server", Arc::clone(&at_server))).await;
+    let client = client(&server, Notes("client", Arc::clone(&at_client)));
+    let (mut requests, mut answers) = client.chat(&soon()).await.unwrap();
+    requests.send(echo_req("x")).await.unwrap();
+    assert_eq!(answers.next().await.unwrap().unwrap().payload, "x");
+    // It is at work: nothing has ended.
+    says(&at_client, &["client: echo.EchoService/Chat"]).await;
+    says(&at_server, &["server: echo.EchoService/Chat"]).await;
+    requests.finish();
+    assert!(answers.next().await.unwrap().is_none());
+    says(&at_client, &["client: echo.EchoService/Chat", "client: Ok"]).await;
+    says(&at_server, &["server: echo.EchoService/Chat", "server: Ok"]).await;
+}
+
+#[tokio::test]
+async fn a_stream_is_rejected_before_it_is_open() {
+    let server = serve(Check).await;
+    let (requests, answer) = server.client().upload(&soon()).await.unwrap();
+    requests.finish();
+    assert_eq!(answer.await.unwrap_err().code(), Code::Unauthenticated);
+    let client = client(&server, Ends(|| Err(Status::permission_denied("not today"))));
+    let status = client.upload(&soon()).await.unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::PermissionDenied, Executed::No));
+}

@@ -130,6 +130,30 @@ async fn the_time_of_a_call_is_told_apart() {
     .await;
 }
 
+#[tokio::test]
+async fn a_stream_is_counted_from_its_opening_to_its_end() {
+    let (mut told, _guard) = Told::listen();
+    let server = Running::echo().await;
+    let client = server.client();
+    let (requests, mut answers) = client.chat(&soon()).await.unwrap();
+    told.wait_for(&[
+        ("mprpc_client_calls_in_flight{method=Chat,service=echo.EchoService}", 1.0),
+        ("mprpc_server_calls_in_flight{method=Chat,service=echo.EchoService}", 1.0),
+    ])
+    .await;
+    // Nothing of it is lost when the stub goes first.
+    drop(client);
+    requests.finish();
+    assert!(answers.next().await.unwrap().is_none());
+    told.wait_for(&[
+        ("mprpc_client_calls_total{code=Ok,method=Chat,service=echo.EchoService}", 1.0),
+        ("mprpc_server_calls_total{code=Ok,method=Chat,service=echo.EchoService}", 1.0),
+        ("mprpc_client_calls_in_flight{method=Chat,service=echo.EchoService}", 0.0),
+        ("mprpc_server_calls_in_flight{method=Chat,service=echo.EchoService}", 0.0),
+    ])
+    .await;
+}
+
 /// The names of the crate's page, of calls and bytes.
 #[tokio::test]
 async fn every_documented_metric_of_calls_is_there_on_either_wire() {
