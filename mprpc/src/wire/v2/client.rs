@@ -63,10 +63,10 @@ pub(crate) struct Calls {
     pub(super) link: Link,
     /// How many bytes of `output` are answers to pings.
     pong_bytes: usize,
-    pings: Pings,
+    pub(super) pings: Pings,
     /// How many bytes were ever put into `output`, and how many of them the socket has taken.
     pub(super) queued: u64,
-    written: u64,
+    pub(super) written: u64,
     /// Which method numbers the server knows the names of.
     introduced: Vec<bool>,
     /// Who waits for room in the output or for the server's SETTINGS.
@@ -76,7 +76,7 @@ pub(crate) struct Calls {
     peer_frame_bytes_max: u32,
     peer_calls_max: u32,
     /// Why no more calls can be opened.
-    refusal: Option<Status>,
+    pub(super) refusal: Option<Status>,
 }
 
 impl Calls {
@@ -226,17 +226,6 @@ impl Calls {
         self.queued += (self.output.len() - before) as u64;
     }
 
-    /// Puts out a ping, and says which it is.
-    pub(crate) fn ping(&mut self) -> u64 {
-        self.write(Header::connection(Kind::Ping), &[]);
-        self.pings.sent()
-    }
-
-    /// Ready once the answer to ping `number` has come, or the connection takes no more calls.
-    pub(crate) fn poll_pong(&mut self, number: u64, waker: &Waker) -> Poll<()> {
-        if self.is_open() { self.pings.poll(number, waker) } else { Poll::Ready(()) }
-    }
-
     /// Takes what came off the wire. Callers to wake are added to `woken`, to be woken without
     /// the lock held.
     ///
@@ -310,11 +299,6 @@ impl Calls {
         Ok(())
     }
 
-    /// Opens no more calls, for the reason that `status` gives; those in flight go on.
-    pub(crate) fn refuse(&mut self, status: Status) {
-        self.refusal.get_or_insert(not_sent(status));
-    }
-
     /// Ready once the server's SETTINGS have come: before that nobody knows whether there is a
     /// server behind the socket, and what it accepts.
     pub(crate) fn poll_ready(&mut self, waker: &Waker) -> Poll<Result<(), Status>> {
@@ -340,35 +324,6 @@ impl Calls {
         waker: &Waker,
     ) -> Poll<Result<Bytes, Status>> {
         self.slots.poll_outcome(id, waker)
-    }
-
-    /// Gives a call up: its slot is free, and the server is told unless the answer had come.
-    pub(crate) fn abandon(&mut self, id: CallId) {
-        if self.slots.abandon(id) {
-            self.write_cancel(id);
-        }
-    }
-
-    /// The time at which [`expire`](Self::expire) wants to be called, if any call waits.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.slots.next_deadline()
-    }
-
-    /// Ends the calls whose time is over, and tells the server.
-    pub(crate) fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) {
-        for id in self.slots.expire(now, self.written, woken) {
-            self.write_cancel(id);
-        }
-    }
-
-    /// Ends every waiting call because the connection is over.
-    pub(crate) fn fail(&mut self, status: &Status, woken: &mut Vec<Waker>) {
-        self.refuse(status.clone());
-        self.slots.fail(status, self.written, woken);
-        self.output.clear();
-        self.link.wake(woken);
-        self.pings.wake(woken);
-        woken.append(&mut self.waiting);
     }
 
     /// Moves what is to be written into `writing`, which is empty, and says whether there is any.
@@ -422,7 +377,7 @@ impl Calls {
 }
 
 /// Of a call nothing of which was put out.
-fn not_sent(status: Status) -> Status {
+pub(super) fn not_sent(status: Status) -> Status {
     status.not_executed().at(Stage::Write)
 }
 

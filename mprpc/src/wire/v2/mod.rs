@@ -8,6 +8,7 @@
 //! * `client_streams`, `server_streams`: the streams of one connection, at either side.
 
 pub(crate) mod client;
+mod client_ends;
 mod client_streams;
 pub(crate) mod flow;
 pub(crate) mod frame;

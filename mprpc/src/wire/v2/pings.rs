@@ -2,6 +2,9 @@
 
 use std::task::{Poll, Waker};
 
+use super::client::Calls;
+use super::frame::{Header, Kind};
+
 /// The pings of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Pings {
@@ -37,5 +40,18 @@ impl Pings {
     /// Has whoever waits look again.
     pub(super) fn wake(&mut self, woken: &mut Vec<Waker>) {
         woken.extend(self.waker.take());
+    }
+}
+
+impl Calls {
+    /// Puts out a ping, and says which it is.
+    pub(crate) fn ping(&mut self) -> u64 {
+        self.write(Header::connection(Kind::Ping), &[]);
+        self.pings.sent()
+    }
+
+    /// Ready once the answer to ping `number` has come, or the connection takes no more calls.
+    pub(crate) fn poll_pong(&mut self, number: u64, waker: &Waker) -> Poll<()> {
+        if self.is_open() { self.pings.poll(number, waker) } else { Poll::Ready(()) }
     }
 }
