@@ -43,6 +43,10 @@ enum Command {
         /// Also register in the ZooKeeper at these hosts, `host:port` or `host:port/root` (mprpc only)
         #[arg(long)]
         zookeeper: Option<String>,
+        /// Serve on so many threads of the server's own, each with its share of the connections
+        /// (mprpc only); 0: on the runtime
+        #[arg(long, default_value_t = 0)]
+        threads: usize,
     },
     /// Run a closed loop and print one JSON line
     Client(ClientArgs),
@@ -77,8 +81,8 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let runtime = runtime(cli.runtime)?;
     match &cli.command {
-        Command::Server { listen, zookeeper } => {
-            runtime.block_on(serve(cli.protocol, *listen, zookeeper.as_deref()))
+        Command::Server { listen, zookeeper, threads } => {
+            runtime.block_on(serve(cli.protocol, *listen, zookeeper.as_deref(), *threads))
         }
         Command::Client(args) => runtime.block_on(measure(&cli, args)),
     }
@@ -96,12 +100,13 @@ async fn serve(
     protocol: Protocol,
     listen: SocketAddr,
     zookeeper: Option<&str>,
+    threads: usize,
 ) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
-    if let Some(hosts) = zookeeper {
-        anyhow::ensure!(protocol == Protocol::Mprpc, "--zookeeper is for mprpc");
+    if zookeeper.is_some() || threads > 0 {
+        anyhow::ensure!(protocol == Protocol::Mprpc, "--zookeeper and --threads are for mprpc");
         let shutdown = async { _ = terminated.recv().await };
-        return peers::serve_registered(listen, hosts, shutdown).await;
+        return peers::serve_mprpc(listen, zookeeper, threads, shutdown).await;
     }
     tokio::select! {
         served = peers::serve(protocol, listen) => served.with_context(|| format!("serving on {listen}")),

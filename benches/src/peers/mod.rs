@@ -148,16 +148,18 @@ pub async fn serve(protocol: Protocol, listen: SocketAddr) -> anyhow::Result<()>
     }
 }
 
-/// Runs mprpc's echo server, announced in the ZooKeeper at `hosts` until `shutdown` is ready.
+/// Runs mprpc's echo server until `shutdown` is ready, announced in the ZooKeeper at these hosts if
+/// any are given, on `threads` threads of its own unless that is 0.
 ///
 /// # Errors
-/// When the address cannot be bound, or `hosts` makes no sense.
-pub async fn serve_registered(
+/// When the address cannot be bound, or the hosts make no sense.
+pub async fn serve_mprpc(
     listen: SocketAddr,
-    hosts: &str,
+    zookeeper: Option<&str>,
+    threads: usize,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    mprpc::serve_registered(listen, hosts, shutdown).await
+    mprpc::serve(listen, zookeeper, threads, shutdown).await
 }
 
 /// Runs one load and returns what was seen, with the window it was seen in.

@@ -46,14 +46,17 @@ impl Peer for Mprpc {
     }
 }
 
-/// Serves until `shutdown` is ready, registered in ZooKeeper.
-pub(super) async fn serve_registered(
+/// Serves until `shutdown` is ready, registered in ZooKeeper and on threads of its own if so wished.
+pub(super) async fn serve(
     listen: SocketAddr,
-    hosts: &str,
+    zookeeper: Option<&str>,
+    threads: usize,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let registry = ZooKeeper::builder(hosts).build()?;
-    let server = Server::builder().add_service(echo_service::serve(Echo)).register(registry);
+    let mut server = Server::builder().add_service(echo_service::serve(Echo)).threads(threads);
+    if let Some(hosts) = zookeeper {
+        server = server.register(ZooKeeper::builder(hosts).build()?);
+    }
     let server = server.bind(listen).await?;
     announce(server.local_addr())?;
     Ok(server.serve(shutdown).await?)

@@ -69,6 +69,42 @@ async fn a_server_that_is_forced_does_not_wait_for_calls_and_tells_their_callers
 }
 
 #[tokio::test]
+async fn streams_that_are_open_when_the_server_drains_go_on_to_their_end() {
+    let builder = Server::builder()
+        .add_service(echo_service::serve(Echo))
+        .drain_timeout(Duration::from_secs(3600));
+    let server = Running::start(builder).await;
+    let (mut requests, mut answers) = server.client().chat(&soon()).await.unwrap();
+    requests.send(echo_req("before")).await.unwrap();
+    assert_eq!(answers.next().await.unwrap().unwrap().payload, "before");
+    server.handle.shutdown();
+    let mut state = server.handle.watch();
+    state.wait_for(|state| *state == ServerState::Draining).await.unwrap();
+    for _ in 0..100 {
+        requests.send(echo_req("while it drains")).await.unwrap();
+        assert_eq!(answers.next().await.unwrap().unwrap().payload, "while it drains");
+    }
+    requests.finish();
+    assert!(answers.next().await.unwrap().is_none());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn streams_that_do_not_end_are_told_so_when_the_drain_time_is_over() {
+    let builder = Server::builder()
+        .add_service(echo_service::serve(Echo))
+        .drain_timeout(Duration::from_millis(50));
+    let server = Running::start(builder).await;
+    let (mut requests, mut answers) = server.client().chat(&soon()).await.unwrap();
+    requests.send(echo_req("x")).await.unwrap();
+    assert_eq!(answers.next().await.unwrap().unwrap().payload, "x");
+    server.stop().await;
+    let status = answers.next().await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(status.message(), "the server stopped before the call had ended");
+}
+
+#[tokio::test]
 async fn a_lame_duck_leaves_the_registry_and_serves_until_it_is_shut_down() {
     let memory = Memory::new();
     let builder = Server::builder().add_service(echo_service::serve(Echo));
