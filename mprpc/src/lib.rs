@@ -193,6 +193,9 @@ pub mod codegen;
 mod context;
 mod detach;
 pub mod discovery;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod health;
 mod interceptor;
 pub mod local;
