@@ -58,7 +58,8 @@ fn make(calls: &mut Calls, streams: bool, made: &mut Vec<(CallId, bool)>) {
     let deadline = now + Duration::from_secs(60);
     let index = usize::from(streams);
     let method = u16::from(streams);
-    let request = Request { service: &SERVICE, index, method, deadline, metadata: None };
+    let request =
+        Request { service: &SERVICE, index, method, deadline, metadata: None, timing: None };
     let opened = if streams {
         let both = Directions { sends: true, receives: true };
         calls.open_stream(&request, &(), both, now, Waker::noop())
