@@ -2,7 +2,8 @@
 //!
 //! Cargo builds the binaries of other packages for no test, so the first test that needs one builds
 //! them all. `cargo test -p mpim-tests` alone is enough on a fresh clone, and nobody tests a program
-//! that was built before the last change.
+//! that was built before the last change. That can take minutes, and keeps the machine busy for the
+//! tests beside it: `scripts/test` builds them before it runs any, as is done here.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -17,10 +17,10 @@ use crate::{Etcd, MariaDb, Redis, ZooKeeper, free_address};
 
 /// How long a server may take to start or to stop. Far above what it takes: the machine may be busy,
 /// and its disk may have a minute's work to write before ours.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// One look at it, and the pause before the next.
 const LOOK: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(20);
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 /// Bytes of its log that a failure shows.
 const TAIL_BYTES: usize = 4_096;
 
