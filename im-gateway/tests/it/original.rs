@@ -85,7 +85,7 @@ impl World {
     }
 
     async fn connection(&self) -> redis::aio::MultiplexedConnection {
-        self.redis.get_multiplexed_async_connection().await.unwrap()
+        test_servers::redis_connection(&self.redis).await.unwrap()
     }
 
     async fn publish(&self, payload: &[u8]) -> i64 {

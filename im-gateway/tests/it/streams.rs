@@ -73,7 +73,7 @@ impl Streaming {
 
 async fn connect(url: &str) -> MultiplexedConnection {
     let client = redis::Client::open(url).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    test_servers::redis_connection(&client).await.unwrap()
 }
 
 #[tokio::test]

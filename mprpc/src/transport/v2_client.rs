@@ -237,19 +237,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Moves bytes both ways; ready when the connection is over, with the reason.
     fn drive(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Status>> {
-        self.read(cx)?;
-        self.expire(cx);
+        let has_more = self.read(cx)?;
+        self.expire(cx, has_more);
         self.look(cx)?;
         self.write(cx)?;
         let over = !self.shared.calls().is_in_use() && self.writing.is_empty();
         if over { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
+    /// Answers whether the peer may have sent more than was read.
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Status> {
         for _ in 0..READS_IN_A_ROW_MAX {
             self.input.reserve(READ_BYTES);
             match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(0)) => {
                     return Err(Status::unavailable("the server closed the connection"));
                 }
@@ -268,13 +269,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             drop(calls);
             self.wake_callers();
         }
-        // There may be more.
         cx.waker().wake_by_ref();
-        Ok(())
+        Ok(true)
     }
 
-    /// Ends the calls whose time is over, and arms the timer for the next.
-    fn expire(&mut self, cx: &mut TaskContext<'_>) {
+    /// Ends the calls whose time is over, and arms the timer for the next. A peer that sends without
+    /// end keeps this task ready, and a busy runtime comes to its timers late: then the clock is asked.
+    fn expire(&mut self, cx: &mut TaskContext<'_>, is_flooded: bool) {
         loop {
             let next = self.shared.calls().next_deadline();
             if next != self.deadline_at {
@@ -283,7 +284,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     self.deadline.as_mut().reset(at);
                 }
             }
-            if self.deadline_at.is_none() || self.deadline.as_mut().poll(cx).is_pending() {
+            let Some(at) = self.deadline_at else { return };
+            let is_over = self.deadline.as_mut().poll(cx).is_ready()
+                || (is_flooded && at <= Instant::now());
+            if !is_over {
                 return;
             }
             self.deadline_at = None;

@@ -51,7 +51,7 @@ pub use etcd::Etcd;
 pub use mariadb::{Database, MariaDb};
 pub use ports::free_address;
 pub use private::{Private, PrivateEtcd, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, Server};
-pub use redis::Redis;
+pub use redis::{Redis, redis_connection};
 pub use shared::{mariadb, redis, zookeeper};
 pub use way::Way;
 pub use zookeeper::ZooKeeper;

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, RedisResult};
 use tokio::process::Command;
 
 use crate::names::fresh;
-use crate::private::{Server, command, conversation, first_missing};
+use crate::private::{PATIENCE, Server, command, conversation, first_missing};
 
 /// A Redis that answers, or did. It keeps nothing on disk: one that was killed or stopped comes back
 /// empty.
@@ -29,6 +31,18 @@ impl Redis {
     pub fn fresh_prefix(&self) -> String {
         format!("{}:", fresh("keys"))
     }
+}
+
+/// A connection of a test. It waits for a slow answer, where the usual half second fails a test on a
+/// machine that is busy with others.
+///
+/// # Errors
+/// When nobody listens there, or it is no Redis.
+pub async fn redis_connection(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    client.get_multiplexed_async_connection_with_config(&patient).await
 }
 
 impl Server for Redis {

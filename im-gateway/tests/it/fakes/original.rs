@@ -68,7 +68,7 @@ pub(super) fn redis(fakes: &Fakes) -> Option<redis::Client> {
 }
 
 async fn connected(redis: &redis::Client) -> RedisResult<MultiplexedConnection> {
-    redis.get_multiplexed_async_connection().await
+    test_servers::redis_connection(redis).await
 }
 
 pub(super) async fn bind(redis: &redis::Client, user_id: i64, gateway_id: &str) {

@@ -14,7 +14,7 @@ const LIMITS: StreamLimits = StreamLimits { requests_max: 100, ttl: Duration::fr
 
 async fn redis_at(url: &str, key_prefix: String) -> Redis {
     let url: RedisUrl = url.parse().unwrap();
-    let config = RedisConfig { key_prefix, ..RedisConfig::default() };
+    let config = RedisConfig { key_prefix, response_timeout_ms: 60_000, ..RedisConfig::default() };
     let redis = Redis::connect("queue", &url, &config, &Readiness::default()).unwrap();
     let answers = async {
         while redis.run("wait", ping).await.is_err() {

@@ -8,13 +8,23 @@ use tokio::time::Instant;
 use super::*;
 use crate::routes::conformance::{self, DEVICES_MAX, Time, gateway, route};
 
+/// For whatever must happen at all.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Lifetimes that no test here outlives.
 fn limits() -> RedisLimits {
-    RedisLimits { ttl_ms: 1_000, original_ttl_ms: 2_000, devices_max: DEVICES_MAX }
+    RedisLimits { ttl_ms: 600_000, original_ttl_ms: 600_000, devices_max: DEVICES_MAX }
 }
 
+/// One that is waited for, however busy the machine is.
 fn redis_at(url: &str, key_prefix: &str) -> Redis {
+    redis_within(60_000, url, key_prefix)
+}
+
+fn redis_within(response_timeout_ms: u32, url: &str, key_prefix: &str) -> Redis {
     let url: RedisUrl = url.parse().unwrap();
-    let config = RedisConfig { key_prefix: key_prefix.to_owned(), ..RedisConfig::default() };
+    let key_prefix = key_prefix.to_owned();
+    let config = RedisConfig { key_prefix, response_timeout_ms, ..RedisConfig::default() };
     Redis::connect("metadata", &url, &config, &Readiness::default()).unwrap()
 }
 
@@ -25,7 +35,7 @@ async fn answered(routes: &RedisRoutes) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("Redis answers within 10 s");
+    tokio::time::timeout(SOON, wait).await.expect("Redis answers");
 }
 
 async fn routes_at(url: &str, key_prefix: &str) -> Arc<RedisRoutes> {
@@ -38,8 +48,11 @@ async fn routes_at(url: &str, key_prefix: &str) -> Arc<RedisRoutes> {
 async fn redis_routes_conform() {
     let Some(server) = test_servers::redis().await else { return };
     let fresh = async || {
-        let routes = routes_at(&server.url(), &server.fresh_prefix()).await;
-        (routes, Time { clock: None, ttl_ms: 1_000, original_ttl_ms: 2_000 })
+        let limits = RedisLimits { ttl_ms: 4_000, original_ttl_ms: 12_000, ..limits() };
+        let redis = redis_at(&server.url(), &server.fresh_prefix());
+        let routes = Arc::new(RedisRoutes::new(limits, redis));
+        answered(&routes).await;
+        (routes, Time { clock: None, ttl_ms: 4_000, original_ttl_ms: 12_000 })
     };
     conformance::suite(fresh).await;
 }
@@ -90,7 +103,9 @@ async fn after_a_wipe_routes_are_missing_until_they_are_bound_again() {
 #[tokio::test]
 async fn while_redis_is_frozen_every_operation_fails_within_the_bound() {
     let Some(server) = PrivateRedis::start().await else { return };
-    let routes = routes_at(&server.server().url(), "p:").await;
+    let redis = redis_within(500, &server.server().url(), "p:");
+    let routes = Arc::new(RedisRoutes::new(limits(), redis));
+    answered(&routes).await;
     let a = gateway("a");
     server.pause();
     let begun = Instant::now();
@@ -101,10 +116,10 @@ async fn while_redis_is_frozen_every_operation_fails_within_the_bound() {
     unavailable(routes.renew(&a, vec![]).await.err());
     unavailable(routes.resolve(&[1]).await.err());
     unavailable(routes.query(1).await.err());
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     server.resume();
-    answered(&routes).await;
-    routes.bind(route(1, "text", "1", &a)).await.unwrap();
+    let bound = async { while routes.bind(route(1, "text", "1", &a)).await.is_err() {} };
+    tokio::time::timeout(SOON, bound).await.expect("it is used again");
 }
 
 #[tokio::test]
@@ -156,10 +171,7 @@ async fn junk_is_treated_as_absent_and_hurts_nobody_else() {
 #[tokio::test]
 async fn five_thousand_routes_are_renewed_in_one_go() {
     let Some(server) = test_servers::redis().await else { return };
-    let limits = RedisLimits { ttl_ms: 600_000, ..limits() };
-    let redis = redis_at(&server.url(), &server.fresh_prefix());
-    let routes = Arc::new(RedisRoutes::new(limits, redis));
-    answered(&routes).await;
+    let routes = routes_at(&server.url(), &server.fresh_prefix()).await;
     let a = gateway("a");
     let binds = (0..5_000).map(|user_id| {
         let (routes, a) = (Arc::clone(&routes), Arc::clone(&a));
