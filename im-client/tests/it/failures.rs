@@ -9,7 +9,10 @@ const SHORT: Duration = Duration::from_millis(500);
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_error_that_says_where() {
-    let address = Server::start().await.address();
+    // Nobody else gets the port, and nobody listens.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = socket.local_addr().expect("an address").to_string();
     let error = Client::connect(TextLines::new(&address), options()).await.expect_err("no server");
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&address), "{error}");

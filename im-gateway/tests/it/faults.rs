@@ -247,14 +247,14 @@ async fn a_session_whose_calls_hang_is_closed_in_time() {
 
 #[tokio::test]
 async fn whoever_fences_a_session_waits_for_its_cursors_and_for_nothing_else() {
-    let mut system = System::with(|config| config.calls.hand_over_ms = 10_000).await;
+    let mut system = System::with(|config| config.calls.hand_over_ms = 600_000).await;
     let mut ada = system.register("ada").await;
     let frozen = Arc::new(Semaphore::new(0));
     system.fakes.fault("unbind_route", Fault::Waits(Arc::clone(&frozen)));
     let entry = system.store(CONV, 2, "hi");
     system.push(&[&entry], &[1]).await;
     ada.line().await;
-    let closed = tokio::time::timeout(Duration::from_secs(5), system.close_session(1)).await;
+    let closed = tokio::time::timeout(Duration::from_secs(60), system.close_session(1)).await;
     closed.expect("although the route cannot be unbound");
     frozen.add_permits(1);
 }

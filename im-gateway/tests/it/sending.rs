@@ -81,8 +81,8 @@ async fn a_send_that_may_be_stored_is_not_refused_because_its_retry_was() {
 #[tokio::test]
 async fn a_service_that_is_down_is_one_clear_error_within_the_deadline() {
     let system = System::with(|config| {
-        config.calls.send_timeout_ms = 300;
-        config.calls.timeout_ms = 300;
+        config.calls.send_timeout_ms = 2_000;
+        config.calls.timeout_ms = 2_000;
     })
     .await;
     let mut ada = system.register("ada").await;

@@ -210,9 +210,9 @@ async fn the_sweep_ends_with_the_shutdown_even_if_im_message_is_stuck() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), called).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), called).await.unwrap();
     shutdown.trigger();
-    tokio::time::timeout(Duration::from_secs(10), sweeping).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(60), sweeping).await.unwrap().unwrap();
 }
 
 #[tokio::test]

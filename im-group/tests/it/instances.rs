@@ -10,14 +10,23 @@ use mprpc::Channel;
 use mprpc::discovery::Memory;
 
 use super::messages::Messages;
-use super::{create, cx};
+use super::{IMPATIENT, PATIENT, create, cx};
 
 async fn start(database_url: &str, data_dir: &Path, memory: &Memory) -> Running {
+    start_with(PATIENT, database_url, data_dir, memory).await
+}
+
+async fn start_with(
+    hand_over_timeout_ms: u32,
+    database_url: &str,
+    data_dir: &Path,
+    memory: &Memory,
+) -> Running {
     let mut config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
     config.rpc.listen.set_port(0);
     config.database.url = database_url.into();
     config.targets.message = Target::memory();
-    config.hand_over.timeout_ms = 100;
+    config.hand_over.timeout_ms = hand_over_timeout_ms;
     config.hand_over.sweep_interval_ms = 10;
     config.hand_over.backoff_min_ms = 1;
     config.hand_over.backoff_max_ms = 10;
@@ -56,7 +65,7 @@ async fn what_an_instance_left_pending_is_finished_by_another() {
     let Some(server) = test_servers::mariadb().await else { return };
     let (database, directory) = (server.fresh_database("group"), tempfile::tempdir().unwrap());
     let memory = Memory::new();
-    let one = start(&database.url(), directory.path(), &memory).await;
+    let one = start_with(IMPATIENT, &database.url(), directory.path(), &memory).await;
     client(&one).create_group(&cx(), create("rust")).await.unwrap_err();
     one.stop(DRAIN).await.unwrap();
 

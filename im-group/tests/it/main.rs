@@ -17,11 +17,24 @@ use mprpc::{Channel, Context};
 
 use messages::Messages;
 
+/// As long as a busy machine may take to tell an im-message that is there.
+const PATIENT: u32 = 60_000;
+/// Nobody is there to be told.
+const IMPATIENT: u32 = 100;
+
 async fn start(data_dir: &Path, memory: &Memory) -> Result<Running, StartError> {
+    start_with(PATIENT, data_dir, memory).await
+}
+
+async fn start_with(
+    hand_over_timeout_ms: u32,
+    data_dir: &Path,
+    memory: &Memory,
+) -> Result<Running, StartError> {
     let mut config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
     config.rpc.listen.set_port(0);
     config.targets.message = Target::memory();
-    config.hand_over.timeout_ms = 100;
+    config.hand_over.timeout_ms = hand_over_timeout_ms;
     config.hand_over.sweep_interval_ms = 10;
     config.hand_over.backoff_min_ms = 1;
     config.hand_over.backoff_max_ms = 10;
@@ -62,7 +75,7 @@ async fn it_answers_on_both_wires_and_in_the_same_process() {
 #[tokio::test]
 async fn what_was_decided_while_im_message_was_away_reaches_it_after_a_restart() {
     let (directory, memory) = (tempfile::tempdir().unwrap(), Memory::new());
-    let running = start(directory.path(), &memory).await.unwrap();
+    let running = start_with(IMPATIENT, directory.path(), &memory).await.unwrap();
     let client = client("memory://", &memory);
     client.create_group(&cx(), create("rust")).await.unwrap_err();
     client.join_group(&cx(), JoinGroupReq { user_id: 8, group_id: 1 }).await.unwrap_err();

@@ -102,7 +102,7 @@ impl World {
 }
 
 fn cx() -> Context {
-    Context::with_timeout(Duration::from_secs(5))
+    Context::with_timeout(Duration::from_secs(60))
 }
 
 /// `ok`, or the code and the reason.

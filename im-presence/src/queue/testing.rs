@@ -56,8 +56,8 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn next(&mut self) -> PushReq {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.pushed.recv());
-        next.await.expect("a push within 10 s").unwrap()
+        let next = tokio::time::timeout(Duration::from_secs(60), self.pushed.recv());
+        next.await.expect("a push in time").unwrap()
     }
 }
 

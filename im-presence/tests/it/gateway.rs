@@ -81,8 +81,8 @@ impl Gateway {
 
     /// What it was told next.
     pub(crate) async fn told(&mut self) -> Told {
-        let told = tokio::time::timeout(Duration::from_secs(10), self.told.recv());
-        told.await.expect("something within 10 s").unwrap()
+        let told = tokio::time::timeout(Duration::from_secs(60), self.told.recv());
+        told.await.expect("something in time").unwrap()
     }
 
     /// What it was told already.

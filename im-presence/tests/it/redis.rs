@@ -43,7 +43,7 @@ async fn instance_with(url: &str, change: impl FnOnce(&mut Config)) -> Instance 
 }
 
 fn cx() -> Context {
-    Context::with_timeout(Duration::from_secs(10))
+    Context::with_timeout(Duration::from_secs(60))
 }
 
 impl Instance {
@@ -54,7 +54,7 @@ impl Instance {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("connected within 10 s");
+        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("connected in time");
     }
 
     /// Answers when the session began.
@@ -262,7 +262,8 @@ async fn a_redis_that_is_frozen_delays_a_dispatch_by_no_more_than_the_bound() {
 async fn an_instance_that_has_got_no_request_of_a_gateway_reaches_it_when_redis_goes_away() {
     let Some(mut server) = PrivateRedis::start().await else { return };
     let url = server.server().url();
-    let (one, two) = (instance(&url).await, instance_with(&url, |config| config.push.heartbeat_ms = 10).await);
+    let (one, two) =
+        (instance(&url).await, instance_with(&url, |config| config.push.heartbeat_ms = 10).await);
     let mut a = Gateway::start("a", GOOD).await;
     one.bind(a.binds(1, "1")).await.unwrap();
     // The gateway hears of an instance that it never asked for anything.

@@ -34,7 +34,7 @@ async fn presence(change: impl FnOnce(&mut Config)) -> Presence {
 }
 
 fn cx() -> Context {
-    Context::with_timeout(Duration::from_secs(10))
+    Context::with_timeout(Duration::from_secs(60))
 }
 
 impl Presence {

@@ -285,8 +285,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 }
             }
             let Some(at) = self.deadline_at else { return };
-            let is_over = self.deadline.as_mut().poll(cx).is_ready()
-                || (is_flooded && at <= Instant::now());
+            let is_over =
+                self.deadline.as_mut().poll(cx).is_ready() || (is_flooded && at <= Instant::now());
             if !is_over {
                 return;
             }

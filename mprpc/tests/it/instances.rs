@@ -69,7 +69,8 @@ async fn an_instance_that_comes_back_is_called_again() {
 async fn an_instance_that_accepts_and_never_answers_loses_its_calls_to_others() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Running::echo().await;
-    let target = format!("static://{},{}", silent.local_addr().unwrap(), server.address);
+    let nobody = silent.local_addr().unwrap();
+    let target = format!("static://{nobody},{}", server.address);
     let channel = Channel::builder(target)
         .balance(Balance::round_robin())
         .connect_timeout(Duration::from_millis(200))
@@ -83,7 +84,9 @@ async fn an_instance_that_accepts_and_never_answers_loses_its_calls_to_others() 
             match client.echo(&cx, echo_req("x")).await {
                 Ok(_) => in_a_row += 1,
                 Err(status) => {
-                    assert_eq!(status.executed(), Executed::No, "{status}");
+                    // The other one may be late, too, where the machine is busy.
+                    let is_silent = status.peer().and_then(Address::tcp) == Some(nobody);
+                    assert!(!is_silent || status.executed() == Executed::No, "{status}");
                     in_a_row = 0;
                 }
             }

@@ -21,7 +21,7 @@ async fn redis_at(url: &str, key_prefix: String) -> Redis {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), answers).await.expect("Redis answers");
+    tokio::time::timeout(Duration::from_secs(60), answers).await.expect("Redis answers");
     redis
 }
 
@@ -103,7 +103,7 @@ async fn a_stream_that_nobody_reads_is_bounded_and_expires() {
         }
     };
     let (length, ttl_ms) =
-        tokio::time::timeout(Duration::from_secs(10), closed).await.expect("written within 10 s");
+        tokio::time::timeout(Duration::from_secs(60), closed).await.expect("written in time");
     assert!(length < 300, "{length}");
     assert!((1..=60_000).contains(&ttl_ms), "{ttl_ms}");
 }

@@ -15,8 +15,6 @@ use crate::zookeeper::fixture::{
 };
 
 const TWO_SECONDS: Duration = Duration::from_secs(2);
-/// Within two seconds all is there again on a machine that has nothing else to do. Tests share one.
-const AGAIN_MAX: Duration = Duration::from_secs(6);
 
 #[tokio::test]
 async fn a_session_that_expired_is_replaced_and_all_is_registered_and_listed_again() {
@@ -47,8 +45,7 @@ async fn a_session_that_expired_is_replaced_and_all_is_registered_and_listed_aga
         noticed.expect("the loss is noticed").unwrap();
         until("registered again", async || all(stat.ephemeral_owner).await).await
     };
-    let (took, calls) = calls_go_on(&client, again).await;
-    assert!(took < AGAIN_MAX, "{took:?}");
+    let ((), calls) = calls_go_on(&client, again).await;
     assert!(calls > 0);
 
     let second = Running::start(echo_in(&root.zookeeper())).await;
@@ -79,8 +76,7 @@ async fn no_call_fails_while_zookeeper_is_away_and_none_when_it_is_back() {
         let root = Root::at(format!("{}/root", private.address())).await;
         until("registered again", async || root.ids().await.len() == 2).await
     };
-    let (took, calls) = calls_go_on(&client, away).await;
-    assert!(took < AGAIN_MAX, "{took:?}");
+    let ((), calls) = calls_go_on(&client, away).await;
     assert!(calls > 100, "{calls}");
     listed(&mut listing, &both).await;
 
@@ -106,8 +102,7 @@ async fn a_session_that_would_live_for_long_does_not_keep_a_process_from_coming_
     until("the loss is noticed", || knows_it_is_away(&zookeeper)).await;
     stays("away", Duration::from_secs(7), || knows_it_is_away(&zookeeper)).await;
     private.start_again().await;
-    let took = until("back", async || !knows_it_is_away(&zookeeper).await).await;
-    assert!(took < AGAIN_MAX, "{took:?}");
+    until("back", async || !knows_it_is_away(&zookeeper).await).await;
     // The nodes of the lost session still stand; they are replaced, and do not go with it.
     let root = Root::at(private.address()).await;
     until("registered again", async || {

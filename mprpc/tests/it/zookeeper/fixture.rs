@@ -117,14 +117,14 @@ pub(crate) fn only(listing: &watch::Receiver<Listing>) -> Endpoint {
     }
 }
 
-/// Waits until `look` finds what it looks for, and says how long that took.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, look: impl Fn() -> F) -> Duration {
+/// Waits until `look` finds what it looks for: for less time than lists are kept without a look, so
+/// that what is found was told of.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, look: impl Fn() -> F) {
     let begin = Instant::now();
     while !look().await {
         assert!(begin.elapsed() < SOON, "never: {what}");
         sleep(Duration::from_millis(10)).await;
     }
-    begin.elapsed()
 }
 
 /// Looks again and again for so long, and always finds it so.
