@@ -8,11 +8,9 @@ mod talk;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::{Conversation, Entry, Journal, Outcome, PASSWORD, Run, TextClient, Timeline, until};
 use talk::Talking;
@@ -113,15 +111,6 @@ impl Load {
             }
         })
         .await;
-    }
-
-    /// The same, sooner.
-    ///
-    /// # Panics
-    /// When that takes longer than `limit`.
-    pub async fn flows_within(&self, limit: Duration) {
-        let flows = timeout(limit, self.flows()).await;
-        assert!(flows.is_ok(), "messages do not flow again within {limit:?}");
     }
 
     /// Lets them have their last words and ends them when everybody was shown what was

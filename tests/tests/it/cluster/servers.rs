@@ -15,8 +15,6 @@ use crate::faults::JOINS;
 
 /// How long ZooKeeper is away: many times what anything waits for it.
 const AWAY: Duration = Duration::from_secs(60);
-/// How soon after a server is back messages flow again. It takes a tenth where nothing else runs.
-const SOON: Duration = Duration::from_secs(5);
 /// What an instance of im-presence measures once it has heard of two gateways.
 const BOTH_GATEWAYS: &str = "mpim_presence_links{queue=\"direct\"} 2";
 
@@ -99,7 +97,7 @@ async fn redis_that_was_killed_and_has_forgotten_everything_costs_nothing_that_w
         stack.servers().redis().kill().await;
         load.flows().await;
         stack.servers().redis().start_again().await;
-        load.flows_within(SOON).await;
+        load.flows().await;
     }
     holds_without_an_error(load).await;
 }
@@ -186,7 +184,7 @@ async fn mariadb_that_was_killed_and_restarted_has_everything_that_was_acknowled
             is_waiting_for(stack.admin_address(instance), &["database"]).await;
         }
         stack.servers().mariadb().start_again().await;
-        load.flows_within(SOON).await;
+        load.flows().await;
         for service in [Service::User, Service::Message, Service::Group] {
             for number in [1, 2] {
                 is_ready(stack.admin_address(Instance { service, number })).await;
