@@ -18,10 +18,16 @@
 //! |---|---|
 //! | `load` | the closed loop: slots, warm-up, window, latencies |
 //! | `peers` | one module per echo server and client: mprpc (both wires), tarpc, tonic, raw TCP |
+//! | `idle` | connections of mprpc on which nothing happens |
 //! | `chat` | pairs of users through the text gateway, and idle connections |
+//! | `plot` | the results as pictures |
+//! | `memory` | how much a process has |
 //! | `report` | the JSON lines that the programs print |
 
 pub mod chat;
+pub mod idle;
 pub mod load;
+pub mod memory;
 pub mod peers;
+pub mod plot;
 pub mod report;

@@ -108,18 +108,35 @@ impl Tally {
 pub trait Caller: Clone + Send + 'static {
     /// Sends `payload` and returns what came back.
     fn call(&mut self, payload: Bytes) -> impl Future<Output = anyhow::Result<Bytes>> + Send;
+
+    /// The same, where the server sleeps for `delay` before it answers.
+    fn call_slowly(
+        &mut self,
+        _payload: Bytes,
+        _delay: Duration,
+    ) -> impl Future<Output = anyhow::Result<Bytes>> + Send {
+        async { anyhow::bail!("slow calls are made to mprpc only") }
+    }
+}
+
+/// What the slots do.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// What each call sends.
+    pub payload: Bytes,
+    /// How many of a hundred calls the server is to sleep for; their latencies are not counted.
+    pub slow_percent: u8,
+    /// How long it sleeps then.
+    pub slow_for: Duration,
+    /// When finished calls count.
+    pub window: Window,
 }
 
 /// Keeps `slots` calls in flight through clones of `caller` until the window ends.
-pub async fn closed_loop<C: Caller>(
-    caller: C,
-    slots: usize,
-    payload: Bytes,
-    window: Window,
-) -> Tally {
+pub async fn closed_loop<C: Caller>(caller: C, slots: usize, work: Work) -> Tally {
     let mut running = JoinSet::new();
     for _ in 0..slots {
-        running.spawn(one_slot(caller.clone(), payload.clone(), window));
+        running.spawn(one_slot(caller.clone(), work.clone()));
     }
     merge_all(running).await
 }
@@ -136,15 +153,21 @@ pub async fn merge_all(mut running: JoinSet<Tally>) -> Tally {
     total
 }
 
-async fn one_slot<C: Caller>(mut caller: C, payload: Bytes, window: Window) -> Tally {
+async fn one_slot<C: Caller>(mut caller: C, work: Work) -> Tally {
+    let Work { payload, slow_percent, slow_for, window } = work;
     let mut tally = Tally::default();
     let mut started = Instant::now();
     while started < window.end {
-        let outcome = caller.call(payload.clone()).await;
+        let slow = slow_percent > 0 && fastrand::u8(..100) < slow_percent;
+        let outcome = if slow {
+            caller.call_slowly(payload.clone(), slow_for).await
+        } else {
+            caller.call(payload.clone()).await
+        };
         let finished = Instant::now();
         match outcome {
             Ok(echo) if echo.len() == payload.len() => {
-                if window.counts(finished) {
+                if !slow && window.counts(finished) {
                     tally.record(finished - started);
                 }
                 started = finished;
@@ -169,6 +192,11 @@ mod tests {
 
     const MEASURED: Duration = Duration::from_millis(50);
 
+    fn work(window: Window) -> Work {
+        let payload = Bytes::from_static(b"x");
+        Work { payload, slow_percent: 0, slow_for: Duration::ZERO, window }
+    }
+
     #[derive(Clone, Default)]
     struct Counting {
         calls: Arc<AtomicU64>,
@@ -188,7 +216,7 @@ mod tests {
     async fn only_calls_that_finish_in_the_window_are_counted() {
         let caller = Counting::default();
         let window = Window::starting_now(MEASURED);
-        let tally = closed_loop(caller.clone(), 4, Bytes::from_static(b"x"), window).await;
+        let tally = closed_loop(caller.clone(), 4, work(window)).await;
         let calls = caller.calls.load(Ordering::Relaxed);
         let counted = tally.latency_ns.len();
         assert!(0 < counted && counted < calls, "{counted} of {calls}: the warm-up is left out");
@@ -200,7 +228,7 @@ mod tests {
     async fn failed_calls_are_errors_and_never_latencies() {
         let caller = Counting { fails: true, ..Counting::default() };
         let window = Window::starting_now(MEASURED);
-        let tally = closed_loop(caller.clone(), 2, Bytes::from_static(b"x"), window).await;
+        let tally = closed_loop(caller.clone(), 2, work(window)).await;
         assert_eq!(tally.latency_ns.len(), 0);
         assert_eq!(tally.errors, caller.calls.load(Ordering::Relaxed));
         assert_eq!(tally.first_error.as_deref(), Some("no"));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use benches::idle::measure_idle;
 use benches::peers::{self, Callee, Load, Protocol, Wire};
 use benches::report::{self, RpcReport, per_second, quantile_us};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -50,6 +51,18 @@ enum Command {
     },
     /// Run a closed loop and print one JSON line
     Client(ClientArgs),
+    /// Open connections, make one call on each, and print what each costs either side's memory
+    Idle {
+        /// Address of the server (mprpc)
+        #[arg(long)]
+        addr: SocketAddr,
+        /// Connections to open
+        #[arg(long, default_value_t = 5000)]
+        connections: usize,
+        /// Process of the server, whose memory is reported
+        #[arg(long)]
+        pid: u32,
+    },
 }
 
 #[derive(Args)]
@@ -75,6 +88,12 @@ struct ClientArgs {
     /// Wire of mprpc
     #[arg(long, value_enum, default_value_t = Wire::V2)]
     wire: Wire,
+    /// Of how many in a hundred calls the server sleeps; their latencies are not counted (mprpc only)
+    #[arg(long, default_value_t = 0)]
+    slow_percent: u8,
+    /// How long it sleeps then
+    #[arg(long, default_value_t = 50)]
+    slow_ms: u64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -84,6 +103,9 @@ fn main() -> anyhow::Result<()> {
         Command::Server { listen, zookeeper, threads } => {
             runtime.block_on(serve(cli.protocol, *listen, zookeeper.as_deref(), *threads))
         }
+        Command::Idle { addr, connections, pid } => runtime.block_on(async {
+            Ok(report::print_json(&measure_idle(*addr, *connections, *pid).await?)?)
+        }),
         Command::Client(args) => runtime.block_on(measure(&cli, args)),
     }
 }
@@ -129,6 +151,8 @@ async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
         payload: args.payload,
         measured: Duration::try_from_secs_f64(args.seconds).context("--seconds")?,
         wire: args.wire,
+        slow_percent: args.slow_percent,
+        slow_for: Duration::from_millis(args.slow_ms),
     };
     let (tally, window) = peers::run(protocol, &load).await?;
     report::print_json(&RpcReport {

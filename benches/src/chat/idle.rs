@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::connection::Connection;
+use crate::memory::{growth_bytes_each, resident_kib};
 
 /// Users who are there before the first look, so that buffers, hash memory and caches that exist
 /// once are not counted as the cost of a connection.
@@ -42,8 +42,7 @@ pub async fn measure_idle(addr: SocketAddr, count: usize, pid: u32) -> anyhow::R
     open.extend(open_connections(addr, count).await?);
     tokio::time::sleep(SETTLE).await;
     let rss_after_kib = resident_kib(pid)?;
-    let growth = rss_after_kib.saturating_sub(rss_before_kib) * 1024;
-    let bytes_per_connection = growth / u64::try_from(count.max(1))?;
+    let bytes_per_connection = growth_bytes_each(rss_before_kib, rss_after_kib, count);
     drop(open);
     Ok(IdleReport { idle: count, rss_before_kib, rss_after_kib, bytes_per_connection })
 }
@@ -62,21 +61,4 @@ async fn open_connections(addr: SocketAddr, count: usize) -> anyhow::Result<Vec<
         }
     }
     Ok(open)
-}
-
-/// Resident memory of a process, as Linux reports it.
-fn resident_kib(pid: u32) -> anyhow::Result<u64> {
-    let path = format!("/proc/{pid}/status");
-    let status = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-    kib.with_context(|| format!("no VmRSS in {path}"))
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn our_own_memory_can_be_read() {
-        assert!(super::resident_kib(std::process::id()).unwrap() > 100);
-    }
 }

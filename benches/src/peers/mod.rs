@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::load::{Caller, Tally, Window, closed_loop, merge_all};
+use crate::load::{Caller, Tally, Window, Work, closed_loop, merge_all};
 use crate::report::announce;
 
 /// What speaks between client and server.
@@ -66,6 +66,10 @@ pub struct Load {
     pub measured: Duration,
     /// Used by mprpc only.
     pub wire: Wire,
+    /// How many of a hundred calls the server is to sleep for.
+    pub slow_percent: u8,
+    /// How long it sleeps then.
+    pub slow_for: Duration,
 }
 
 /// One echo server and the client for it.
@@ -83,22 +87,12 @@ trait Peer: Send + Sync + 'static {
 /// A connection under load.
 trait Connection: Send + 'static {
     /// Keeps `in_flight` calls in flight until the window ends.
-    fn drive(
-        self,
-        in_flight: usize,
-        payload: Bytes,
-        window: Window,
-    ) -> impl Future<Output = Tally> + Send + 'static;
+    fn drive(self, in_flight: usize, work: Work) -> impl Future<Output = Tally> + Send + 'static;
 }
 
 impl<C: Caller> Connection for C {
-    fn drive(
-        self,
-        in_flight: usize,
-        payload: Bytes,
-        window: Window,
-    ) -> impl Future<Output = Tally> + Send + 'static {
-        closed_loop(self, in_flight, payload, window)
+    fn drive(self, in_flight: usize, work: Work) -> impl Future<Output = Tally> + Send + 'static {
+        closed_loop(self, in_flight, work)
     }
 }
 
@@ -162,6 +156,14 @@ pub async fn serve_mprpc(
     mprpc::serve(listen, zookeeper, threads, shutdown).await
 }
 
+/// A client of mprpc's echo server at `addr` on a connection of its own, on which one call was made.
+///
+/// # Errors
+/// When that fails.
+pub async fn open_mprpc(addr: SocketAddr, payload: Bytes) -> anyhow::Result<impl Caller + use<>> {
+    mprpc::open(format!("static://{addr}"), payload).await
+}
+
 /// Runs one load and returns what was seen, with the window it was seen in.
 ///
 /// # Errors
@@ -191,10 +193,12 @@ async fn run_peer<P: Peer>(load: &Load) -> anyhow::Result<(Tally, Window)> {
         );
     }
     let window = Window::starting_now(load.measured);
+    let Load { slow_percent, slow_for, .. } = *load;
+    let work = Work { payload, slow_percent, slow_for, window };
     let mut running = JoinSet::new();
     for (index, connection) in open.into_iter().enumerate() {
         let slots = share(load.in_flight, connections, index);
-        running.spawn(connection.drive(slots, payload.clone(), window));
+        running.spawn(connection.drive(slots, work.clone()));
     }
     Ok((merge_all(running).await, window))
 }

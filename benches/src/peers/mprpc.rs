@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mprpc::discovery::ZooKeeper;
 use mprpc::{Channel, Context, Server};
 use mprpc_examples::echo_service::{self, Client};
-use mprpc_examples::{Echo, EchoReq};
+use mprpc_examples::{Echo, EchoReq, EchoSlowlyReq};
 
 use super::{Callee, Load, Peer, Wire};
 use crate::load::Caller;
@@ -37,13 +37,16 @@ impl Peer for Mprpc {
             (Callee::Address(addr), Wire::V2) => format!("static://{addr}"),
             (Callee::Address(addr), Wire::Classic) => format!("static://{addr}?wire=classic"),
         };
-        let channel = Channel::builder(target).classic_connections_max(1).build()?;
-        let mut client = Client::new(&channel);
-        // A channel connects with its first call.
-        let answer = client.call(Bytes::from_static(b"hello")).await;
-        answer.context("the first call")?;
-        Ok(client)
+        open(target, Bytes::from_static(b"hello")).await
     }
+}
+
+/// A client whose channel has connected: it does so with its first call.
+pub(super) async fn open(target: String, payload: Bytes) -> anyhow::Result<Client> {
+    let channel = Channel::builder(target).classic_connections_max(1).build()?;
+    let mut client = Client::new(&channel);
+    client.call(payload).await.context("the first call")?;
+    Ok(client)
 }
 
 /// Serves until `shutdown` is ready, registered in ZooKeeper and on threads of its own if so wished.
@@ -66,6 +69,13 @@ impl Caller for Client {
     async fn call(&mut self, payload: Bytes) -> anyhow::Result<Bytes> {
         let cx = Context::with_timeout(CALL_TIMEOUT);
         let answer = self.echo(&cx, EchoReq { payload }).await?;
+        Ok(answer.payload)
+    }
+
+    async fn call_slowly(&mut self, payload: Bytes, delay: Duration) -> anyhow::Result<Bytes> {
+        let cx = Context::with_timeout(CALL_TIMEOUT);
+        let delay_ms = u32::try_from(delay.as_millis())?;
+        let answer = self.echo_slowly(&cx, EchoSlowlyReq { payload, delay_ms }).await?;
         Ok(answer.payload)
     }
 }

@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Connection, Load, Peer, accept_each, dial};
-use crate::load::{Tally, Window};
+use crate::load::{Tally, Window, Work};
 
 /// Room for one read; a multiple of any payload that is measured.
 const READ_BYTES: usize = 64 * 1024;
@@ -36,7 +36,8 @@ impl Peer for Tcp {
 }
 
 impl Connection for TcpStream {
-    async fn drive(mut self, in_flight: usize, payload: Bytes, window: Window) -> Tally {
+    async fn drive(mut self, in_flight: usize, work: Work) -> Tally {
+        let Work { payload, window, .. } = work;
         let mut tally = Tally::default();
         if let Err(error) = exchange(&mut self, in_flight, &payload, window, &mut tally).await {
             tally.fail(error);
