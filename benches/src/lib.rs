@@ -22,6 +22,7 @@
 //! | `chat` | pairs of users through the text gateway, and idle connections |
 //! | `plot` | the results as pictures |
 //! | `memory` | how much a process has |
+//! | `stream` | one stream of large items |
 //! | `report` | the JSON lines that the programs print |
 
 pub mod chat;
@@ -31,3 +32,4 @@ pub mod memory;
 pub mod peers;
 pub mod plot;
 pub mod report;
+pub mod stream;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use benches::idle::measure_idle;
 use benches::peers::{self, Callee, Load, Protocol, Wire};
 use benches::report::{self, RpcReport, per_second, quantile_us};
+use benches::stream::measure_stream;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +52,18 @@ enum Command {
     },
     /// Run a closed loop and print one JSON line
     Client(ClientArgs),
+    /// Take items of one stream and print how many bytes came in a second
+    Stream {
+        /// Address of the server (mprpc)
+        #[arg(long)]
+        addr: SocketAddr,
+        /// Bytes of each item
+        #[arg(long, default_value_t = 65_536)]
+        item: usize,
+        /// Measured time; a warm-up of a fifth of it, at most 1 s, comes before
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+    },
     /// Open connections, make one call on each, and print what each costs either side's memory
     Idle {
         /// Address of the server (mprpc)
@@ -105,6 +118,10 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Idle { addr, connections, pid } => runtime.block_on(async {
             Ok(report::print_json(&measure_idle(*addr, *connections, *pid).await?)?)
+        }),
+        Command::Stream { addr, item, seconds } => runtime.block_on(async {
+            let measured = Duration::try_from_secs_f64(*seconds).context("--seconds")?;
+            Ok(report::print_json(&measure_stream(*addr, *item, measured).await?)?)
         }),
         Command::Client(args) => runtime.block_on(measure(&cli, args)),
     }
