@@ -84,7 +84,7 @@ pub enum ReadError {
     /// The snapshot for the query could not be taken.
     #[error("the read could not begin")]
     Begin(#[source] rusqlite::Error),
-    /// The runtime or the database is closing.
+    /// The database is closing.
     #[error("the database is closed")]
     Closed,
 }

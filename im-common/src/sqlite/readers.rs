@@ -38,7 +38,9 @@ impl Readers {
         match task.await {
             Ok(result) => result,
             Err(error) if error.is_panic() => Err(ReadError::Panicked),
-            Err(_) => Err(ReadError::Closed),
+            // It was never begun: the runtime ends, and with it whoever waits here. That is nothing to
+            // report, least of all behind the reason for which a process ends.
+            Err(_) => std::future::pending().await,
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::counted::Counted;
-use super::{CountedStream, Dialer};
+use super::{CountedStream, Dialer, broken};
 use crate::wire::classic;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
 use crate::{ServiceDescriptor, Stage, Status};
@@ -234,10 +234,6 @@ impl Checkout {
             connection.idle_since = Instant::now();
         }
     }
-}
-
-fn broken(error: &io::Error) -> Status {
-    Status::unavailable(format!("the connection broke: {error}"))
 }
 
 impl Drop for Checkout {

@@ -38,6 +38,11 @@ use crate::{Address, Stage, Status};
 /// How much is read at once, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
+/// What a call ends with when its connection does.
+fn broken(error: &io::Error) -> crate::Status {
+    crate::Status::unavailable(format!("the connection broke: {error}"))
+}
+
 /// How to reach an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {

@@ -21,8 +21,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 use tokio_util::io::poll_read_buf;
 
-use super::READ_BYTES;
 use super::counted::Counted;
+use super::{READ_BYTES, broken};
 use crate::wire::v2::client::{Calls, Opened, Request};
 use crate::wire::v2::flow::Windows;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
@@ -273,8 +273,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         Ok(true)
     }
 
-    /// Ends the calls whose time is over, and arms the timer for the next. A peer that sends without
-    /// end keeps this task ready, and a busy runtime comes to its timers late: then the clock is asked.
+    /// Ends the calls whose time is over, and arms the timer for the next. While a peer sends without
+    /// end, a runtime comes to its timers late: then the clock is asked.
     fn expire(&mut self, cx: &mut TaskContext<'_>, is_flooded: bool) {
         loop {
             let next = self.shared.calls().next_deadline();
@@ -285,9 +285,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 }
             }
             let Some(at) = self.deadline_at else { return };
-            let is_over =
-                self.deadline.as_mut().poll(cx).is_ready() || (is_flooded && at <= Instant::now());
-            if !is_over {
+            let is_late = is_flooded && at <= Instant::now();
+            if !is_late && self.deadline.as_mut().poll(cx).is_pending() {
                 return;
             }
             self.deadline_at = None;
@@ -370,10 +369,6 @@ impl<T> Driver<T> {
         self.shared.calls().fail(status, &mut self.woken);
         self.wake_callers();
     }
-}
-
-fn broken(error: &io::Error) -> Status {
-    Status::unavailable(format!("the connection broke: {error}"))
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
