@@ -2,7 +2,7 @@
 //!
 //! * `stream`, `listener`, `unix`: TCP, Unix sockets and pipes in memory, which the rest does not tell
 //!   apart;
-//! * `v2_client`: a connection that many calls share; one task drives it;
+//! * `v2_client`: a connection that many calls share; `v2_client_driver`: the one task that drives it;
 //! * `v2_server`: its other end; one task reads, runs handlers and writes; `v2_leaving`: how it ends;
 //! * `v2_client_streams`, `v2_server_streams`: the calls of these that stream;
 //! * `classic_client`: a bounded pool of connections with one call each;
@@ -16,6 +16,7 @@ mod listener;
 mod stream;
 mod unix;
 pub(crate) mod v2_client;
+mod v2_client_driver;
 mod v2_client_probe;
 pub(crate) mod v2_client_streams;
 mod v2_leaving;

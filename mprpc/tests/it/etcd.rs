@@ -20,12 +20,12 @@ use crate::zookeeper::fixture::{listed, until};
 use crate::zookeeper::load::Load;
 
 const LEASE: Duration = Duration::from_secs(2);
-const INSTANCES: &str = "/root/mprpc/echo.EchoService";
+const INSTANCES: &str = "/tests/mprpc/echo.EchoService";
 const CALLS: usize = 100;
 
 /// A process of its own, as far as etcd can tell.
 fn process(etcd: &PrivateEtcd) -> Etcd {
-    let builder = Etcd::builder(format!("{}/root", etcd.address()));
+    let builder = Etcd::builder(format!("{}/tests", etcd.address()));
     builder.lease(LEASE).request_timeout(LEASE).build().unwrap()
 }
 
@@ -38,7 +38,7 @@ fn listing_of(etcd: &Etcd) -> watch::Receiver<Listing> {
 }
 
 fn client_at(etcd: &PrivateEtcd, snapshots: &std::path::Path) -> echo_service::Client {
-    let channel = Channel::builder(format!("etcd://{}/root", etcd.address()));
+    let channel = Channel::builder(format!("etcd://{}/tests", etcd.address()));
     echo_service::Client::new(&channel.snapshots(snapshots).build().unwrap())
 }
 
