@@ -59,6 +59,11 @@ impl Service {
         self.descriptor
     }
 
+    /// See [`Dispatch::for_connection`].
+    pub(crate) fn for_connection(&self) -> Self {
+        Self { descriptor: self.descriptor, dispatch: self.dispatch.for_connection() }
+    }
+
     /// In which directions a method streams.
     pub(crate) fn kind(&self, method: usize) -> Kind {
         self.dispatch.kind(method)
@@ -90,6 +95,10 @@ impl fmt::Debug for Service {
 /// Takes the calls of one service. Implemented by generated code.
 #[doc(hidden)]
 pub trait Dispatch: Send + Sync + 'static {
+    /// The same for the calls of one connection. A handler counts its reference to the service, and
+    /// connections on different threads would contend for one count.
+    fn for_connection(&self) -> Arc<dyn Dispatch>;
+
     /// Decodes `request` and makes the handler's future.
     fn dispatch(&self, method: usize, cx: Context, request: Bytes) -> Result<Call, Status>;
 

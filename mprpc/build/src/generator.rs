@@ -81,9 +81,15 @@ fn write_serve(service: &Service, full_name: &str, buf: &mut String) -> std::fmt
         buf,
         "    /// Makes `service` something that an `mprpc::Server` can serve as `{full_name}`.\n    \
          pub fn serve<S: Server>(service: impl Into<::std::sync::Arc<S>>) -> ::mprpc::Service {{\n        \
-             ::mprpc::Service::new(&DESCRIPTOR, Dispatcher(service.into()))\n    }}\n\n    \
-         struct Dispatcher<S>(::std::sync::Arc<S>);\n\n    \
+             ::mprpc::Service::new(&DESCRIPTOR, Dispatcher::new(service.into()))\n    }}\n\n    \
+         struct Dispatcher<S>(::std::sync::Arc<Held<S>>);\n\n    \
+         struct Held<S>(::std::sync::Arc<S>);\n\n    \
+         impl<S> Dispatcher<S> {{\n        \
+             fn new(service: ::std::sync::Arc<S>) -> Self {{\n            \
+                 Self(::std::sync::Arc::new(Held(service)))\n        }}\n    }}\n\n    \
          impl<S: Server> ::mprpc::codegen::Dispatch for Dispatcher<S> {{\n        \
+             fn for_connection(&self) -> ::std::sync::Arc<dyn ::mprpc::codegen::Dispatch> {{\n            \
+                 ::std::sync::Arc::new(Dispatcher::new(::std::sync::Arc::clone(&self.0.0)))\n        }}\n\n        \
              fn dispatch(&self, method: usize, cx: ::mprpc::Context, request: ::mprpc::codegen::Bytes)\n            \
                  -> ::core::result::Result<::mprpc::codegen::Call, ::mprpc::Status> {{\n            \
                  let service = ::std::sync::Arc::clone(&self.0);\n            \
@@ -95,7 +101,7 @@ fn write_serve(service: &Service, full_name: &str, buf: &mut String) -> std::fmt
             buf,
             "                    \
              ::core::result::Result::Ok(::mprpc::codegen::call(async move {{ \
-             Server::{}(&*service, &cx, request).await }}))\n                }}",
+             Server::{}(&*service.0, &cx, request).await }}))\n                }}",
             method.name,
         )?;
     }
@@ -158,7 +164,7 @@ fn write_serve_streams(service: &Service, buf: &mut String) -> std::fmt::Result 
             buf,
             "                    \
              ::core::result::Result::Ok(::mprpc::codegen::call(async move {{ \
-             Server::{}(&*service, &cx, request{responses}).await }}))\n                }}",
+             Server::{}(&*service.0, &cx, request{responses}).await }}))\n                }}",
             method.name,
         )?;
     }

@@ -49,6 +49,18 @@ impl Method {
         Self(Arc::new(Inner { service, index: *index, kind: *kind, interceptors, meter }))
     }
 
+    /// The same, with counts of references that no other connection touches.
+    fn for_connection(&self) -> Self {
+        let Inner { service, index, kind, interceptors, meter } = &*self.0;
+        Self(Arc::new(Inner {
+            service: service.for_connection(),
+            index: *index,
+            kind: *kind,
+            interceptors: interceptors.clone(),
+            meter: Arc::clone(meter),
+        }))
+    }
+
     /// Decodes the request and makes the handler, which gets the stream of a call that has one.
     pub(super) fn handle(
         &self,
@@ -142,9 +154,10 @@ impl Services {
         Meters::new(&meter::SERVER, meters)
     }
 
-    /// By the path that the v2 wire carries: `package.Service/Method`.
+    /// By the path that the v2 wire carries: `package.Service/Method`. For the calls of one
+    /// connection.
     pub(crate) fn find(&self, path: &str) -> Option<Method> {
-        self.by_path.get(path).cloned()
+        self.by_path.get(path).map(Method::for_connection)
     }
 
     /// By the two names that the classic wire carries.

@@ -14,7 +14,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::counted::Counted;
 use super::v2_client::Shared;
-use super::{READ_BYTES, broken};
+use super::{READ_BYTES, broken, release};
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::{Address, Status};
 
@@ -88,7 +88,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         for _ in 0..READS_IN_A_ROW_MAX {
             self.input.reserve(READ_BYTES);
             match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    release(&mut self.input);
+                    return Ok(false);
+                }
                 Poll::Ready(Ok(0)) => {
                     return Err(Status::unavailable("the server closed the connection"));
                 }

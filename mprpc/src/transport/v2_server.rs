@@ -29,9 +29,9 @@ use tokio_util::io::poll_read_buf;
 
 use calls::{Pending, Running, end_stream};
 
-use super::READ_BYTES;
 use super::v2_leaving::{Leaving, Step, forced};
 use super::v2_server_streams::ServerStreams;
+use super::{READ_BYTES, release};
 use crate::context::Origin;
 use crate::server::{Connections, Method, Services};
 use crate::wire::v2::flow::Windows;
@@ -155,7 +155,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
         self.input.reserve(READ_BYTES);
         match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
-            Poll::Pending => return Ok(left),
+            Poll::Pending => {
+                release(&mut self.input);
+                return Ok(left);
+            }
             Poll::Ready(Ok(0)) => return Ok(Read::Ended),
             Poll::Ready(Ok(_)) => self.read_at = Instant::now(),
             Poll::Ready(Err(error)) => return Err(error),

@@ -24,7 +24,7 @@ const BIG_LATER: u16 = 1;
 /// What the test gives it to do; it answers with nothing.
 const WORK: u16 = 2;
 
-type Work = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+type Work = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 struct Fake {
     go: Arc<Notify>,
@@ -32,6 +32,10 @@ struct Fake {
 }
 
 impl Dispatch for Fake {
+    fn for_connection(&self) -> Arc<dyn Dispatch> {
+        Arc::new(Self { go: Arc::clone(&self.go), work: Arc::clone(&self.work) })
+    }
+
     fn dispatch(&self, method: usize, _: Context, _: bytes::Bytes) -> Result<Call, Status> {
         let go = Arc::clone(&self.go);
         Ok(match u16::try_from(method).unwrap() {
@@ -79,7 +83,7 @@ impl Pair {
 }
 
 fn idle() -> Work {
-    Box::new(|| Box::pin(async {}))
+    Arc::new(|| Box::pin(async {}))
 }
 
 /// A request that names its method, which is allowed each time.
@@ -156,7 +160,7 @@ async fn a_slow_reader_does_not_stop_the_handlers_of_its_calls() {
     let (theirs, opened) = (Arc::clone(&lock), Arc::clone(&gate));
     let mut pair = Pair::new(
         1024,
-        Box::new(move || {
+        Arc::new(move || {
             let (lock, opened) = (Arc::clone(&theirs), Arc::clone(&opened));
             Box::pin(async move {
                 let _held = lock.lock().await;
@@ -193,7 +197,7 @@ async fn calls_that_are_cancelled_at_once_do_not_pile_up() {
     let handlers = Arc::clone(&alive);
     let mut pair = Pair::new(
         2 * MIB,
-        Box::new(move || {
+        Arc::new(move || {
             let now = handlers.now.fetch_add(1, Ordering::Relaxed) + 1;
             handlers.most.fetch_max(now, Ordering::Relaxed);
             let counted = Counted(Arc::clone(&handlers));
@@ -219,7 +223,7 @@ async fn calls_that_are_cancelled_at_once_do_not_pile_up() {
 
 #[tokio::test]
 async fn a_call_id_that_is_in_use_breaks_the_protocol() {
-    let mut pair = Pair::new(MIB, Box::new(|| Box::pin(std::future::pending())));
+    let mut pair = Pair::new(MIB, Arc::new(|| Box::pin(std::future::pending())));
     pair.send(&request(WORK, 7)).await;
     assert!(poll!(&mut pair.connection).is_pending());
     pair.send(&request(WORK, 7)).await;
@@ -233,7 +237,7 @@ async fn a_call_id_that_is_in_use_breaks_the_protocol() {
 async fn a_handler_that_uses_the_tasks_budget_up_does_not_keep_the_connection_from_moving() {
     let mut pair = Pair::new(
         64 * 1024,
-        Box::new(|| {
+        Arc::new(|| {
             Box::pin(async {
                 loop {
                     tokio::task::consume_budget().await;
@@ -277,7 +281,7 @@ async fn a_request_whose_time_passed_while_it_waited_in_the_input_is_refused_bef
     let count = Arc::clone(&begun);
     let mut pair = Pair::new(
         64 * 1024,
-        Box::new(move || {
+        Arc::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
             Box::pin(async {})
         }),
@@ -303,7 +307,7 @@ async fn a_request_whose_time_passed_behind_handlers_that_took_long_is_refused_b
     // The first one keeps the thread until the time of the others is over.
     let mut pair = Pair::new(
         64 * 1024,
-        Box::new(move || {
+        Arc::new(move || {
             let began = Instant::now();
             while count.load(Ordering::Relaxed) == 0 && began.elapsed() < Duration::from_millis(5) {
                 std::hint::spin_loop();
