@@ -29,7 +29,7 @@ async fn callees(builder: ChannelBuilder) -> Result<String, Box<dyn std::error::
     let client = echo_service::Client::new(&builder.build()?);
     let mut callees = BTreeMap::<String, u32>::new();
     for _ in 0..400 {
-        let cx = Context::with_timeout(Duration::from_secs(1));
+        let cx = Context::with_timeout(Duration::from_secs(5));
         // Not found: an answer as good as any other, and no sign of a failing instance.
         let answer = client.fail(&cx, FailReq { code: 5, message: String::new() }).await;
         if let Some(peer) = answer.as_ref().err().and_then(|status| status.peer()) {

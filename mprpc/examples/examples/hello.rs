@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The same port answers both wires.
     for target in [format!("static://{address}"), format!("static://{address}?wire=classic")] {
         let echo = echo_service::Client::new(&Channel::builder(&target).build()?);
-        let cx = Context::with_timeout(Duration::from_millis(300));
+        let cx = Context::with_timeout(Duration::from_secs(5));
         let answer = echo.echo(&cx, EchoReq { payload: "hello".into() }).await?;
         println!("{target} answers {}", String::from_utf8_lossy(&answer.payload));
     }

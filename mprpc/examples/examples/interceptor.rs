@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let known = Channel::builder(&target).interceptor(WithToken).build()?;
     let known = echo_service::Client::new(&known);
 
-    let cx = Context::with_timeout(Duration::from_secs(1));
+    let cx = Context::with_timeout(Duration::from_secs(5));
     let request = || EchoReq { payload: "hello".into() };
     if let Err(status) = stranger.echo(&cx, request()).await {
         println!("client without a token: {status}");

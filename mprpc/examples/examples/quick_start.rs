@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let channel = Channel::builder(format!("static://{address}")).build()?;
     let client = greeter::Client::new(&channel);
-    let cx = Context::with_timeout(Duration::from_millis(300));
+    let cx = Context::with_timeout(Duration::from_secs(5));
     let answer = client.greet(&cx, GreetReq { name: "Ada".to_owned() }).await?;
     println!("{}", answer.text);
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -49,11 +49,38 @@ fn built() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples")
 }
 
+/// The names of all examples.
+fn examples() -> Vec<String> {
+    let files = std::fs::read_dir(folder().join("examples")).unwrap();
+    let name = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    files.map(|file| name(file.unwrap().path())).collect()
+}
+
+#[test]
+fn the_readme_names_each_example_and_so_do_its_first_lines() {
+    let readme = text(folder().join("../README.md"));
+    for name in examples() {
+        let row = format!("| [{name}](examples/examples/{name}.rs) | ");
+        assert!(readme.contains(&row), "mprpc/README.md has no row {row}");
+        let source = text(folder().join("examples").join(&name).with_extension("rs"));
+        let command = format!("`cargo run -p mprpc-examples --example {name}`");
+        let shown: String = source.lines().take_while(|line| line.starts_with("//!")).collect();
+        assert!(shown.contains(&command), "{name} does not say how to run it: {command}");
+    }
+}
+
 #[test]
 fn each_example_runs_to_its_end_by_itself() {
-    for file in std::fs::read_dir(folder().join("examples")).unwrap() {
-        let name = file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
-        let output = Command::new(built().join(&name)).output().expect(&name);
+    let start = |name: &String| {
+        let mut command = Command::new(built().join(name));
+        let started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        (started.unwrap_or_else(|error| panic!("{name}: {error}")), name.clone())
+    };
+    let names = examples();
+    // A few at once: some of them wait, and the machine may be busy with other tests.
+    let running = names.chunks(4).flat_map(|few| few.iter().map(start).collect::<Vec<_>>());
+    for (example, name) in running {
+        let output = example.wait_with_output().expect(&name);
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name}: {said}{complained}");
