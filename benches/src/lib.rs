@@ -1,7 +1,7 @@
 //! Numbers about mprpc and MPIM that anyone can measure again, beside the programs they compete with.
 //!
-//! Two kinds of measurement live here. *Load programs* (`src/bin`) put a real process under a closed
-//! loop and print one JSON line; `scripts/bench` runs them all and prints a table. *Criterion
+//! Two kinds of measurement live here. *Load programs* (`src/bin`) put a real process under load
+//! and print one JSON line; `scripts/bench` runs them all and prints a table. *Criterion
 //! benches* (`benches/`) time the codecs alone, in process.
 //!
 //! A ratio between two rows of one run means something on any machine; an absolute figure only
@@ -16,20 +16,24 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `load` | the closed loop: slots, warm-up, window, latencies |
+//! | `load` | the loops: slots, warm-up, window, latencies |
+//! | `pace` | calls at a fixed rate |
+//! | `observed` | the recorder and the subscriber that mprpc is measured with |
 //! | `peers` | one module per echo server and client: mprpc (both wires), tarpc, tonic, raw TCP |
-//! | `idle` | connections of mprpc on which nothing happens |
+//! | `idle` | the heap of mprpc's connections on which nothing happens |
 //! | `chat` | pairs of users through the text gateway, and idle connections |
 //! | `plot` | the results as pictures |
-//! | `memory` | how much a process has |
+//! | `usage` | what a process has used of memory and CPU |
 //! | `stream` | one stream of large items |
 //! | `report` | the JSON lines that the programs print |
 
 pub mod chat;
 pub mod idle;
 pub mod load;
-pub mod memory;
+pub mod observed;
+pub mod pace;
 pub mod peers;
 pub mod plot;
 pub mod report;
 pub mod stream;
+pub mod usage;

@@ -1,14 +1,18 @@
-//! The closed loop: a fixed number of slots, each with one call in flight at all times.
+//! The loops: a fixed number of slots with one call in flight each, made at once (a closed loop) or
+//! when it is due (an open one, see [`Pace`]).
 //!
 //! A slot owns its histogram, so nothing is shared between tasks while the clock runs; they are
 //! merged at the end. Calls that finish during the warm-up or after the end are not counted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use crate::pace::Pace;
 
 /// Longest latency the histograms tell apart; longer ones count as this.
 const LATENCY_MAX: Duration = Duration::from_secs(60);
@@ -51,6 +55,8 @@ impl Window {
 pub struct Tally {
     /// Latencies in nanoseconds, one per counted call.
     pub latency_ns: Histogram<u32>,
+    /// Calls that were answered, at any time.
+    pub finished: u64,
     /// Calls that failed, at any time.
     pub errors: u64,
     /// What the first of them said.
@@ -65,7 +71,7 @@ impl Default for Tally {
         let max_ns = u64::try_from(LATENCY_MAX.as_nanos()).unwrap_or(u64::MAX);
         let latency_ns = Histogram::new_with_bounds(1, max_ns, 2)
             .unwrap_or_else(|_| unreachable!("legal bounds"));
-        Self { latency_ns, errors: 0, first_error: None, failed_between: None }
+        Self { latency_ns, finished: 0, errors: 0, first_error: None, failed_between: None }
     }
 }
 
@@ -91,6 +97,7 @@ impl Tally {
 
     /// Adds another slot's tally to this one.
     pub fn merge(&mut self, other: &Self) {
+        self.finished += other.finished;
         self.errors += other.errors;
         if self.first_error.is_none() {
             self.first_error.clone_from(&other.first_error);
@@ -130,10 +137,12 @@ pub struct Work {
     pub slow_for: Duration,
     /// When finished calls count.
     pub window: Window,
+    /// When calls are made; nothing: one as soon as that before it has ended.
+    pub pace: Option<Arc<Pace>>,
 }
 
-/// Keeps `slots` calls in flight through clones of `caller` until the window ends.
-pub async fn closed_loop<C: Caller>(caller: C, slots: usize, work: Work) -> Tally {
+/// Makes calls through clones of `caller` until the window ends, up to `slots` at once.
+pub async fn all_slots<C: Caller>(caller: C, slots: usize, work: Work) -> Tally {
     let mut running = JoinSet::new();
     for _ in 0..slots {
         running.spawn(one_slot(caller.clone(), work.clone()));
@@ -154,10 +163,14 @@ pub async fn merge_all(mut running: JoinSet<Tally>) -> Tally {
 }
 
 async fn one_slot<C: Caller>(mut caller: C, work: Work) -> Tally {
-    let Work { payload, slow_percent, slow_for, window } = work;
+    let Work { payload, slow_percent, slow_for, window, pace } = work;
     let mut tally = Tally::default();
     let mut started = Instant::now();
     while started < window.end {
+        if let Some(pace) = &pace {
+            let Some(intended) = pace.next().await else { break };
+            started = intended;
+        }
         let slow = slow_percent > 0 && fastrand::u8(..100) < slow_percent;
         let outcome = if slow {
             caller.call_slowly(payload.clone(), slow_for).await
@@ -167,6 +180,7 @@ async fn one_slot<C: Caller>(mut caller: C, work: Work) -> Tally {
         let finished = Instant::now();
         match outcome {
             Ok(echo) if echo.len() == payload.len() => {
+                tally.finished += 1;
                 if !slow && window.counts(finished) {
                     tally.record(finished - started);
                 }
@@ -194,7 +208,7 @@ mod tests {
 
     fn work(window: Window) -> Work {
         let payload = Bytes::from_static(b"x");
-        Work { payload, slow_percent: 0, slow_for: Duration::ZERO, window }
+        Work { payload, slow_percent: 0, slow_for: Duration::ZERO, window, pace: None }
     }
 
     #[derive(Clone, Default)]
@@ -216,7 +230,7 @@ mod tests {
     async fn only_calls_that_finish_in_the_window_are_counted() {
         let caller = Counting::default();
         let window = Window::starting_now(MEASURED);
-        let tally = closed_loop(caller.clone(), 4, work(window)).await;
+        let tally = all_slots(caller.clone(), 4, work(window)).await;
         let calls = caller.calls.load(Ordering::Relaxed);
         let counted = tally.latency_ns.len();
         assert!(0 < counted && counted < calls, "{counted} of {calls}: the warm-up is left out");
@@ -228,7 +242,7 @@ mod tests {
     async fn failed_calls_are_errors_and_never_latencies() {
         let caller = Counting { fails: true, ..Counting::default() };
         let window = Window::starting_now(MEASURED);
-        let tally = closed_loop(caller.clone(), 2, work(window)).await;
+        let tally = all_slots(caller.clone(), 2, work(window)).await;
         assert_eq!(tally.latency_ns.len(), 0);
         assert_eq!(tally.errors, caller.calls.load(Ordering::Relaxed));
         assert_eq!(tally.first_error.as_deref(), Some("no"));

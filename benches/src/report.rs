@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -23,9 +24,13 @@ pub struct RpcReport {
     pub in_flight: usize,
     /// Bytes in each request and each answer, before encoding.
     pub payload: usize,
+    /// Calls that were to be made each second; nothing: as many as it took.
+    pub rate: Option<f64>,
     /// Measured time, without the warm-up.
     pub seconds: f64,
-    /// Calls that finished in that time.
+    /// What a call cost the client's process, in nanoseconds of CPU time.
+    pub cpu_ns: u64,
+    /// Calls that finished in the measured time.
     pub calls: u64,
     /// Calls that failed.
     pub errors: u64,
@@ -53,6 +58,11 @@ pub fn quantile_us(latency_ns: &Histogram<u32>, quantile: f64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "latencies stay far below 2^52 ns")]
     let ns = latency_ns.value_at_quantile(quantile) as f64;
     one_decimal(ns / 1000.0)
+}
+
+/// The share of each of `count` calls, in nanoseconds.
+pub fn each(time: Duration, count: u64) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / count.max(1)
 }
 
 fn one_decimal(value: f64) -> f64 {

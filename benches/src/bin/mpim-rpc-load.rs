@@ -1,13 +1,14 @@
-//! Echo servers and closed-loop clients: mprpc beside tarpc, tonic and raw TCP.
+//! Echo servers and clients that load them: mprpc beside tarpc, tonic and raw TCP.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use benches::idle::measure_idle;
+use benches::observed::observe;
 use benches::peers::{self, Callee, Load, Protocol, Wire};
 use benches::report::{self, RpcReport, per_second, quantile_us};
 use benches::stream::measure_stream;
+use benches::usage::cpu_time;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +28,9 @@ struct Cli {
     /// What speaks between client and server
     #[arg(long, value_enum, default_value_t = Protocol::Mprpc, global = true)]
     protocol: Protocol,
+    /// Without a recorder for metrics and a subscriber for logs, which mprpc is measured with
+    #[arg(long, global = true)]
+    bare: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -50,7 +54,7 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         threads: usize,
     },
-    /// Run a closed loop and print one JSON line
+    /// Make calls, as many as it takes or at a rate, and print one JSON line
     Client(ClientArgs),
     /// Take items of one stream and print how many bytes came in a second
     Stream {
@@ -64,25 +68,13 @@ enum Command {
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
     },
-    /// Open connections, make one call on each, and print what each costs either side's memory
-    Idle {
-        /// Address of the server (mprpc)
-        #[arg(long)]
-        addr: SocketAddr,
-        /// Connections to open
-        #[arg(long, default_value_t = 5000)]
-        connections: usize,
-        /// Process of the server, whose memory is reported
-        #[arg(long)]
-        pid: u32,
-    },
 }
 
 #[derive(Args)]
 struct ClientArgs {
-    /// Address of the server
-    #[arg(long, required_unless_present = "target")]
-    addr: Option<SocketAddr>,
+    /// Address of the server; of several, separated by commas, each connection is to one
+    #[arg(long, required_unless_present = "target", value_delimiter = ',')]
+    addr: Vec<SocketAddr>,
     /// Instead, a target of mprpc, such as `zk://127.0.0.1:12181`: discovery and a balancer
     #[arg(long, conflicts_with_all = ["addr", "wire"])]
     target: Option<String>,
@@ -107,18 +99,21 @@ struct ClientArgs {
     /// How long it sleeps then
     #[arg(long, default_value_t = 50)]
     slow_ms: u64,
+    /// Calls a second, their latency counted from when each was due; without, a closed loop
+    #[arg(long)]
+    rate: Option<f64>,
 }
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let runtime = runtime(cli.runtime)?;
+    if cli.protocol == Protocol::Mprpc && !cli.bare {
+        observe()?;
+    }
     match &cli.command {
         Command::Server { listen, zookeeper, threads } => {
             runtime.block_on(serve(cli.protocol, *listen, zookeeper.as_deref(), *threads))
         }
-        Command::Idle { addr, connections, pid } => runtime.block_on(async {
-            Ok(report::print_json(&measure_idle(*addr, *connections, *pid).await?)?)
-        }),
         Command::Stream { addr, item, seconds } => runtime.block_on(async {
             let measured = Duration::try_from_secs_f64(*seconds).context("--seconds")?;
             Ok(report::print_json(&measure_stream(*addr, *item, measured).await?)?)
@@ -156,10 +151,9 @@ async fn serve(
 
 async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
     let protocol = cli.protocol;
-    let callee = match (&args.addr, &args.target) {
-        (_, Some(target)) => Callee::Target(target.clone()),
-        (Some(addr), None) => Callee::Address(*addr),
-        (None, None) => anyhow::bail!("--addr or --target"),
+    let callee = match &args.target {
+        Some(target) => Callee::Target(target.clone()),
+        None => Callee::Addresses(args.addr.clone()),
     };
     let load = Load {
         callee,
@@ -170,8 +164,11 @@ async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
         wire: args.wire,
         slow_percent: args.slow_percent,
         slow_for: Duration::from_millis(args.slow_ms),
+        per_second: args.rate,
     };
+    let cpu_before = cpu_time()?;
     let (tally, window) = peers::run(protocol, &load).await?;
+    let cpu = cpu_time()? - cpu_before;
     report::print_json(&RpcReport {
         protocol: name_of(protocol),
         wire: (protocol == Protocol::Mprpc).then(|| name_of(args.wire)),
@@ -179,7 +176,9 @@ async fn measure(cli: &Cli, args: &ClientArgs) -> anyhow::Result<()> {
         connections: load.connections.min(load.in_flight),
         in_flight: load.in_flight,
         payload: load.payload,
+        rate: args.rate,
         seconds: args.seconds,
+        cpu_ns: report::each(cpu, tally.finished),
         calls: tally.latency_ns.len(),
         errors: tally.errors,
         failing_ms: tally.failing().as_millis(),

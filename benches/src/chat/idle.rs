@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::connection::Connection;
-use crate::memory::{growth_bytes_each, resident_kib};
+use crate::usage::{growth_bytes_each, resident_kib};
 
 /// Users who are there before the first look, so that buffers, hash memory and caches that exist
 /// once are not counted as the cost of a connection.

@@ -17,7 +17,8 @@ use clap::ValueEnum;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::load::{Caller, Tally, Window, Work, closed_loop, merge_all};
+use crate::load::{Caller, Tally, Window, Work, all_slots, merge_all};
+use crate::pace::Pace;
 use crate::report::announce;
 
 /// What speaks between client and server.
@@ -45,13 +46,13 @@ pub enum Wire {
 /// Where the echo servers of a run are.
 #[derive(Clone, Debug)]
 pub enum Callee {
-    /// One server, called directly.
-    Address(SocketAddr),
+    /// Servers that are called directly: each connection is to one of them, in turn.
+    Addresses(Vec<SocketAddr>),
     /// Those that a target of mprpc leads to, through discovery and a balancer.
     Target(String),
 }
 
-/// One closed-loop run against an echo server.
+/// One run against echo servers.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// Where the server listens.
@@ -70,6 +71,9 @@ pub struct Load {
     pub slow_percent: u8,
     /// How long it sleeps then.
     pub slow_for: Duration,
+    /// How many calls are made in a second, as long as no more than `in_flight` are; nothing: each
+    /// as soon as that before it has ended.
+    pub per_second: Option<f64>,
 }
 
 /// One echo server and the client for it.
@@ -80,8 +84,11 @@ trait Peer: Send + Sync + 'static {
     /// Serves until dropped; calls [`announce`] once it listens.
     fn serve(listen: SocketAddr) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// Opens one connection.
-    fn connect(load: &Load) -> impl Future<Output = anyhow::Result<Self::Connection>> + Send;
+    /// Opens the connection with this index.
+    fn connect(
+        load: &Load,
+        index: usize,
+    ) -> impl Future<Output = anyhow::Result<Self::Connection>> + Send;
 }
 
 /// A connection under load.
@@ -92,15 +99,17 @@ trait Connection: Send + 'static {
 
 impl<C: Caller> Connection for C {
     fn drive(self, in_flight: usize, work: Work) -> impl Future<Output = Tally> + Send + 'static {
-        closed_loop(self, in_flight, work)
+        all_slots(self, in_flight, work)
     }
 }
 
 impl Load {
-    /// The one address, for peers that know no other way.
-    fn addr(&self) -> anyhow::Result<SocketAddr> {
+    /// Where the connection with this index goes, for peers that know no other way.
+    fn addr(&self, index: usize) -> anyhow::Result<SocketAddr> {
         match &self.callee {
-            Callee::Address(addr) => Ok(*addr),
+            Callee::Addresses(all) => {
+                all.get(index % all.len().max(1)).copied().context("no address")
+            }
             Callee::Target(target) => anyhow::bail!("only mprpc knows targets such as {target}"),
         }
     }
@@ -156,14 +165,6 @@ pub async fn serve_mprpc(
     mprpc::serve(listen, zookeeper, threads, shutdown).await
 }
 
-/// A client of mprpc's echo server at `addr` on a connection of its own, on which one call was made.
-///
-/// # Errors
-/// When that fails.
-pub async fn open_mprpc(addr: SocketAddr, payload: Bytes) -> anyhow::Result<impl Caller + use<>> {
-    mprpc::open(format!("static://{addr}"), payload).await
-}
-
 /// Runs one load and returns what was seen, with the window it was seen in.
 ///
 /// # Errors
@@ -187,14 +188,14 @@ async fn run_peer<P: Peer>(load: &Load) -> anyhow::Result<(Tally, Window)> {
     let payload = Bytes::from_static(vec![b'x'; load.payload].leak());
     let connections = load.connections.min(load.in_flight);
     let mut open = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        open.push(
-            P::connect(load).await.with_context(|| format!("connecting to {:?}", load.callee))?,
-        );
+    for index in 0..connections {
+        let connection = P::connect(load, index).await;
+        open.push(connection.with_context(|| format!("connecting to {:?}", load.callee))?);
     }
     let window = Window::starting_now(load.measured);
     let Load { slow_percent, slow_for, .. } = *load;
-    let work = Work { payload, slow_percent, slow_for, window };
+    let pace = load.per_second.map(|per_second| Pace::start(per_second, window.end));
+    let work = Work { payload, slow_percent, slow_for, window, pace };
     let mut running = JoinSet::new();
     for (index, connection) in open.into_iter().enumerate() {
         let slots = share(load.in_flight, connections, index);

@@ -31,22 +31,20 @@ impl Peer for Mprpc {
 
     /// One channel for each connection. On the classic wire, which has one call at a time on a
     /// connection, it gets a pool of one: more calls than connections wait for their turn.
-    async fn connect(load: &Load) -> anyhow::Result<Client> {
+    async fn connect(load: &Load, index: usize) -> anyhow::Result<Client> {
         let target = match (&load.callee, load.wire) {
             (Callee::Target(target), _) => target.clone(),
-            (Callee::Address(addr), Wire::V2) => format!("static://{addr}"),
-            (Callee::Address(addr), Wire::Classic) => format!("static://{addr}?wire=classic"),
+            (Callee::Addresses(_), Wire::V2) => format!("static://{}", load.addr(index)?),
+            (Callee::Addresses(_), Wire::Classic) => {
+                format!("static://{}?wire=classic", load.addr(index)?)
+            }
         };
-        open(target, Bytes::from_static(b"hello")).await
+        let channel = Channel::builder(target).classic_connections_max(1).build()?;
+        let mut client = Client::new(&channel);
+        // It connects with its first call.
+        client.call(Bytes::from_static(b"hello")).await.context("the first call")?;
+        Ok(client)
     }
-}
-
-/// A client whose channel has connected: it does so with its first call.
-pub(super) async fn open(target: String, payload: Bytes) -> anyhow::Result<Client> {
-    let channel = Channel::builder(target).classic_connections_max(1).build()?;
-    let mut client = Client::new(&channel);
-    client.call(payload).await.context("the first call")?;
-    Ok(client)
 }
 
 /// Serves until `shutdown` is ready, registered in ZooKeeper and on threads of its own if so wished.

@@ -43,8 +43,8 @@ impl Peer for Tarpc {
         .await
     }
 
-    async fn connect(load: &Load) -> anyhow::Result<EchoClient> {
-        let framed = LengthDelimitedCodec::builder().new_framed(dial(load.addr()?).await?);
+    async fn connect(load: &Load, index: usize) -> anyhow::Result<EchoClient> {
+        let framed = LengthDelimitedCodec::builder().new_framed(dial(load.addr(index)?).await?);
         let transport = transport::new(framed, Bincode::default());
         Ok(EchoClient::new(tarpc::client::Config::default(), transport).spawn())
     }

@@ -30,8 +30,9 @@ impl Peer for Tcp {
         .await
     }
 
-    async fn connect(load: &Load) -> anyhow::Result<TcpStream> {
-        Ok(dial(load.addr()?).await?)
+    async fn connect(load: &Load, index: usize) -> anyhow::Result<TcpStream> {
+        anyhow::ensure!(load.per_second.is_none(), "raw TCP has no calls to make at a rate");
+        Ok(dial(load.addr(index)?).await?)
     }
 }
 
@@ -83,6 +84,7 @@ async fn exchange(
         partial = received % payload.len();
         to_send = received / payload.len();
         let finished = Instant::now();
+        tally.finished += to_send as u64;
         for started in sent_at.drain(..to_send) {
             if window.counts(finished) {
                 tally.record(finished - started);

@@ -46,8 +46,9 @@ impl Peer for Tonic {
         Ok(Server::builder().serve_with_incoming(service, incoming).await?)
     }
 
-    async fn connect(load: &Load) -> anyhow::Result<Self::Connection> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", load.addr()?))?.tcp_nodelay(true);
+    async fn connect(load: &Load, index: usize) -> anyhow::Result<Self::Connection> {
+        let endpoint =
+            Endpoint::from_shared(format!("http://{}", load.addr(index)?))?.tcp_nodelay(true);
         Ok(EchoServiceClient::new(endpoint.connect().await?))
     }
 }
