@@ -9,8 +9,9 @@ use tracing::Span;
 
 use crate::detach::DetachedSet;
 use crate::meter::Timing;
+use crate::server::Complaints;
 use crate::trace::Traced;
-use crate::{Address, Metadata, TraceContext};
+use crate::{Address, Metadata, Status, TraceContext};
 
 static NONE: LazyLock<Metadata> = LazyLock::new(Metadata::default);
 static NO_SPAN: Span = Span::none();
@@ -43,6 +44,17 @@ pub(crate) struct Origin {
     pub(crate) peer: Address,
     /// Where their handlers' detached work runs.
     pub(crate) detached: Arc<DetachedSet>,
+    /// Who is told of requests that are refused while their connection goes on.
+    pub(crate) complaints: Option<Arc<Complaints>>,
+}
+
+impl Origin {
+    /// A request is answered with `status` before it has reached a handler.
+    pub(crate) fn refused(&self, status: &Status) {
+        if let Some(complaints) = &self.complaints {
+            complaints.refused(&self.peer, status);
+        }
+    }
 }
 
 impl Context {
@@ -146,6 +158,11 @@ impl Context {
         self.origin.as_deref()
     }
 
+    /// The same, for who outlives the context.
+    pub(crate) fn shared_origin(&self) -> Option<Arc<Origin>> {
+        self.origin.clone()
+    }
+
     /// The same with a deadline of its own, which may be later than this one's.
     pub(crate) fn until(&self, timeout: Duration) -> Self {
         let deadline = Instant::now() + timeout.min(Self::TIMEOUT_MAX);
@@ -229,7 +246,8 @@ mod tests {
         let mut received = Metadata::default();
         received.push("authorization", "secret");
         let peer = "127.0.0.1:1".parse().unwrap();
-        let origin = Origin { peer, detached: Arc::new(DetachedSet::new(1)) };
+        let detached = Arc::new(DetachedSet::new(1));
+        let origin = Origin { peer, detached, complaints: None };
         let cx = Context::received(Instant::now(), Arc::new(origin), received);
         assert_eq!(cx.metadata().get("authorization").unwrap(), "secret");
         assert!(cx.to_send().is_none());

@@ -2,35 +2,122 @@
 
 use proptest::prelude::*;
 
-/// Runs a target on each input that is kept for it.
-fn kept(target: &str, run: fn(&[u8])) {
-    let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
-    let mut inputs = 0;
-    for file in std::fs::read_dir(&folder).unwrap() {
-        run(&std::fs::read(file.unwrap().path()).unwrap());
-        inputs += 1;
+type Target = fn(&[u8]);
+
+/// What each file of `fuzz/fuzz_targets` calls, by its name.
+const TARGETS: [(&str, Target); 4] = [
+    ("classic", super::classic),
+    ("client", super::client),
+    ("frames", super::frames),
+    ("server", super::server),
+];
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
+
+/// Only cargo-fuzz builds the targets with what runs them, so they have nothing of their own to get
+/// wrong.
+#[test]
+fn a_target_only_calls_its_function_here() {
+    let manifest = std::fs::read_to_string(format!("{FOLDER}/Cargo.toml")).unwrap();
+    let files = std::fs::read_dir(format!("{FOLDER}/fuzz_targets")).unwrap();
+    let mut files: Vec<_> =
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    assert_eq!(files, TARGETS.map(|(name, _)| format!("{name}.rs")));
+    for (name, _) in TARGETS {
+        let text = std::fs::read_to_string(format!("{FOLDER}/fuzz_targets/{name}.rs")).unwrap();
+        let expected = format!(
+            "//! See `mprpc::fuzz::{name}`.\n\n#![no_main]\n\n\
+             libfuzzer_sys::fuzz_target!(|data: &[u8]| mprpc::fuzz::{name}(data));\n"
+        );
+        assert_eq!(text, expected);
+        let bin = format!("[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"");
+        assert!(manifest.contains(&bin), "{name} is no binary of it");
     }
-    assert!(inputs > 0, "{folder} is empty");
+}
+
+/// The inputs that are kept for a target.
+fn kept(target: &str) -> Vec<Vec<u8>> {
+    let files = std::fs::read_dir(format!("{FOLDER}/corpus/{target}")).unwrap();
+    files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
 }
 
 #[test]
-fn what_was_found_for_the_classic_codec_is_harmless() {
-    kept("classic", super::classic);
+fn what_fuzzing_found_is_harmless() {
+    for (target, run) in TARGETS {
+        let inputs = kept(target);
+        assert!(!inputs.is_empty(), "{target}");
+        inputs.iter().for_each(|input| run(input));
+    }
 }
 
-#[test]
-fn what_was_found_for_frames_is_harmless() {
-    kept("frames", super::frames);
+/// How an input is changed, as a fuzzer would.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip {
+        at: usize,
+        bits: u8,
+    },
+    Cut {
+        at: usize,
+    },
+    Insert {
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    /// The numbers at which lengths and ids are most likely to go wrong.
+    Number {
+        at: usize,
+        number: u32,
+    },
+    Twice {
+        at: usize,
+        bytes: usize,
+    },
 }
 
-#[test]
-fn what_was_found_for_a_server_is_harmless() {
-    kept("server", super::server);
+impl Change {
+    fn apply(&self, input: &mut Vec<u8>) {
+        let within = |at: usize| at % (input.len() + 1);
+        match self {
+            Self::Flip { at, bits } => {
+                if let Some(byte) = input.len().checked_sub(1).map(|last| at % (last + 1)) {
+                    input[byte] ^= bits;
+                }
+            }
+            Self::Cut { at } => input.truncate(within(*at)),
+            Self::Insert { at, bytes } => {
+                let at = within(*at);
+                input.splice(at..at, bytes.iter().copied());
+            }
+            Self::Number { at, number } => {
+                let at = within(*at);
+                let end = input.len().min(at + 4);
+                input.splice(at..end, number.to_le_bytes());
+            }
+            Self::Twice { at, bytes } => {
+                let at = within(*at);
+                let part = input[at..input.len().min(at + bytes)].to_vec();
+                input.splice(at..at, part);
+            }
+        }
+    }
 }
 
-#[test]
-fn what_was_found_for_a_client_is_harmless() {
-    kept("client", super::client);
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<usize>;
+    prop_oneof![
+        (at(), 1_u8..).prop_map(|(at, bits)| Change::Flip { at, bits }),
+        at().prop_map(|at| Change::Cut { at }),
+        (at(), proptest::collection::vec(any::<u8>(), 1..16))
+            .prop_map(|(at, bytes)| Change::Insert { at, bytes }),
+        (
+            at(),
+            proptest::sample::select(vec![0, 1, 63, 64, 65, 0x7fff_ffff, 0x8000_0000, u32::MAX])
+        )
+            .prop_map(|(at, number)| Change::Number { at, number }),
+        (at(), 1_usize..64).prop_map(|(at, bytes)| Change::Twice { at, bytes }),
+    ]
 }
 
 /// Frames whose headers make sense, with short payloads of anything.
@@ -53,10 +140,21 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn whatever_comes_is_harmless(data in proptest::collection::vec(any::<u8>(), 0..300)) {
-        super::classic(&data);
-        super::frames(&data);
-        super::server(&data);
-        super::client(&data);
+        TARGETS.iter().for_each(|(_, run)| run(&data));
+    }
+
+    #[test]
+    fn whatever_becomes_of_what_fuzzing_found_is_harmless(
+        which: usize,
+        changes in proptest::collection::vec(change(), 1..6),
+    ) {
+        for (target, run) in TARGETS {
+            let mut inputs = kept(target);
+            inputs.sort();
+            let mut input = inputs.swap_remove(which % inputs.len());
+            changes.iter().for_each(|change| change.apply(&mut input));
+            run(&input);
+        }
     }
 
     #[test]

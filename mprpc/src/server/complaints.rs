@@ -1,9 +1,12 @@
 //! Complaints about what clients send: each is counted, not each is logged.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::{Address, Status};
 
 /// How many lines are logged within [`WINDOW`]: enough to see what goes on, too few for a client
 /// that connects again and again to fill a disk.
@@ -12,7 +15,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Decides which complaints are logged.
 #[derive(Debug)]
-pub(super) struct Complaints(Mutex<Window>);
+pub(crate) struct Complaints(Mutex<Window>);
 
 #[derive(Debug)]
 struct Window {
@@ -24,6 +27,25 @@ struct Window {
 impl Complaints {
     pub(super) fn new() -> Self {
         Self(Mutex::new(Window { began: Instant::now(), lines: 0, unlogged: 0 }))
+    }
+
+    /// A request is answered with `status` before it has reached a handler, and its connection goes
+    /// on.
+    pub(crate) fn refused(&self, peer: &Address, status: &Status) {
+        let (code, reason) = (status.code().name(), status.message());
+        metrics::counter!("mprpc_requests_refused_total", "code" => code).increment(1);
+        if let Some(unlogged) = self.next() {
+            // What the client wrote may stand in the reason: it must not forge a line.
+            tracing::warn!(%peer, code, ?reason, unlogged, "request refused");
+        }
+    }
+
+    /// A connection is closed because of what came on it.
+    pub(super) fn closed(&self, peer: &Address, error: &io::Error) {
+        metrics::counter!("mprpc_protocol_errors_total").increment(1);
+        if let Some(unlogged) = self.next() {
+            tracing::warn!(%peer, %error, unlogged, "connection closed");
+        }
     }
 
     /// Whether the next one is to be logged: then, how many were not since the last that was.

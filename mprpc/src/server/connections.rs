@@ -46,7 +46,7 @@ pub(crate) struct Connections {
     pub(crate) stopping: CancellationToken,
     /// Cancelled when they took too long for that: they tell their callers, and close.
     pub(crate) aborting: CancellationToken,
-    complaints: Complaints,
+    complaints: Arc<Complaints>,
 }
 
 impl Connections {
@@ -60,13 +60,18 @@ impl Connections {
             detached: Arc::new(DetachedSet::new(detached_max)),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
-            complaints: Complaints::new(),
+            complaints: Arc::new(Complaints::new()),
         }
     }
 
     /// What the calls of a connection from `peer` share.
-    pub(crate) fn origin(&self, peer: Address) -> Arc<Origin> {
-        Arc::new(Origin { peer, detached: Arc::clone(&self.detached) })
+    pub(crate) fn origin(&self, peer: Address, wire: Wire) -> Arc<Origin> {
+        let complaints = match wire {
+            // It has no answer to what is refused: then the connection is closed, and that is said.
+            Wire::Classic => None,
+            Wire::V2 => Some(Arc::clone(&self.complaints)),
+        };
+        Arc::new(Origin { peer, detached: Arc::clone(&self.detached), complaints })
     }
 
     /// Ready when the server is to stop and what had come before that can be read: the runtime
@@ -213,12 +218,13 @@ async fn serve(stream: Stream, peer: Address, connections: &Connections) {
     match serve_wire(stream, peer.clone(), connections).await {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            metrics::counter!("mprpc_protocol_errors_total").increment(1);
-            if let Some(unlogged) = connections.complaints.next() {
-                tracing::warn!(%peer, %error, unlogged, "connection closed");
-            }
+            connections.complaints.closed(&peer, &error);
         }
-        Err(error) => tracing::debug!(%peer, %error, "connection ended"),
+        // Clients that are killed, or give a classic call up while they write it, do so every day.
+        Err(error) => {
+            metrics::counter!("mprpc_connections_broken_total").increment(1);
+            tracing::debug!(%peer, %error, "connection ended");
+        }
     }
 }
 
@@ -234,7 +240,9 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
         // A pool may connect long before it calls, so there is no time limit here.
         tokio::select! {
             biased;
-            read = stream.read_buf(&mut input) => if read? == 0 { return Ok(()) },
+            read = stream.read_buf(&mut input) => if read? == 0 {
+                return if input.is_empty() { Ok(()) } else { Err(transport::cut()) };
+            },
             () = async {
                 connections.stopping.cancelled().await;
                 tokio::time::sleep(SILENCE_MAX).await;

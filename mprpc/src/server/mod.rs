@@ -11,6 +11,7 @@ mod threads;
 
 pub use bound::{BoundServer, ServeError};
 pub use builder::{Server, ServerBuilder, ServerError};
+pub(crate) use complaints::Complaints;
 pub(crate) use connections::Connections;
 pub use handle::{ServerHandle, ServerState};
 pub(crate) use services::{Method, Services};

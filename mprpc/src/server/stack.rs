@@ -72,7 +72,13 @@ impl Method {
             let (method, answer) = (&self, &mut answer);
             let last = move |cx: Context| -> Outcome<'_> {
                 Box::pin(async move {
-                    let mut call = method.handle(cx, request, opened)?;
+                    let origin = cx.shared_origin();
+                    let refused = |status: &Status| {
+                        if let Some(origin) = &origin {
+                            origin.refused(status);
+                        }
+                    };
+                    let mut call = method.handle(cx, request, opened).inspect_err(refused)?;
                     let mut buffer = BytesMut::new();
                     std::future::poll_fn(|cx| call.poll_reply(cx, &mut buffer)).await?;
                     *answer = Some(buffer);

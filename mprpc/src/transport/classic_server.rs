@@ -18,6 +18,7 @@ use super::{CountedStream, READ_BYTES};
 use crate::context::Origin;
 use crate::server::{Arrival, Connections, Method};
 use crate::service::{Call, Kind};
+use crate::wire::Wire;
 use crate::wire::classic::{self, Request, RequestDecoder};
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
 use crate::{Address, Context, Metadata, Status};
@@ -42,7 +43,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let decoder = RequestDecoder::new(FRAME_BYTES_MAX);
     let output = BytesMut::new();
-    let origin = server.origin(peer);
+    let origin = server.origin(peer, Wire::Classic);
     let mut connection = Connection { io, origin, server, decoder, input, output };
     match connection.run().await {
         Ok(()) => Ok(()),
@@ -96,7 +97,9 @@ impl Connection<'_> {
             tokio::select! {
                 // A request that has come is served, whenever the server stops.
                 biased;
-                read = self.io.read_buf(&mut self.input) => if read? == 0 { return Ok(()) },
+                read = self.io.read_buf(&mut self.input) => if read? == 0 {
+                    return if idle { Ok(()) } else { Err(super::cut().into()) };
+                },
                 () = self.server.stopped(), if idle => {
                     // The last look, as close to the end as can be: a caller whose request is
                     // lost here cannot know that it was not executed.

@@ -47,6 +47,11 @@ fn release(buffer: &mut BytesMut) {
     }
 }
 
+/// What a server makes of a client that goes away in the middle of a request.
+pub(crate) fn cut() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the client went away in the middle of a frame")
+}
+
 /// What a call ends with when its connection does.
 fn broken(error: &io::Error) -> crate::Status {
     crate::Status::unavailable(format!("the connection broke: {error}"))

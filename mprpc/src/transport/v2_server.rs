@@ -34,6 +34,7 @@ use super::v2_server_streams::ServerStreams;
 use super::{READ_BYTES, release};
 use crate::context::Origin;
 use crate::server::{Connections, Method, Services};
+use crate::wire::Wire;
 use crate::wire::v2::flow::Windows;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::wire::v2::server::Frames;
@@ -89,7 +90,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let mut output = BytesMut::new();
         Self {
             io,
-            origin: server.origin(peer),
+            origin: server.origin(peer, Wire::V2),
             services: Arc::clone(&server.services),
             default_timeout: server.default_timeout,
             decoder: Decoder::new(FRAME_BYTES_MAX),
@@ -159,7 +160,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 release(&mut self.input);
                 return Ok(left);
             }
-            Poll::Ready(Ok(0)) => return Ok(Read::Ended),
+            Poll::Ready(Ok(0)) if self.input.is_empty() && !self.decoder.is_skipping() => {
+                return Ok(Read::Ended);
+            }
+            Poll::Ready(Ok(0)) => return Err(super::cut()),
             Poll::Ready(Ok(_)) => self.read_at = Instant::now(),
             Poll::Ready(Err(error)) => return Err(error),
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod affinity;
+mod bad_input;
 mod balancing;
 mod bugs_of_others;
 mod classic;
@@ -25,6 +26,7 @@ mod said;
 mod streaming;
 mod support;
 mod threads;
+mod told;
 mod trace;
 mod unix;
 mod v2;

@@ -1,65 +1,14 @@
 //! Each metric that the crate's page names, as a recorder gets it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use mprpc::{Context, Server};
 use mprpc_examples::{Echo, FailReq, echo_service};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::support::{Gate, Running, SOON, echo_req, slow_req, soon};
-
-/// `name{label=value,…}`, labels in alphabetical order.
-type Seen = BTreeMap<String, f64>;
-
-/// What a recorder was told so far. Histograms count for how often they were.
-struct Told {
-    snapshotter: Snapshotter,
-    seen: Seen,
-}
-
-impl Told {
-    /// Of what happens on this thread from now on.
-    fn listen() -> (Self, metrics::LocalRecorderGuard<'static>) {
-        let recorder = Box::leak(Box::new(DebuggingRecorder::new()));
-        let snapshotter = recorder.snapshotter();
-        (Self { snapshotter, seen: Seen::new() }, metrics::set_default_local_recorder(recorder))
-    }
-
-    fn look(&mut self) -> &Seen {
-        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
-            let key = key.key();
-            let labels: BTreeSet<_> =
-                key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-            let labels = labels.into_iter().collect::<Vec<_>>().join(",");
-            let seen = self.seen.entry(format!("{}{{{labels}}}", key.name())).or_default();
-            // A snapshot takes away what it shows.
-            #[expect(clippy::cast_precision_loss, reason = "a few calls")]
-            match value {
-                DebugValue::Counter(more) => *seen += more as f64,
-                DebugValue::Gauge(more) => *seen += more.0,
-                DebugValue::Histogram(more) => *seen += more.len() as f64,
-            }
-        }
-        &self.seen
-    }
-
-    /// Waits until these stand there.
-    async fn wait_for(&mut self, expected: &[(&str, f64)]) {
-        let until = Instant::now() + SOON;
-        loop {
-            let seen = self.look();
-            let missing: Vec<_> =
-                expected.iter().filter(|(key, value)| seen.get(*key) != Some(value)).collect();
-            if missing.is_empty() {
-                return;
-            }
-            assert!(Instant::now() < until, "{missing:#?} of {seen:#?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
+use crate::told::Told;
 
 #[tokio::test]
 async fn calls_are_counted_by_method_and_code_at_both_ends() {

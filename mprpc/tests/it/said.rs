@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 /// What was logged on this thread, which is that of the test and of all that it runs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Said(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Said(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Said {
     /// Listens until the test ends.
@@ -20,7 +20,13 @@ impl Said {
     }
 
     pub(crate) fn how_often(&self, text: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|said| said.contains(text)).count()
+        self.0.lock().unwrap().iter().filter(|(_, said)| said.contains(text)).count()
+    }
+
+    /// All that was said at this level.
+    pub(crate) fn at(&self, level: Level) -> Vec<String> {
+        let said = self.0.lock().unwrap();
+        said.iter().filter(|(at, _)| *at == level).map(|(_, said)| said.clone()).collect()
     }
 }
 
@@ -40,7 +46,7 @@ impl Subscriber for Said {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        self.0.lock().unwrap().push((*event.metadata().level(), line.0));
     }
 
     fn enter(&self, _: &Id) {}

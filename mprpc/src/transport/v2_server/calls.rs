@@ -75,7 +75,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 }
                 if self.pending.len() >= CALLS_MAX as usize {
                     let status = Status::resource_exhausted("too many calls on the connection");
-                    self.frames.refuse(call, &status, &mut self.output);
+                    self.refuse(call, &status);
                     return Ok(());
                 }
                 let timeout = match timeout_us {
@@ -100,10 +100,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     // How long it took stands before its answer, and so cannot be written in place.
                     Ok(handler) if timed => self.join(call, handler, deadline, false),
                     Ok(handler) => self.start(call, handler, deadline),
-                    Err(status) => self.frames.refuse(call, &status, &mut self.output),
+                    Err(status) => self.refuse(call, &status),
                 }
             }
-            Event::Refuse { call, status } => self.frames.refuse(call, &status, &mut self.output),
+            Event::Refuse { call, status } => self.refuse(call, &status),
             Event::Cancel { call } => {
                 if let Some(pending) = self.pending.remove(&call) {
                     pending.abort.abort();
@@ -173,9 +173,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 if let Some(streams) = &self.streams {
                     streams.end(call, &mut self.output);
                 }
-                self.frames.refuse(call, &status, &mut self.output);
+                self.refuse(call, &status);
             }
         }
+    }
+
+    /// Answers a request that makes no sense here.
+    fn refuse(&mut self, call: u32, status: &Status) {
+        self.origin.refused(status);
+        self.frames.refuse(call, status, &mut self.output);
     }
 
     fn streams(&mut self) -> &ServerStreams {

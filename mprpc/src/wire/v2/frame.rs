@@ -88,6 +88,11 @@ impl Decoder {
         Self { bytes_max, skip: 0 }
     }
 
+    /// Whether a payload is skipped that has not come to its end.
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.skip > 0
+    }
+
     /// The next frame in `buf`, or `None` until more bytes have come.
     pub(crate) fn decode(&mut self, buf: &mut BytesMut) -> Option<Incoming> {
         loop {
