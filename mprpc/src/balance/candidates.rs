@@ -10,7 +10,9 @@ pub trait Candidates {
     /// How many there are, at least one.
     fn len(&self) -> usize;
 
-    /// How many calls of this channel are in flight on the instance at `index`.
+    /// How many calls of this channel are in flight on the instance at `index`. Streams that are open
+    /// there count if the call that it is asked for streams: they are spread among themselves, and
+    /// one on which nothing moves keeps no other call waiting.
     fn in_flight(&self, index: usize) -> usize;
 
     /// Its share of the calls beside those of others: what discovery says, less for a newcomer that
@@ -24,11 +26,17 @@ pub trait Candidates {
         (0..self.len()).map(|index| self.weight(index)).fold(0.0, f64::max)
     }
 
-    /// How long calls to it take, in nanoseconds: a moving average of about a second that follows a
-    /// slow call at once, counts a failure as very slow, and fades while there are no calls. Nothing
-    /// before the first.
+    /// How long calls to it take, in nanoseconds, at least one: a moving average of about a second
+    /// that follows a slow call at once, counts a failure as very slow, and fades while no call ends.
+    /// Nothing before the first.
     fn latency_ns(&self, _index: usize) -> Option<f64> {
         None
+    }
+
+    /// The same, without what has faded since a call last ended: with calls in flight, that none
+    /// ends is no sign of being fast.
+    fn latency_unfaded_ns(&self, index: usize) -> Option<f64> {
+        self.latency_ns(index)
     }
 
     /// Whether it is not known to be away. Asking about one that is away makes the channel look
@@ -74,12 +82,14 @@ pub(super) mod tests {
         pub(in crate::balance) in_flight: usize,
         pub(in crate::balance) weight: f64,
         pub(in crate::balance) latency_ns: Option<f64>,
+        /// What part of the latency has not faded.
+        pub(in crate::balance) left: f64,
         pub(in crate::balance) up: bool,
     }
 
     impl Fake {
         pub(in crate::balance) const IDLE: Self =
-            Self { in_flight: 0, weight: 1.0, latency_ns: None, up: true };
+            Self { in_flight: 0, weight: 1.0, latency_ns: None, left: 1.0, up: true };
 
         pub(in crate::balance) fn weighing(weight: f64) -> Self {
             Self { weight, ..Self::IDLE }
@@ -104,6 +114,10 @@ pub(super) mod tests {
         }
 
         fn latency_ns(&self, index: usize) -> Option<f64> {
+            self[index].latency_ns.map(|latency| latency * self[index].left)
+        }
+
+        fn latency_unfaded_ns(&self, index: usize) -> Option<f64> {
             self[index].latency_ns
         }
 

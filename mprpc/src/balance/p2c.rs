@@ -15,6 +15,10 @@ const UNKNOWN_NS: f64 = 1e8;
 /// as their weights say, while one that costs twice as much gets hardly a call. So a little noise
 /// does not send all calls to one of them, and each stays measured.
 ///
+/// A latency fades while no call ends, so that one that was slow once is tried again. With calls in
+/// flight that may also mean that it hangs, and so it fades no further than to what the other one's
+/// is: an instance that hangs gets as many calls as others have in flight, and then no more.
+///
 /// Two looks are enough however many instances there are, and clients that know nothing of each
 /// other do not all run to the same one.
 #[derive(Debug, Default)]
@@ -40,12 +44,7 @@ fn first_is_better(candidates: &dyn Candidates, first: usize, second: usize) -> 
     if weights.0 == 0.0 || weights.1 == 0.0 {
         return weights.1 == 0.0;
     }
-    let latencies = match (candidates.latency_ns(first), candidates.latency_ns(second)) {
-        (Some(first), Some(second)) => (first, second),
-        (Some(first), None) => (first, first.min(UNKNOWN_NS)),
-        (None, Some(second)) => (second.min(UNKNOWN_NS), second),
-        (None, None) => (1.0, 1.0),
-    };
+    let latencies = latencies(candidates, first, second);
     let mean = f64::midpoint(weights.0, weights.1);
     // One of twice the weight is as busy with twice the calls.
     let cost = |latency: f64, index: usize, weight: f64| {
@@ -55,6 +54,26 @@ fn first_is_better(candidates: &dyn Candidates, first: usize, second: usize) -> 
     let squared = ratio * ratio;
     let fourth = squared * squared;
     fastrand::f64() * (weights.0 + weights.1 * fourth * fourth) < weights.0
+}
+
+/// How long calls take on each of two.
+fn latencies(candidates: &dyn Candidates, first: usize, second: usize) -> (f64, f64) {
+    match (candidates.latency_ns(first), candidates.latency_ns(second)) {
+        (Some(a), Some(b)) if a < b => (not_faded_below(candidates, first, a, b), b),
+        (Some(a), Some(b)) => (a, not_faded_below(candidates, second, b, a)),
+        (Some(a), None) => (a, a.min(UNKNOWN_NS)),
+        (None, Some(b)) => (b.min(UNKNOWN_NS), b),
+        (None, None) => (1.0, 1.0),
+    }
+}
+
+/// The latency of one that seems to be faster than another: only as far as it was that fast when a
+/// call last ended, if any are in flight since.
+fn not_faded_below(candidates: &dyn Candidates, index: usize, latency: f64, other: f64) -> f64 {
+    if candidates.in_flight(index) == 0 {
+        return latency;
+    }
+    candidates.latency_unfaded_ns(index).map_or(latency, |unfaded| unfaded.min(other))
 }
 
 #[cfg(test)]
@@ -102,6 +121,18 @@ mod tests {
     fn what_was_never_called_is_better_than_what_fails() {
         let counts = counts(&PeakEwma, &[taking(5e9), Fake::IDLE], 1_000);
         assert_eq!(counts, [0, 1_000]);
+    }
+
+    #[test]
+    fn one_that_hangs_gets_no_more_calls_than_the_other_has_in_flight() {
+        let hangs = Fake { left: 1e-9, in_flight: 15, ..taking(1e6) };
+        let well = Fake { in_flight: 6, ..taking(1e6) };
+        let calls = counts(&PeakEwma, &[hangs, well], 1_000);
+        assert!(calls[0] < 10, "{calls:?}");
+        // Nor does it hold it up for ever that it was slow before.
+        let recovered = Fake { left: 1e-9, in_flight: 1, ..taking(5e9) };
+        let calls = counts(&PeakEwma, &[recovered, well], 1_000);
+        assert!(calls[0] > 990, "{calls:?}");
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::{Context, Status};
 pub(super) trait Attempt: Sync {
     type Outcome;
 
+    /// Whether it is a call that streams.
+    const STREAMS: bool;
+
     /// `began` is when the call began, if its time is of interest.
     fn on(
         &self,
@@ -41,6 +44,8 @@ impl<'a, Req, Resp> Unary<'a, Req, Resp> {
 impl<Req: Message, Resp: Message + Default> Attempt for Unary<'_, Req, Resp> {
     type Outcome = Resp;
 
+    const STREAMS: bool = false;
+
     fn on(
         &self,
         instance: &Arc<Instance>,
@@ -61,6 +66,8 @@ pub(super) struct Open<'a, Req> {
 
 impl<Req: Message> Attempt for Open<'_, Req> {
     type Outcome = CallStream;
+
+    const STREAMS: bool = true;
 
     fn on(
         &self,

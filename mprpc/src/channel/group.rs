@@ -79,7 +79,7 @@ impl Group {
             let weights = candidates.iter().map(Candidate::share);
             let mut tier = Tier { len, weight_max: weights.fold(0.0, f64::max), prepared: None };
             if len > 0 {
-                let by = By { peer: None, client: 0, now: Instant::now() };
+                let by = By { peer: None, client: 0, now: Instant::now(), streams: false };
                 tier.prepared = balancer.prepare(&View {
                     candidates,
                     weight_max: tier.weight_max,
@@ -172,6 +172,8 @@ pub(super) struct By<'a> {
     /// This client.
     pub(super) client: u64,
     pub(super) now: Instant,
+    /// Whether the call streams.
+    pub(super) streams: bool,
 }
 
 /// A tier as a rule sees it.
@@ -197,7 +199,8 @@ impl Candidates for View<'_> {
     }
 
     fn in_flight(&self, index: usize) -> usize {
-        self.candidates[index].instance.load().in_flight()
+        let load = self.candidates[index].instance.load();
+        if self.by.streams { load.in_flight() + load.streams() } else { load.in_flight() }
     }
 
     fn weight(&self, index: usize) -> f64 {
@@ -211,6 +214,10 @@ impl Candidates for View<'_> {
 
     fn latency_ns(&self, index: usize) -> Option<f64> {
         self.candidates[index].instance.load().latency_ns(self.by.now)
+    }
+
+    fn latency_unfaded_ns(&self, index: usize) -> Option<f64> {
+        self.candidates[index].instance.load().latency_unfaded_ns()
     }
 
     fn is_up(&self, index: usize) -> bool {

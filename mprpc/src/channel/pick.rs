@@ -33,11 +33,13 @@ impl Pick {
 
     /// The index of the instance that the call's key belongs to, else of the rule's choice; of one
     /// that is not known to be down, if there is any.
-    pub(super) fn pick(&self, cx: &Context, group: &Group, now: Instant) -> usize {
+    ///
+    /// The call begins at `now`; `streams` tells whether it streams.
+    pub(super) fn pick(&self, cx: &Context, group: &Group, now: Instant, streams: bool) -> usize {
         if group.len() < 2 {
             return 0;
         }
-        let by = By { peer: cx.peer(), client: self.client, now };
+        let by = By { peer: cx.peer(), client: self.client, now, streams };
         if let Some(key) = cx.affinity() {
             let view = group.view(group.regular(), &by).without_warming();
             return self.or_any_up(group, of_key(key, self.bound, &view));
@@ -63,9 +65,10 @@ impl Pick {
         cx: &Context,
         group: &Group,
         now: Instant,
+        streams: bool,
         failed: &Arc<Instance>,
     ) -> usize {
-        let picked = self.pick(cx, group, now);
+        let picked = self.pick(cx, group, now, streams);
         if !Arc::ptr_eq(group.at(picked), failed) {
             return picked;
         }

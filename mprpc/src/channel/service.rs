@@ -130,7 +130,7 @@ impl Shared {
         if instances.is_empty() {
             return Err(self.nobody_serves(method));
         }
-        let mut at = self.pick.pick(cx, instances, began);
+        let mut at = self.pick.pick(cx, instances, began, A::STREAMS);
         // Where there is no choice it does not matter who is faster.
         let mut timed = (instances.len() > 1).then_some(began);
         for _ in 1..TRIES_MAX {
@@ -145,7 +145,8 @@ impl Shared {
                     if serving.is_empty() {
                         return Err(status);
                     }
-                    at = self.pick.pick_after(cx, serving, began, instances.at(at));
+                    let failed = instances.at(at);
+                    at = self.pick.pick_after(cx, serving, began, A::STREAMS, failed);
                     listed = newest;
                     instances = listed.serving(method);
                     // Nor what the first one took.

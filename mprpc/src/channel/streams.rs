@@ -1,5 +1,6 @@
 //! Calls that stream, as a channel makes them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, ready};
 
@@ -136,8 +137,8 @@ impl CallStream {
     /// How it failed, which its instance is to be known for.
     fn name(&self, status: Status) -> Status {
         let Callee { service, method, .. } = self.callee;
-        self.instance.0.load().stream_failed(status.code(), self.instance.0.is_down());
-        let peer = self.instance.0.address().clone();
+        self.instance.failed(&status);
+        let peer = self.instance.instance.address().clone();
         status.with_peer(peer).of_call(service, method, self.began.elapsed())
     }
 }
@@ -154,8 +155,11 @@ impl Port for CallStream {
     fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         let next = ready!(self.stream.poll_next(cx)).map_err(|status| self.name(status));
         match &next {
-            Ok(Some(_)) => {}
-            Ok(None) => self.end(Ok(())),
+            Ok(Some(_)) => self.instance.answered(),
+            Ok(None) => {
+                self.instance.answered();
+                self.end(Ok(()));
+            }
             Err(status) => self.end(Err(status)),
         }
         Poll::Ready(next)
@@ -163,6 +167,9 @@ impl Port for CallStream {
 
     fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
         let answer = ready!(self.stream.poll_answer(cx)).map_err(|status| self.name(status));
+        if answer.is_ok() {
+            self.instance.answered();
+        }
         self.end(answer.as_ref().map(|_| ()));
         Poll::Ready(answer)
     }
@@ -181,17 +188,36 @@ impl Port for CallStream {
 }
 
 /// Counts a call that streams at its instance for as long as somebody holds it.
-struct Counted(Arc<Instance>);
+struct Counted {
+    instance: Arc<Instance>,
+    /// What its instance is known for already, once each: that it answered, and that it failed.
+    answered: AtomicBool,
+    failed: AtomicBool,
+}
 
 impl Counted {
     fn new(instance: &Arc<Instance>) -> Self {
         instance.load().stream_began();
-        Self(Arc::clone(instance))
+        let (answered, failed) = Default::default();
+        Self { instance: Arc::clone(instance), answered, failed }
+    }
+
+    fn answered(&self) {
+        if !self.answered.load(Ordering::Relaxed) {
+            self.answered.store(true, Ordering::Relaxed);
+            self.instance.load().stream_answered();
+        }
+    }
+
+    fn failed(&self, status: &Status) {
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            self.instance.load().stream_failed(status.code(), self.instance.is_down());
+        }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.load().stream_ended();
+        self.instance.load().stream_ended();
     }
 }

@@ -11,6 +11,9 @@ const DECAY: Duration = Duration::from_secs(1);
 /// that nobody has touched for half of that may count as new once more, which the next call mends.
 const STEP_BITS: u32 = 16;
 
+/// No value is less, in nanoseconds.
+const VALUE_MIN: f32 = 1.0;
+
 /// A moving average that follows a slow call at once, and that fades while nothing comes.
 ///
 /// The value and the time of its last change are one word, so that no reader sees the one without
@@ -24,10 +27,16 @@ pub(super) struct Latency(
 );
 
 impl Latency {
-    /// The value at `now`, in nanoseconds.
+    /// The value at `now`, in nanoseconds. Never less than one, however long nothing has come: rules
+    /// divide by it.
     pub(super) fn read(&self, now: Duration) -> Option<f32> {
         let (step, value) = unpack(self.0.load(Ordering::Relaxed))?;
-        Some(value * kept(age(step, self::step(now))))
+        Some((value * kept(age(step, self::step(now)))).max(VALUE_MIN))
+    }
+
+    /// The value as it was last changed.
+    pub(super) fn unfaded(&self) -> Option<f32> {
+        unpack(self.0.load(Ordering::Relaxed)).map(|(_, value)| value)
     }
 
     /// A call that ended at `now` took `took`.
@@ -83,7 +92,7 @@ fn step(time: Duration) -> u32 {
 
 /// Never zero, which would mean that there is no value.
 fn nanoseconds(time: Duration) -> f32 {
-    (time.as_secs_f32() * 1e9).max(1.0)
+    (time.as_secs_f32() * 1e9).max(VALUE_MIN)
 }
 
 /// From `then` to `now`, in steps; none if `then` is later: another caller has read the clock after

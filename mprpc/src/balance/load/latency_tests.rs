@@ -47,6 +47,15 @@ fn what_was_given_up_early_makes_nobody_look_fast() {
     assert!((milliseconds(&latency, Duration::ZERO) - 80.0).abs() < 0.1);
 }
 
+#[test]
+fn what_has_faded_for_hours_is_still_a_number_to_divide_by() {
+    let latency = Latency::default();
+    latency.observe(Duration::ZERO, 50 * MS);
+    let later = latency.read(Duration::from_secs(3_600)).unwrap();
+    assert!(later >= 1.0, "{later}");
+    assert!((latency.unfaded().unwrap() / 1e6 - 50.0).abs() < 0.1);
+}
+
 proptest! {
     /// Also where clocks were read in another order, after years, and for times of no length.
     #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use mprpc::discovery::{Endpoint, Memory};
 use mprpc::local::Network;
-use mprpc::{Channel, ChannelBuilder, Context, Intercepted, Interceptor, Outcome, Server, Status};
+use mprpc::{
+    Channel, ChannelBuilder, Code, Context, Intercepted, Interceptor, Outcome, Server, Status,
+};
 use mprpc_examples::{Echo, echo_service};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -21,12 +23,13 @@ pub(crate) struct Fleet {
     _stop: DropGuard,
 }
 
-/// What an instance sees of its callers, and whether it fails them.
+/// What an instance sees of its callers, and what becomes of their calls.
 #[derive(Clone, Default)]
 struct Seen {
     calls: Arc<AtomicUsize>,
     connections: Arc<Mutex<HashSet<String>>>,
-    fails: Arc<AtomicBool>,
+    fails: Arc<Mutex<Option<Code>>>,
+    hangs: Arc<AtomicBool>,
 }
 
 impl Interceptor for Seen {
@@ -34,11 +37,12 @@ impl Interceptor for Seen {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.connections.lock().unwrap().extend(cx.peer().map(ToString::to_string));
         Box::pin(async move {
-            call.proceed(cx).await?;
-            match self.fails.load(Ordering::Relaxed) {
-                true => Err(Status::unavailable("out of order")),
-                false => Ok(()),
+            if self.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
             }
+            call.proceed(cx).await?;
+            let fails = *self.fails.lock().unwrap();
+            fails.map_or(Ok(()), |code| Err(Status::new(code, "out of order")))
         })
     }
 }
@@ -91,7 +95,16 @@ impl Fleet {
     }
 
     pub(crate) fn fails(&self, name: &str, fails: bool) {
-        self.seen[name].fails.store(fails, Ordering::Relaxed);
+        self.fails_with(name, fails.then_some(Code::Unavailable));
+    }
+
+    pub(crate) fn fails_with(&self, name: &str, code: Option<Code>) {
+        *self.seen[name].fails.lock().unwrap() = code;
+    }
+
+    /// From now on calls to it do not end, while it answers pings.
+    pub(crate) fn hangs(&self, name: &str) {
+        self.seen[name].hangs.store(true, Ordering::Relaxed);
     }
 
     /// Makes `calls`, one after the other, and tells how many each instance got; those that got none
