@@ -16,6 +16,7 @@ use crate::discovery::{
 use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::classic_client::Bounds;
+use crate::wire::v2::compression::Compression;
 
 /// Why a channel cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -157,7 +158,7 @@ impl ChannelBuilder {
     /// How much of a stream waits for its reader at most, in bytes (1 MiB), at this end. A stream
     /// begins with 64 KiB, or this if it is less, and is given more while it is read.
     pub fn stream_window_max(mut self, bytes: u32) -> Self {
-        self.connections.windows.stream_max = bytes;
+        self.connections.offer.windows.stream_max = bytes;
         self
     }
 
@@ -165,7 +166,19 @@ impl ChannelBuilder {
     /// end. It should hold many streams' windows: those that are not read hold the others up once it
     /// is full. Calls that do not stream are not concerned.
     pub fn connection_window(mut self, bytes: u32) -> Self {
-        self.connections.windows.connection = bytes;
+        self.connections.offer.windows.connection = bytes;
+        self
+    }
+
+    /// Compresses messages of so many bytes and more, and takes compressed ones, on v2 connections to
+    /// servers that do so too (no). `usize::MAX` only takes them.
+    ///
+    /// With DEFLATE, at its quickest; a message that would not become shorter goes as it is. It costs
+    /// both sides' processors more than a fast network would: for messages of kilobytes that are much
+    /// of the same, between places far apart. Do not mix secrets with what others may choose in one
+    /// message that an eavesdropper can see the length of.
+    pub fn compress_above(mut self, bytes: usize) -> Self {
+        self.connections.offer.compression = Compression::above(bytes);
         self
     }
 

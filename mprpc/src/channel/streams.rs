@@ -14,7 +14,7 @@ use super::instance::{Callee, Instance};
 use super::passing::Passing;
 use super::stack::Metered;
 use crate::meter::MethodMeter;
-use crate::stream::{Directions, Outgoing, Port};
+use crate::stream::{Deflated, Directions, Outgoing, Port};
 use crate::transport::v2_client_streams::ClientStream;
 use crate::{Answer, Context, Receiver, Sender, Status};
 
@@ -144,6 +144,10 @@ impl CallStream {
 }
 
 impl Port for CallStream {
+    fn deflate(&self, message: &dyn Outgoing) -> Option<Deflated> {
+        self.stream.deflate(message)
+    }
+
     fn poll_send(
         &self,
         cx: &mut TaskContext<'_>,

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::decode;
 use crate::wire::v2::client::{Calls, Opened, Request};
-use crate::wire::v2::flow::Windows;
+use crate::wire::v2::compression::Compression;
+use crate::wire::v2::offer::Offer;
 use crate::wire::v2::slots::CallId;
 use crate::wire::v2::stream::Directions;
 use crate::{ServiceDescriptor, Status};
@@ -23,7 +24,8 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// the rest is what comes off the wire, in two parts.
 pub fn client(data: &[u8]) {
     let Some((script, data)) = data.split_first() else { return };
-    let mut calls = Calls::new(Windows::default());
+    let offer = Offer { compression: Compression::above(8), ..Offer::default() };
+    let mut calls = Calls::new(offer);
     let mut woken = Vec::new();
     let mut made = Vec::new();
     let half = data.len() / 2;
@@ -74,13 +76,20 @@ fn make(calls: &mut Calls, streams: bool, made: &mut Vec<(CallId, bool)>) {
 /// Takes what has come for a call; whether there may be more.
 fn goes_on(calls: &mut Calls, id: CallId, streams: bool) -> bool {
     if !streams {
-        return calls.poll_outcome(id, Waker::noop()).is_pending();
+        let outcome = calls.poll_outcome(id, Waker::noop());
+        let goes_on = outcome.is_pending();
+        if let Poll::Ready(Ok(message)) = outcome {
+            let _ = message.inflate();
+        }
+        return goes_on;
     }
     let _ = calls.poll_send(id, &Bytes::from_static(b"message"), Waker::noop());
     for _ in 0..64 {
         match calls.poll_next(id, Waker::noop()) {
             Poll::Pending => return true,
-            Poll::Ready(Ok(Some(_))) => {}
+            Poll::Ready(Ok(Some(message))) => {
+                let _ = message.inflate();
+            }
             Poll::Ready(_) => break,
         }
     }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::task::Waker;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::decode;
 use crate::Status;
-use crate::wire::v2::flow::Windows;
+use crate::wire::v2::compression::Compression;
+use crate::wire::v2::offer::Offer;
 use crate::wire::v2::server::{Event, Frames};
 use crate::wire::v2::server_streams::{Key, Streams};
 use crate::wire::v2::stream::Directions;
@@ -18,8 +19,8 @@ const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// The frames of one connection, with handlers that read what comes and send it back.
 pub fn server(data: &[u8]) {
     let mut output = BytesMut::new();
-    let windows = Windows::default();
-    let mut frames = Frames::<bool>::new(4, windows, &mut output);
+    let offer = Offer { compression: Compression::above(8), ..Offer::default() };
+    let mut frames = Frames::<bool>::new(4, offer, &mut output);
     let mut streams = None;
     let mut open: HashMap<u32, Option<Key>> = HashMap::new();
     let mut woken = Vec::new();
@@ -31,7 +32,7 @@ pub fn server(data: &[u8]) {
             _ => None,
         };
         let Ok(event) = frames.receive(incoming, find, &mut output) else { return };
-        let streams = streams.get_or_insert_with(|| Streams::new(windows, frames.settings()));
+        let streams = streams.get_or_insert_with(|| Streams::new(offer, frames.settings()));
         match event {
             Event::Call { call, .. } if open.contains_key(&call) => return,
             Event::Call { call, method: true, ended: false, .. } => {
@@ -69,7 +70,10 @@ pub fn server(data: &[u8]) {
 fn echo(streams: &mut Streams, key: Key) {
     use std::task::Poll::Ready;
     while let Ready(Ok(Some(message))) = streams.poll_next(key, Waker::noop()) {
-        if streams.poll_send(key, &Bytes::clone(&message), Waker::noop()).is_pending() {
+        let length = message.len();
+        let Ok(message) = message.inflate() else { continue };
+        assert_eq!(message.len(), length);
+        if streams.poll_send(key, &message, Waker::noop()).is_pending() {
             break;
         }
     }

@@ -81,7 +81,7 @@ impl BoundServer {
         let announced: Vec<_> = services.descriptors().collect();
         let mut connections =
             Connections::new(services, builder.default_timeout, builder.detached_max);
-        connections.windows = builder.windows.bounded();
+        connections.offer = builder.offer.bounded();
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
         let threads = Threads::start(shards, &acceptor).await?;

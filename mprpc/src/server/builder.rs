@@ -13,7 +13,8 @@ use crate::health::HealthReporter;
 use crate::interceptor::Interceptors;
 use crate::local::Network;
 use crate::transport::{self, Listener};
-use crate::wire::v2::flow::Windows;
+use crate::wire::v2::compression::Compression;
+use crate::wire::v2::offer::Offer;
 use crate::{Address, Context, Interceptor, Service};
 
 /// Serves services. See [`Server::builder`].
@@ -36,7 +37,7 @@ impl Server {
             tags: Vec::new(),
             connections_max: 10_000,
             detached_max: DetachedSet::MAX,
-            windows: Windows::default(),
+            offer: Offer::default(),
             default_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             lame_duck_time: Duration::ZERO,
@@ -70,7 +71,7 @@ pub struct ServerBuilder {
     pub(super) tags: Vec<String>,
     pub(super) connections_max: usize,
     pub(super) detached_max: usize,
-    pub(super) windows: Windows,
+    pub(super) offer: Offer,
     pub(super) default_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) lame_duck_time: Duration,
@@ -168,7 +169,7 @@ impl ServerBuilder {
     /// How much of a stream waits for its reader at most, in bytes (1 MiB), at this end. A stream
     /// begins with 64 KiB, or this if it is less, and is given more while it is read.
     pub fn stream_window_max(mut self, bytes: u32) -> Self {
-        self.windows.stream_max = bytes;
+        self.offer.windows.stream_max = bytes;
         self
     }
 
@@ -176,7 +177,16 @@ impl ServerBuilder {
     /// end. It should hold many streams' windows: those that are not read hold the others up once it
     /// is full. Calls that do not stream are not concerned.
     pub fn connection_window(mut self, bytes: u32) -> Self {
-        self.windows.connection = bytes;
+        self.offer.windows.connection = bytes;
+        self
+    }
+
+    /// Compresses answers of so many bytes and more, and takes compressed requests, on v2 connections
+    /// from clients that do so too (no). `usize::MAX` only takes them.
+    ///
+    /// See [`ChannelBuilder::compress_above`](crate::ChannelBuilder::compress_above).
+    pub fn compress_above(mut self, bytes: usize) -> Self {
+        self.offer.compression = Compression::above(bytes);
         self
     }
 

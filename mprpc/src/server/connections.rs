@@ -17,7 +17,7 @@ use crate::Address;
 use crate::context::Origin;
 use crate::detach::DetachedSet;
 use crate::transport::{self, CountedStream, Listener, Stream, classic_server, v2_server};
-use crate::wire::v2::flow::Windows;
+use crate::wire::v2::offer::Offer;
 use crate::wire::{self, Wire};
 
 /// How long to wait when accepting fails, rather than to try in a circle.
@@ -38,7 +38,7 @@ const FORCE_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
     pub(crate) default_timeout: Duration,
-    pub(crate) windows: Windows,
+    pub(crate) offer: Offer,
     detached: Arc<DetachedSet>,
     /// Hands the counts of calls to the recorder, as long as there are connections.
     _publishing: AbortOnDropHandle<()>,
@@ -56,7 +56,7 @@ impl Connections {
             _publishing: AbortOnDropHandle::new(publishing),
             services: Arc::new(services),
             default_timeout,
-            windows: Windows::default(),
+            offer: Offer::default(),
             detached: Arc::new(DetachedSet::new(detached_max)),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::interceptor::Interceptors;
 use crate::meter::{self, Meters, MethodMeter};
 use crate::service::{Call, Kind};
 use crate::stream::Opened;
+use crate::wire::v2::compression::Body;
 use crate::{Context, Service, ServiceDescriptor, Status};
 
 /// A method that can be called. Each call has a clone, and so keeps it.
@@ -65,9 +64,14 @@ impl Method {
     pub(super) fn handle(
         &self,
         cx: Context,
-        request: Bytes,
+        request: Body,
         opened: Option<Opened>,
     ) -> Result<Call, Status> {
+        let damaged = |error| {
+            let text = format!("the request of {} is {error}", self.path());
+            Status::invalid_argument(text)
+        };
+        let request = request.inflate().map_err(damaged)?;
         let Inner { service, index, .. } = &*self.0;
         match opened {
             None => service.call(*index, cx, request),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -12,6 +12,7 @@ use crate::meter::{Counted, ServerTimes};
 use crate::service::{Call, encoded};
 use crate::stream::Opened;
 use crate::trace::spans;
+use crate::wire::v2::compression::Body;
 use crate::{Code, Context, Status};
 
 /// How a request came.
@@ -30,7 +31,7 @@ impl Method {
     pub(crate) fn call(
         self,
         cx: Context,
-        request: Bytes,
+        request: Body,
         opened: Option<Opened>,
         arrival: Arrival,
     ) -> Result<Call, Status> {
@@ -64,7 +65,7 @@ impl Method {
     async fn intercepted(
         self,
         cx: Context,
-        request: Bytes,
+        request: Body,
         opened: Option<Opened>,
     ) -> Result<BytesMut, Status> {
         let mut answer = None;

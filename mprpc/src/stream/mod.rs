@@ -20,10 +20,14 @@ pub use receiver::Receiver;
 pub use sender::Sender;
 
 use crate::Status;
+pub(crate) use crate::wire::v2::compression::Deflated;
 pub(crate) use crate::wire::v2::stream::{Directions, Outgoing};
 
 /// The stream of a call, at either end of its connection.
 pub(crate) trait Port: Send + Sync {
+    /// The message compressed, if it is to be sent so.
+    fn deflate(&self, message: &dyn Outgoing) -> Option<Deflated>;
+
     /// Puts a message out once there is credit and room for it.
     fn poll_send(
         &self,

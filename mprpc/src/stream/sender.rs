@@ -50,10 +50,15 @@ impl<M: Message> Sender<M> {
     /// than the other side accepts is refused with
     /// [`Code::ResourceExhausted`](crate::Code::ResourceExhausted), and the stream goes on without it.
     pub async fn send(&mut self, message: M) -> Result<(), Status> {
+        // Once, here: it may be polled often, and the connection has others to serve.
+        let deflated = self.port.deflate(&message);
         std::future::poll_fn(|cx| {
             // One that never has to wait lets others run all the same.
             let coop = ready!(tokio::task::coop::poll_proceed(cx));
-            let sent = self.port.poll_send(cx, &message);
+            let sent = match &deflated {
+                Some(deflated) => self.port.poll_send(cx, deflated),
+                None => self.port.poll_send(cx, &message),
+            };
             if sent.is_ready() {
                 coop.made_progress();
             }

@@ -20,6 +20,7 @@ use crate::server::{Arrival, Connections, Method};
 use crate::service::{Call, Kind};
 use crate::wire::Wire;
 use crate::wire::classic::{self, Request, RequestDecoder};
+use crate::wire::v2::compression::Body;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
 use crate::{Address, Context, Metadata, Status};
 
@@ -141,7 +142,7 @@ impl Connection<'_> {
         let cx = Context::received(deadline, Arc::clone(&self.origin), Metadata::default());
         let mut handler = method
             .clone()
-            .call(cx, request.args, None, Arrival { read_at: now, timed: false })
+            .call(cx, Body::Plain(request.args), None, Arrival { read_at: now, timed: false })
             .map_err(|status| failed(&method, &status))?;
 
         // One that answers at once does so straight into the output.

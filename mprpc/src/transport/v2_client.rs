@@ -19,20 +19,24 @@ use tokio::time::Instant;
 
 use super::v2_client_driver::Driver;
 use crate::wire::v2::client::{Calls, Opened, Request};
-use crate::wire::v2::flow::Windows;
+use crate::wire::v2::compression::{Body, Compression, Deflated};
+use crate::wire::v2::offer::Offer;
 use crate::wire::v2::slots::CallId;
+use crate::wire::v2::stream::Outgoing;
 use crate::{Address, Status};
 
 /// A connection to one instance. Dropping it closes the connection once its calls have ended.
 #[derive(Debug)]
 pub(crate) struct Connection {
     shared: Arc<Shared>,
+    /// What was configured; the server may not take it.
+    compression: Compression,
 }
 
 /// What a connection is made with.
 pub(crate) struct Terms {
     pub(crate) peer: Address,
-    pub(crate) windows: Windows,
+    pub(crate) offer: Offer,
     /// How often it looks whether its peer is alive. A peer that sends nothing is asked after one
     /// such time and given up after another, so a dead one is found within three.
     pub(crate) keepalive: Duration,
@@ -74,15 +78,15 @@ impl Connection {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         terms: Terms,
     ) -> Self {
-        let Terms { peer, windows, keepalive, ended } = terms;
+        let Terms { peer, offer, keepalive, ended } = terms;
         let shared = Arc::new(Shared {
-            calls: Mutex::new(Calls::new(windows)),
+            calls: Mutex::new(Calls::new(offer)),
             driver: AtomicWaker::new(),
             open: AtomicBool::new(true),
             ended,
         });
         tokio::spawn(Driver::new(io, peer, Arc::clone(&shared), keepalive));
-        Self { shared }
+        Self { shared, compression: offer.compression }
     }
 
     /// Waits until the server has spoken.
@@ -106,11 +110,15 @@ impl Connection {
         request: Request<'_>,
         message: &impl Message,
     ) -> Result<Bytes, Status> {
-        let open = |calls: &mut Calls, now, waker: &_| calls.open(&request, message, now, waker);
+        let deflated = self.deflate(message);
+        let open = |calls: &mut Calls, now, waker: &_| match &deflated {
+            Some(deflated) => calls.open(&request, deflated, now, waker),
+            None => calls.open(&request, message, now, waker),
+        };
         let id = self.open(request.deadline, open).await?;
         let mut call = InFlight { shared: &self.shared, id: Some(id) };
         self.shared.driver.wake();
-        std::future::poll_fn(|cx| {
+        let answer = std::future::poll_fn(|cx| {
             let outcome = ready!(self.shared.calls().poll_outcome(id, cx.waker()));
             call.id = None;
             if !self.is_open() {
@@ -119,7 +127,17 @@ impl Connection {
             }
             Poll::Ready(outcome)
         })
-        .await
+        .await?;
+        inflate(answer)
+    }
+
+    /// The message compressed, if it is to be. Takes time, and so is not done under the lock.
+    pub(super) fn deflate(&self, message: &(impl Outgoing + ?Sized)) -> Option<Deflated> {
+        if !self.compression.is_for(message) {
+            return None;
+        }
+        let compression = self.shared.calls().compression();
+        compression.deflate(message)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -157,6 +175,11 @@ impl Drop for Connection {
         self.shared.calls().refuse(Status::unavailable("the channel was closed"));
         self.shared.driver.wake();
     }
+}
+
+/// What the server sent, which is damaged if it does not inflate.
+pub(super) fn inflate(body: Body) -> Result<Bytes, Status> {
+    body.inflate().map_err(|error| Status::internal(format!("the server sent {error}")))
 }
 
 /// A call that waits for its answer; dropped before that, it is given up.

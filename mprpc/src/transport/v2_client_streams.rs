@@ -1,15 +1,16 @@
 //! The calls of a client's connection that stream.
 
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Bytes;
 use prost::Message;
 
-use super::v2_client::Connection;
+use super::v2_client::{Connection, inflate};
 use crate::Status;
 use crate::stream::{Directions, Outgoing, Port};
 use crate::wire::v2::client::{Calls, Request};
+use crate::wire::v2::compression::Deflated;
 use crate::wire::v2::slots::CallId;
 
 /// A call that streams. Whoever drops the last of it gives the call up, unless it is over.
@@ -30,8 +31,10 @@ impl Connection {
         message: &impl Message,
         directions: Directions,
     ) -> Result<ClientStream, Status> {
-        let open = |calls: &mut Calls, now, waker: &_| {
-            calls.open_stream(request, message, directions, now, waker)
+        let deflated = self.deflate(message);
+        let open = |calls: &mut Calls, now, waker: &_| match &deflated {
+            Some(deflated) => calls.open_stream(request, deflated, directions, now, waker),
+            None => calls.open_stream(request, message, directions, now, waker),
         };
         let id = self.open(request.deadline, open).await?;
         let stream = ClientStream { connection: Arc::clone(self), id };
@@ -63,6 +66,10 @@ impl ClientStream {
 }
 
 impl Port for ClientStream {
+    fn deflate(&self, message: &dyn Outgoing) -> Option<Deflated> {
+        self.connection.deflate(message)
+    }
+
     fn poll_send(
         &self,
         cx: &mut TaskContext<'_>,
@@ -72,11 +79,13 @@ impl Port for ClientStream {
     }
 
     fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
-        self.working(|calls| calls.poll_next(self.id, cx.waker()))
+        let next = ready!(self.working(|calls| calls.poll_next(self.id, cx.waker())))?;
+        Poll::Ready(next.map(inflate).transpose())
     }
 
     fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
-        self.connection.shared().calls().poll_answer(self.id, cx.waker())
+        let answer = self.connection.shared().calls().poll_answer(self.id, cx.waker());
+        answer.map(|answer| inflate(answer?))
     }
 
     fn finish(&self) {

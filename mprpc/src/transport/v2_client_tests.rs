@@ -14,7 +14,7 @@ async fn a_server_that_is_slow_to_take_a_large_request_is_not_dead() {
     let (mut server, io) = tokio::io::duplex(STEP_BYTES);
     let terms = Terms {
         peer: ([127, 0, 0, 1], 1).into(),
-        windows: Windows::default(),
+        offer: Offer::default(),
         keepalive: Duration::from_secs(1),
         ended: Arc::default(),
     };

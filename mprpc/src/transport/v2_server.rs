@@ -35,8 +35,8 @@ use super::{READ_BYTES, release};
 use crate::context::Origin;
 use crate::server::{Connections, Method, Services};
 use crate::wire::Wire;
-use crate::wire::v2::flow::Windows;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
+use crate::wire::v2::offer::Offer;
 use crate::wire::v2::server::Frames;
 use crate::{Address, Status};
 
@@ -65,7 +65,7 @@ pub(crate) struct Connection<T> {
     /// The time for a call whose caller gave none.
     default_timeout: Duration,
     decoder: Decoder,
-    windows: Windows,
+    offer: Offer,
     frames: Frames<Method>,
     input: BytesMut,
     /// When the newest bytes of `input` came: the time of a request runs from then on, also while
@@ -94,8 +94,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             services: Arc::clone(&server.services),
             default_timeout: server.default_timeout,
             decoder: Decoder::new(FRAME_BYTES_MAX),
-            windows: server.windows,
-            frames: Frames::new(CALLS_MAX, server.windows, &mut output),
+            offer: server.offer,
+            frames: Frames::new(CALLS_MAX, server.offer, &mut output),
             input,
             read_at: Instant::now(),
             output,

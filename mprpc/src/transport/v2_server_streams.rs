@@ -2,16 +2,17 @@
 //! tasks of their own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 
 use crate::Status;
 use crate::stream::{Directions, Opened, Outgoing, Port};
-use crate::wire::v2::flow::Windows;
+use crate::wire::v2::compression::{Body, Compression, Deflated};
 use crate::wire::v2::frame::Header;
-use crate::wire::v2::head::Settings;
+use crate::wire::v2::offer::Offer;
+use crate::wire::v2::server::Frames;
 use crate::wire::v2::server_streams::{Key, Streams};
 
 /// The connection's side. Dropped with the connection, it ends all streams.
@@ -19,6 +20,8 @@ pub(super) struct ServerStreams(Arc<Shared>);
 
 struct Shared {
     streams: Mutex<Streams>,
+    /// How messages to the client are compressed.
+    compression: Compression,
     /// The connection's task.
     task: AtomicWaker,
 }
@@ -53,9 +56,10 @@ impl Shared {
 }
 
 impl ServerStreams {
-    pub(super) fn new(windows: Windows, settings: &Settings) -> Self {
-        let streams = Mutex::new(Streams::new(windows, settings));
-        Self(Arc::new(Shared { streams, task: AtomicWaker::new() }))
+    pub(super) fn new<M: Clone>(offer: Offer, frames: &Frames<M>) -> Self {
+        let streams = Mutex::new(Streams::new(offer, frames.settings()));
+        let compression = frames.compression();
+        Self(Arc::new(Shared { streams, compression, task: AtomicWaker::new() }))
     }
 
     /// A call whose id is not in use streams from now on.
@@ -111,6 +115,10 @@ struct ServerStream {
 }
 
 impl Port for ServerStream {
+    fn deflate(&self, message: &dyn Outgoing) -> Option<Deflated> {
+        self.shared.compression.deflate(message)
+    }
+
     fn poll_send(
         &self,
         cx: &mut TaskContext<'_>,
@@ -120,7 +128,11 @@ impl Port for ServerStream {
     }
 
     fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
-        self.shared.working(|streams| streams.poll_next(self.key, cx.waker()))
+        let next = ready!(self.shared.working(|streams| streams.poll_next(self.key, cx.waker())))?;
+        let inflated = next.map(Body::inflate).transpose();
+        Poll::Ready(inflated.map_err(|error| {
+            Status::invalid_argument(format!("a message of the stream is {error}"))
+        }))
     }
 
     fn poll_answer(&self, _: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {

@@ -37,7 +37,7 @@ use crate::transport::Dialer;
 use crate::transport::v2_client::{Connection, Terms};
 use crate::transport::v2_client_streams::ClientStream;
 use crate::wire::v2::client::Request;
-use crate::wire::v2::flow::Windows;
+use crate::wire::v2::offer::Offer;
 use crate::{Context, Stage, Status};
 
 /// How connections are kept.
@@ -47,14 +47,14 @@ pub(super) struct Options {
     pub(super) backoff: Backoff,
     /// How often a connection looks whether its peer is alive.
     pub(super) keepalive: Duration,
-    /// How much of streams waits for their readers.
-    pub(super) windows: Windows,
+    /// What each says of itself.
+    pub(super) offer: Offer,
 }
 
 impl Options {
     /// The same, with nothing that makes no sense.
     pub(super) fn bounded(self) -> Self {
-        Self { windows: self.windows.bounded(), ..self }
+        Self { offer: self.offer.bounded(), ..self }
     }
 }
 
@@ -64,7 +64,7 @@ impl Default for Options {
             bounds: Bounds::default(),
             backoff: Backoff::default(),
             keepalive: Duration::from_secs(1),
-            windows: Windows::default(),
+            offer: Offer::default(),
         }
     }
 }
@@ -80,7 +80,7 @@ pub(super) struct Connections {
 struct Shared {
     dialer: Dialer,
     keepalive: Duration,
-    windows: Windows,
+    offer: Offer,
     /// Those that take calls. One that has ended stays here until there is another.
     list: ArcSwap<Vec<Arc<Connection>>>,
     /// How the last attempt to connect failed, unless there is a connection.
@@ -108,7 +108,7 @@ impl Connections {
         let shared = Arc::new(Shared {
             dialer,
             keepalive: options.keepalive,
-            windows: options.windows,
+            offer: options.offer,
             list: ArcSwap::default(),
             failure: ArcSwapOption::empty(),
             attempts: Arc::new(Mutex::new(options.backoff)),
@@ -271,7 +271,7 @@ impl Shared {
         let stream = self.dialer.connect().await.map_err(|error| failed(error.to_string()))?;
         let terms = Terms {
             peer: self.dialer.address.clone(),
-            windows: self.windows,
+            offer: self.offer,
             keepalive: self.keepalive,
             ended: Arc::clone(&self.changed),
         };

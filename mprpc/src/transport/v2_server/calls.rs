@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::Stream;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::super::v2_server_streams::ServerStreams;
 use super::{CALLS_MAX, Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
 use crate::server::{Arrival, Method};
 use crate::service::{Call, Kind};
+use crate::wire::v2::compression::Body;
 use crate::wire::v2::frame::Incoming;
 use crate::wire::v2::server::Event;
 use crate::{Context, Status};
@@ -150,14 +151,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Begins a call that streams. Its handler is not polled in place: what it sends has to stand
     /// before its answer.
-    fn open_stream(
-        &mut self,
-        call: u32,
-        method: &Method,
-        cx: Context,
-        message: Bytes,
-        ended: bool,
-    ) {
+    fn open_stream(&mut self, call: u32, method: &Method, cx: Context, message: Body, ended: bool) {
         let deadline = cx.deadline();
         let begun = match method.kind().directions() {
             Some(directions) if directions.receives != ended => {
@@ -185,7 +179,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     }
 
     fn streams(&mut self) -> &ServerStreams {
-        let new = || ServerStreams::new(self.windows, self.frames.settings());
+        let (offer, frames) = (self.offer, &self.frames);
+        let new = || ServerStreams::new(offer, frames);
         self.streams.get_or_insert_with(new)
     }
 

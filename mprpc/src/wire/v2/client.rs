@@ -12,12 +12,13 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 use tokio::time::Instant;
 
-use super::flow::Windows;
+use super::compression::{Body, Compression};
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::offer::Offer;
 use super::pings::Pings;
 use super::slots::{CallId, Slots};
-use super::stream::Link;
+use super::stream::{Link, Outgoing};
 use super::timed::Timed;
 use super::{HEAD_BYTES_MAX, METHODS_MAX};
 use crate::meter::Timing;
@@ -71,6 +72,8 @@ pub(crate) struct Calls {
     introduced: Vec<bool>,
     /// Who waits for room in the output or for the server's SETTINGS.
     pub(super) waiting: Vec<Waker>,
+    pub(super) compression: Compression,
+    peer_inflates: bool,
     /// Whether the server's SETTINGS have come.
     settled: bool,
     peer_frame_bytes_max: u32,
@@ -81,16 +84,11 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// The calls of a new connection; its preface stands in the output.
-    pub(crate) fn new(windows: Windows) -> Self {
+    pub(crate) fn new(offer: impl Into<Offer>) -> Self {
+        let offer = offer.into();
         let mut output = BytesMut::new();
         output.extend_from_slice(&super::PREFACE);
-        let (stream_window, connection_window) = windows.announced();
-        let settings = Settings {
-            frame_bytes_max: FRAME_BYTES_MAX,
-            calls_max: 0,
-            stream_window,
-            connection_window,
-        };
+        let settings = offer.settings(0);
         frame::write(&mut output, Header::connection(Kind::Settings), &settings.encode_to_vec());
         Self {
             slots: Slots::default(),
@@ -98,7 +96,9 @@ impl Calls {
             queued: output.len() as u64,
             written: 0,
             output,
-            link: Link::new(windows),
+            link: Link::new(offer.windows),
+            compression: offer.compression,
+            peer_inflates: false,
             pong_bytes: 0,
             pings: Pings::default(),
             introduced: Vec::new(),
@@ -114,7 +114,7 @@ impl Calls {
     pub(crate) fn open(
         &mut self,
         request: &Request<'_>,
-        message: &impl Message,
+        message: &impl Outgoing,
         now: Instant,
         waker: &Waker,
     ) -> Result<Opened, Status> {
@@ -125,7 +125,7 @@ impl Calls {
     pub(super) fn begin(
         &mut self,
         request: &Request<'_>,
-        message: &impl Message,
+        message: &impl Outgoing,
         flags: u8,
         now: Instant,
         waker: &Waker,
@@ -156,7 +156,7 @@ impl Calls {
         &self,
         request: &Request<'_>,
         head: &RequestHead,
-        message: &impl Message,
+        message: &impl Outgoing,
     ) -> Result<(), Status> {
         let refuse = |text: String| Err(not_sent(Status::resource_exhausted(text)));
         let head_bytes = head.encoded_len();
@@ -165,7 +165,7 @@ impl Calls {
                 "metadata and path of {head_bytes} bytes, and {HEAD_BYTES_MAX} are accepted"
             ));
         }
-        let bytes = head::written_len(head) + message.encoded_len();
+        let bytes = head::written_len(head) + message.bytes();
         let bytes_max = self.peer_frame_bytes_max;
         if bytes > bytes_max as usize {
             return refuse(format!(
@@ -198,7 +198,7 @@ impl Calls {
         }
     }
 
-    fn write_request(&mut self, header: Header, head: &RequestHead, message: &impl Message) {
+    fn write_request(&mut self, header: Header, head: &RequestHead, message: &impl Outgoing) {
         let number = usize::from(header.method);
         if self.introduced.len() <= number {
             self.introduced.resize(number + 1, false);
@@ -207,9 +207,9 @@ impl Calls {
         let before = self.output.len();
         let start = frame::begin(&mut self.output);
         head::write(head, &mut self.output);
-        self.output.reserve(message.encoded_len());
-        message.encode_raw(&mut self.output);
-        frame::end(&mut self.output, start, header);
+        message.write(&mut self.output);
+        let flags = header.flags | message.flags();
+        frame::end(&mut self.output, start, Header { flags, ..header });
         self.queued += (self.output.len() - before) as u64;
     }
 
@@ -239,9 +239,7 @@ impl Calls {
         let (header, mut payload) = match incoming {
             Incoming::Frame(header, payload) => (header, payload),
             Incoming::TooLarge(header, bytes) if header.kind == Kind::Response => {
-                let status = Status::resource_exhausted(format!(
-                    "an answer of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
-                ));
+                let status = too_large(bytes as usize);
                 self.slots.complete(header.call, Err(status), woken);
                 return Ok(());
             }
@@ -258,7 +256,10 @@ impl Calls {
                             let served = Duration::from_nanos(head.served_ns);
                             self.timed.answered(header.call, served);
                         }
-                        head.into_status().map_or(Ok(payload), Err)
+                        match head.into_status() {
+                            Some(status) => Err(status),
+                            None => self.message(header, payload)?,
+                        }
                     }
                     Err(error) => Err(Status::internal(format!("the answer's head: {error}"))),
                 };
@@ -273,7 +274,9 @@ impl Calls {
                     self.peer_calls_max = settings.calls_max.min(CALLS_MAX);
                 }
                 self.link.settle(&settings);
-                self.settled = true;
+                if !std::mem::replace(&mut self.settled, true) {
+                    self.peer_inflates = settings.inflates;
+                }
                 woken.append(&mut self.waiting);
             }
             Kind::Ping => {
@@ -299,6 +302,24 @@ impl Calls {
         Ok(())
     }
 
+    /// The message of an answer.
+    ///
+    /// # Errors
+    /// The server broke the protocol.
+    fn message(&self, header: Header, payload: Bytes) -> Result<Result<Body, Status>, String> {
+        let body = Body::read(header.flags, payload, self.compression)?;
+        let bytes = body.len();
+        if bytes > FRAME_BYTES_MAX as usize {
+            return Ok(Err(too_large(bytes)));
+        }
+        Ok(Ok(body))
+    }
+
+    /// How messages to the server are compressed, if this side does and the server takes it.
+    pub(crate) fn compression(&self) -> Compression {
+        self.compression.towards(self.peer_inflates)
+    }
+
     /// Ready once the server's SETTINGS have come: before that nobody knows whether there is a
     /// server behind the socket, and what it accepts.
     pub(crate) fn poll_ready(&mut self, waker: &Waker) -> Poll<Result<(), Status>> {
@@ -318,11 +339,7 @@ impl Calls {
     }
 
     /// The outcome of a call, once; then its slot is free.
-    pub(crate) fn poll_outcome(
-        &mut self,
-        id: CallId,
-        waker: &Waker,
-    ) -> Poll<Result<Bytes, Status>> {
+    pub(crate) fn poll_outcome(&mut self, id: CallId, waker: &Waker) -> Poll<Result<Body, Status>> {
         self.slots.poll_outcome(id, waker)
     }
 
@@ -374,6 +391,12 @@ impl Calls {
     pub(crate) fn in_flight(&self) -> usize {
         self.slots.in_flight()
     }
+}
+
+fn too_large(bytes: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "an answer of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
+    ))
 }
 
 /// Of a call nothing of which was put out.

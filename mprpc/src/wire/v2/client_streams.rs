@@ -7,10 +7,10 @@
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use prost::Message;
 use tokio::time::Instant;
 
 use super::client::{Calls, OUTPUT_BYTES_MAX, Opened, Request};
+use super::compression::Body;
 use super::frame::{self, Header, Kind};
 use super::slots::CallId;
 use super::stream::{Directions, Next, Outgoing, wait};
@@ -21,7 +21,7 @@ impl Calls {
     pub(crate) fn open_stream(
         &mut self,
         request: &Request<'_>,
-        message: &impl Message,
+        message: &impl Outgoing,
         directions: Directions,
         now: Instant,
         waker: &Waker,
@@ -43,9 +43,10 @@ impl Calls {
         if header.flags & frame::END != 0 {
             return Err("DATA with END from a server".to_owned());
         }
+        let body = Body::read(header.flags, payload, self.compression)?;
         let before = self.output.len();
         let stream = self.slots.waiting_stream(header.call)?;
-        self.link.receive(stream, header.call, payload, &mut self.output, woken)?;
+        self.link.receive(stream, header.call, body, &mut self.output, woken)?;
         self.queued += (self.output.len() - before) as u64;
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Calls {
         &mut self,
         id: CallId,
         waker: &Waker,
-    ) -> Poll<Result<Option<Bytes>, Status>> {
+    ) -> Poll<Result<Option<Body>, Status>> {
         let Some((outcome, stream)) = self.slots.stream(id) else {
             return Poll::Ready(Err(no_stream()));
         };
@@ -115,7 +116,7 @@ impl Calls {
     }
 
     /// The one answer to a stream of requests.
-    pub(crate) fn poll_answer(&mut self, id: CallId, waker: &Waker) -> Poll<Result<Bytes, Status>> {
+    pub(crate) fn poll_answer(&mut self, id: CallId, waker: &Waker) -> Poll<Result<Body, Status>> {
         match self.slots.stream(id) {
             None => Poll::Ready(Err(no_stream())),
             Some((Some(outcome), _)) => Poll::Ready(outcome.clone()),

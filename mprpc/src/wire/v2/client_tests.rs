@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
+use crate::wire::v2::flow::Windows;
 use proptest::prelude::*;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -38,7 +39,9 @@ fn answer(id: CallId, number: u64) -> Incoming {
 
 fn outcome(calls: &mut Calls, id: CallId) -> Option<Result<u64, Status>> {
     match calls.poll_outcome(id, Waker::noop()) {
-        Poll::Ready(outcome) => Some(outcome.map(|bytes| Payload::decode(bytes).unwrap().number)),
+        Poll::Ready(outcome) => {
+            Some(outcome.map(|bytes| Payload::decode(bytes.inflate().unwrap()).unwrap().number))
+        }
         Poll::Pending => None,
     }
 }

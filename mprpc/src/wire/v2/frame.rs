@@ -49,6 +49,9 @@ impl Kind {
 /// In `flags`: this frame is the sender's last one of its call. Without it a call streams.
 pub(crate) const END: u8 = 1;
 
+/// In `flags`: the frame's message is compressed. Only towards who said that it takes that.
+pub(crate) const COMPRESSED: u8 = 2;
+
 /// A header without its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {

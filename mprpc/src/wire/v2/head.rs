@@ -63,6 +63,9 @@ pub(crate) struct Settings {
     /// The credit that the connection begins with, in bytes; zero: the default.
     #[prost(uint32, tag = "4")]
     pub(crate) connection_window: u32,
+    /// Whether it takes compressed messages.
+    #[prost(bool, tag = "5")]
+    pub(crate) inflates: bool,
 }
 
 /// Why a side asks the other to open no more calls.

@@ -4,15 +4,18 @@
 //! * `head`: what stands before the message in a request and in an answer;
 //! * `client`: the calls of one connection as its client sees them; `slots`: who waits for which;
 //! * `server`: the frames of one connection as its server sees them;
+//! * `offer`: what a side says of itself; `compression`: messages that are compressed;
 //! * `stream`: one stream, and what all of a connection share; `flow`: credit;
 //! * `client_streams`, `server_streams`: the streams of one connection, at either side.
 
 pub(crate) mod client;
 mod client_ends;
 mod client_streams;
+pub(crate) mod compression;
 pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod head;
+pub(crate) mod offer;
 mod pings;
 pub(crate) mod server;
 pub(crate) mod server_streams;

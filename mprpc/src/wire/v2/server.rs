@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use prost::Message;
 
-use super::flow::Windows;
+use super::compression::{Body, Compression};
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::offer::Offer;
 use super::{HEAD_BYTES_MAX, METHODS_MAX, PATH_BYTES_MAX};
 use crate::{Metadata, Status};
 
@@ -22,7 +23,7 @@ pub(crate) enum Event<M> {
         timeout_us: u64,
         metadata: Metadata,
         timed: bool,
-        message: Bytes,
+        message: Body,
         ended: bool,
     },
     /// A call that cannot be served, and the answer to it.
@@ -41,6 +42,7 @@ pub(crate) struct Frames<M> {
     /// What the client's method numbers stand for; the path of one that this server lacks.
     methods: Vec<Option<Result<M, String>>>,
     peer_frame_bytes_max: u32,
+    compression: Compression,
     /// What the client said of itself first.
     settings: Settings,
     settled: bool,
@@ -48,14 +50,14 @@ pub(crate) struct Frames<M> {
 
 impl<M: Clone> Frames<M> {
     /// A new connection; what the server says first goes to `output`.
-    pub(crate) fn new(calls_max: u32, windows: Windows, output: &mut BytesMut) -> Self {
-        let (stream_window, connection_window) = windows.announced();
-        let frame_bytes_max = FRAME_BYTES_MAX;
-        let settings = Settings { frame_bytes_max, calls_max, stream_window, connection_window };
+    pub(crate) fn new(calls_max: u32, offer: impl Into<Offer>, output: &mut BytesMut) -> Self {
+        let offer = offer.into();
+        let settings = offer.settings(calls_max);
         frame::write(output, Header::connection(Kind::Settings), &settings.encode_to_vec());
         Self {
             methods: Vec::new(),
             peer_frame_bytes_max: FRAME_BYTES_MAX,
+            compression: offer.compression,
             settings: Settings::default(),
             settled: false,
         }
@@ -64,6 +66,11 @@ impl<M: Clone> Frames<M> {
     /// The client's first SETTINGS; those of a client that has not sent them are the defaults.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// How messages to the client are compressed, if this side does and the client takes it.
+    pub(crate) fn compression(&self) -> Compression {
+        self.compression.towards(self.settings.inflates)
     }
 
     /// Takes what came off the wire; `find` looks a path up. What the protocol itself answers
@@ -80,10 +87,7 @@ impl<M: Clone> Frames<M> {
         let (header, payload) = match incoming {
             Incoming::Frame(header, payload) => (header, payload),
             Incoming::TooLarge(header, bytes) if header.kind == Kind::Request => {
-                let status = Status::resource_exhausted(format!(
-                    "a request of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
-                ));
-                return Ok(Event::Refuse { call: header.call, status });
+                return Ok(Event::Refuse { call: header.call, status: too_large(bytes as usize) });
             }
             Incoming::TooLarge(header, bytes) => {
                 return Err(format!("a {:?} frame of {bytes} bytes", header.kind));
@@ -129,6 +133,11 @@ impl<M: Clone> Frames<M> {
         let Some(Some(method)) = self.methods.get(method) else {
             return Err(format!("method number {method} was used before it was named"));
         };
+        let message = Body::read(header.flags, payload, self.compression)?;
+        let bytes = message.len();
+        if bytes > FRAME_BYTES_MAX as usize {
+            return Ok(Event::Refuse { call, status: too_large(bytes) });
+        }
         Ok(match method {
             Ok(method) => Event::Call {
                 call,
@@ -140,7 +149,7 @@ impl<M: Clone> Frames<M> {
                     .into_iter()
                     .map(|entry| (entry.name, entry.value))
                     .collect(),
-                message: payload,
+                message,
                 ended: header.flags & frame::END != 0,
             },
             Err(path) => Event::Refuse {
@@ -193,6 +202,7 @@ impl<M: Clone> Frames<M> {
         let start = frame::begin(output);
         let served_ns = u64::try_from(served.as_nanos()).unwrap_or(u64::MAX);
         head::write(&ResponseHead { served_ns, ..ResponseHead::default() }, output);
+        let message = output.len();
         if let Err(error) = write(output) {
             output.truncate(start);
             return Err(error);
@@ -210,7 +220,11 @@ impl<M: Clone> Frames<M> {
             );
             return Ok(());
         }
-        frame::end(output, start, response(call));
+        let mut header = response(call);
+        if self.compression().deflate_in_place(output, message) {
+            header.flags |= frame::COMPRESSED;
+        }
+        frame::end(output, start, header);
         Ok(())
     }
 
@@ -231,6 +245,12 @@ impl<M: Clone> Frames<M> {
         let reason = GoAway { code: status.code() as u32, message: status.message().to_owned() };
         frame::write(output, Header::connection(Kind::GoAway), &reason.encode_to_vec());
     }
+}
+
+fn too_large(bytes: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "a request of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
+    ))
 }
 
 fn response(call: u32) -> Header {

@@ -9,9 +9,10 @@ use std::task::{Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
-use super::flow::Windows;
+use super::compression::{Body, Compression};
 use super::frame::{self, Header, Kind};
 use super::head::Settings;
+use super::offer::Offer;
 use super::stream::{Directions, Link, Next, Outgoing, Stream, wait};
 use crate::Status;
 
@@ -35,6 +36,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Streams {
     link: Link,
+    compression: Compression,
     open: HashMap<u32, Open>,
     next_serial: u64,
     output: BytesMut,
@@ -44,11 +46,13 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// None yet; the client said `settings` of itself.
-    pub(crate) fn new(windows: Windows, settings: &Settings) -> Self {
-        let mut link = Link::new(windows);
+    pub(crate) fn new(offer: impl Into<Offer>, settings: &Settings) -> Self {
+        let offer = offer.into();
+        let mut link = Link::new(offer.windows);
         link.settle(settings);
         Self {
             link,
+            compression: offer.compression,
             open: HashMap::new(),
             next_serial: 0,
             output: BytesMut::new(),
@@ -84,7 +88,8 @@ impl Streams {
             return Err(format!("DATA for call {call}, which does not stream"));
         }
         if header.flags & frame::END == 0 {
-            return self.link.receive(stream, call, payload, &mut self.output, woken);
+            let body = Body::read(header.flags, payload, self.compression)?;
+            return self.link.receive(stream, call, body, &mut self.output, woken);
         }
         if !payload.is_empty() {
             return Err(format!("DATA with END and a message for call {call}"));
@@ -115,7 +120,7 @@ impl Streams {
         &mut self,
         key: Key,
         waker: &Waker,
-    ) -> Poll<Result<Option<Bytes>, Status>> {
+    ) -> Poll<Result<Option<Body>, Status>> {
         let Some(stream) = find(&mut self.open, key) else {
             return Poll::Ready(Err(over()));
         };

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::head::Entry;
 use super::*;
+use crate::wire::v2::flow::Windows;
 
 fn request(method: u16, path: &str, flags: u8) -> Incoming {
     let mut payload = BytesMut::new();
@@ -27,7 +28,7 @@ fn a_method_is_found_by_its_number_once_it_was_named() {
     for path in ["e.E/M", ""] {
         let event = receive(&mut frames, request(3, path, frame::END)).unwrap();
         assert!(
-            matches!(event, Event::Call { call: 9, method: 1, timeout_us: 5, message, .. } if message == "message")
+            matches!(event, Event::Call { call: 9, method: 1, timeout_us: 5, message, .. } if message == Body::Plain(Bytes::from_static(b"message")))
         );
     }
 }

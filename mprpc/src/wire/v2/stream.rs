@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use prost::Message;
 
+use super::compression::Body;
 use super::flow::{self, Credit, Grant, Window, Windows};
 use super::frame::{self, FRAME_BYTES_MAX, Header, Kind};
 use super::head::Settings;
@@ -24,8 +25,14 @@ const COPIED_BYTES_MAX: usize = 16 * 1024;
 
 /// A message to be sent, whatever its type.
 pub(crate) trait Outgoing {
+    /// How long it is, uncompressed.
     fn bytes(&self) -> usize;
+    /// Appends it as it is sent.
     fn write(&self, out: &mut BytesMut);
+    /// What its frame's flags say of it.
+    fn flags(&self) -> u8 {
+        0
+    }
 }
 
 impl<M: Message> Outgoing for M {
@@ -34,6 +41,7 @@ impl<M: Message> Outgoing for M {
     }
 
     fn write(&self, out: &mut BytesMut) {
+        out.reserve(self.encoded_len());
         self.encode_raw(out);
     }
 }
@@ -73,7 +81,7 @@ enum Receiving {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Stream {
-    inbox: VecDeque<Bytes>,
+    inbox: VecDeque<Body>,
     window: Window,
     receiving: Receiving,
     credit: Credit,
@@ -84,7 +92,7 @@ pub(super) struct Stream {
 
 /// What comes of asking for the next message.
 pub(super) enum Next {
-    Message(Bytes),
+    Message(Body),
     /// None is here; more may come.
     Nothing,
     /// The other side has sent its last.
@@ -208,9 +216,8 @@ impl Link {
             return Poll::Pending;
         }
         let start = frame::begin(out);
-        out.reserve(bytes);
         message.write(out);
-        let header = Header { kind: Kind::Data, flags: 0, method: 0, call };
+        let header = Header { kind: Kind::Data, flags: message.flags(), method: 0, call };
         frame::end(out, start, header);
         let cost = flow::cost(bytes);
         stream.credit.spend(cost);
@@ -226,11 +233,15 @@ impl Link {
         &mut self,
         stream: Option<&mut Stream>,
         call: u32,
-        payload: Bytes,
+        message: Body,
         out: &mut BytesMut,
         woken: &mut Vec<Waker>,
     ) -> Result<(), String> {
-        let cost = flow::cost(payload.len());
+        let bytes = message.len();
+        if bytes > FRAME_BYTES_MAX as usize {
+            return Err(format!("a message of {bytes} bytes"));
+        }
+        let cost = flow::cost(bytes);
         self.window.arrived(cost)?;
         let Some(stream) = stream else {
             self.window.taken(cost);
@@ -246,12 +257,7 @@ impl Link {
                 self.give(Some(stream), call, out);
             }
             Receiving::Open => {
-                let small = payload.len() <= COPIED_BYTES_MAX;
-                stream.inbox.push_back(if small {
-                    Bytes::copy_from_slice(&payload)
-                } else {
-                    payload
-                });
+                stream.inbox.push_back(message.copied_up_to(COPIED_BYTES_MAX));
                 woken.extend(stream.reader.take());
             }
         }

@@ -96,7 +96,7 @@ impl Pair {
         while let Some(incoming) = self.at_server.0.decode(&mut self.at_server.1) {
             match self.frames.receive(incoming, |_| Some(()), &mut self.to_client).unwrap() {
                 Event::Call { call, message, ended, .. } => {
-                    assert!(!ended && message.is_empty());
+                    assert!(!ended && message.len() == 0);
                     // One that the client has let go of is nobody's.
                     let held = self.held.iter().find(|(_, held)| held.id.number() == call);
                     let number = held.map_or(u64::MAX, |(number, _)| *number);
@@ -190,7 +190,7 @@ impl Pair {
         match self.calls.poll_next(held.id, Waker::noop()) {
             Poll::Ready(Ok(Some(message))) => {
                 assert!(held.ended.is_none());
-                held.to_client.took(stream, message);
+                held.to_client.took(stream, message.inflate().unwrap());
                 return true;
             }
             Poll::Ready(Ok(None)) => held.ended = Some(Ok(())),
@@ -210,7 +210,7 @@ impl Pair {
         };
         match self.streams.poll_next(*key, Waker::noop()).map(Result::unwrap) {
             Poll::Ready(Some(message)) => {
-                held.to_server.took(stream, message);
+                held.to_server.took(stream, message.inflate().unwrap());
                 return true;
             }
             Poll::Ready(None) => {
