@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 use serde_json::{Value, json};
 
+use super::v2::compression::{Body, Compression};
 use super::v2::flow::Grant;
 use super::v2::frame::{self, Decoder, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::v2::head::{self, GoAway, RequestHead, ResponseHead, Settings};
@@ -144,12 +145,13 @@ fn body(header: Header, payload: Bytes) -> Result<(Value, Vec<u8>), Refused> {
             let said = json!({ "code": reason.code, "message": &reason.message });
             (json!({ "goaway": said }), reason.encode_to_vec())
         }
-        Kind::Request => with_head(payload, |head: &RequestHead| {
+        Kind::Request => with_head(header.flags, payload, |head: &RequestHead| {
             let entry = |entry: &head::Entry| json!([entry.name, hex(&entry.value)]);
             let metadata: Vec<_> = head.metadata.iter().map(entry).collect();
             json!({ "path": head.path, "timeout_us": head.timeout_us, "metadata": metadata })
         })?,
         Kind::Response => with_head(
+            header.flags,
             payload,
             |head: &ResponseHead| json!({ "code": head.code, "message": head.message, "details": hex(&head.details) }),
         )?,
@@ -159,9 +161,11 @@ fn body(header: Header, payload: Bytes) -> Result<(Value, Vec<u8>), Refused> {
             (said, grant.payload().to_vec())
         }
         Kind::Cancel => (json!({}), payload.to_vec()),
-        Kind::Ping | Kind::Pong | Kind::Data => {
-            (json!({ "payload": hex(&payload) }), payload.to_vec())
+        Kind::Data => {
+            let message = unpacked(header.flags, payload.clone())?;
+            (json!({ "payload": hex(&message) }), payload.to_vec())
         }
+        Kind::Ping | Kind::Pong => (json!({ "payload": hex(&payload) }), payload.to_vec()),
     })
 }
 
@@ -171,10 +175,17 @@ fn settings_said(settings: &Settings) -> Value {
         "calls_max": settings.calls_max,
         "stream_window": settings.stream_window,
         "connection_window": settings.connection_window,
+        "inflates": u8::from(settings.inflates),
     })
 }
 
+/// The message that stands there, at a side that takes compressed ones.
+fn unpacked(flags: u8, message: Bytes) -> Result<Bytes, Refused> {
+    Body::read(flags, message, Compression::above(0))?.inflate()
+}
+
 fn with_head<H: Message + Default>(
+    flags: u8,
     mut payload: Bytes,
     say: impl Fn(&H) -> Value,
 ) -> Result<(Value, Vec<u8>), Refused> {
@@ -182,5 +193,8 @@ fn with_head<H: Message + Default>(
     let mut written = BytesMut::new();
     head::write(&head, &mut written);
     written.extend_from_slice(&payload);
-    Ok((json!({ "head": say(&head), "message": hex(&payload) }), written.to_vec()))
+    Ok((
+        json!({ "head": say(&head), "message": hex(&unpacked(flags, payload)?) }),
+        written.to_vec(),
+    ))
 }

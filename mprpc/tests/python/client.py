@@ -6,6 +6,7 @@ import threading
 import time
 
 import wire
+from protobuf import Malformed
 from sockets import SOON, Closed, Writer, connect, reader
 from streams import Flow, Stream
 from wire import Broken, Frame, Status
@@ -39,7 +40,10 @@ class Call:
         """The message of the answer, of a call that does not stream its answer."""
         while self.stream.next() is not None:
             pass
-        return self.answer
+        try:
+            return self.answer.get()
+        except Malformed as error:
+            raise Status("INTERNAL", str(error)) from error
 
     def ended(self):
         return not self.stream.received.empty()
@@ -54,19 +58,20 @@ class Call:
 class Client:
     """Many calls on one connection. A thread reads, whoever calls writes."""
 
-    def __init__(self, address, frame_bytes_max=wire.FRAME_BYTES_MAX):
+    def __init__(self, address, frame_bytes_max=wire.FRAME_BYTES_MAX, compress_above=None):
         self.sock = connect(address)
         self.read = reader(self.sock)
         self.frame_bytes_max = frame_bytes_max
         self.lock = threading.Lock()
         self.writer = Writer(self.sock)
-        self.flow = Flow(self.send)
+        self.flow = Flow(self.send, compress_above=compress_above)
         self.calls, self.methods, self.next_call = {}, {}, 0
         self.peer = None
         self.settled, self.going, self.ended = (threading.Event() for _ in range(3))
         self.goaway = None
         self.pongs = queue.Queue()
-        settings = wire.encode(wire.SETTINGS_MESSAGE, {"frame_bytes_max": frame_bytes_max})
+        settings = {"frame_bytes_max": frame_bytes_max, "inflates": int(compress_above is not None)}
+        settings = wire.encode(wire.SETTINGS_MESSAGE, settings)
         self.writer.put(wire.PREFACE + Frame(wire.SETTINGS, payload=settings).encode())
         threading.Thread(target=self.run, daemon=True).start()
         if not self.settled.wait(SOON) or self.peer is None:
@@ -85,8 +90,9 @@ class Client:
             if path not in self.methods:
                 head["path"] = path
             method = self.methods.setdefault(path, len(self.methods))
-            payload = wire.with_head(wire.REQUEST_HEAD, head, message or b"")
-            if len(payload) > self.peer_bytes_max():
+            flags, packed = self.flow.packed(message or b"")
+            payload = wire.with_head(wire.REQUEST_HEAD, head, packed)
+            if len(payload) - len(packed) + len(message or b"") > self.peer_bytes_max():
                 if "path" in head:
                     del self.methods[path]
                 raise Status("RESOURCE_EXHAUSTED", "longer than the peer accepts")
@@ -94,7 +100,7 @@ class Client:
             self.next_call = (self.next_call + 1) % (1 << 32)
             call.stream = Stream(self.flow, call.number)
             self.calls[call.number] = call
-            flags = 0 if message is None else wire.END
+            flags |= 0 if message is None else wire.END
             self.send(Frame(wire.REQUEST, flags, method, call.number, payload))
         return call
 
@@ -183,8 +189,12 @@ class Client:
             head, message = wire.split_head(wire.RESPONSE_HEAD, frame.payload)
             if head["code"]:
                 why = Status(head["code"], head["message"], head["details"])
-            elif call:
-                call.answer = message
+            else:
+                message = self.flow.unpacked(frame.flags, message)
+                if message.length > wire.FRAME_BYTES_MAX:
+                    why = Status("RESOURCE_EXHAUSTED", f"an answer of {message.length} bytes")
+                elif call:
+                    call.answer = message
         # Without a call it crossed a CANCEL.
         if call:
             call.stream.end(why)

@@ -114,7 +114,7 @@ def _answer(call, request):
 
 
 def _output(call):
-    _answer(call, decode(OUTPUT_REQUEST, call.stream.request))
+    _answer(call, decode(OUTPUT_REQUEST, call.stream.request.get()))
     return b""
 
 

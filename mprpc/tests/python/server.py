@@ -39,11 +39,11 @@ class Call:
 class Connection:
     """A connection that speaks v2."""
 
-    def __init__(self, sock, read, frame_bytes_max):
+    def __init__(self, sock, read, frame_bytes_max, compress_above):
         self.sock, self.read, self.frame_bytes_max = sock, read, frame_bytes_max
         self.lock = threading.Lock()
         self.writer = Writer(sock)
-        self.flow = Flow(self.send)
+        self.flow = Flow(self.send, compress_above=compress_above)
         self.peer_bytes_max = wire.FRAME_BYTES_MAX
         self.methods, self.calls = {}, {}
 
@@ -52,6 +52,7 @@ class Connection:
 
     def serve(self):
         settings = {"frame_bytes_max": self.frame_bytes_max, "calls_max": CALLS_MAX}
+        settings["inflates"] = int(self.flow.compress_above is not None)
         payload = wire.encode(wire.SETTINGS_MESSAGE, settings)
         self.send(Frame(wire.SETTINGS, payload=payload))
         # Whoever reads this must skip it: kinds that nobody knows are for later.
@@ -105,6 +106,9 @@ class Connection:
         path = self.methods.get(frame.method)
         if path is None:
             raise Broken(f"method number {frame.method} was not named")
+        message = self.flow.unpacked(frame.flags, message)
+        if message.length > wire.FRAME_BYTES_MAX:
+            return self.answer(frame.call, {"code": 8, "message": "too long a request"})
         if len(self.calls) >= CALLS_MAX:
             return self.answer(frame.call, {"code": 8, "message": "too many calls"})
         ended = bool(frame.flags & wire.END)
@@ -122,7 +126,7 @@ class Connection:
             timer.daemon = True
             timer.start()
         handler = (lambda: function(call)) if function else (
-            lambda: services.unary(method, call, message)
+            lambda: services.unary(method, call, message.get())
         )
         arguments = (frame.call, call, handler)
         threading.Thread(target=self.run, args=arguments, daemon=True).start()
@@ -152,11 +156,12 @@ class Connection:
         self.answer(number, head, message)
 
     def answer(self, number, head, message=b""):
-        payload = wire.with_head(wire.RESPONSE_HEAD, head, message)
-        if len(payload) > self.peer_bytes_max:
-            head = {"code": head.get("code") or 8}
+        flags, packed = self.flow.packed(message)
+        payload = wire.with_head(wire.RESPONSE_HEAD, head, packed)
+        if len(payload) - len(packed) + len(message) > self.peer_bytes_max:
+            head, flags = {"code": head.get("code") or 8}, 0
             payload = wire.with_head(wire.RESPONSE_HEAD, head, b"")
-        self.send(Frame(wire.RESPONSE, wire.END, call=number, payload=payload))
+        self.send(Frame(wire.RESPONSE, wire.END | flags, call=number, payload=payload))
 
 
 def serve_classic(sock, read, first):
@@ -176,12 +181,12 @@ def serve_classic(sock, read, first):
         sock.sendall(wire.classic_answer(services.unary(method, Call(), arguments)))
 
 
-def serve(sock, frame_bytes_max):
+def serve(sock, frame_bytes_max, compress_above):
     read = reader(sock)
     try:
         first = read(4)
         if first == wire.PREFACE:
-            Connection(sock, read, frame_bytes_max).serve()
+            Connection(sock, read, frame_bytes_max, compress_above).serve()
         else:
             serve_classic(sock, read, first)
     except (Broken, Closed, Malformed, Status, UnicodeDecodeError, OSError) as error:
@@ -201,13 +206,15 @@ def serve(sock, frame_bytes_max):
 def main():
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     frame_bytes_max = int(sys.argv[1]) if len(sys.argv) > 1 else wire.FRAME_BYTES_MAX
+    compress_above = int(sys.argv[2]) if len(sys.argv) > 2 else None
 
     def accept():
         while True:
             sock, _ = listener.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(SOON)
-            threading.Thread(target=serve, args=(sock, frame_bytes_max), daemon=True).start()
+            arguments = (sock, frame_bytes_max, compress_above)
+            threading.Thread(target=serve, args=arguments, daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     print("%s:%d" % listener.getsockname(), flush=True)

@@ -44,7 +44,7 @@ def _upload(call):
 
 def _list(call):
     stream = call.stream
-    asked = decode(echo.LIST, stream.request)
+    asked = decode(echo.LIST, stream.request.get())
     for _ in range(asked["count"]):
         stream.send(encode(echo.ECHO, {"payload": bytes(asked["size"])}))
     return b""

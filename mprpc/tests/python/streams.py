@@ -11,8 +11,10 @@ from wire import Broken, Frame
 class Flow:
     """What a connection may send and receive in DATA frames."""
 
-    def __init__(self, send, stream_window=wire.STREAM_WINDOW):
+    def __init__(self, send, stream_window=wire.STREAM_WINDOW, compress_above=None):
         self.send = send
+        # From how many bytes on messages are compressed; None: this side has nothing to do with it.
+        self.compress_above, self.peer_inflates = compress_above, False
         self.stream_window = stream_window
         # What this side may send, until the other's SETTINGS say more, and who waits for more.
         self.changed = threading.Condition()
@@ -26,7 +28,20 @@ class Flow:
             if self.credit is None:
                 self.peer_stream_window = settings["stream_window"] or wire.STREAM_WINDOW
                 self.credit = settings["connection_window"] or wire.CONNECTION_WINDOW
+                self.peer_inflates = bool(settings["inflates"])
                 self.changed.notify_all()
+
+    def packed(self, message):
+        """The flags and the message as they are sent."""
+        above = self.compress_above
+        if above is not None and self.peer_inflates and len(message) >= above:
+            if (packed := wire.compressed(message)) is not None:
+                return wire.COMPRESSED, packed
+        return 0, message
+
+    def unpacked(self, flags, data):
+        """What came."""
+        return wire.Message(flags, data, self.compress_above is not None)
 
     def on_credit(self, frame, stream):
         """A CREDIT; `stream` is None when its call is over."""
@@ -41,19 +56,23 @@ class Flow:
 
     def on_data(self, frame, stream):
         """A DATA frame; `stream` is None when its call is over, or unknown."""
-        cost = 0 if frame.flags & wire.END else 12 + len(frame.payload)
+        end = frame.flags & wire.END
+        message = None if end else self.unpacked(frame.flags, frame.payload)
+        if message and message.length > wire.FRAME_BYTES_MAX:
+            raise Broken(f"a message of {message.length} bytes")
+        cost = 12 + message.length if message else 0
         if cost and self.left <= 0:
             raise Broken("more than the connection has credit for")
         self.left -= cost
         if not stream:
             return self.give(0, 0, cost)
-        if stream.peer_ended or (frame.flags & wire.END and frame.payload):
+        if stream.peer_ended or (end and frame.payload):
             raise Broken("DATA behind its end")
         if cost and stream.left <= 0:
             raise Broken("more than the stream has credit for")
         stream.left -= cost
-        stream.peer_ended = bool(frame.flags & wire.END)
-        stream.received.put(None if stream.peer_ended else frame.payload)
+        stream.peer_ended = bool(end)
+        stream.received.put(message)
 
     def give(self, call, stream, connection):
         self.left += connection
@@ -78,6 +97,7 @@ class Stream:
     def send(self, message, timeout=SOON):
         """Sends a message once there is credit for it; False if there is none in time."""
         flow, cost = self.flow, 12 + len(message)
+        flags, message = flow.packed(message)
         with flow.changed:
             ready = lambda: self.over or (flow.credit or 0) > 0 and self.credit() > 0
             if not flow.changed.wait_for(ready, timeout):
@@ -86,7 +106,7 @@ class Stream:
                 raise self.over
             flow.credit -= cost
             self.sent += cost
-        flow.send(Frame(wire.DATA, call=self.call, payload=message))
+        flow.send(Frame(wire.DATA, flags, call=self.call, payload=message))
         return True
 
     def finish(self):
@@ -99,13 +119,13 @@ class Stream:
         if isinstance(event, Exception):
             raise event
         if event is not None:
-            cost = 12 + len(event)
+            cost = 12 + event.length
             if self.over or self.peer_ended:
                 self.flow.give(0, 0, cost)
             else:
                 self.left += cost
                 self.flow.give(self.call, cost, cost)
-        return event
+        return event and event.get()
 
     def end(self, why):
         """The call is over; `why` is what its next message is."""
@@ -119,6 +139,6 @@ class Stream:
         cost = 0
         while not self.received.empty():
             event = self.received.get()
-            cost += 12 + len(event) if isinstance(event, bytes) else 0
+            cost += 12 + event.length if isinstance(event, wire.Message) else 0
         if cost:
             self.flow.give(0, 0, cost)

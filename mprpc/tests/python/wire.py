@@ -2,6 +2,7 @@
 
 import dataclasses
 import struct
+import zlib
 
 from protobuf import BYTES, STRING, UINT, Malformed, decode, encode, read_varint, varint
 
@@ -18,6 +19,7 @@ SETTINGS_MESSAGE = {
     2: ("calls_max", UINT),
     3: ("stream_window", UINT),
     4: ("connection_window", UINT),
+    5: ("inflates", UINT),
 }
 ENTRY = {1: ("name", STRING), 2: ("value", BYTES)}
 REQUEST_HEAD = {1: ("path", STRING), 2: ("timeout_us", UINT), 3: ("metadata", [ENTRY])}
@@ -27,6 +29,7 @@ GOAWAY_MESSAGE = {1: ("code", UINT), 2: ("message", STRING)}
 PREFACE = b"MPR2"
 SETTINGS, REQUEST, RESPONSE, CANCEL, PING, PONG, GOAWAY, DATA, CREDIT = KINDS = range(1, 10)
 END = 1
+COMPRESSED = 2
 STREAM_WINDOW = 65_536
 CONNECTION_WINDOW = 16_777_216
 CREDIT_MAX = 2_147_483_647
@@ -161,6 +164,43 @@ def split_head(kind, payload):
     if kind is REQUEST_HEAD and len(head["path"].encode()) > PATH_BYTES_MAX:
         raise Broken("a path that is too long")
     return head, payload[at + size :]
+
+
+class Message:
+    """The message of a frame with these flags, to a side that takes compressed ones or does not."""
+
+    def __init__(self, flags, data, inflates):
+        self.data, self.length = data, len(data)
+        self.compressed = bool(flags & COMPRESSED)
+        if not self.compressed:
+            return
+        if not inflates:
+            raise Broken("a compressed message that nobody asked for")
+        if len(data) < 4:
+            raise Broken("a compressed message without its length")
+        (self.length,), self.data = struct.unpack("<I", data[:4]), data[4:]
+        if len(self.data) >= self.length:
+            raise Broken("a compressed message that is no shorter so")
+
+    def get(self):
+        """The message itself."""
+        if not self.compressed:
+            return self.data
+        inflater = zlib.decompressobj(-15)
+        try:
+            message = inflater.decompress(self.data, self.length + 1)
+        except zlib.error as error:
+            raise Malformed(str(error)) from error
+        if len(message) != self.length or not inflater.eof or inflater.unused_data:
+            raise Malformed(f"not {self.length} bytes")
+        return message
+
+
+def compressed(message):
+    """The message as it stands in a frame with COMPRESSED, None if that is no shorter."""
+    deflater = zlib.compressobj(wbits=-15)
+    data = deflater.compress(message) + deflater.flush()
+    return struct.pack("<I", len(message)) + data if len(data) + 4 < len(message) else None
 
 
 def credit(call, stream, connection):

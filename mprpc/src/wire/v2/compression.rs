@@ -125,7 +125,7 @@ impl Body {
     ///
     /// # Errors
     /// The protocol is broken.
-    pub(super) fn read(
+    pub(in crate::wire) fn read(
         flags: u8,
         mut message: Bytes,
         compression: Compression,
