@@ -7,6 +7,7 @@ mod bad_input;
 mod balancing;
 mod bugs_of_others;
 mod classic;
+mod compression;
 mod connections;
 mod deadlines;
 mod descriptors;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use mprpc::{Code, Context};
-use mprpc_examples::{DescribeReq, EchoSlowlyReq, FailReq, ListReq, echo_service};
+use mprpc::{Channel, Code, Context, Server};
+use mprpc_examples::{DescribeReq, Echo, EchoSlowlyReq, FailReq, ListReq, echo_service};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -44,7 +44,9 @@ async fn ends_well(mut child: Child) {
 /// Runs a case of `cases.py` against our server.
 async fn their_client_finds(case: &str) {
     let Some(python) = python() else { return };
-    let server = Running::echo().await;
+    // Which is of no concern to clients that do not ask for compressed messages.
+    let builder = Server::builder().add_service(echo_service::serve(Echo)).compress_above(1000);
+    let server = Running::start(builder).await;
     let child = script(&python, "cases.py").arg(server.address.to_string()).arg(case).spawn();
     ends_well(child.unwrap()).await;
     // Nothing that a client does keeps a server from ending.
@@ -89,6 +91,8 @@ their_client! {
     a_stream_ends_with_its_deadline
     a_cancelled_stream_leaves_the_others
     a_method_of_another_kind_is_not_served
+    compressed_messages
+    damaged_messages_that_are_compressed
     what_breaks_a_stream_ends_the_connection
     what_a_server_need_not_mind
     what_breaks_the_protocol_ends_the_connection
@@ -143,8 +147,10 @@ impl Theirs {
     /// One whose frames have at most so many bytes.
     async fn start(frame_bytes_max: u32) -> Option<Self> {
         let python = python()?;
-        let mut child =
-            script(&python, "server.py").arg(frame_bytes_max.to_string()).spawn().unwrap();
+        let mut child = script(&python, "server.py")
+            .args([&frame_bytes_max.to_string(), "1000"])
+            .spawn()
+            .unwrap();
         let stdin = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut theirs = Self { _child: child, stdin, lines, address: String::new() };
@@ -315,4 +321,20 @@ async fn a_stream_that_we_do_not_read_holds_up_no_other_at_their_server() {
     // Of one that is given up nothing more comes, and the connection goes on.
     drop(client.list(&soon(), asked).await.unwrap());
     assert_eq!(client.echo(&soon(), echo_req("on")).await.unwrap().payload, "on");
+}
+
+#[tokio::test]
+async fn our_client_and_their_server_compress_for_each_other() {
+    let Some(theirs) = Theirs::start(FRAME_BYTES_MAX).await else { return };
+    let builder = Channel::builder(format!("static://{}", theirs.address)).compress_above(1000);
+    let client = echo_service::Client::new(&builder.build().unwrap());
+    let payload = "to and fro ".repeat(100_000);
+    assert_eq!(client.echo(&soon(), echo_req(&payload)).await.unwrap().payload, payload);
+    let (mut requests, mut answers) = client.chat(&soon()).await.unwrap();
+    for sent in ["", &payload, "short", &payload] {
+        requests.send(echo_req(sent)).await.unwrap();
+        assert_eq!(answers.next().await.unwrap().unwrap().payload, sent);
+    }
+    requests.finish();
+    assert_eq!(answers.next().await.unwrap(), None);
 }

@@ -426,6 +426,46 @@ def what_breaks_a_stream_ends_the_connection(address):
 
 
 @case
+def compressed_messages(address):
+    """Against a server that compresses what has a thousand bytes or more."""
+    client = Client(address, compress_above=1000)
+    assert client.peer["inflates"], client.peer
+    for payload in (b"", b"short", b"to and fro " * 100_000, os.urandom(100_000)):
+        asked = encode(echo.ECHO, {"payload": payload})
+        call = client.begin(f"{echo.SERVICE}/Echo", asked)
+        expect(decode(echo.ECHO, call.result())["payload"], payload)
+        expect(call.answer.compressed, payload.startswith(b"to"))
+    call = chat(client)
+    for size in (1, 1_000_000, 10, 2_000_000):
+        asked = encode(echo.ECHO, {"payload": bytes(size)})
+        call.stream.send(asked)
+        expect(call.stream.next(), asked)
+    call.stream.finish()
+    expect(call.stream.next(), None)
+    # Who does not ask for compressed messages gets none, but may send them.
+    packed = wire.compressed(encode(echo.ECHO, {"payload": bytes(10_000)}))
+    _, next_frame = raw(address, request(f"{echo.SERVICE}/Echo", packed, flags=3))
+    frame = next_frame()
+    expect(frame.flags, wire.END)
+    expect(head_of(frame)["code"], 0)
+
+
+@case
+def damaged_messages_that_are_compressed(address):
+    client = Client(address, compress_above=1000)
+    packed = wire.compressed(bytes(2_000))
+    for broken in (packed[:-1], packed + b"\0", b"\xd1" + packed[1:], packed[:4] + b"\xff"):
+        sock, next_frame = raw(address, request(f"{echo.SERVICE}/Echo", broken, flags=3))
+        expect(head_of(next_frame())["code"], wire.CODES.index("INVALID_ARGUMENT"))
+    too_long = b"\xff\xff\xff\xff" + packed[4:]
+    sock, next_frame = raw(address, request(f"{echo.SERVICE}/Echo", too_long, flags=3))
+    expect(head_of(next_frame())["code"], wire.CODES.index("RESOURCE_EXHAUSTED"))
+    for broken in (b"", packed[:3], len(packed[4:]).to_bytes(4, "little") + packed[4:]):
+        expect_closed(raw(address, request(f"{echo.SERVICE}/Echo", broken, flags=3))[1])
+    expect(echoed(client, b"still here"), b"still here")
+
+
+@case
 def goaway_lets_what_is_in_flight_finish(address):
     """The one who runs this stops the server when it reads `in flight`."""
     client = Client(address)

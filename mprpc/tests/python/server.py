@@ -106,12 +106,12 @@ class Connection:
         path = self.methods.get(frame.method)
         if path is None:
             raise Broken(f"method number {frame.method} was not named")
-        message = self.flow.unpacked(frame.flags, message)
+        ended = bool(frame.flags & wire.END)
+        message = self.flow.unpacked(frame.flags if ended else 0, message)
         if message.length > wire.FRAME_BYTES_MAX:
             return self.answer(frame.call, {"code": 8, "message": "too long a request"})
         if len(self.calls) >= CALLS_MAX:
             return self.answer(frame.call, {"code": 8, "message": "too many calls"})
-        ended = bool(frame.flags & wire.END)
         method = services.UNARY.get(path)
         streams, function = services.STREAMS.get(path, (False, None))
         if not (method or function) or ended == streams:

@@ -133,7 +133,10 @@ impl<M: Clone> Frames<M> {
         let Some(Some(method)) = self.methods.get(method) else {
             return Err(format!("method number {method} was used before it was named"));
         };
-        let message = Body::read(header.flags, payload, self.compression)?;
+        let ended = header.flags & frame::END != 0;
+        // Where the client streams, no message stands here.
+        let flags = if ended { header.flags } else { 0 };
+        let message = Body::read(flags, payload, self.compression)?;
         let bytes = message.len();
         if bytes > FRAME_BYTES_MAX as usize {
             return Ok(Event::Refuse { call, status: too_large(bytes) });
@@ -150,7 +153,7 @@ impl<M: Clone> Frames<M> {
                     .map(|entry| (entry.name, entry.value))
                     .collect(),
                 message,
-                ended: header.flags & frame::END != 0,
+                ended,
             },
             Err(path) => Event::Refuse {
                 call,
