@@ -126,6 +126,7 @@ async fn a_damaged_request_fails_its_call_and_no_other() {
         (flags, payload[0], &payload[1..5]),
         (END | COMPRESSED, 0, &1003_u32.to_le_bytes()[..])
     );
+    drop(stream);
     server.stop().await;
 }
 
@@ -142,6 +143,7 @@ async fn a_damaged_message_of_a_stream_fails_its_call_and_no_other() {
     }
     stream.write_all(&echo(99, END, b"")).await.unwrap();
     assert_eq!(code(&next_frame(&mut stream, 99).await.2), Code::Ok);
+    drop(stream);
     server.stop().await;
 }
 
