@@ -105,6 +105,8 @@
 #![doc = include_str!("../docs/instances.md")]
 #![doc = include_str!("../docs/serving.md")]
 #![doc = include_str!("../docs/observing.md")]
+#![doc = ""]
+#![doc = include_str!("metrics.md")]
 #![doc = include_str!("../docs/testing.md")]
 #![doc = include_str!("../docs/wires.md")]
 
