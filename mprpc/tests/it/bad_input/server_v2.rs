@@ -60,7 +60,8 @@ fn frames() -> Vec<Case> {
             v2([0, 10, 255].map(|kind| frame(kind, 9, 9, b"?")).concat()),
             Ignored,
         ),
-        case("flags that nobody knows", v2(request("Echo", 0xff, CALL, b"")), Served),
+        case("flags that nobody knows", v2(request("Echo", 0xfd, CALL, b"")), Served),
+        case("a compressed message, not asked for", v2(request("Echo", 3, CALL, &[9; 9])), Closed),
         case(
             "a field that nobody knows",
             v2(frame(REQUEST, END, CALL, &payload(&no_text, &[]))),
