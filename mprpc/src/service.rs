@@ -215,7 +215,7 @@ where
         out: &mut BytesMut,
     ) -> Poll<Result<(), Status>> {
         self.poll(cx).map(|answer| {
-            let message = answer?;
+            let message = answer.map_err(Status::of_handler)?;
             out.reserve(message.encoded_len());
             message
                 .encode(out)

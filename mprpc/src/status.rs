@@ -236,6 +236,12 @@ impl Status {
         self
     }
 
+    /// The same as the outcome of a handler's call, whatever it says of a call that the handler made.
+    pub(crate) fn of_handler(mut self) -> Self {
+        self.0.executed = Executed::Maybe;
+        self
+    }
+
     /// The same for a call that failed at `stage`.
     pub(crate) fn at(mut self, stage: Stage) -> Self {
         self.0.stage = stage;

@@ -142,7 +142,9 @@ impl Shared {
                         newest = self.wait_for_instances(cx).await.map_err(|_| status.clone())?;
                     }
                     let serving = newest.serving(method);
-                    if serving.is_empty() {
+                    // One that says itself that it takes no more is not to be pressed.
+                    let alone = serving.len() == 1 && status.stage() == Stage::Remote;
+                    if serving.is_empty() || alone {
                         return Err(status);
                     }
                     let failed = instances.at(at);

@@ -112,6 +112,9 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
+    /// How much may have come that was not read.
+    pub(crate) const UNREAD_BYTES_MAX: usize = FLOW_BYTES_MAX;
+
     /// Whether nothing has come that was not read, and the other end is there.
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.link.state();

@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use futures_util::future::{FusedFuture, FutureExt, join_all, select_all};
 
+use super::at_work::AtWork;
 use super::builder::Ways;
 use super::connections::{Acceptor, Connections};
 use super::threads::Threads;
@@ -82,6 +84,7 @@ impl BoundServer {
         let mut connections =
             Connections::new(services, builder.default_timeout, builder.detached_max);
         connections.offer = builder.offer.bounded();
+        connections.at_work = Arc::new(AtWork::new(builder.calls_max));
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
         let threads = Threads::start(shards, &acceptor).await?;
@@ -133,9 +136,7 @@ impl BoundServer {
             health.drain();
         }
         drop(leave);
-        if acceptor.drain(builder.drain_timeout, &handle).await {
-            threads.ended().await;
-        }
+        acceptor.drain(threads, builder.drain_timeout, &handle).await;
         outcome
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::at_work::AtWork;
 use super::{BoundServer, Services};
 use crate::detach::DetachedSet;
 use crate::discovery::{Endpoint, Register};
@@ -36,6 +37,7 @@ impl Server {
             zone: String::new(),
             tags: Vec::new(),
             connections_max: 10_000,
+            calls_max: AtWork::MAX,
             detached_max: DetachedSet::MAX,
             offer: Offer::default(),
             default_timeout: Duration::from_secs(30),
@@ -70,6 +72,7 @@ pub struct ServerBuilder {
     pub(super) zone: String,
     pub(super) tags: Vec<String>,
     pub(super) connections_max: usize,
+    pub(super) calls_max: usize,
     pub(super) detached_max: usize,
     pub(super) offer: Offer,
     pub(super) default_timeout: Duration,
@@ -151,6 +154,17 @@ impl ServerBuilder {
     /// Connections at most (10,000); one past that is closed at once, with a warning in the log.
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.connections_max = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How many calls may be at work at once on all connections together (65,536; at least one). Streams
+    /// count while they are open, calls that are answered at once do not.
+    ///
+    /// One past that is refused: `UNAVAILABLE`, and not executed, so that a channel that knows other
+    /// instances goes there. The classic wire cannot say that: there a request waits for its turn,
+    /// within its time. Health checks are always answered.
+    pub fn calls_max(mut self, calls: usize) -> Self {
+        self.calls_max = calls;
         self
     }
 

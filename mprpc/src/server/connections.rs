@@ -1,6 +1,7 @@
 //! The connections of a server: how they come, which wire they speak, how they end.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::at_work::AtWork;
 use super::complaints::Complaints;
+use super::threads::Running;
 use super::{ServerHandle, ServerState, Services};
 use crate::Address;
 use crate::context::Origin;
@@ -23,8 +26,8 @@ use crate::wire::{self, Wire};
 /// How long to wait when accepting fails, rather than to try in a circle.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a connection on which nothing has come when the server stops is given to change that:
-/// who connects is mostly about to call.
+/// How long a classic connection, or one on which nothing has come, is given for one more request
+/// when the server stops: who has just connected, or had an answer, is mostly about to call.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// How long connections that are to end at once have to tell their callers so.
@@ -39,6 +42,7 @@ pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
     pub(crate) default_timeout: Duration,
     pub(crate) offer: Offer,
+    pub(crate) at_work: Arc<AtWork>,
     detached: Arc<DetachedSet>,
     /// Hands the counts of calls to the recorder, as long as there are connections.
     _publishing: AbortOnDropHandle<()>,
@@ -57,6 +61,7 @@ impl Connections {
             services: Arc::new(services),
             default_timeout,
             offer: Offer::default(),
+            at_work: Arc::new(AtWork::new(AtWork::MAX)),
             detached: Arc::new(DetachedSet::new(detached_max)),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
@@ -74,11 +79,10 @@ impl Connections {
         Arc::new(Origin { peer, detached: Arc::clone(&self.detached), complaints })
     }
 
-    /// Ready when the server is to stop and what had come before that can be read: the runtime
-    /// looks at its sockets before this task has its next turn.
-    pub(crate) async fn stopped(&self) {
+    /// Ready when the server is to stop and nothing has come for a while since.
+    pub(crate) async fn silence(&self) {
         self.stopping.cancelled().await;
-        tokio::task::yield_now().await;
+        tokio::time::sleep(SILENCE_MAX).await;
     }
 
     /// Ready when a connection that was told to end at once has had its time for that.
@@ -127,7 +131,10 @@ impl Acceptor {
                 Ok((stream, peer)) => self.admit(stream, peer),
                 Err(error) => {
                     // Out of descriptors, most likely: others have to close first.
-                    tracing::warn!(%error, "accepting failed");
+                    metrics::counter!("mprpc_accept_failures_total").increment(1);
+                    if let Some(unlogged) = self.connections.complaints.next() {
+                        tracing::warn!(%error, unlogged, "accepting failed");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -172,12 +179,16 @@ impl Acceptor {
         self.connections.detached.ended().await;
     }
 
-    /// Waits until the connections and detached work have ended, and ends what takes longer than
-    /// `timeout`, or is in the way of who does not want to wait. Whether all has ended.
-    pub(super) async fn drain(&self, timeout: Duration, handle: &ServerHandle) -> bool {
+    /// Waits until the connections, detached work and the server's threads have ended, and ends what
+    /// takes longer than `timeout`, or is in the way of who does not want to wait.
+    pub(super) async fn drain(&self, threads: Running, timeout: Duration, handle: &ServerHandle) {
+        let mut ended = pin!(async {
+            self.ended().await;
+            threads.ended().await;
+        });
         let why = tokio::select! {
             biased;
-            () = self.ended() => return true,
+            () = &mut ended => return,
             () = handle.ordered(ServerState::Forcing) => "told not to wait",
             () = tokio::time::sleep(timeout) => "calls took too long",
         };
@@ -185,12 +196,13 @@ impl Acceptor {
         handle.enter(ServerState::Forcing);
         self.connections.aborting.cancel();
         self.connections.detached.stop();
-        let ended = tokio::time::timeout(FORCE_MAX, self.ended()).await.is_ok();
-        if !ended {
+        if tokio::time::timeout(FORCE_MAX, ended).await.is_err() {
             let connections = self.tasks.len();
-            tracing::error!(connections, "not closed: handlers block their threads");
+            tracing::error!(
+                connections,
+                "not ended: handlers, or what they spawned, block threads"
+            );
         }
-        ended
     }
 }
 
@@ -243,10 +255,7 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
             read = stream.read_buf(&mut input) => if read? == 0 {
                 return if input.is_empty() { Ok(()) } else { Err(transport::cut()) };
             },
-            () = async {
-                connections.stopping.cancelled().await;
-                tokio::time::sleep(SILENCE_MAX).await;
-            } => return Ok(()),
+            () = connections.silence() => if stream.stream().is_quiet()? { return Ok(()) },
         }
     };
     match wire {
@@ -256,5 +265,37 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
             () = connections.aborting.cancelled() => Ok(()),
         },
         Wire::V2 => v2_server::Connection::new(stream, peer, input, connections).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Shutdown;
+
+    use super::*;
+
+    /// As when there are no descriptors left: twenty lines a second, for as long as it takes.
+    #[tokio::test(start_paused = true)]
+    async fn accepting_that_fails_again_and_again_is_counted_each_time_and_logged_sometimes() {
+        let recorder = Box::leak(Box::new(metrics_util::debugging::DebuggingRecorder::new()));
+        let _counted = metrics::set_default_local_recorder(recorder);
+        let connections = Connections::new(Services::default(), Duration::ZERO, 1);
+        let acceptor = Acceptor::new(connections, 1);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        socket2::SockRef::from(&listener).shutdown(Shutdown::Both).unwrap();
+        let mut listeners = [Listener::Tcp(listener)];
+        let accept = acceptor.accept(&mut listeners);
+        let accepted = tokio::time::timeout(100 * ACCEPT_PAUSE, accept).await;
+        assert!(accepted.is_err(), "it goes on for ever");
+        let seen = recorder.snapshotter().snapshot().into_vec();
+        let failures = seen.iter().find_map(|(key, _, _, value)| match value {
+            metrics_util::debugging::DebugValue::Counter(failures) => {
+                (key.key().name() == "mprpc_accept_failures_total").then_some(*failures)
+            }
+            _ => None,
+        });
+        assert!(failures.is_some_and(|failures| failures > 50), "{failures:?}");
+        // Ten lines in ten seconds, and then no more of them.
+        assert_eq!(acceptor.connections.complaints.next(), None);
     }
 }

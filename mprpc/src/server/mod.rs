@@ -1,5 +1,6 @@
 //! The server: one port, both wires.
 
+mod at_work;
 mod bound;
 mod builder;
 mod complaints;
@@ -9,6 +10,7 @@ mod services;
 mod stack;
 mod threads;
 
+pub(crate) use at_work::Places;
 pub use bound::{BoundServer, ServeError};
 pub use builder::{Server, ServerBuilder, ServerError};
 pub(crate) use complaints::Complaints;

@@ -20,6 +20,7 @@ struct Inner {
     service: Service,
     index: usize,
     kind: Kind,
+    about_server: bool,
     interceptors: Interceptors,
     meter: Arc<MethodMeter>,
 }
@@ -33,34 +34,31 @@ impl Deref for Method {
 }
 
 impl Method {
-    fn new(service: Service, index: usize) -> Self {
+    fn new(service: Service, index: usize, about_server: bool) -> Self {
         let kind = service.kind(index);
         let meter = Arc::new(MethodMeter::new(service.descriptor(), index));
         let interceptors = Interceptors::default();
-        Self(Arc::new(Inner { service, index, kind, interceptors, meter }))
+        Self(Arc::new(Inner { service, index, kind, about_server, interceptors, meter }))
     }
 
     /// The same, whose calls go through `interceptors`.
     fn intercepted_by(&self, interceptors: &Interceptors) -> Self {
-        let Inner { service, index, kind, meter, .. } = &*self.0;
-        let (service, meter) = (service.clone(), Arc::clone(meter));
-        let interceptors = interceptors.clone();
-        Self(Arc::new(Inner { service, index: *index, kind: *kind, interceptors, meter }))
+        self.with(self.0.service.clone(), interceptors.clone())
     }
 
     /// The same, with counts of references that no other connection touches.
     fn for_connection(&self) -> Self {
-        let Inner { service, index, kind, interceptors, meter } = &*self.0;
-        Self(Arc::new(Inner {
-            service: service.for_connection(),
-            index: *index,
-            kind: *kind,
-            interceptors: interceptors.clone(),
-            meter: Arc::clone(meter),
-        }))
+        self.with(self.0.service.for_connection(), self.0.interceptors.clone())
     }
 
-    /// Decodes the request and makes the handler, which gets the stream of a call that has one.
+    fn with(&self, service: Service, interceptors: Interceptors) -> Self {
+        let Inner { index, kind, about_server, .. } = *self.0;
+        let meter = Arc::clone(&self.0.meter);
+        Self(Arc::new(Inner { service, index, kind, about_server, interceptors, meter }))
+    }
+
+    /// Decodes the request and makes the handler, which gets the stream of a call that has one. An
+    /// error is of a call whose handler does not begin.
     pub(super) fn handle(
         &self,
         cx: Context,
@@ -73,10 +71,11 @@ impl Method {
         };
         let request = request.inflate().map_err(damaged)?;
         let Inner { service, index, .. } = &*self.0;
-        match opened {
+        let begun = match opened {
             None => service.call(*index, cx, request),
             Some(opened) => service.call_streaming(*index, cx, opened, request),
-        }
+        };
+        begun.map_err(Status::not_executed)
     }
 
     pub(super) fn descriptor(&self) -> &'static ServiceDescriptor {
@@ -92,6 +91,11 @@ impl Method {
         &self.0.interceptors
     }
 
+    /// Whether it is taken also when the server is full: who asks how it does is told.
+    pub(crate) fn is_always_taken(&self) -> bool {
+        self.0.about_server && self.0.kind == Kind::Unary
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }
@@ -105,6 +109,7 @@ impl Method {
             Kind::Bidirectional => "streams its requests and its answer",
         };
         Status::unimplemented(format!("{} {is}; it was called as if it did not", self.path()))
+            .not_executed()
     }
 
     pub(crate) fn path(&self) -> String {
@@ -123,7 +128,7 @@ pub(crate) struct Services {
 
 impl Services {
     pub(crate) fn add(&mut self, service: Service) {
-        self.index(&service);
+        self.index(&service, false);
         self.services.push(service);
     }
 
@@ -131,14 +136,14 @@ impl Services {
     pub(crate) fn add_unannounced(&mut self, service: &Service) {
         let name = service.descriptor().full_name;
         if self.services.iter().all(|there| there.descriptor().full_name != name) {
-            self.index(service);
+            self.index(service, true);
         }
     }
 
-    fn index(&mut self, service: &Service) {
+    fn index(&mut self, service: &Service, about_server: bool) {
         let descriptor = service.descriptor();
         for (index, name) in descriptor.methods.iter().enumerate() {
-            let method = Method::new(service.clone(), index);
+            let method = Method::new(service.clone(), index, about_server);
             self.by_path.insert(descriptor.path(index), method.clone());
             let short_path = format!("{}/{name}", descriptor.short_name);
             self.by_short_path.entry(short_path).or_insert(method);

@@ -62,6 +62,9 @@ impl Method {
     }
 
     /// Takes a call through the interceptors. Its answer is encoded into a buffer of its own.
+    ///
+    /// One that is rejected before its handler began was not executed, whatever an interceptor's
+    /// status says: that may be of a call that the interceptor made.
     async fn intercepted(
         self,
         cx: Context,
@@ -69,8 +72,9 @@ impl Method {
         opened: Option<Opened>,
     ) -> Result<BytesMut, Status> {
         let mut answer = None;
-        {
-            let (method, answer) = (&self, &mut answer);
+        let mut begun = false;
+        let outcome = {
+            let (method, answer, begun) = (&self, &mut answer, &mut begun);
             let last = move |cx: Context| -> Outcome<'_> {
                 Box::pin(async move {
                     let origin = cx.shared_origin();
@@ -80,15 +84,17 @@ impl Method {
                         }
                     };
                     let mut call = method.handle(cx, request, opened).inspect_err(refused)?;
+                    *begun = true;
                     let mut buffer = BytesMut::new();
                     std::future::poll_fn(|cx| call.poll_reply(cx, &mut buffer)).await?;
                     *answer = Some(buffer);
                     Ok(())
                 })
             };
-            self.interceptors().run(self.descriptor(), self.index(), cx, last).await?;
-        }
-        answer.ok_or_else(no_answer)
+            self.interceptors().run(self.descriptor(), self.index(), cx, last).await
+        };
+        let answered = outcome.and_then(|()| answer.ok_or_else(no_answer));
+        answered.map_err(if begun { Status::of_handler } else { Status::not_executed })
     }
 }
 

@@ -80,7 +80,7 @@ pub(super) struct Running(TaskTracker);
 
 impl Running {
     /// Waits until they have ended, which they do when the connections have.
-    pub(super) async fn ended(self) {
+    pub(super) async fn ended(&self) {
         self.0.close();
         self.0.wait().await;
     }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{CountedStream, READ_BYTES};
 use crate::context::Origin;
-use crate::server::{Arrival, Connections, Method};
+use crate::server::{Arrival, Connections, Method, Places};
 use crate::service::{Call, Kind};
 use crate::wire::Wire;
 use crate::wire::classic::{self, Request, RequestDecoder};
@@ -45,7 +45,9 @@ pub(crate) async fn serve(
     let decoder = RequestDecoder::new(FRAME_BYTES_MAX);
     let output = BytesMut::new();
     let origin = server.origin(peer, Wire::Classic);
-    let mut connection = Connection { io, origin, server, decoder, input, output };
+    let places = server.at_work.places();
+    let mut connection =
+        Connection { io, origin, server, places, decoder, input, output, pipelines: false };
     match connection.run().await {
         Ok(()) => Ok(()),
         Err(End::Broken(error)) => Err(error),
@@ -73,21 +75,35 @@ struct Connection<'a> {
     io: CountedStream,
     origin: Arc<Origin>,
     server: &'a Connections,
+    /// Of the server's bound on calls.
+    places: Places,
     decoder: RequestDecoder,
     input: BytesMut,
     /// Answers that are still to be written.
     output: BytesMut,
+    /// Whether the client has sent a request before it had the answer to another.
+    pipelines: bool,
 }
 
 impl Connection<'_> {
     async fn run(&mut self) -> Result<(), End> {
+        // How much more is read, once the server stops.
+        let mut rest = None;
         loop {
-            self.answer_whole_requests().await?;
+            let answered = self.answer_whole_requests().await?;
+            self.places.keep(0);
             self.io.write_all_buf(&mut self.output).await?;
-            if self.server.stopping.is_cancelled() {
-                return Ok(());
-            }
             let idle = self.input.is_empty() && !self.decoder.has_begun();
+            // Right behind an answer a caller is least likely to have sent another request: it can
+            // see that the connection is closed before it does.
+            if answered && self.server.stopping.is_cancelled() {
+                let all_has_come = idle && self.io.stream().is_quiet()?;
+                // What had come when the server stopped is served, and no more of a client that
+                // never pauses.
+                if all_has_come || *rest.get_or_insert(self.io.stream().unread_max()?) == 0 {
+                    return self.leave().await;
+                }
+            }
             if idle {
                 // Also lets go of what a large request or answer took.
                 self.input = BytesMut::with_capacity(IDLE_BYTES);
@@ -98,26 +114,43 @@ impl Connection<'_> {
             tokio::select! {
                 // A request that has come is served, whenever the server stops.
                 biased;
-                read = self.io.read_buf(&mut self.input) => if read? == 0 {
-                    return if idle { Ok(()) } else { Err(super::cut().into()) };
+                read = self.io.read_buf(&mut self.input) => match read? {
+                    0 if idle => return Ok(()),
+                    0 => return Err(super::cut().into()),
+                    bytes => rest = rest.map(|rest: usize| rest.saturating_sub(bytes)),
                 },
-                () = self.server.stopped(), if idle => {
+                () = self.server.silence(), if idle => {
                     // The last look, as close to the end as can be: a caller whose request is
                     // lost here cannot know that it was not executed.
                     if self.io.stream().is_quiet()? {
-                        return Ok(());
+                        return self.leave().await;
                     }
                 }
             }
         }
     }
 
-    async fn answer_whole_requests(&mut self) -> Result<(), End> {
+    /// Nothing is to be answered when the server stops.
+    ///
+    /// More may be on its way from a client that does not wait for answers. It is lost, but must not
+    /// take with it the answers that were given.
+    async fn leave(&mut self) -> Result<(), End> {
+        if self.pipelines {
+            self.say_goodbye().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether there were any.
+    async fn answer_whole_requests(&mut self) -> Result<bool, End> {
+        let mut answered = false;
         loop {
             let request = self.decoder.decode(&mut self.input);
             let Some(request) = request.map_err(|error| End::Refused(error.to_string()))? else {
-                return Ok(());
+                return Ok(answered);
             };
+            answered = true;
+            self.pipelines |= !self.input.is_empty() || !self.output.is_empty();
             self.answer(request).await?;
             if self.output.len() >= OUTPUT_BYTES_MAX {
                 self.io.write_all_buf(&mut self.output).await?;
@@ -139,6 +172,7 @@ impl Connection<'_> {
         }
         let now = Instant::now();
         let deadline = now + self.server.default_timeout;
+        self.wait_for_place(&method, deadline).await?;
         let cx = Context::received(deadline, Arc::clone(&self.origin), Metadata::default());
         let mut handler = method
             .clone()
@@ -163,6 +197,19 @@ impl Connection<'_> {
         }
     }
 
+    /// Waits until the server has room for one more call. Earlier answers do not wait for it.
+    async fn wait_for_place(&mut self, method: &Method, deadline: Instant) -> Result<(), End> {
+        if self.places.has_one_beside(0) {
+            return Ok(());
+        }
+        let taken = async {
+            let taken = tokio::time::timeout_at(deadline, self.places.wait()).await;
+            taken.map_err(|_| failed(method, &Status::deadline_exceeded("it waited for its turn")))
+        };
+        let written = async { Ok(self.io.write_all_buf(&mut self.output).await?) };
+        tokio::try_join!(written, taken).map(drop)
+    }
+
     /// Waits for a handler that is not ready. Earlier answers do not wait for it, nor it for a
     /// client that is slow to take them.
     async fn wait_for(
@@ -171,6 +218,7 @@ impl Connection<'_> {
         mut handler: Call,
         deadline: Instant,
     ) -> Result<(), End> {
+        self.places.keep(1);
         let mut answer = BytesMut::new();
         let start = classic::begin_response(&mut answer);
         let buffer = &mut answer;

@@ -37,6 +37,17 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// How much may have come that was not read, in bytes.
+    pub(crate) fn unread_max(&self) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).recv_buffer_size(),
+            Self::Unix(stream) => SockRef::from(stream).recv_buffer_size(),
+            Self::Local(_) => Ok(Pipe::UNREAD_BYTES_MAX),
+        }
+    }
+}
+
 /// Runs an expression on the stream within.
 macro_rules! on {
     ($self:expr, $stream:ident => $do:expr) => {

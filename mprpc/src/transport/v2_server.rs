@@ -4,7 +4,7 @@
 //! no task and no wake-up, and the answers to all requests of a read go out in one write. One that
 //! is not ready joins the connection's own set, so that it holds up no other.
 //!
-//! Bounds: calls at once ([`CALLS_MAX`]); cancelled ones that are still to be swept up
+//! Bounds: calls at once ([`CALLS_MAX`], and the server's own bound); cancelled ones that are still to be swept up
 //! ([`SWEEP_MAX`]); answers that wait for a slow reader ([`OUTPUT_BYTES_MAX`]), past which no more
 //! requests are taken. Handlers that are at work go on (one that is not polled would keep what it
 //! holds, and handlers of other connections may wait for that), until their answers, too, are more
@@ -33,7 +33,7 @@ use super::v2_leaving::{Leaving, Step, forced};
 use super::v2_server_streams::ServerStreams;
 use super::{READ_BYTES, release};
 use crate::context::Origin;
-use crate::server::{Connections, Method, Services};
+use crate::server::{Connections, Method, Places, Services};
 use crate::wire::Wire;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::wire::v2::offer::Offer;
@@ -81,6 +81,8 @@ pub(crate) struct Connection<T> {
     deadline: Pin<Box<Sleep>>,
     deadline_at: Option<Instant>,
     leaving: Leaving,
+    /// Of the server's bound on calls.
+    places: Places,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
@@ -105,6 +107,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline_at: None,
             leaving: Leaving::new(server),
+            places: server.at_work.places(),
         }
     }
 
@@ -124,6 +127,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             }
             moved |= self.finish(cx);
             if !moved {
+                self.places.keep(self.pending.len());
                 return Poll::Pending;
             }
         }

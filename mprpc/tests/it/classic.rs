@@ -14,6 +14,9 @@ use crate::support::{Gate, Running, SOON, channel, echo_req, slow_req, soon};
 /// `EchoService.Echo{payload: "hi"}` and its answer.
 pub(crate) const REQUEST: &[u8] = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x04\x0a\x02hi";
 pub(crate) const RESPONSE: &[u8] = b"\x04\0\0\0\x0a\x02hi";
+/// `EchoService.EchoSlowly{payload: "hi"}`.
+pub(crate) const SLOW_REQUEST: &[u8] =
+    b"\x1b\0\0\0\x0a\x0bEchoService\x12\x0aEchoSlowly\x18\x04\x0a\x02hi";
 
 async fn read_exactly(stream: &mut TcpStream, bytes: usize) -> Vec<u8> {
     let mut read = vec![0; bytes];
@@ -56,8 +59,7 @@ async fn an_answer_does_not_wait_for_a_slow_call_behind_it_in_the_pipeline() {
     let gate = Gate::default();
     let server = gate.serve().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let slow = b"\x1b\0\0\0\x0a\x0bEchoService\x12\x0aEchoSlowly\x18\x04\x0a\x02hi";
-    stream.write_all(&[REQUEST, slow, REQUEST].concat()).await.unwrap();
+    stream.write_all(&[REQUEST, SLOW_REQUEST, REQUEST].concat()).await.unwrap();
     assert_eq!(read_exactly(&mut stream, RESPONSE.len()).await, RESPONSE);
     gate.open.cancel();
     assert_eq!(read_exactly(&mut stream, RESPONSE.len() * 2).await, RESPONSE.repeat(2));

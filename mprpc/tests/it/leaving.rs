@@ -6,6 +6,7 @@ use mprpc::discovery::{Discover, Listing, Memory};
 use mprpc::health::ServingStatus;
 use mprpc::{Channel, Code, Executed, Server, ServerState};
 use mprpc_examples::{Echo, echo_service};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -187,6 +188,92 @@ async fn calls_that_have_come_when_the_server_stops_are_served_whether_it_has_se
         stream.read_to_end(&mut answer).unwrap();
         assert_eq!(answer, crate::classic::RESPONSE);
     }
+}
+
+/// As before, where a client does not wait for answers: more has come than is read at once.
+#[tokio::test]
+async fn calls_that_were_pipelined_are_all_served_when_the_server_stops() {
+    use std::io::{Read, Write};
+    let server = Running::echo().await;
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    stream.write_all(crate::classic::REQUEST).unwrap();
+    server.client().echo(&soon(), echo_req("x")).await.unwrap();
+    stream.write_all(&crate::classic::REQUEST.repeat(1_000)).unwrap();
+    server.stop().await;
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).unwrap();
+    assert_eq!(answers, crate::classic::RESPONSE.repeat(1_001));
+}
+
+#[tokio::test]
+async fn a_call_half_of_which_has_come_when_the_server_stops_is_served() {
+    let server = Running::echo().await;
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let (half, rest) = crate::classic::REQUEST.split_at(25);
+    stream.write_all(&[crate::classic::REQUEST, half].concat()).await.unwrap();
+    let mut answer = [0; crate::classic::RESPONSE.len()];
+    timeout(SOON, stream.read_exact(&mut answer)).await.expect("the first is answered").unwrap();
+    server.begin_to_stop();
+    let mut state = server.handle.watch();
+    state.wait_for(|state| *state == ServerState::Draining).await.unwrap();
+    stream.write_all(rest).await.unwrap();
+    let mut answers = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut answers)).await.expect("it is closed").unwrap();
+    assert_eq!(answers, crate::classic::RESPONSE);
+    server.stop().await;
+}
+
+/// What it sends too late is lost, but no answer that was given is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_stops_to_pipeline_gets_whole_answers_and_does_not_hold_up_the_end() {
+    let builder = Server::builder()
+        .add_service(echo_service::serve(Echo))
+        .drain_timeout(Duration::from_secs(3600));
+    let server = Running::start(builder).await;
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    let over = CancellationToken::new();
+    let write = async {
+        let requests = crate::classic::REQUEST.repeat(100);
+        // Until the server has gone, or the test has all answers.
+        let write = async { while writer.write_all(&requests).await.is_ok() {} };
+        tokio::select! {
+            () = write => {}
+            () = over.cancelled() => {}
+        }
+    };
+    let read = async {
+        let mut answers = vec![0; crate::classic::RESPONSE.len() * 1_000];
+        reader.read_exact(&mut answers).await.unwrap();
+        server.begin_to_stop();
+        let end = reader.read_to_end(&mut answers).await;
+        over.cancel();
+        end.map(|_| answers)
+    };
+    let ((), answers) = timeout(SOON, async { tokio::join!(write, read) }).await.expect("it ends");
+    let answers = answers.expect("it ends well");
+    let answer = crate::classic::RESPONSE;
+    assert!(answers.chunks(answer.len()).all(|one| one == answer));
+    drop(stream);
+    server.stop().await;
+}
+
+/// Closed right behind the answer, when a caller that has one call at a time cannot have sent another.
+#[tokio::test]
+async fn a_classic_caller_that_is_about_to_call_when_the_server_stops_is_served_once_more() {
+    let server = Running::echo().await;
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let mut answer = [0; crate::classic::RESPONSE.len()];
+    stream.write_all(crate::classic::REQUEST).await.unwrap();
+    timeout(SOON, stream.read_exact(&mut answer)).await.expect("it is answered").unwrap();
+    server.begin_to_stop();
+    let mut state = server.handle.watch();
+    state.wait_for(|state| *state == ServerState::Draining).await.unwrap();
+    stream.write_all(crate::classic::REQUEST).await.unwrap();
+    let mut answers = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut answers)).await.expect("it is closed").unwrap();
+    assert_eq!(answers, crate::classic::RESPONSE);
+    server.stop().await;
 }
 
 /// A rolling restart, as its clients see it.

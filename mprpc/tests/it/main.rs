@@ -20,6 +20,7 @@ mod interceptors;
 mod leaving;
 mod local;
 mod metrics;
+mod overload;
 mod python;
 mod registries;
 mod rolling;

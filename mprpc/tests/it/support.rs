@@ -97,6 +97,49 @@ impl Times {
     }
 }
 
+/// The methods that a service of a test has no business with.
+macro_rules! as_echo_does {
+    () => {
+        async fn echo(&self, cx: &Context, request: EchoReq) -> Result<EchoResp, Status> {
+            Echo.echo(cx, request).await
+        }
+
+        async fn describe(
+            &self,
+            cx: &Context,
+            request: DescribeReq,
+        ) -> Result<DescribeResp, Status> {
+            Echo.describe(cx, request).await
+        }
+
+        async fn upload(
+            &self,
+            cx: &Context,
+            requests: Receiver<EchoReq>,
+        ) -> Result<EchoResp, Status> {
+            Echo.upload(cx, requests).await
+        }
+
+        async fn list(
+            &self,
+            cx: &Context,
+            request: ListReq,
+            responses: Sender<EchoResp>,
+        ) -> Result<(), Status> {
+            Echo.list(cx, request, responses).await
+        }
+
+        async fn chat(
+            &self,
+            cx: &Context,
+            requests: Receiver<EchoReq>,
+            responses: Sender<EchoResp>,
+        ) -> Result<(), Status> {
+            Echo.chat(cx, requests, responses).await
+        }
+    };
+}
+
 /// An echo whose slow calls wait until they are let go, and which tells what happens to them.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
@@ -114,10 +157,6 @@ impl Drop for TellsWhenDropped {
 }
 
 impl echo_service::Server for Gate {
-    async fn echo(&self, cx: &Context, request: EchoReq) -> Result<EchoResp, Status> {
-        Echo.echo(cx, request).await
-    }
-
     async fn echo_slowly(&self, _: &Context, request: EchoSlowlyReq) -> Result<EchoResp, Status> {
         let _tells = TellsWhenDropped(self.dropped.clone());
         self.started.notify_one();
@@ -130,31 +169,7 @@ impl echo_service::Server for Gate {
         panic!("{}", request.message)
     }
 
-    async fn describe(&self, cx: &Context, request: DescribeReq) -> Result<DescribeResp, Status> {
-        Echo.describe(cx, request).await
-    }
-
-    async fn upload(&self, cx: &Context, requests: Receiver<EchoReq>) -> Result<EchoResp, Status> {
-        Echo.upload(cx, requests).await
-    }
-
-    async fn list(
-        &self,
-        cx: &Context,
-        request: ListReq,
-        responses: Sender<EchoResp>,
-    ) -> Result<(), Status> {
-        Echo.list(cx, request, responses).await
-    }
-
-    async fn chat(
-        &self,
-        cx: &Context,
-        requests: Receiver<EchoReq>,
-        responses: Sender<EchoResp>,
-    ) -> Result<(), Status> {
-        Echo.chat(cx, requests, responses).await
-    }
+    as_echo_does!();
 }
 
 /// An echo whose slow calls do what a test says.
@@ -178,10 +193,6 @@ impl Doing {
 }
 
 impl echo_service::Server for Doing {
-    async fn echo(&self, cx: &Context, request: EchoReq) -> Result<EchoResp, Status> {
-        Echo.echo(cx, request).await
-    }
-
     async fn echo_slowly(&self, cx: &Context, request: EchoSlowlyReq) -> Result<EchoResp, Status> {
         (self.0)(cx.clone(), request).await
     }
@@ -190,31 +201,7 @@ impl echo_service::Server for Doing {
         Echo.fail(cx, request).await
     }
 
-    async fn describe(&self, cx: &Context, request: DescribeReq) -> Result<DescribeResp, Status> {
-        Echo.describe(cx, request).await
-    }
-
-    async fn upload(&self, cx: &Context, requests: Receiver<EchoReq>) -> Result<EchoResp, Status> {
-        Echo.upload(cx, requests).await
-    }
-
-    async fn list(
-        &self,
-        cx: &Context,
-        request: ListReq,
-        responses: Sender<EchoResp>,
-    ) -> Result<(), Status> {
-        Echo.list(cx, request, responses).await
-    }
-
-    async fn chat(
-        &self,
-        cx: &Context,
-        requests: Receiver<EchoReq>,
-        responses: Sender<EchoResp>,
-    ) -> Result<(), Status> {
-        Echo.chat(cx, requests, responses).await
-    }
+    as_echo_does!();
 }
 
 impl Gate {

@@ -71,12 +71,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     return Err(format!("call id {call} is in use"));
                 }
                 if self.leaving.is_forced() {
-                    self.frames.refuse(call, &forced(), &mut self.output);
+                    self.frames.refuse(call, &forced().not_executed(), &mut self.output);
                     return Ok(());
                 }
                 if self.pending.len() >= CALLS_MAX as usize {
                     let status = Status::resource_exhausted("too many calls on the connection");
-                    self.refuse(call, &status);
+                    self.refuse(call, &status.not_executed());
                     return Ok(());
                 }
                 let timeout = match timeout_us {
@@ -88,7 +88,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     let status = Status::deadline_exceeded(
                         "the time for the call was over before its handler could begin",
                     );
-                    self.frames.refuse(call, &status, &mut self.output);
+                    self.frames.refuse(call, &status.not_executed(), &mut self.output);
+                    return Ok(());
+                }
+                if !method.is_always_taken() && !self.places.has_one_beside(self.pending.len()) {
+                    self.frames.refuse(call, &self.places.refusal(), &mut self.output);
                     return Ok(());
                 }
                 let cx = Context::received(deadline, Arc::clone(&self.origin), metadata);
@@ -98,8 +102,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 }
                 let arrival = Arrival { read_at: self.read_at, timed };
                 match method.call(cx, message, None, arrival) {
-                    // How long it took stands before its answer, and so cannot be written in place.
-                    Ok(handler) if timed => self.join(call, handler, deadline, false),
+                    Ok(handler) if timed => self.start_timed(call, handler, deadline),
                     Ok(handler) => self.start(call, handler, deadline),
                     Err(status) => self.refuse(call, &status),
                 }
@@ -146,6 +149,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             self.frames.refuse(call, &status, &mut self.output);
         } else if unfinished {
             self.join(call, handler, deadline, false);
+        }
+    }
+
+    /// The same for a call whose caller wants to know how long it takes: that stands before the
+    /// answer, which therefore cannot be written in place.
+    fn start_timed(&mut self, call: u32, handler: Call, deadline: Instant) {
+        let mut running = Running { call, handler, answer: BytesMut::new() };
+        let mut nobody = TaskContext::from_waker(Waker::noop());
+        match Pin::new(&mut running).poll(&mut nobody) {
+            Poll::Ready((call, answer)) => self.answer(call, answer),
+            Poll::Pending => self.join(call, running.handler, deadline, false),
+        }
+    }
+
+    fn answer(&mut self, call: u32, answer: Result<Answer, Status>) {
+        let answered = answer.and_then(|Answer { message, served }| {
+            self.frames.respond_served(call, served, &mut self.output, |output| {
+                output.extend_from_slice(&message);
+                Ok(())
+            })
+        });
+        if let Err(status) = answered {
+            self.frames.refuse(call, &status, &mut self.output);
         }
     }
 
@@ -210,15 +236,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             let Ok((call, answer)) = ended else { continue };
             let Some(pending) = self.pending.remove(&call) else { continue };
             end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
-            let answered = answer.and_then(|Answer { message, served }| {
-                self.frames.respond_served(call, served, &mut self.output, |output| {
-                    output.extend_from_slice(&message);
-                    Ok(())
-                })
-            });
-            if let Err(status) = answered {
-                self.frames.refuse(call, &status, &mut self.output);
-            }
+            self.answer(call, answer);
         }
         if let Some(streams) = &self.streams {
             let has_output = streams.poll_output(cx);

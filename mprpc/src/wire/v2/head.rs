@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
-use crate::{Code, Metadata, Status};
+use crate::{Code, Executed, Metadata, Status};
 
 /// A name and a value of the metadata.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -46,6 +46,9 @@ pub(crate) struct ResponseHead {
     /// it does not say.
     #[prost(uint64, tag = "4")]
     pub(crate) served_ns: u64,
+    /// Of an error: the call certainly was not executed.
+    #[prost(bool, tag = "5")]
+    pub(crate) not_executed: bool,
 }
 
 /// What a side says of itself when the connection begins.
@@ -123,13 +126,16 @@ impl ResponseHead {
             message: status.message().to_owned(),
             details: status.details().clone(),
             served_ns: 0,
+            not_executed: status.executed() == Executed::No,
         }
     }
 
     /// The status that this head carries, or `None` for success.
     pub(crate) fn into_status(self) -> Option<Status> {
         (self.code != Code::Ok as u32).then(|| {
-            Status::new(Code::from_u32(self.code), self.message).with_details(self.details)
+            let status = Status::new(Code::from_u32(self.code), self.message);
+            let status = status.with_details(self.details);
+            if self.not_executed { status.not_executed() } else { status }
         })
     }
 }

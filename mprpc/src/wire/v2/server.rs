@@ -157,7 +157,7 @@ impl<M: Clone> Frames<M> {
             },
             Err(path) => Event::Refuse {
                 call,
-                status: Status::unimplemented(format!("{path} is not served here")),
+                status: Status::unimplemented(format!("{path} is not served here")).not_executed(),
             },
         })
     }
@@ -254,6 +254,7 @@ fn too_large(bytes: usize) -> Status {
     Status::resource_exhausted(format!(
         "a request of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
     ))
+    .not_executed()
 }
 
 fn response(call: u32) -> Header {

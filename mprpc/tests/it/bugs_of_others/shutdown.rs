@@ -8,6 +8,7 @@ use mprpc_examples::{Echo, EchoResp, echo_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Doing, Gate, Running, SOON, Times, echo_req, slow_req, soon};
 
@@ -102,5 +103,37 @@ async fn a_shutdown_has_a_bound_though_a_handler_blocks_its_thread() {
     timeout(SOON, started.notified()).await.expect("it is at work");
     server.stop().await;
     call.abort();
+    drop(unblock);
+}
+
+/// grpc-rust 1820, once more: what a handler has spawned blocks a thread of the server's own, on
+/// which there is no connection any more.
+#[tokio::test]
+async fn a_shutdown_has_a_bound_though_what_a_handler_has_spawned_blocks_its_thread() {
+    let (unblock, blocked) = mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let go = CancellationToken::new();
+    let blocks = Times::default();
+    let (gate, begun) = (go.clone(), blocks.clone());
+    let doing = Doing::new(move |_, request| {
+        let (blocked, begun, go) = (Arc::clone(&blocked), begun.clone(), gate.clone());
+        tokio::spawn(async move {
+            go.cancelled().await;
+            begun.notify_one();
+            let _ = blocked.lock().unwrap().recv();
+        });
+        async move { Ok(EchoResp { payload: request.payload }) }
+    });
+    let builder = doing.builder().threads(1).drain_timeout(Duration::from_millis(20));
+    let server = Running::start(builder).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(crate::classic::SLOW_REQUEST).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut answer)).await.expect("the connection ends").unwrap();
+    assert_eq!(answer, crate::classic::RESPONSE);
+    go.cancel();
+    timeout(SOON, blocks.notified()).await.expect("the thread is blocked");
+    server.stop().await;
     drop(unblock);
 }
