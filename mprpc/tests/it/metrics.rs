@@ -107,7 +107,7 @@ async fn a_stream_is_counted_from_its_opening_to_its_end() {
 #[tokio::test]
 async fn every_documented_metric_of_calls_is_there_on_either_wire() {
     const LABELS: &str = "{method=Echo,service=echo.EchoService}";
-    let page = include_str!("../../src/lib.rs");
+    let page = include_str!("../../src/metrics.md");
     let documented: BTreeSet<_> = page
         .split('`')
         .filter(|word| word.starts_with("mprpc_client_") || word.starts_with("mprpc_server_"))
