@@ -85,7 +85,10 @@ impl Believed {
             News::Refused(address) => self.guard.refused(address),
             News::Silence => {
                 self.snapshot_at = None;
-                self.remember().await;
+                if self.remember().await {
+                    let service = self.service;
+                    tracing::info!(service, "the registry is silent; using what it said last");
+                }
             }
         }
         self.tell().await;
@@ -105,9 +108,9 @@ impl Believed {
 
     /// The registry lists these now; `all` unless others may be about to show.
     pub(super) async fn listed(&mut self, endpoints: Vec<Endpoint>, all: bool) {
-        if self.snapshot_at.take().is_some() && endpoints.is_empty() && all {
-            // The first thing it says is that there is nobody: that may be a registry which was
-            // emptied, so what is known from before has to be refuted, too.
+        if self.snapshot_at.take().is_some() {
+            // Where the first thing it says is much less than what is known from before, that may be
+            // a registry which was emptied, and to which some have come back.
             self.remember().await;
         }
         self.said_all = all;
@@ -115,17 +118,12 @@ impl Believed {
         self.tell().await;
     }
 
-    async fn remember(&mut self) {
-        let Some(snapshot) = &self.snapshot else { return };
-        if let Some(endpoints) = snapshot.load().await {
-            let (service, instances) = (self.service, endpoints.len());
-            tracing::info!(
-                service,
-                instances,
-                "the registry knows nothing; using what it said last"
-            );
-            self.guard = Guard::remembering(endpoints);
-        }
+    /// Begins with what was known before this process began, if anything was.
+    async fn remember(&mut self) -> bool {
+        let Some(snapshot) = &self.snapshot else { return false };
+        let Some(endpoints) = snapshot.load().await else { return false };
+        self.guard = Guard::remembering(endpoints);
+        true
     }
 
     async fn tell(&mut self) {

@@ -55,6 +55,38 @@ async fn a_registry_that_is_silent_at_the_start_is_replaced_by_what_it_said_last
 }
 
 #[tokio::test]
+async fn a_first_listing_that_is_far_shorter_than_the_snapshot_is_not_believed_nor_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let origin =
+        Origin { registry: "dns".to_owned(), servers: vec!["a".to_owned()], root: String::new() };
+    let snapshot = || Some(Snapshot::new(directory.path(), &ECHO, origin.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = Endpoint::new(listener.local_addr().unwrap());
+    let [one, two] = [1, 2].map(|port| Endpoint::new(([127, 0, 0, 1], port)));
+    let (mut before, _) = following(snapshot());
+    before.listed(vec![there.clone(), one.clone(), two.clone()], true).await;
+
+    let (mut after, listing) = following(snapshot());
+    after.listed(vec![one.clone()], true).await;
+    let believed = |listing: &Listing| {
+        let Listing::Known(endpoints) = listing else { panic!("it is known") };
+        assert!(endpoints.contains(&there) && endpoints.contains(&one));
+    };
+    believed(&listing.borrow());
+    let stored = snapshot().unwrap().load().await.unwrap();
+    assert!(stored.contains(&there), "{stored:?}");
+    // Who refuses has gone, and who accepts has not.
+    let news = timeout(SOON, after.news()).await.expect("its absence is noticed");
+    after.note(news).await;
+    believed(&listing.borrow());
+    assert_eq!(snapshot().unwrap().load().await.unwrap().len(), 2);
+
+    let (mut again, listing) = following(snapshot());
+    again.listed(vec![one.clone()], true).await;
+    assert_eq!(*listing.borrow(), known(&[one]), "half is believed");
+}
+
+#[tokio::test]
 async fn that_nobody_is_there_is_known_once_the_registry_has_said_all() {
     let (mut believed, listing) = following(None);
     believed.listed(Vec::new(), false).await;

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::believed::Believed;
+use super::host::nobody_connects;
 use super::junk::Junk;
 use super::probe::Probes;
 use super::snapshot::{Origin, Snapshot};
@@ -146,8 +147,7 @@ where
 fn sort_out(addresses: Vec<SocketAddr>) -> (BTreeSet<SocketAddr>, Vec<String>) {
     let (mut good, mut junk) = (BTreeSet::new(), Vec::new());
     for address in addresses {
-        let ip = address.ip();
-        if ip.is_unspecified() || ip.is_multicast() || address.port() == 0 {
+        if nobody_connects(address) {
             junk.push(format!("nobody can connect to {address}"));
         } else if good.len() < ADDRESSES_MAX {
             good.insert(address);

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::host::nobody_connects;
 use super::junk::Junk;
 use super::{Discover, Endpoint, Listing, Methods, Wires};
 use crate::{Address, ServiceDescriptor};
@@ -186,7 +187,7 @@ impl Entry {
     fn endpoint(self) -> Result<Endpoint, String> {
         let usual = Endpoint::new(self.address);
         if let Some(address) = usual.address.tcp()
-            && (address.port() == 0 || address.ip().is_unspecified())
+            && nobody_connects(address)
         {
             return Err(format!("nobody can connect to {address}"));
         }

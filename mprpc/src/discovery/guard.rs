@@ -29,7 +29,8 @@ const DOUBT_MAX: Duration = Duration::from_secs(300);
 pub(super) struct Guard {
     /// As the registry listed them last.
     listed: Vec<Endpoint>,
-    /// Those that are missing there and are not believed to have gone, and since when.
+    /// Those that are missing there and are not believed to have gone, and since when others are
+    /// listed.
     doubted: Vec<(Instant, Endpoint)>,
     /// How long former listings were, and until when each held.
     former: VecDeque<(Instant, usize)>,
@@ -51,12 +52,19 @@ impl Guard {
         let most = lengths.chain([self.listed.len()]).max().unwrap_or(0);
         let shrunken = listed.len() * 2 < most;
         let before = std::mem::replace(&mut self.listed, listed);
+        let before_was_empty = before.is_empty();
         self.former.push_back((now, before.len()));
         if self.former.len() > FORMER_MAX {
             self.former.pop_front();
         }
         if shrunken {
             self.doubted.extend(before.into_iter().map(|doubted| (now, doubted)));
+        }
+        if before_was_empty && !self.listed.is_empty() {
+            // While nobody was listed they could not register again either.
+            for (since, _) in &mut self.doubted {
+                *since = now;
+            }
         }
         let listed = &self.listed;
         let again = |doubted: &Endpoint| {
@@ -165,10 +173,15 @@ mod tests {
     #[test]
     fn who_is_missing_for_long_while_others_are_listed_is_believed_to_have_gone() {
         let mut guard = seeing(&[&[1, 2], &[]]);
-        let later = Instant::now() + DOUBT_MAX + Duration::from_secs(1);
+        let long = DOUBT_MAX + Duration::from_secs(1);
+        let later = Instant::now() + long;
         guard.listed(later, endpoints([]));
         assert_eq!(ports(&guard), [1, 2], "nobody else is there");
         guard.listed(later, endpoints([3]));
+        assert_eq!(ports(&guard), [1, 2, 3], "the first is back, and the others may be soon");
+        guard.listed(later + DOUBT_MAX, endpoints([3]));
+        assert_eq!(ports(&guard), [1, 2, 3]);
+        guard.listed(later + long, endpoints([3]));
         assert_eq!(ports(&guard), [3]);
     }
 

@@ -1,6 +1,8 @@
-//! `host:port`, before anybody is asked where that is.
+//! What can be said of an address without asking anybody.
 
-/// Checks that it has both.
+use std::net::{IpAddr, SocketAddr};
+
+/// Checks that it is `host:port`.
 ///
 /// # Errors
 /// What is wrong, for people.
@@ -13,4 +15,11 @@ pub(crate) fn check(host: &str) -> Result<(), String> {
         }
         _ => Err(format!("`{host}` is not host:port")),
     }
+}
+
+/// Whether nobody, wherever it is, can connect to this.
+pub(super) fn nobody_connects(address: SocketAddr) -> bool {
+    let ip = address.ip();
+    let everybody = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast()) || ip.is_multicast();
+    address.port() == 0 || ip.is_unspecified() || everybody
 }

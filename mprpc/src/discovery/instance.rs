@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::host::nobody_connects;
 use super::{Endpoint, Wires};
 
 /// A node with more data is junk: an instance has a few hundred bytes to say.
@@ -83,7 +84,7 @@ impl Instance {
             return Err(format!("it has more than {DATA_BYTES_MAX} bytes"));
         }
         let instance: Self = serde_json::from_slice(data).map_err(|error| error.to_string())?;
-        if instance.address.port() == 0 || instance.address.ip().is_unspecified() {
+        if nobody_connects(instance.address) {
             return Err(format!("nobody can connect to {}", instance.address));
         }
         Ok(instance)
@@ -91,6 +92,12 @@ impl Instance {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it is the one that listens there and started then.
+    #[cfg(feature = "etcd")]
+    pub(super) fn is_of(&self, address: SocketAddr, started_ms: u64) -> bool {
+        self.address == address && self.started_ms == started_ms
     }
 
     /// As callers are told of it.

@@ -16,8 +16,13 @@
 //! What a registry says is not taken for the truth. One that is away or fails leaves the last
 //! listing in use. One that suddenly lists less than half of what it did is not believed until
 //! connections to those who are missing are refused (but a file, which somebody wrote, is). With a
-//! directory for snapshots a process can start while its registry is away.
+//! directory for snapshots a process can start while its registry is away, and compares the first
+//! listing with what the process before it knew.
+//!
+//! Who registers stands there until it leaves: `announce` keeps the entry and takes it out, in the
+//! same way for every registry that is asked over a network.
 
+mod announce;
 mod believed;
 mod dns;
 #[cfg(feature = "etcd")]
@@ -144,6 +149,8 @@ pub trait Discover: Send + Sync + 'static {
 
 /// A registry as a server sees it.
 pub trait Register: Send + Sync + 'static {
-    /// Announces that `endpoint` serves `service` until the registration is withdrawn or dropped.
+    /// Announces that `endpoint` serves `service` until the registration is withdrawn or dropped. An
+    /// address that the registry cannot name, or to which nobody can connect, is not announced, and
+    /// an error is logged.
     fn register(&self, service: &'static ServiceDescriptor, endpoint: Endpoint) -> Registration;
 }

@@ -31,6 +31,9 @@ pub(super) enum Answer {
     Accepts,
     /// They are refused, or nothing answers at all.
     Refuses,
+    /// Something is wrong here rather than there (no way into that network, too many open files),
+    /// and has been since the beginning.
+    Untold(io::ErrorKind),
 }
 
 /// The addresses that are being tried, each once however many want to know.
@@ -70,7 +73,7 @@ impl Probe {
         }
     }
 
-    /// What is found out first.
+    /// What is found out first: within a few seconds.
     pub(super) async fn first(&self) -> Answer {
         let mut answer = self.answer.clone();
         let known = answer.wait_for(|answer| *answer != Answer::Unknown).await;
@@ -104,13 +107,17 @@ async fn try_for_ever(address: SocketAddr, answer: watch::Sender<Answer>) {
             }
             Ok(Err(error)) if error.kind() == io::ErrorKind::HostUnreachable => (silence, true),
             Err(_) => (silence, true),
-            // Something is wrong here rather than there: too many open files, say.
-            Ok(Err(_)) => (Answer::Unknown, false),
+            Ok(Err(error)) => (Answer::Untold(error.kind()), false),
         };
         silent = if counts { silent + 1 } else { 0 };
-        if new != Answer::Unknown {
-            answer.send_if_modified(|known| std::mem::replace(known, new) != new);
-        }
+        answer.send_if_modified(|known| {
+            let says_nothing = match new {
+                Answer::Unknown => true,
+                Answer::Untold(_) => *known != Answer::Unknown,
+                Answer::Accepts | Answer::Refuses => false,
+            };
+            !says_nothing && std::mem::replace(known, new) != new
+        });
         // Many may try the same address: not all at once.
         sleep(EVERY.mul_f64(0.8 + fastrand::f64() * 0.4)).await;
     }
@@ -136,6 +143,18 @@ mod tests {
         assert_eq!(refusing([&*probe].into_iter()).await, address);
         let _listener = TcpListener::bind(address).await.unwrap();
         timeout(second, probe.until(Answer::Accepts)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_tried_from_here_is_no_reason_to_wait_nor_taken_for_dead() {
+        let probes = Probes::default();
+        // Of which network is not said.
+        let probe = probes.follow("[fe80::1]:9".parse().unwrap());
+        let first = timeout(Duration::from_secs(20), probe.first()).await.unwrap();
+        assert_eq!(first, Answer::Untold(io::ErrorKind::InvalidInput));
+        let mut answer = probe.answer.clone();
+        let refuses = answer.wait_for(|answer| *answer == Answer::Refuses);
+        assert!(timeout(EVERY * 4, refuses).await.is_err());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use super::gateway::Failed;
 use super::keys::{self, Range};
 use crate::ServiceDescriptor;
 use crate::discovery::Listing;
+use crate::discovery::announce::jittered;
 use crate::discovery::believed::Believed;
 use crate::discovery::instance;
 use crate::discovery::junk::Junk;
@@ -95,9 +96,4 @@ async fn list(
     junk.is(nonsense);
     believed.listed(by_address.into_values().collect(), true).await;
     Ok(range.header.revision)
-}
-
-/// Between three quarters of it and all, so that many processes do not ask at once.
-pub(super) fn jittered(duration: Duration) -> Duration {
-    duration.mul_f64(0.75 + fastrand::f64() / 4.0)
 }

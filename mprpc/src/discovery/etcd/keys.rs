@@ -42,6 +42,12 @@ pub(super) struct KeyValue {
     pub(super) lease: i64,
 }
 
+impl AsRef<[u8]> for KeyValue {
+    fn as_ref(&self) -> &[u8] {
+        &self.value
+    }
+}
+
 /// An answer to a transaction.
 #[derive(Debug, Deserialize)]
 pub(super) struct Txn {

@@ -8,9 +8,9 @@
 //! | `gateway` | requests to it, each within a bound |
 //! | `keys` | what it is asked, and what it answers |
 //! | `follow` | from keys to the listing of a service |
-//! | `announce` | an instance's own key and its lease |
+//! | `announcement` | an instance's own key and its lease |
 
-mod announce;
+mod announcement;
 mod builder;
 mod follow;
 mod gateway;
@@ -19,22 +19,18 @@ mod keys;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use builder::{EtcdBuilder, EtcdError};
 
-use self::announce::Announcement;
+use self::announcement::Announcement;
 use self::builder::Config;
 use self::gateway::Gateway;
 use super::probe::Probes;
-use super::{Discover, Endpoint, Listing, Register, Registration};
+use super::{Discover, Endpoint, Listing, Register, Registration, announce};
 use crate::ServiceDescriptor;
-
-/// How long leaving waits for the own key to be deleted.
-const WITHDRAW_MAX: Duration = Duration::from_secs(2);
 
 /// A registry in etcd: what `etcd://` means. Clones share what they know.
 ///
@@ -105,27 +101,12 @@ impl Discover for Etcd {
 
 impl Register for Etcd {
     fn register(&self, service: &'static ServiceDescriptor, endpoint: Endpoint) -> Registration {
-        let Some(address) = endpoint.address.tcp() else {
-            let (service, address) = (service.full_name, endpoint.address);
-            tracing::error!(service, %address, "etcd can name IP addresses only");
+        let Some(address) = announce::nameable("etcd", service, &endpoint) else {
             return Registration::new(|| ());
         };
         let core = &self.shared.core;
-        let leave = CancellationToken::new();
-        let (refuse, refused) = watch::channel(None);
-        let (tell, left) = oneshot::channel();
-        let announcement = Announcement::new(Arc::clone(core), service, endpoint, address);
-        core.spawn(announcement.keep(leave.clone(), refuse, tell));
-        let registry = self.clone();
-        let withdraw = move || -> futures_util::future::BoxFuture<'static, ()> {
-            leave.cancel();
-            Box::pin(async move {
-                // The key goes with its lease anyway, later.
-                let _ = tokio::time::timeout(WITHDRAW_MAX, left).await;
-                drop(registry);
-            })
-        };
-        Registration::slow(withdraw).with_refusal(refused)
+        let announcement = Announcement::new(Arc::clone(core), service, &endpoint, address);
+        announce::announce(announcement, self.clone(), core.gone.clone())
     }
 }
 

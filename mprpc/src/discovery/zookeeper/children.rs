@@ -12,6 +12,7 @@ use zookeeper_client::Error;
 use super::core::Core;
 use super::layout;
 use super::session::{Node, Session};
+use crate::discovery::announce::jittered;
 
 /// How often a path is listed although no watch has told of a change. Only a belt: it finds what a
 /// lost watch has missed, and data that was changed in place.
@@ -156,9 +157,4 @@ async fn read(
         }
     }
     Ok((Arc::new(children), secret))
-}
-
-/// Between three quarters of it and all, so that many processes do not ask at once.
-fn jittered(duration: Duration) -> Duration {
-    duration.mul_f64(0.75 + fastrand::f64() / 4.0)
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
-use zookeeper_client::Error;
+use zookeeper_client::{Error, Stat};
 
 use super::children::{Children, Followed};
 use super::core::Core;
 use super::layout;
-use super::session::Session;
+use super::session::{Session, is_of_the_node};
 use crate::ServiceDescriptor;
 use crate::discovery::probe::{self, Probe};
 
@@ -94,11 +94,43 @@ impl ClassicNodes {
         }
     }
 
-    /// Deletes those that are ours.
-    pub(super) async fn withdraw(&self, session: &Session) -> Result<(), Error> {
-        let paths: Vec<_> = self.service.methods.iter().map(|method| self.path(method)).collect();
-        let deleted = join_all(paths.iter().map(|path| session.withdraw(path, &self.data))).await;
-        deleted.into_iter().collect()
+    /// Deletes those that name no other and that `made` says this process has made: whatever
+    /// becomes of one, the others are tried.
+    pub(super) async fn withdraw(
+        &self,
+        session: &Session,
+        made: impl Fn(&Stat) -> bool,
+    ) -> Result<(), Error> {
+        let methods = self.service.methods.iter();
+        let deleted = methods.map(|method| self.delete(session, method, &made));
+        join_all(deleted).await.into_iter().collect()
+    }
+
+    async fn delete(
+        &self,
+        session: &Session,
+        method: &str,
+        made: impl Fn(&Stat) -> bool,
+    ) -> Result<(), Error> {
+        let path = self.path(method);
+        let deleted = async {
+            while let Some(node) = session.read(&path).await? {
+                // Servers of one process share a session.
+                let theirs =
+                    layout::decode_classic(&node.data).is_ok_and(|address| address != self.address);
+                if theirs || !made(&node.stat) || session.delete(&path, node.stat.version).await? {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        match deleted.await {
+            Err(error) if is_of_the_node(&error) => {
+                tracing::debug!(path, %error, "a classic node cannot be deleted");
+                Ok(())
+            }
+            deleted => deleted,
+        }
     }
 
     /// Makes the nodes that are missing and replaces those of our former selves.
@@ -213,9 +245,4 @@ impl ClassicNodes {
     fn path(&self, method: &str) -> String {
         layout::below(&self.parent, method)
     }
-}
-
-/// Whether an error is that of one node, rather than that of the session or of the node above.
-fn is_of_the_node(error: &Error) -> bool {
-    matches!(error, Error::NotEmpty | Error::NoAuth | Error::NoChildrenForEphemerals)
 }

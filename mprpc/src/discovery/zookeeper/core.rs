@@ -40,6 +40,11 @@ impl Core {
         });
     }
 
+    /// Tells when the last handle of the registry is gone.
+    pub(super) fn gone(&self) -> CancellationToken {
+        self.gone.clone()
+    }
+
     /// The session of the moment, or the next one.
     pub(super) async fn session(&self) -> Arc<Session> {
         let mut current = self.current.clone();
@@ -50,11 +55,6 @@ impl Core {
         }
         // Nobody makes sessions any more: this task is about to be ended.
         std::future::pending().await
-    }
-
-    /// The session of the moment, if there is one.
-    pub(super) fn session_now(&self) -> Option<Arc<Session>> {
-        self.current.borrow().clone().filter(|session| !session.is_over())
     }
 
     /// What stands under `path`, as it changes.

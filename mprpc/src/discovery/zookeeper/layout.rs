@@ -5,6 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 
 use super::session::Node;
 use crate::ServiceDescriptor;
+use crate::discovery::host::nobody_connects;
 use crate::discovery::instance;
 use crate::discovery::{Endpoint, Methods, Wires};
 
@@ -30,7 +31,7 @@ pub(super) fn decode_classic(data: &[u8]) -> Result<SocketAddr, String> {
     let text = text.trim_end_matches('\0').trim();
     let address: SocketAddrV4 =
         text.parse().map_err(|_| "it is not an IPv4 address with a port".to_owned())?;
-    if address.port() == 0 || address.ip().is_unspecified() {
+    if nobody_connects(address.into()) {
         return Err(format!("nobody can connect to {address}"));
     }
     Ok(address.into())

@@ -7,9 +7,9 @@
 //! | `children` | what stands under a path, by watches |
 //! | `layout` | both layouts of nodes, as bytes and names |
 //! | `follow` | from nodes to the listing of a service |
-//! | `announce`, `classic` | an instance's own nodes |
+//! | `announcement`, `classic` | an instance's own nodes |
 
-mod announce;
+mod announcement;
 mod builder;
 mod children;
 mod classic;
@@ -22,18 +22,17 @@ mod sessions;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::announce::Announcement;
+use self::announcement::Announcement;
 use self::core::Core;
 use self::follow::Follow;
 
 pub use builder::{ZooKeeperBuilder, ZooKeeperError};
 
-use super::{Discover, Endpoint, Listing, Register, Registration};
+use super::{Discover, Endpoint, Listing, Register, Registration, announce};
 use crate::ServiceDescriptor;
 
 /// Whether a registry can be asked now.
@@ -47,9 +46,6 @@ pub enum RegistryState {
     /// It answers.
     Connected,
 }
-
-/// How long leaving waits for the own nodes to be deleted.
-const WITHDRAW_MAX: Duration = Duration::from_secs(2);
 
 /// A registry in ZooKeeper: what `zk://` means. Clones share one session.
 ///
@@ -109,31 +105,12 @@ impl Discover for ZooKeeper {
 
 impl Register for ZooKeeper {
     fn register(&self, service: &'static ServiceDescriptor, endpoint: Endpoint) -> Registration {
-        let Some(address) = endpoint.address.tcp() else {
-            let (service, address) = (service.full_name, endpoint.address);
-            tracing::error!(service, %address, "ZooKeeper can name IP addresses only");
+        let Some(address) = announce::nameable("zookeeper", service, &endpoint) else {
             return Registration::new(|| ());
         };
-        if address.ip().is_unspecified() {
-            let service = service.full_name;
-            tracing::warn!(service, %address, "nobody can connect to this address");
-        }
         let core = &self.shared.core;
-        let leave = CancellationToken::new();
-        let (refuse, refused) = watch::channel(None);
-        let (tell, left) = oneshot::channel();
-        let announcement = Announcement::new(Arc::clone(core), service, endpoint, address);
-        core.spawn(announcement.keep(leave.clone(), refuse, tell));
-        let registry = self.clone();
-        let withdraw = move || -> futures_util::future::BoxFuture<'static, ()> {
-            leave.cancel();
-            Box::pin(async move {
-                // The nodes go with the session anyway, later.
-                let _ = tokio::time::timeout(WITHDRAW_MAX, left).await;
-                drop(registry);
-            })
-        };
-        Registration::slow(withdraw).with_refusal(refused)
+        let announcement = Announcement::new(Arc::clone(core), service, &endpoint, address);
+        announce::announce(announcement, self.clone(), core.gone())
     }
 }
 

@@ -73,9 +73,14 @@ impl Session {
         &self.client
     }
 
+    /// What ephemeral nodes of this session have in them.
+    pub(super) fn id(&self) -> i64 {
+        self.client.session_id().0
+    }
+
     /// Whether an ephemeral node is of this session.
     pub(super) fn owns(&self, stat: &Stat) -> bool {
-        stat.ephemeral_owner == self.client.session_id().0
+        stat.ephemeral_owner == self.id()
     }
 
     /// Says that the session is of no use any more; another will come.
@@ -97,10 +102,14 @@ impl Session {
         &self,
         request: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        timeout(self.request_timeout, request).await.unwrap_or_else(|_| {
-            self.give_up();
-            Err(E::from(Error::Timeout))
-        })
+        tokio::select! {
+            // What is left of a session that is over would only use up its time.
+            () = self.over() => Err(E::from(Error::ClientClosed)),
+            outcome = timeout(self.request_timeout, request) => outcome.unwrap_or_else(|_| {
+                self.give_up();
+                Err(E::from(Error::Timeout))
+            }),
+        }
     }
 
     /// Makes a persistent node and those above it, unless they are there. If the root has gone, the
@@ -131,14 +140,11 @@ impl Session {
         })
     }
 
-    /// Deletes a node if it is of this session and has this in it: servers of one process share a
-    /// session.
-    pub(super) async fn withdraw(&self, path: &str, data: &[u8]) -> Result<(), Error> {
-        match self.read(path).await? {
-            Some(node) if self.owns(&node.stat) && node.data == data => {
-                self.within(self.client.delete(path, Some(node.stat.version))).await
-            }
-            _ => Ok(()),
+    /// Deletes a node, and says whether it did: not if it has changed since it was read.
+    pub(super) async fn delete(&self, path: &str, version: i32) -> Result<bool, Error> {
+        match self.within(self.client.delete(path, Some(version))).await {
+            Err(Error::NoNode | Error::BadVersion) => Ok(false),
+            deleted => deleted.map(|()| true),
         }
     }
 
@@ -186,6 +192,17 @@ impl Session {
         let (stat, watcher) = self.within(self.client.check_and_watch_stat(path)).await?;
         Ok((stat, watching(watcher)))
     }
+}
+
+impl AsRef<[u8]> for Node {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+/// Whether an error is that of one node, rather than that of the session or of the node above.
+pub(super) fn is_of_the_node(error: &Error) -> bool {
+    matches!(error, Error::NotEmpty | Error::NoAuth | Error::NoChildrenForEphemerals)
 }
 
 /// In a task of its own: the library panics in those who wait, should it lose a watcher.

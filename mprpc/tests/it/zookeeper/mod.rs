@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 pub(crate) mod fixture;
 mod ids;
+mod leaving;
 mod listing;
 pub(crate) mod load;
 mod nodes;

@@ -17,7 +17,8 @@ use zookeeper_client::Client;
 
 use crate::support::{Running, SOON, soon};
 use crate::zookeeper::fixture::{
-    INSTANCES, Root, client_of, connected, echo_in, knows_it_is_away, listed, listing_of, until,
+    INSTANCES, METHODS, PERSISTENT, Root, client_of, connected, echo_in, knows_it_is_away, listed,
+    listing_of, until,
 };
 use crate::zookeeper::load::Load;
 
@@ -26,6 +27,8 @@ const OUTAGE_S: u64 = 20;
 const SESSION: Duration = Duration::from_secs(2);
 /// How many calls the load makes before it is said that it goes on.
 const CALLS: usize = 100;
+/// The same, of a load of which there are many kinds.
+const SOME: usize = 10;
 
 fn outage() -> Duration {
     let seconds = std::env::var("MPRPC_OUTAGE_S").ok();
@@ -95,22 +98,37 @@ async fn look_at(hosts: &str) -> Root {
 async fn no_call_fails_in_a_long_outage_in_which_instances_are_restarted_and_processes_begin() {
     let Some(mut private) = PrivateZooKeeper::start().await else { return };
     let hosts = private.address();
+    let directory = tempfile::tempdir().unwrap();
+    let build = || ZooKeeper::builder(&hosts).session_timeout(SESSION).request_timeout(SESSION);
+    let ours = build().snapshots(directory.path()).build().unwrap();
+    let mut listing = listing_of(&ours);
+    let client = client_of(&ours);
+    // One as a C++ service is: it knows the original's layout only, and two methods.
+    let plain = Running::echo().await;
+    let root = Root::at(hosts.clone()).await;
+    for method in ["Echo", "Fail"] {
+        let path = format!("{METHODS}/{method}");
+        root.client.mkdir(&path, &PERSISTENT).await.unwrap();
+        root.client.set_data(&path, plain.address.to_string().as_bytes(), None).await.unwrap();
+    }
+    // And one that nobody restarts, for a stream that stays open and for those who know no v2.
+    let steady = Instance::start(&hosts).await;
+    listed(&mut listing, &[plain.address, steady.address()]).await;
+    let mut stream = Load::in_one_stream(&client);
+    let mut classic = Load::on(&steady.server.classic_client());
+    stream.calls(CALLS).await;
     let mut instances = [
         Instance::start(&hosts).await,
         Instance::start(&hosts).await,
         Instance::start(&hosts).await,
     ];
-    let mut addresses: Vec<_> = instances.iter().map(Instance::address).collect();
-    let directory = tempfile::tempdir().unwrap();
-    let build = || ZooKeeper::builder(&hosts).session_timeout(SESSION).request_timeout(SESSION);
-    let ours = build().snapshots(directory.path()).build().unwrap();
-    let mut listing = listing_of(&ours);
-    listed(&mut listing, &addresses).await;
-    let before =
-        holders(&Root::at(hosts.clone()).await, &addresses).await.expect("all stand there");
-    let client = client_of(&ours);
-    let mut load = Load::on(&client);
-    load.calls(CALLS).await;
+    let restarted_ones: Vec<_> = instances.iter().map(Instance::address).collect();
+    let mut registered: Vec<_> = [&[steady.address()], &restarted_ones[..]].concat();
+    let with_plain = |registered: &[SocketAddr]| [registered, &[plain.address]].concat();
+    listed(&mut listing, &with_plain(&registered)).await;
+    let before = holders(&root, &registered).await.expect("all stand there");
+    let mut loads = Load::of_all_kinds(&client);
+    all_go_on(&mut loads).await;
 
     private.kill().await;
     let since = Instant::now();
@@ -119,39 +137,57 @@ async fn no_call_fails_in_a_long_outage_in_which_instances_are_restarted_and_pro
     let newcomer = Instance::start(&hosts).await;
     let begun = build().snapshots(directory.path()).build().unwrap();
     let client_of_the_begun = client_of(&begun);
-    let mut load_of_the_begun = Load::on(&client_of_the_begun);
+    let mut loads_of_the_begun = Load::of_all_kinds(&client_of_the_begun);
     while since.elapsed() < outage() {
-        for (index, address) in addresses.iter().enumerate() {
+        for (index, address) in restarted_ones.iter().enumerate() {
             instances = restarted(instances, index, &hosts).await;
             // Who restarts one after the other waits until each serves again.
             for client in [&client, &client_of_the_begun] {
                 calls_reach(client, *address).await;
+                calls_reach(client, plain.address).await;
             }
-            load.none_failed();
-            load_of_the_begun.none_failed();
+            all_go_on(loads.iter_mut().chain(&mut loads_of_the_begun)).await;
+            all_go_on([&mut stream, &mut classic]).await;
         }
     }
     assert!(knows_it_is_away(&ours).await && knows_it_is_away(&begun).await);
-    listed(&mut listing, &addresses).await;
+    listed(&mut listing, &with_plain(&registered)).await;
 
     private.start_again().await;
     connected(&ours).await;
-    addresses.push(newcomer.address());
-    listed(&mut listing, &addresses).await;
-    listed(&mut listing_of(&begun), &addresses).await;
+    registered.push(newcomer.address());
+    listed(&mut listing, &with_plain(&registered)).await;
+    listed(&mut listing_of(&begun), &with_plain(&registered)).await;
     let root = look_at(&hosts).await;
     until("all are registered by sessions of now", async || {
-        let now = holders(&root, &addresses).await;
+        let now = holders(&root, &registered).await;
         now.is_some_and(|now| now.iter().all(|holder| !before.contains(holder)))
     })
     .await;
-    load.calls(CALLS).await;
+    until("methods name instances of now", async || {
+        let node = root.read(&format!("{METHODS}/Describe")).await;
+        node.is_some_and(|(named, stat)| {
+            registered.iter().any(|one| one.to_string() == named)
+                && !before.contains(&stat.ephemeral_owner)
+        })
+    })
+    .await;
+    all_go_on(&mut loads).await;
     // The watches are there again.
     newcomer.server.stop().await;
-    addresses.pop();
-    listed(&mut listing, &addresses).await;
-    load.calls(CALLS).await;
-    assert!(load.end().await > 0 && load_of_the_begun.end().await > 0);
+    registered.pop();
+    listed(&mut listing, &with_plain(&registered)).await;
+    all_go_on(&mut loads).await;
+    for load in loads.into_iter().chain(loads_of_the_begun).chain([stream, classic]) {
+        assert!(load.end().await > 0);
+    }
+}
+
+/// Waits until each has made some calls more. None may fail.
+async fn all_go_on(loads: impl IntoIterator<Item = &mut Load>) {
+    for load in loads {
+        load.calls(SOME).await;
+    }
 }
 
 /// Waits until a call gets there. An error names its peer.
@@ -182,12 +218,15 @@ async fn no_call_fails_when_the_leader_of_three_is_killed_and_all_is_there_again
     let ours = process(&hosts);
     let mut listing = listing_of(&ours);
     listed(&mut listing, &both).await;
-    let mut load = Load::on(&client_of(&ours));
-    load.calls(CALLS).await;
+    let client = client_of(&ours);
+    let mut loads = Load::of_all_kinds(&client);
+    let mut stream = Load::in_one_stream(&client);
+    let mut classic = Load::on(&second.server.classic_client());
+    all_go_on(loads.iter_mut().chain([&mut stream, &mut classic])).await;
 
     let leader = ensemble.leader().await;
     ensemble.server(leader).kill().await;
-    load.calls(CALLS).await;
+    all_go_on(loads.iter_mut().chain([&mut stream, &mut classic])).await;
     let next = ensemble.leader().await;
     assert_ne!(leader, next);
     for zookeeper in [&ours, &first.zookeeper, &second.zookeeper] {
@@ -195,17 +234,23 @@ async fn no_call_fails_when_the_leader_of_three_is_killed_and_all_is_there_again
     }
     let root = look_at(&hosts).await;
     until("both are registered", async || holders(&root, &both).await.is_some()).await;
-    load.calls(CALLS).await;
+    all_go_on(loads.iter_mut().chain([&mut stream, &mut classic])).await;
 
     // The watches are there again.
     let third = Instance::start(&hosts).await;
     listed(&mut listing, &[both[0], both[1], third.address()]).await;
+    // Whoever ends a server knows nothing of the streams that would stay open; these have seen all.
+    for load in [stream, classic] {
+        assert!(load.end().await > 0);
+    }
     first.server.stop().await;
     second.server.stop().await;
     listed(&mut listing, &[third.address()]).await;
-    load.calls(CALLS).await;
+    all_go_on(&mut loads).await;
 
     ensemble.server(leader).start_again().await;
-    load.calls(CALLS).await;
-    assert!(load.end().await > 0);
+    all_go_on(&mut loads).await;
+    for load in loads {
+        assert!(load.end().await > 0);
+    }
 }

@@ -1,5 +1,7 @@
 //! Discovery through a real etcd.
 
+mod leaving;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -180,4 +182,34 @@ async fn of_two_instances_with_one_id_the_second_is_refused_while_the_first_answ
     let registration = ours.register(&echo_service::DESCRIPTOR, elsewhere);
     let taken = timeout(SOON, registration.refused()).await.expect("it is refused");
     assert_eq!((taken.id.as_str(), taken.address), ("one", server.address));
+}
+
+/// As `etcdctl put` does it. What is edited is what the instance said, so its start time is still
+/// there.
+#[tokio::test]
+async fn what_an_operator_puts_without_a_lease_stands_under_that_of_the_instance_again() {
+    let Some(etcd) = PrivateEtcd::start().await else { return };
+    let ours = process(&etcd);
+    let mut listing = listing_of(&ours);
+    let server = Running::start(echo_in(&process(&etcd)).weight(3)).await;
+    listed(&mut listing, &[server.address]).await;
+    let lease = leases(&etcd).await;
+    let id = server.address.to_string();
+    let said = value(&etcd, &id).await;
+    let edited = said.replace("\"weight\":3", "\"weight\":7");
+    assert_ne!(said, edited);
+    put(&etcd, &id, &edited).await;
+    until("the lease is there again", async || leases(&etcd).await == lease).await;
+    assert_eq!(value(&etcd, &id).await, edited);
+    let weighs = listing.wait_for(
+        |listing| matches!(listing, Listing::Known(endpoints) if endpoints[0].weight == 7),
+    );
+    timeout(SOON, weighs).await.expect("callers learn of it").unwrap();
+}
+
+async fn value(etcd: &PrivateEtcd, id: &str) -> String {
+    let key = bytes(&format!("{INSTANCES}/{id}"));
+    let range = ask(etcd, "/v3/kv/range", &json!({"key": key})).await;
+    let value = BASE64_STANDARD.decode(range["kvs"][0]["value"].as_str().expect("it is there"));
+    String::from_utf8(value.unwrap()).unwrap()
 }
