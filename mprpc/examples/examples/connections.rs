@@ -21,7 +21,7 @@ async fn load(client: &echo_service::Client, calls: usize, time: Duration) -> Re
         callers.spawn(async move {
             while Instant::now() < until {
                 let cx = Context::with_timeout(Duration::from_secs(5));
-                let request = EchoSlowlyReq { payload: "hello".into(), delay_ms: 10 };
+                let request = EchoSlowlyReq { payload: "hello".into(), delay_ms: 100 };
                 client.echo_slowly(&cx, request).await?;
             }
             Ok(())
