@@ -13,7 +13,8 @@ use crate::{Address, Status};
 const LINES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Decides which complaints are logged.
+/// Decides which complaints are logged. What a client wrote may stand in a reason, and must not forge
+/// a line: reasons are logged as literals.
 #[derive(Debug)]
 pub(crate) struct Complaints(Mutex<Window>);
 
@@ -35,7 +36,6 @@ impl Complaints {
         let (code, reason) = (status.code().name(), status.message());
         metrics::counter!("mprpc_requests_refused_total", "code" => code).increment(1);
         if let Some(unlogged) = self.next() {
-            // What the client wrote may stand in the reason: it must not forge a line.
             tracing::warn!(%peer, code, ?reason, unlogged, "request refused");
         }
     }
@@ -44,7 +44,8 @@ impl Complaints {
     pub(super) fn closed(&self, peer: &Address, error: &io::Error) {
         metrics::counter!("mprpc_protocol_errors_total").increment(1);
         if let Some(unlogged) = self.next() {
-            tracing::warn!(%peer, %error, unlogged, "connection closed");
+            let reason = error.to_string();
+            tracing::warn!(%peer, ?reason, unlogged, "connection closed");
         }
     }
 

@@ -23,6 +23,12 @@ impl Said {
         self.0.lock().unwrap().iter().filter(|(_, said)| said.contains(text)).count()
     }
 
+    /// Whether each is one line of text, whatever others wrote of which it tells.
+    pub(crate) fn are_lines(&self) -> bool {
+        let forges = |c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}';
+        self.0.lock().unwrap().iter().all(|(_, said)| !said.contains(forges))
+    }
+
     /// All that was said at this level.
     pub(crate) fn at(&self, level: Level) -> Vec<String> {
         let said = self.0.lock().unwrap();

@@ -1,9 +1,13 @@
 //! What mprpc counts, for those who look at it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics::{
+    Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use tokio::time::Instant;
 
 use crate::support::SOON;
@@ -13,32 +17,86 @@ pub(crate) type Seen = BTreeMap<String, f64>;
 
 /// What a recorder was told so far. Histograms count for how often they were.
 pub(crate) struct Told {
-    snapshotter: Snapshotter,
+    recorder: &'static Kept,
     pub(crate) seen: Seen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    /// As the crate's page says.
+    fn of(name: &str) -> Self {
+        match name.rsplit('_').next() {
+            Some("total") => Self::Counter,
+            Some("seconds") => Self::Histogram,
+            _ => Self::Gauge,
+        }
+    }
+}
+
+/// Keeps everything.
+#[derive(Default)]
+struct Kept(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl Kept {
+    fn cell(&self, key: &Key, kind: Kind) -> Arc<AtomicU64> {
+        assert_eq!(Kind::of(key.name()), kind, "{key:?}");
+        let labels: BTreeSet<_> =
+            key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let labels = labels.into_iter().collect::<Vec<_>>().join(",");
+        let key = format!("{}{{{labels}}}", key.name());
+        Arc::clone(self.0.lock().unwrap().entry(key).or_default())
+    }
+}
+
+/// Counts how often it is told.
+struct Often(Arc<AtomicU64>);
+
+impl HistogramFn for Often {
+    fn record(&self, _: f64) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Recorder for Kept {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.cell(key, Kind::Counter))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.cell(key, Kind::Gauge))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(Often(self.cell(key, Kind::Histogram))))
+    }
 }
 
 impl Told {
     /// Of what happens on this thread from now on.
     pub(crate) fn listen() -> (Self, metrics::LocalRecorderGuard<'static>) {
-        let recorder = Box::leak(Box::new(DebuggingRecorder::new()));
-        let snapshotter = recorder.snapshotter();
-        (Self { snapshotter, seen: Seen::new() }, metrics::set_default_local_recorder(recorder))
+        let recorder: &'static Kept = Box::leak(Box::default());
+        (Self { recorder, seen: Seen::new() }, metrics::set_default_local_recorder(recorder))
     }
 
     pub(crate) fn look(&mut self) -> &Seen {
-        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
-            let key = key.key();
-            let labels: BTreeSet<_> =
-                key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-            let labels = labels.into_iter().collect::<Vec<_>>().join(",");
-            let seen = self.seen.entry(format!("{}{{{labels}}}", key.name())).or_default();
-            // A snapshot takes away what it shows.
+        for (key, value) in &*self.recorder.0.lock().unwrap() {
+            let value = value.load(Ordering::Relaxed);
             #[expect(clippy::cast_precision_loss, reason = "a few calls")]
-            match value {
-                DebugValue::Counter(more) => *seen += more as f64,
-                DebugValue::Gauge(more) => *seen += more.0,
-                DebugValue::Histogram(more) => *seen += more.len() as f64,
-            }
+            let value = match Kind::of(key.split('{').next().unwrap()) {
+                Kind::Gauge => f64::from_bits(value),
+                Kind::Counter | Kind::Histogram => value as f64,
+            };
+            self.seen.insert(key.clone(), value);
         }
         &self.seen
     }

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod memory;
+mod registries;
 mod server_classic;
 mod server_v2;
 mod to_a_server;

@@ -45,7 +45,7 @@ fn client_at(etcd: &PrivateEtcd, snapshots: &std::path::Path) -> echo_service::C
 }
 
 /// Asks etcd from outside.
-async fn ask(etcd: &PrivateEtcd, path: &str, body: &Value) -> Value {
+pub(crate) async fn ask(etcd: &PrivateEtcd, path: &str, body: &Value) -> Value {
     let body = body.to_string();
     let length = body.len();
     let request = format!("POST {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");

@@ -66,9 +66,13 @@ impl Root {
 
     /// Makes a node of somebody else's.
     pub(crate) async fn put(&self, path: &str, data: &str) {
+        self.put_bytes(path, data.as_bytes()).await;
+    }
+
+    pub(crate) async fn put_bytes(&self, path: &str, data: &[u8]) {
         let (parent, _) = path.rsplit_once('/').unwrap();
         self.client.mkdir(parent, &PERSISTENT).await.unwrap();
-        self.client.create(path, data.as_bytes(), &EPHEMERAL).await.unwrap();
+        self.client.create(path, data, &EPHEMERAL).await.unwrap();
     }
 }
 

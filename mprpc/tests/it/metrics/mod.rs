@@ -1,6 +1,10 @@
 //! Each metric that the crate's page names, as a recorder gets it.
 
+mod connections;
+mod registries;
+
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mprpc::{Context, Server};
@@ -103,16 +107,45 @@ async fn a_stream_is_counted_from_its_opening_to_its_end() {
     .await;
 }
 
-/// The names of the crate's page, of calls and bytes.
+/// The names of the crate's page.
+fn documented() -> BTreeSet<&'static str> {
+    let page = include_str!("../../../src/metrics.md");
+    page.split('`').filter(|word| word.starts_with("mprpc_")).collect()
+}
+
+/// The files of a folder and of those below it.
+fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_of(&path) } else { vec![path] }).collect()
+}
+
+/// The names that stand as literals, up to labels, in the files of a folder.
+fn names_in(folder: &str) -> BTreeSet<String> {
+    let files = files_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default());
+    let name_of = |literal: &str| {
+        let end = literal.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+        format!("mprpc_{}", &literal[..end.unwrap_or(literal.len())])
+    };
+    texts.flat_map(|text| text.split("\"mprpc_").skip(1).map(name_of).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn every_metric_is_documented_and_asserted_and_no_other_is() {
+    let documented: BTreeSet<_> = documented().into_iter().map(str::to_owned).collect();
+    assert_eq!(names_in("src"), documented);
+    let asserted = names_in("tests/it");
+    let missing: Vec<_> = documented.difference(&asserted).collect();
+    assert!(missing.is_empty(), "no test asserts {missing:?}");
+}
+
 #[tokio::test]
 async fn every_documented_metric_of_calls_is_there_on_either_wire() {
     const LABELS: &str = "{method=Echo,service=echo.EchoService}";
-    let page = include_str!("../../src/metrics.md");
-    let documented: BTreeSet<_> = page
-        .split('`')
-        .filter(|word| word.starts_with("mprpc_client_") || word.starts_with("mprpc_server_"))
-        .filter(|name| *name != "mprpc_server_connections")
-        .collect();
+    let mut documented = documented();
+    documented
+        .retain(|name| name.starts_with("mprpc_client_") || name.starts_with("mprpc_server_"));
+    documented.remove("mprpc_server_connections");
     assert_eq!(documented.len(), 15, "{documented:?}");
 
     let (mut told, _guard) = Told::listen();
