@@ -1,4 +1,4 @@
-//! Complaints about what clients send: each is counted, not each is logged.
+//! Complaints about what the other side sends: each is counted, not each is logged.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -13,8 +13,8 @@ use crate::{Address, Status};
 const LINES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Decides which complaints are logged. What a client wrote may stand in a reason, and must not forge
-/// a line: reasons are logged as literals.
+/// Decides which complaints are logged. What the other side wrote may stand in a reason, and must not
+/// forge a line: reasons are logged as literals.
 #[derive(Debug)]
 pub(crate) struct Complaints(Mutex<Window>);
 
@@ -26,7 +26,7 @@ struct Window {
 }
 
 impl Complaints {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(Window { began: Instant::now(), lines: 0, unlogged: 0 }))
     }
 
@@ -50,7 +50,7 @@ impl Complaints {
     }
 
     /// Whether the next one is to be logged: then, how many were not since the last that was.
-    pub(super) fn next(&self) -> Option<u64> {
+    pub(crate) fn next(&self) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if window.began.elapsed() >= WINDOW {
             (window.began, window.lines) = (Instant::now(), 0);

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::counted::Counted;
-use super::{CountedStream, Dialer, broken};
+use super::{CountedStream, Dialer, Peer, broken};
 use crate::wire::classic;
 use crate::wire::v2::frame::FRAME_BYTES_MAX;
 use crate::{ServiceDescriptor, Stage, Status};
@@ -52,6 +52,7 @@ impl Default for Bounds {
 #[derive(Debug)]
 pub(crate) struct ClassicPool {
     pool: Pool<Connector>,
+    peer: Peer,
     bounds: Bounds,
 }
 
@@ -92,13 +93,14 @@ impl managed::Manager for Connector {
 impl ClassicPool {
     /// A pool of connections; none is made before the first call.
     pub(crate) fn new(dialer: Dialer, bounds: Bounds) -> Self {
+        let peer = Peer::new(dialer.address.clone());
         let pool = Pool::builder(Connector(dialer))
             .max_size(bounds.connections_max)
             .queue_mode(managed::QueueMode::Lifo)
             .build()
             // It can only fail for timeouts without a runtime, and none are set.
             .unwrap_or_else(|error| unreachable!("a pool without timeouts builds: {error}"));
-        Self { pool, bounds }
+        Self { pool, peer, bounds }
     }
 
     /// Makes a call and waits for its answer.
@@ -128,7 +130,8 @@ impl ClassicPool {
         let outcome = tokio::time::timeout_at(deadline, exchange).await.unwrap_or_else(|_| {
             Err(Status::deadline_exceeded("no answer within the time for the call"))
         });
-        let answer = outcome.map_err(|status| status.at(checkout.stage))?;
+        let ended = |status: &Status| self.peer.ended("classic", status);
+        let answer = outcome.inspect_err(ended).map_err(|status| status.at(checkout.stage))?;
         checkout.give_back();
         self.trim();
         Ok(answer)

@@ -2,6 +2,7 @@
 //!
 //! * `stream`, `listener`, `unix`: TCP, Unix sockets and pipes in memory, which the rest does not tell
 //!   apart;
+//! * `peer`: whom a client's connections lead to, and what is said of it;
 //! * `v2_client`: a connection that many calls share; `v2_client_driver`: the one task that drives it;
 //! * `v2_server`: its other end; one task reads, runs handlers and writes; `v2_leaving`: how it ends;
 //! * `v2_client_streams`, `v2_server_streams`: the calls of these that stream;
@@ -13,6 +14,7 @@ pub(crate) mod classic_server;
 mod counted;
 mod counted_stream;
 mod listener;
+mod peer;
 mod stream;
 mod unix;
 pub(crate) mod v2_client;
@@ -32,6 +34,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 pub(crate) use counted_stream::CountedStream;
 pub(crate) use listener::{Listener, shards};
+pub(crate) use peer::Peer;
 pub(crate) use stream::Stream;
 
 use crate::local::Network;

@@ -17,13 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::Peer;
 use super::v2_client_driver::Driver;
+use crate::Status;
 use crate::wire::v2::client::{Calls, Opened, Request};
 use crate::wire::v2::compression::{Body, Compression, Deflated};
 use crate::wire::v2::offer::Offer;
 use crate::wire::v2::slots::CallId;
 use crate::wire::v2::stream::Outgoing;
-use crate::{Address, Status};
 
 /// A connection to one instance. Dropping it closes the connection once its calls have ended.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(crate) struct Connection {
 
 /// What a connection is made with.
 pub(crate) struct Terms {
-    pub(crate) peer: Address,
+    pub(crate) peer: Peer,
     pub(crate) offer: Offer,
     /// How often it looks whether its peer is alive. A peer that sends nothing is asked after one
     /// such time and given up after another, so a dead one is found within three.

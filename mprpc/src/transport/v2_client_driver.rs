@@ -14,9 +14,9 @@ use tokio_util::io::poll_read_buf;
 
 use super::counted::Counted;
 use super::v2_client::Shared;
-use super::{READ_BYTES, broken, release};
+use super::{Peer, READ_BYTES, broken, release};
+use crate::Status;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
-use crate::{Address, Status};
 
 /// How many reads are made in a row, so that deadlines and writing have their turns.
 const READS_IN_A_ROW_MAX: usize = 16;
@@ -24,7 +24,7 @@ const READS_IN_A_ROW_MAX: usize = 16;
 /// See the module. It ends when the connection does.
 pub(super) struct Driver<T> {
     io: T,
-    peer: Address,
+    peer: Peer,
     shared: Arc<Shared>,
     decoder: Decoder,
     input: BytesMut,
@@ -52,7 +52,7 @@ enum Heard {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    pub(super) fn new(io: T, peer: Address, shared: Arc<Shared>, keepalive: Duration) -> Self {
+    pub(super) fn new(io: T, peer: Peer, shared: Arc<Shared>, keepalive: Duration) -> Self {
         let mut keepalive = tokio::time::interval(keepalive);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -222,7 +222,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
         this.shared.driver.register(cx.waker());
         let ended = ready!(this.drive(cx));
         if let Err(status) = &ended {
-            tracing::debug!(peer = %this.peer, %status, "connection ended");
+            this.peer.ended("v2", status);
             this.fail(status);
         }
         Poll::Ready(())

@@ -13,7 +13,7 @@ async fn a_server_that_is_slow_to_take_a_large_request_is_not_dead() {
     const STEP_BYTES: usize = 64 * 1024;
     let (mut server, io) = tokio::io::duplex(STEP_BYTES);
     let terms = Terms {
-        peer: ([127, 0, 0, 1], 1).into(),
+        peer: Peer::new(([127, 0, 0, 1], 1).into()),
         offer: Offer::default(),
         keepalive: Duration::from_secs(1),
         ended: Arc::default(),

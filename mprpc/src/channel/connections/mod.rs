@@ -32,10 +32,9 @@ pub(super) use sizing::Bounds;
 
 use super::instance::Callee;
 use crate::stream::Directions;
-use crate::transport::CountedStream;
-use crate::transport::Dialer;
 use crate::transport::v2_client::{Connection, Terms};
 use crate::transport::v2_client_streams::ClientStream;
+use crate::transport::{CountedStream, Dialer, Peer};
 use crate::wire::v2::client::Request;
 use crate::wire::v2::offer::Offer;
 use crate::{Context, Stage, Status};
@@ -79,6 +78,7 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct Shared {
     dialer: Dialer,
+    peer: Peer,
     keepalive: Duration,
     offer: Offer,
     /// Those that take calls. One that has ended stays here until there is another.
@@ -106,6 +106,7 @@ impl Connections {
     /// Must be called within a tokio runtime.
     pub(super) fn new(dialer: Dialer, options: Options) -> Self {
         let shared = Arc::new(Shared {
+            peer: Peer::new(dialer.address.clone()),
             dialer,
             keepalive: options.keepalive,
             offer: options.offer,
@@ -270,7 +271,7 @@ impl Shared {
         let until = Instant::now() + self.dialer.timeout;
         let stream = self.dialer.connect().await.map_err(|error| failed(error.to_string()))?;
         let terms = Terms {
-            peer: self.dialer.address.clone(),
+            peer: self.peer.clone(),
             offer: self.offer,
             keepalive: self.keepalive,
             ended: Arc::clone(&self.changed),

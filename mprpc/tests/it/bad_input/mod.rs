@@ -6,4 +6,5 @@ mod memory;
 mod registries;
 mod server_classic;
 mod server_v2;
+mod to_a_client;
 mod to_a_server;
