@@ -70,10 +70,17 @@ async fn junk_in_zookeeper_is_said_and_counted_once_and_others_are_called() {
     for (n, piece) in junk.iter().enumerate() {
         root.put_bytes(&format!("{INSTANCES}/junk {n}"), piece).await;
     }
-    // Of the other layout: those of a node are short, and name an address only.
-    let methods = ["", "nowhere", "127.0.0.1:0", "[::1]:80", "127.0.0.1:1 and more", "\u{2028}\n"];
-    for (n, piece) in methods.iter().enumerate() {
-        root.put_bytes(&format!("{METHODS}/Junk{n}"), piece.as_bytes()).await;
+    // Of the other layout, where nodes are methods' and name an address only.
+    let methods = [
+        ("Fail", ""),
+        ("Describe", "nowhere"),
+        ("EchoSlowly", "127.0.0.1:0"),
+        ("Upload", "[::1]:80"),
+        ("List", "127.0.0.1:1 and more"),
+        ("Chat", "\u{2028}\n\u{1b}[31m"),
+    ];
+    for (method, piece) in methods {
+        root.put(&format!("{METHODS}/{method}"), piece).await;
     }
     let zookeeper = root.zookeeper();
     let server = Running::start(echo_in(&zookeeper)).await;
