@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::classic::{REQUEST, RESPONSE};
 use crate::said::Said;
 use crate::support::{Gate, Running, SOON, channel, echo_req, slow_req, soon};
+use crate::told::Told;
 
 fn at_most(calls: usize, gate: &Gate) -> ServerBuilder {
     Server::builder().add_service(echo_service::serve(gate.clone())).calls_max(calls)
@@ -72,6 +73,7 @@ async fn what_is_refused_by_a_server_that_is_full_goes_to_another() {
     let other = Running::echo().await;
     fill(&full, &gate, 1).await;
     let said = Said::listen();
+    let (mut told, _guard) = Told::listen();
     let target = format!("static://{},{}", full.address, other.address);
     let channel = Channel::builder(target).balance(Balance::round_robin()).build().unwrap();
     let client = echo_service::Client::new(&channel);
@@ -79,6 +81,7 @@ async fn what_is_refused_by_a_server_that_is_full_goes_to_another() {
         client.echo(&soon(), echo_req("x")).await.unwrap();
     }
     assert!(said.how_often("too many calls at work; refusing more") > 0);
+    assert!(told.look()["mprpc_calls_refused_total{}"] >= 1.0, "{:?}", told.seen);
 }
 
 #[tokio::test]
@@ -108,6 +111,7 @@ async fn a_classic_call_past_the_bound_waits_for_its_turn_and_holds_up_no_answer
     timeout(SOON, stream.read_exact(&mut answer)).await.expect("there is room").unwrap();
     fill(&server, &gate, 1).await;
     let said = Said::listen();
+    let (mut told, _guard) = Told::listen();
     stream.write_all(REQUEST).await.unwrap();
     let waits = async {
         while said.how_often("one on the classic wire waits") == 0 {
@@ -115,6 +119,7 @@ async fn a_classic_call_past_the_bound_waits_for_its_turn_and_holds_up_no_answer
         }
     };
     timeout(SOON, waits).await.expect("it waits");
+    assert_eq!(told.look()["mprpc_calls_held_up_total{}"], 1.0);
     gate.open.cancel();
     timeout(SOON, stream.read_exact(&mut answer)).await.expect("it has its turn").unwrap();
     assert_eq!(answer, RESPONSE);
