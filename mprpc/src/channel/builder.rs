@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::connections::{Backoff, Options};
 use super::spread::Spread;
 use super::target::Target;
-use super::{Channel, Services, Shared};
+use super::{Channel, Shared};
 use crate::Interceptor;
 use crate::discovery::{
     Discover, Dns, DnsOptions, Memory, Static, WatchedFile, ZooKeeper, ZooKeeperError,
@@ -93,7 +93,8 @@ impl ChannelBuilder {
         self
     }
 
-    /// The time for connecting to an instance (3 s).
+    /// The time for connecting to an instance (3 s). Once a tenth of it has passed, calls go to
+    /// others that are not known to be away, if there are any.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -249,8 +250,8 @@ impl ChannelBuilder {
                 classic: self.classic,
                 interceptors: self.interceptors,
                 instances: Mutex::new(HashMap::new()),
-                services: Mutex::new(Services::default()),
             }),
+            services: Arc::default(),
         })
     }
 }

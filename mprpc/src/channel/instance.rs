@@ -23,6 +23,8 @@ pub(super) struct Callee {
     pub(super) method: usize,
     /// Its number on the channel's connections.
     pub(super) number: u16,
+    /// Whether the call may go to another instance if connecting to this one takes long.
+    pub(super) may_move: bool,
 }
 
 /// One instance of one or more services.

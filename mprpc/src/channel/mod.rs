@@ -41,13 +41,16 @@ use spread::Spread;
 /// A way to the services behind a target. Cheap to clone; clones share their connections.
 ///
 /// Nothing is connected before the first call. Connections are shared by all services of the
-/// channel and close when its last clone and stub are gone.
+/// channel and close when its last clone and stub are gone: a stub may be made for each call, and
+/// finds what those before it have left.
 #[derive(Clone)]
 pub struct Channel {
     shared: Arc<Shared>,
+    /// Not shared with the stubs, which are of these: the last of all ends them.
+    services: Arc<Mutex<Services>>,
 }
 
-/// What the stubs of a channel share.
+/// What the services of a channel share.
 pub(crate) struct Shared {
     target: String,
     registry: Box<dyn Discover>,
@@ -61,9 +64,6 @@ pub(crate) struct Shared {
     /// The instances in use, by where and how they are reached. Two services of one process are
     /// called over one connection.
     instances: Mutex<HashMap<Reached, Weak<Instance>>>,
-    /// The services that stubs were made for, with the number of each one's first method: a method
-    /// has one number on all connections of a channel.
-    services: Mutex<Services>,
 }
 
 /// What tells instances apart: one that serves few methods of one service and all of another is
@@ -75,10 +75,12 @@ struct Reached {
     wires: Wires,
 }
 
+/// The services that stubs were made for.
 #[derive(Default)]
 struct Services {
-    channels: HashMap<Named, Weak<service::Shared>>,
-    first_methods: HashMap<Named, u16>,
+    channels: HashMap<Named, ServiceChannel>,
+    /// The number of the next one's first method: a method has one number on all connections of a
+    /// channel.
     next_method: u16,
 }
 
@@ -109,31 +111,21 @@ impl Channel {
 
     /// The part of the channel that calls one service. Used by generated stubs.
     ///
-    /// Must be called within a tokio runtime: a task follows the service's listings.
+    /// Must be called within a tokio runtime: a task follows the service's listings, as long as the
+    /// channel or a stub is there.
     #[doc(hidden)]
     #[must_use]
     pub fn service(&self, descriptor: &'static ServiceDescriptor) -> ServiceChannel {
-        let mut services = self.shared.services.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = services.channels.get(&named(descriptor)).and_then(Weak::upgrade) {
-            return ServiceChannel::of(shared);
-        }
-        let first_method = services.first_method(descriptor);
-        let channel = ServiceChannel::new(Arc::clone(&self.shared), descriptor, first_method);
-        services.channels.insert(named(descriptor), channel.downgrade());
-        channel
-    }
-}
-
-impl Services {
-    fn first_method(&mut self, descriptor: &'static ServiceDescriptor) -> u16 {
-        let next = &mut self.next_method;
-        *self.first_methods.entry(named(descriptor)).or_insert_with(|| {
-            let first = *next;
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let Services { channels, next_method } = &mut *services;
+        let new = || {
+            let first = *next_method;
             // Far more than a connection can name: calls past that bound are refused there.
-            *next =
-                first.saturating_add(u16::try_from(descriptor.methods.len()).unwrap_or(u16::MAX));
-            first
-        })
+            let methods = u16::try_from(descriptor.methods.len()).unwrap_or(u16::MAX);
+            *next_method = first.saturating_add(methods);
+            ServiceChannel::new(Arc::clone(&self.shared), descriptor, first)
+        };
+        channels.entry(named(descriptor)).or_insert_with(new).clone()
     }
 }
 

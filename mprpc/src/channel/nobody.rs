@@ -45,8 +45,14 @@ impl Nobody {
         deadline: Instant,
     ) -> Option<Listing> {
         let known = listing.wait_for(|listing| *listing != Listing::Unknown);
-        let known = timeout_at(deadline, known).await.ok()?.ok()?.clone();
-        self.listed(&known);
+        timeout_at(deadline, known).await.ok()?.ok()?;
+        let known = {
+            // While it is what is listed: told of an older listing after somebody else was told of
+            // the newest, this would count from then for ever.
+            let known = listing.borrow();
+            self.listed(&known);
+            known.clone()
+        };
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(since) = since else { return Some(known) };
         let anybody = |listing: &Listing| match listing {

@@ -87,14 +87,6 @@ impl ServiceChannel {
         });
         Self { shared }
     }
-
-    pub(super) fn of(shared: Arc<Shared>) -> Self {
-        Self { shared }
-    }
-
-    pub(super) fn downgrade(&self) -> Weak<Shared> {
-        Arc::downgrade(&self.shared)
-    }
 }
 
 impl Shared {
@@ -121,7 +113,6 @@ impl Shared {
         began: Instant,
     ) -> Result<A::Outcome, Status> {
         let number = self.first_method.saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
-        let callee = Callee { service: self.descriptor, method, number };
         let mut listed = self.instances.load_full();
         if listed.is_empty() {
             listed = self.wait_for_instances(cx).await?;
@@ -131,8 +122,10 @@ impl Shared {
             return Err(self.nobody_serves(method));
         }
         let mut at = self.pick.pick(cx, instances, began, A::STREAMS);
-        // Where there is no choice it does not matter who is faster.
-        let mut timed = (instances.len() > 1).then_some(began);
+        // Where there is no choice it does not matter who is faster, nor who can be reached.
+        let may_move = instances.len() > 1;
+        let mut timed = may_move.then_some(began);
+        let mut callee = Callee { service: self.descriptor, method, number, may_move };
         for _ in 1..TRIES_MAX {
             match attempt.on(instances.at(at), callee, cx, timed).await {
                 Err(status) if was_not_sent(&status) => {
@@ -151,8 +144,8 @@ impl Shared {
                     at = self.pick.pick_after(cx, serving, began, A::STREAMS, failed);
                     listed = newest;
                     instances = listed.serving(method);
-                    // Nor what the first one took.
-                    timed = None;
+                    // Nor what the first one took. And enough of waiting for others.
+                    (timed, callee.may_move) = (None, false);
                 }
                 outcome => return outcome,
             }

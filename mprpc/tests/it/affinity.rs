@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use mprpc::Channel;
 use mprpc_examples::{FailReq, echo_service};
 
-use crate::support::{Running, channel, echo_req, soon};
+use crate::support::{Running, SOON, echo_req, soon};
 
 /// Who gets the calls with `key`: a failure names its peer.
 async fn callee(client: &echo_service::Client, key: u64) -> SocketAddr {
@@ -16,10 +17,12 @@ async fn callee(client: &echo_service::Client, key: u64) -> SocketAddr {
 #[tokio::test]
 async fn all_clients_call_the_same_instance_with_a_key_and_another_once_it_has_gone() {
     let (one, two) = (Running::echo().await, Running::echo().await);
-    let there =
-        echo_service::Client::new(&channel(&format!("static://{},{}", one.address, two.address)));
-    let back =
-        echo_service::Client::new(&channel(&format!("static://{},{}", two.address, one.address)));
+    let to = |first, second| {
+        // No call goes elsewhere because the machine is busy.
+        let builder = Channel::builder(format!("static://{first},{second}")).connect_timeout(SOON);
+        echo_service::Client::new(&builder.build().unwrap())
+    };
+    let (there, back) = (to(one.address, two.address), to(two.address, one.address));
     let mut called = HashSet::new();
     for key in 0..64 {
         let callee_of_key = callee(&there, key).await;

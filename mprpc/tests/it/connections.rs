@@ -223,6 +223,23 @@ async fn dropping_a_channel_closes_its_connections() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stub_for_each_call_finds_the_connection_of_the_ones_before() {
+    let network = Network::new();
+    let _server = serve_echo(&network, "echo").await;
+    let channel = to(&network, "echo").build().unwrap();
+    for _ in 0..10 {
+        let client = echo_service::Client::new(&channel);
+        client.echo(&soon(), echo_req("x")).await.unwrap();
+        drop(client);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(network.connections("echo"), 1);
+    }
+    drop(channel);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(network.connections("echo"), 0);
+}
+
 /// In real time: large calls make those behind them wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_queue_behind_large_ones_get_more_connections() {

@@ -211,6 +211,8 @@ async fn round_robin_calls_every_instance() {
     let channel = Channel::builder("memory://")
         .memory(&memory)
         .balance(Balance::round_robin())
+        // No call goes elsewhere because the machine is busy.
+        .connect_timeout(SOON)
         .build()
         .unwrap();
     let client = echo_service::Client::new(&channel);

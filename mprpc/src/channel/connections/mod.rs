@@ -13,14 +13,20 @@
 //! A call looks at the list without a lock, and takes the connection with the fewest calls.
 
 mod backoff;
+mod list;
+#[cfg(test)]
+mod shuttled;
 mod sizing;
+mod swap {
+    pub(super) use arc_swap::ArcSwap;
+}
 mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use prost::Message;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
@@ -31,6 +37,8 @@ pub(super) use backoff::Backoff;
 pub(super) use sizing::Bounds;
 
 use super::instance::Callee;
+use list::{IsOpen, List};
+
 use crate::stream::Directions;
 use crate::transport::v2_client::{Connection, Terms};
 use crate::transport::v2_client_streams::ClientStream;
@@ -38,6 +46,9 @@ use crate::transport::{CountedStream, Dialer, Peer};
 use crate::wire::v2::client::Request;
 use crate::wire::v2::offer::Offer;
 use crate::{Context, Stage, Status};
+
+/// After which part of the time for it an attempt to connect takes long.
+const SLOW_PART: u32 = 10;
 
 /// How connections are kept.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +92,14 @@ struct Shared {
     peer: Peer,
     keepalive: Duration,
     offer: Offer,
-    /// Those that take calls. One that has ended stays here until there is another.
-    list: ArcSwap<Vec<Arc<Connection>>>,
+    list: List<Connection>,
     /// How the last attempt to connect failed, unless there is a connection.
     failure: ArcSwapOption<Failure>,
     /// Held during an attempt: one serves all who wait.
     attempts: Arc<Mutex<Backoff>>,
+    /// Whether the attempt that is being made takes long; rung when it begins to.
+    is_slow: AtomicBool,
+    slow: Notify,
     /// Whether a call was made since that was last looked at.
     used: AtomicBool,
     /// Rung when a connection has come or ended, and when an attempt has failed.
@@ -110,9 +123,11 @@ impl Connections {
             dialer,
             keepalive: options.keepalive,
             offer: options.offer,
-            list: ArcSwap::default(),
+            list: List::default(),
             failure: ArcSwapOption::empty(),
             attempts: Arc::new(Mutex::new(options.backoff)),
+            is_slow: AtomicBool::new(false),
+            slow: Notify::new(),
             used: AtomicBool::new(false),
             changed: Arc::default(),
         });
@@ -128,7 +143,8 @@ impl Connections {
         cx: &Context,
         message: &impl Message,
     ) -> Result<Bytes, Status> {
-        self.connection(cx.deadline()).await?.call(request(callee, cx), message).await
+        let connection = self.connection(cx.deadline(), callee.may_move).await?;
+        connection.call(request(callee, cx), message).await
     }
 
     /// Opens a call that streams, in the same way.
@@ -139,83 +155,91 @@ impl Connections {
         message: &impl Message,
         directions: Directions,
     ) -> Result<ClientStream, Status> {
-        let connection = self.connection(cx.deadline()).await?;
+        let connection = self.connection(cx.deadline(), callee.may_move).await?;
         connection.open_stream(&request(callee, cx), message, directions).await
     }
 
-    /// Whether the last connection or the last attempt to make one has ended, and none is there
-    /// yet. Before the first attempt, and after the last connection was closed for being idle,
-    /// nobody knows.
+    /// Whether the last connection or the last attempt to make one has ended, or an attempt takes
+    /// long, and none is there yet. Before the first attempt, and after the last connection was
+    /// closed for being idle, nobody knows.
     pub(super) fn is_down(&self) -> bool {
-        if self.shared.failure.load().is_some() {
-            return true;
-        }
-        let list = self.shared.list.load();
-        !list.is_empty() && !list.iter().any(|connection| connection.is_open())
+        let shared = &self.shared;
+        // First what nearly always settles it.
+        !shared.list.any_open()
+            && (shared.is_slow.load(Ordering::Relaxed)
+                || shared.failure.load().is_some()
+                || !shared.list.is_empty())
     }
 
     /// Whether calls need not wait for a connection.
     pub(super) fn is_connected(&self) -> bool {
-        self.shared.list.load().iter().any(|connection| connection.is_open())
+        self.shared.list.any_open()
     }
 
     /// Begins an attempt to connect, if one is due and none is being made.
     pub(super) fn try_again(&self) {
-        if self.shared.pick().is_none() {
-            self.shared.begin_attempt(1);
-        }
+        self.shared.begin_attempt(1);
     }
 
-    /// A connection for a call: one that is there, or one that is made within the call's time.
-    pub(super) async fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, Status> {
+    /// A connection for a call: one that is there, or one that is made within the call's time. A
+    /// call that may move is let go once connecting takes long.
+    async fn connection(
+        &self,
+        deadline: Instant,
+        may_move: bool,
+    ) -> Result<Arc<Connection>, Status> {
         let shared = &self.shared;
         // Mostly it is set already, and a line of memory that nobody writes to is cheap to read.
         if !shared.used.load(Ordering::Relaxed) {
             shared.used.store(true, Ordering::Relaxed);
         }
-        if let Some(connection) = shared.pick() {
-            return Ok(connection);
+        match shared.list.pick() {
+            Some(connection) => Ok(connection),
+            // Boxed, so that the calls that find one stay small.
+            None => Box::pin(shared.connected(deadline, may_move)).await,
         }
+    }
+}
+
+impl Shared {
+    /// Waits for a connection, and for an attempt to make one, if none is being made.
+    async fn connected(
+        self: &Arc<Self>,
+        deadline: Instant,
+        may_move: bool,
+    ) -> Result<Arc<Connection>, Status> {
+        // Before the attempt begins, so as not to miss it.
+        let slow = self.slow.notified();
         let connect = async {
-            let backoff = Arc::clone(&shared.attempts).lock_owned().await;
+            let backoff = Arc::clone(&self.attempts).lock_owned().await;
             // Someone else may have been at it meanwhile.
-            if let Some(connection) = shared.pick() {
+            if let Some(connection) = self.list.pick() {
                 return Ok(connection);
             }
-            if let Some(failure) = &*shared.failure.load()
+            if let Some(failure) = &*self.failure.load()
                 && Instant::now() < failure.until
             {
                 return Err(failure.status.clone());
             }
             // In a task of its own: callers often have less time than an attempt may take. Ended
             // with the caller, it would neither succeed for the others nor be known to have failed.
-            let attempt = tokio::spawn(Arc::clone(shared).connect(backoff));
+            let attempt = tokio::spawn(Arc::clone(self).connect(backoff));
             attempt.await.unwrap_or_else(|_| {
                 Err(not_connected(Status::unavailable("the runtime is shutting down")))
             })
+        };
+        let connect = async {
+            tokio::select! {
+                connected = connect => connected,
+                () = slow, if may_move => {
+                    Err(not_connected(Status::unavailable("connecting takes long")))
+                }
+            }
         };
         tokio::time::timeout_at(deadline, connect).await.unwrap_or_else(|_| {
             let text = "no connection within the time for the call";
             Err(not_connected(Status::deadline_exceeded(text)))
         })
-    }
-}
-
-impl Shared {
-    /// The connection with the fewest calls of those that take any.
-    fn pick(&self) -> Option<Arc<Connection>> {
-        match self.list.load().as_slice() {
-            [only] => only.is_open().then(|| Arc::clone(only)),
-            several => {
-                let open = several.iter().filter(|connection| connection.is_open());
-                open.min_by_key(|connection| calls_on(connection)).cloned()
-            }
-        }
-    }
-
-    /// How many take calls.
-    fn open(&self) -> usize {
-        self.list.load().iter().filter(|connection| connection.is_open()).count()
     }
 
     /// Begins an attempt to get one more, unless there are `wanted` already, an attempt is being
@@ -224,7 +248,7 @@ impl Shared {
         let due = |failure: &Failure| Instant::now() >= failure.until;
         if self.failure.load().as_deref().is_none_or(due)
             && let Ok(backoff) = Arc::clone(&self.attempts).try_lock_owned()
-            && self.open() < wanted
+            && self.list.open() < wanted
         {
             tokio::spawn(Arc::clone(self).connect(backoff));
         }
@@ -234,14 +258,11 @@ impl Shared {
         self: Arc<Self>,
         mut backoff: OwnedMutexGuard<Backoff>,
     ) -> Result<Arc<Connection>, Status> {
-        let outcome = self.attempt().await;
+        let outcome = self.attempt_told_when_slow().await;
         match &outcome {
             Ok(connection) => {
                 backoff.succeeded();
-                self.list.rcu(|list| {
-                    let open = list.iter().filter(|connection| connection.is_open());
-                    open.chain([connection]).cloned().collect::<Vec<_>>()
-                });
+                self.list.add(connection);
                 if self.failure.swap(None).is_some() {
                     tracing::info!(address = %self.dialer.address, "an instance is reached again");
                 }
@@ -251,16 +272,30 @@ impl Shared {
                 let until = Instant::now() + backoff.failed(fastrand::f64());
                 let failure = Failure { status: status.clone(), until };
                 // One more that cannot be had says nothing of those that are there.
-                if self.open() == 0 && self.failure.swap(Some(Arc::new(failure))).is_none() {
+                if self.list.open() == 0 && self.failure.swap(Some(Arc::new(failure))).is_none() {
                     let (address, error) = (&self.dialer.address, status.message());
                     tracing::warn!(%address, error, "an instance cannot be reached");
                 }
             }
         }
+        self.is_slow.store(false, Ordering::Relaxed);
         // Only now is the next attempt possible that somebody may begin who hears of it.
         drop(backoff);
         self.changed.notify_one();
         outcome
+    }
+
+    /// Makes an attempt. While it takes long and nobody is connected, calls go elsewhere: the address
+    /// may be one from which nothing ever comes back.
+    async fn attempt_told_when_slow(&self) -> Result<Arc<Connection>, Status> {
+        let mut attempt = std::pin::pin!(self.attempt());
+        let soon = self.dialer.timeout / SLOW_PART;
+        if let Ok(outcome) = tokio::time::timeout(soon, attempt.as_mut()).await {
+            return outcome;
+        }
+        self.is_slow.store(true, Ordering::Relaxed);
+        self.slow.notify_waiters();
+        attempt.await
     }
 
     /// A connection counts once the server has spoken on it: the kernel accepts them for processes
@@ -285,9 +320,10 @@ impl Shared {
     }
 }
 
-/// How many calls are on a connection of the list: each holds it, and so does the list.
-fn calls_on(connection: &Arc<Connection>) -> usize {
-    Arc::strong_count(connection) - 1
+impl IsOpen for Connection {
+    fn is_open(&self) -> bool {
+        Self::is_open(self)
+    }
 }
 
 fn request<'a>(callee: Callee, cx: &'a Context) -> Request<'a> {

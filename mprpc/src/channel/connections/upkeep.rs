@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
+use super::Shared;
+use super::list::calls_on;
 use super::sizing::{Action, Bounds, Seen, Sizing};
-use super::{Shared, calls_on};
 
 /// The time between looks while calls overlap, and while they do not.
 const LOOK_BUSY: Duration = Duration::from_millis(100);
@@ -23,19 +24,24 @@ pub(super) async fn run(shared: Arc<Shared>, bounds: Bounds) {
         match action {
             Action::Keep => {}
             Action::Connect => shared.begin_attempt(seen.open + 1),
-            Action::CloseOne => shared.close_one(),
-            // Those that are given up with it have no calls.
-            Action::CloseAll => shared.list.store(Arc::default()),
+            Action::CloseOne => shared.list.close_one(),
+            // Where a call has come since, its connection stays.
+            Action::CloseAll => shared.list.close_unused(),
         }
+        let now = Instant::now();
         let next = match (seen.open, action) {
             // When an attempt ends, or somebody calls who makes one.
-            (0, Action::Keep) | (_, Action::CloseAll) => None,
+            (0, Action::Keep) => None,
+            (_, Action::CloseAll) if shared.list.is_empty() => None,
+            // When the next attempt is due. If somebody else has just looked whether it is, the
+            // attempt may not have begun: then by and by.
             (0, _) => {
                 let until = shared.failure.load().as_ref().map(|failure| failure.until);
-                until.filter(|until| *until > Instant::now())
+                let later = now + LOOK;
+                Some(until.filter(|until| *until > now).map_or(later, |until| until.min(later)))
             }
-            _ if seen.in_flight > 1 => Some(Instant::now() + LOOK_BUSY),
-            _ => Some(Instant::now() + LOOK.min(bounds.idle_timeout)),
+            _ if seen.in_flight > 1 => Some(now + LOOK_BUSY),
+            _ => Some(now + LOOK.min(bounds.idle_timeout)),
         };
         tokio::select! {
             () = shared.changed.notified() => {}
@@ -53,8 +59,8 @@ async fn at(time: Option<Instant>) {
 
 impl Shared {
     async fn seen(&self) -> Seen {
-        self.forget_ended();
-        let list = self.list.load_full();
+        self.list.forget_ended();
+        let list = self.list.all();
         let open: Vec<_> = list.iter().filter(|connection| connection.is_open()).collect();
         let mut seen = Seen {
             open: open.len(),
@@ -72,27 +78,5 @@ impl Shared {
             seen.ping = join_all(pings).await.into_iter().min();
         }
         seen
-    }
-
-    /// Takes those that have ended off the list, unless no other would be left: then they tell that
-    /// the instance is down.
-    fn forget_ended(&self) {
-        let open = self.open();
-        if open > 0 && open < self.list.load().len() {
-            self.list.rcu(|list| {
-                let open = list.iter().filter(|connection| connection.is_open());
-                open.cloned().collect::<Vec<_>>()
-            });
-        }
-    }
-
-    /// Takes the one with the fewest calls off the list; it closes when they have ended.
-    fn close_one(&self) {
-        self.list.rcu(|list| {
-            let mut list = list.to_vec();
-            let fewest = (0..list.len()).min_by_key(|index| calls_on(&list[*index]));
-            fewest.map(|index| list.swap_remove(index));
-            list
-        });
     }
 }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use mprpc::{Code, Context};
+use mprpc::local::Partition;
+use mprpc::{Balance, Code, Context};
 use mprpc_examples::{EchoReq, FailReq};
+
+use tokio::time::Instant;
 
 use super::fleet::Fleet;
 use crate::support::{echo_req, soon};
@@ -132,4 +135,31 @@ async fn instances_that_nobody_called_for_long_share_by_weight() {
     }
     let calls = fleet.seen();
     assert!((10..50).contains(&calls["light"]), "{calls:?}");
+}
+
+/// Packets to it are lost, say: nothing refuses a connection, and none is ever there.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_cannot_even_be_connected_to_keeps_no_call_for_long() {
+    for balance in [Balance::p2c_ewma(), Balance::round_robin(), Balance::least_requests()] {
+        let fleet = Fleet::new(["hole", "well"]).await;
+        fleet.network.partition("hole", Partition::Both);
+        fleet.list_all();
+        let client = fleet.client(|builder| builder.balance(balance.clone()));
+        let began = Instant::now();
+        for _ in 0..50 {
+            let cx = Context::with_timeout(500 * MS);
+            client.echo(&cx, echo_req("x")).await.expect("the other one is well");
+        }
+        assert!(began.elapsed() <= 350 * MS, "{:?}", began.elapsed());
+        // Where there is no other, calls have all the time that there is.
+        fleet.list([("hole", 100)]);
+        tokio::time::sleep(MS).await;
+        let healed = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            fleet.network.heal("hole");
+        };
+        let cx = soon();
+        let (answer, ()) = tokio::join!(client.echo(&cx, echo_req("x")), healed);
+        answer.expect("it is waited for");
+    }
 }
