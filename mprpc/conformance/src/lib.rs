@@ -9,8 +9,8 @@
 //! mprpc-conformance list
 //! ```
 //!
-//! `run` prints a line for each case, and ends with 1 when one failed. The variants of gRPC's list
-//! that compress are not there, since mprpc does not compress.
+//! `run` prints a line for each case, and ends with 1 when one failed. A server under test takes
+//! compressed messages and compresses its own, from a kilobyte or so on.
 //!
 //! As a library: [`CASES`] against a [`Peer`], and [`TestServer`] to serve.
 

@@ -65,6 +65,9 @@ async fn main() -> ExitCode {
     }
 }
 
+/// From how many bytes on the server compresses, for clients that ask for it.
+const COMPRESS_ABOVE: usize = 1024;
+
 type Error = Box<dyn std::error::Error>;
 
 /// Whether all of them hold.
@@ -101,6 +104,7 @@ fn choose(names: &[String], classic: bool) -> Result<Vec<&'static Case>, Error> 
 async fn serve(listen: SocketAddr) -> Result<bool, Error> {
     let server = Server::builder()
         .add_service(test_service::serve(TestServer::default()))
+        .compress_above(COMPRESS_ABOVE)
         .bind(listen)
         .await?;
     println!("listening on {}", server.local_addr());

@@ -1,9 +1,12 @@
-//! Bytes to requests, answers and frames.
+//! Bytes to requests, answers, frames and messages.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::decode;
 use crate::wire::classic::{self, Error, Request, RequestDecoder};
+use crate::wire::v2::compression::{Body, Compression};
+use crate::wire::v2::frame::COMPRESSED;
+use crate::wire::v2::stream::Outgoing;
 
 /// The limit of arguments and answers here, in bytes.
 const MESSAGE_BYTES_MAX: u32 = 64;
@@ -39,4 +42,25 @@ fn requests(data: &[u8], piece: usize) -> (Vec<Request>, Option<Error>) {
 pub fn frames(data: &[u8]) {
     let Some((piece, data)) = data.split_first() else { return };
     assert_eq!(decode(data, usize::from(*piece)), decode(data, data.len()));
+}
+
+/// Compressed messages: of what is taken for one comes as much as it says, or nothing; and any
+/// message that is compressed comes back.
+pub fn inflate(data: &[u8]) {
+    let compression = Compression::above(0);
+    let message = Bytes::copy_from_slice(data);
+    if let Ok(body) = Body::read(COMPRESSED, message.clone(), compression) {
+        let length = body.len();
+        if let Ok(message) = body.inflate() {
+            assert_eq!(message.len(), length);
+        }
+    }
+    if let Some(deflated) = compression.deflate(&message) {
+        let mut sent = BytesMut::new();
+        deflated.write(&mut sent);
+        assert!(sent.len() < deflated.bytes());
+        let body = Body::read(COMPRESSED, sent.freeze(), compression);
+        let back = body.and_then(Body::inflate).map(|back| back.len());
+        assert_eq!(back, Ok(deflated.bytes()));
+    }
 }

@@ -5,10 +5,11 @@ use proptest::prelude::*;
 type Target = fn(&[u8]);
 
 /// What each file of `fuzz/fuzz_targets` calls, by its name.
-const TARGETS: [(&str, Target); 4] = [
+const TARGETS: [(&str, Target); 5] = [
     ("classic", super::classic),
     ("client", super::client),
     ("frames", super::frames),
+    ("inflate", super::inflate),
     ("server", super::server),
 ];
 
@@ -123,7 +124,7 @@ fn change() -> impl Strategy<Value = Change> {
 /// Frames whose headers make sense, with short payloads of anything.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let payload = proptest::collection::vec(any::<u8>(), 0..40);
-    let frame = (1_u8..10, 0_u8..2, 0_u16..3, 0_u32..4, payload).prop_map(
+    let frame = (1_u8..10, 0_u8..4, 0_u16..3, 0_u32..4, payload).prop_map(
         |(kind, flags, method, call, payload)| {
             let length = u32::try_from(payload.len()).unwrap();
             let mut bytes = length.to_le_bytes().to_vec();

@@ -8,7 +8,7 @@ mod corpus_tests;
 mod server;
 
 pub use client::client;
-pub use codecs::{classic, frames};
+pub use codecs::{classic, frames, inflate};
 pub use server::server;
 
 use bytes::BytesMut;

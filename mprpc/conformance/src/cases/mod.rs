@@ -1,5 +1,6 @@
 //! The cases, and what they run against.
 
+mod compressed;
 mod failure;
 mod flow;
 mod reconnecting;
@@ -84,6 +85,10 @@ pub static CASES: &[Case] = &[
     case!(streams::cancel_after_begin, classic: false, "a stream given up before anything was sent"),
     case!(streams::cancel_after_first_response, classic: false, "and in the middle of it"),
     case!(streams::timeout_on_sleeping_stream, classic: false, "DEADLINE_EXCEEDED within a stream"),
+    case!(compressed::client_compressed_unary, classic: false, "a request that was compressed is understood"),
+    case!(compressed::server_compressed_unary, classic: false, "an answer is compressed, for those who ask for it"),
+    case!(compressed::client_compressed_streaming, classic: false, "requests of a stream that were compressed"),
+    case!(compressed::server_compressed_streaming, classic: false, "answers of a stream are compressed"),
     case!(flow::push_back_on_answers, classic: false, "who does not read is not sent more than its window"),
     case!(flow::push_back_on_requests, classic: false, "nor is a server that does not read"),
     case!(unary::thousand_large_at_once, classic: false, "1,000 large calls in flight"),
@@ -94,6 +99,7 @@ pub static CASES: &[Case] = &[
 #[derive(Clone, Debug)]
 pub struct Peer {
     channel: Channel,
+    target: String,
 }
 
 /// A target that makes no sense.
@@ -106,7 +112,18 @@ impl Peer {
     /// # Errors
     /// The target makes no sense.
     pub fn new(target: &str) -> Result<Self, PeerError> {
-        Ok(Self { channel: Channel::builder(target).build()? })
+        Ok(Self { channel: Channel::builder(target).build()?, target: target.to_owned() })
+    }
+
+    /// The same, with messages of so many bytes and more compressed.
+    fn compressing(target: &str, above: usize) -> Result<Self, PeerError> {
+        let channel = Channel::builder(target).compress_above(above).build()?;
+        Ok(Self { channel, target: target.to_owned() })
+    }
+
+    /// Where it is, if the target names an address.
+    fn address(&self) -> Option<&str> {
+        self.target.strip_prefix("static://")?.split(['?', ',']).next()
     }
 
     fn client(&self) -> test_service::Client {

@@ -8,10 +8,10 @@ use super::{Peer, call};
 use crate::{EchoStatus, InputRequest, OutputParameters, OutputRequest};
 
 /// The sizes of gRPC's cases, in bytes.
-const REQUESTS: [usize; 4] = [27_182, 8, 1_828, 45_904];
-const ANSWERS: [u32; 4] = [31_415, 9, 2_653, 58_979];
+pub(super) const REQUESTS: [usize; 4] = [27_182, 8, 1_828, 45_904];
+pub(super) const ANSWERS: [u32; 4] = [31_415, 9, 2_653, 58_979];
 
-fn zeros(size: usize) -> InputRequest {
+pub(super) fn zeros(size: usize) -> InputRequest {
     InputRequest { payload: vec![0; size].into(), pause_ms: 0 }
 }
 

@@ -11,8 +11,8 @@ use super::{Peer, call};
 use crate::{EchoStatus, Empty, SimpleRequest, test_service};
 
 /// What a large request and a large answer have, in bytes: as in gRPC's cases.
-const LARGE_REQUEST_BYTES: usize = 271_828;
-const LARGE_ANSWER_BYTES: u32 = 314_159;
+pub(super) const LARGE_REQUEST_BYTES: usize = 271_828;
+pub(super) const LARGE_ANSWER_BYTES: u32 = 314_159;
 
 const AT_ONCE: usize = 1_000;
 
@@ -25,7 +25,7 @@ pub(super) async fn large_unary(peer: Peer) -> Result<(), Failure> {
     large(peer.client(), vec![0; LARGE_REQUEST_BYTES].into()).await
 }
 
-async fn large(client: test_service::Client, payload: Bytes) -> Result<(), Failure> {
+pub(super) async fn large(client: test_service::Client, payload: Bytes) -> Result<(), Failure> {
     let request_size = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let request =
         SimpleRequest { response_size: LARGE_ANSWER_BYTES, payload, ..SimpleRequest::default() };

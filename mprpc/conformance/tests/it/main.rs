@@ -15,6 +15,7 @@ fn case(name: &str) -> &'static Case {
 async fn our_server_holds(name: &str) {
     let server = Server::builder()
         .add_service(test_service::serve(TestServer::default()))
+        .compress_above(1024)
         .bind(([127, 0, 0, 1], 0).into())
         .await
         .unwrap();
@@ -62,6 +63,10 @@ our_server! {
     cancel_after_begin
     cancel_after_first_response
     timeout_on_sleeping_stream
+    client_compressed_unary
+    server_compressed_unary
+    client_compressed_streaming
+    server_compressed_streaming
     push_back_on_answers
     push_back_on_requests
     thousand_large_at_once

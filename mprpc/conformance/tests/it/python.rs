@@ -40,6 +40,8 @@ async fn their_server_holds_every_case_that_is_about_one() {
     let mut child = Command::new(python)
         .arg("-B")
         .arg(folder.join("server.py"))
+        // The longest frame, and from how many bytes on it compresses.
+        .args(["4194304", "1024"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -125,7 +125,7 @@ impl Body {
     ///
     /// # Errors
     /// The protocol is broken.
-    pub(in crate::wire) fn read(
+    pub(crate) fn read(
         flags: u8,
         mut message: Bytes,
         compression: Compression,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::{ABOVE, server};
+use super::{ABOVE, Counters, server};
 use crate::support::{SOON, echo_req, soon};
 
 const FRAME_BYTES_MAX: u32 = 4 << 20;
@@ -110,6 +110,7 @@ async fn is_closed(mut stream: TcpStream) {
 
 #[tokio::test]
 async fn a_damaged_request_fails_its_call_and_no_other() {
+    let (counters, _guard) = Counters::listen();
     let server = server(true).await;
     let mut stream = connect(server.address, SETTINGS).await;
     for (call, (what, message, expected)) in (0..).zip(damaged()) {
@@ -117,6 +118,8 @@ async fn a_damaged_request_fails_its_call_and_no_other() {
         let (_, _, payload) = next_frame(&mut stream, call).await;
         assert_eq!(code(&payload), expected, "{what}");
     }
+    let refused = damaged().len() as u64;
+    assert_eq!(counters.take(["mprpc_requests_refused_total"]), [refused]);
     // `payload` = "to and fro" and so on, and the same comes back.
     let message = [b"\x0a\xe8\x07", &b"to and fro"[..].repeat(100)[..]].concat();
     let packed = body(1003, &deflate(&message, FlushCompress::Finish));
