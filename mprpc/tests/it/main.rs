@@ -9,6 +9,7 @@ mod bugs_of_others;
 mod classic;
 mod compression;
 mod connections;
+mod crate_page;
 mod deadlines;
 mod descriptors;
 mod detached;
