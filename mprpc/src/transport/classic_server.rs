@@ -4,15 +4,17 @@
 //! method, arguments that do not parse, a handler's error, its deadline) ends the connection: the
 //! caller fails at once instead of waiting for an answer that will not come.
 
-use std::io;
+use std::io::{self, ErrorKind::WriteZero};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use futures_util::poll;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
 
 use super::{CountedStream, READ_BYTES};
 use crate::context::Origin;
@@ -202,12 +204,12 @@ impl Connection<'_> {
         if self.places.has_one_beside(0) {
             return Ok(());
         }
+        let Self { io, input, output, places, server, .. } = self;
         let taken = async {
-            let taken = tokio::time::timeout_at(deadline, self.places.wait()).await;
+            let taken = tokio::time::timeout_at(deadline, places.wait()).await;
             taken.map_err(|_| failed(method, &Status::deadline_exceeded("it waited for its turn")))
         };
-        let written = async { Ok(self.io.write_all_buf(&mut self.output).await?) };
-        tokio::try_join!(written, taken).map(drop)
+        attended(io, input, output, server, taken).await
     }
 
     /// Waits for a handler that is not ready. Earlier answers do not wait for it, nor it for a
@@ -229,11 +231,14 @@ impl Connection<'_> {
                 .unwrap_or_else(|_| Err(Status::deadline_exceeded("the handler was stopped")))
                 .map_err(|status| failed(method, &status))
         };
-        let written = async { Ok(self.io.write_all_buf(&mut self.output).await?) };
-        // Cut short by a failure, writing can go on where it was: it takes off what it wrote.
-        tokio::try_join!(written, handled)?;
+        let Self { io, input, output, server, .. } = self;
+        attended(io, input, output, server, handled).await?;
         classic::end_response(&mut answer, start);
-        self.output = answer;
+        if self.output.is_empty() {
+            self.output = answer;
+        } else {
+            self.output.extend_from_slice(&answer);
+        }
         Ok(())
     }
 
@@ -254,6 +259,40 @@ impl Connection<'_> {
         // A client that does not go has had its time.
         tokio::time::timeout(LINGER, goodbye).await.unwrap_or(Ok(()))
     }
+}
+
+/// Waits for `work`. Meanwhile earlier answers go out; and if the client hangs up, it ends, since
+/// nobody waits for what comes of it.
+async fn attended<T>(
+    io: &mut CountedStream,
+    input: &mut BytesMut,
+    output: &mut BytesMut,
+    server: &Connections,
+    work: impl Future<Output = Result<T, End>>,
+) -> Result<T, End> {
+    // What comes after that is the business of who decides what is still served.
+    let watched = !server.stopping.is_cancelled();
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| {
+        while !output.is_empty() {
+            match Pin::new(&mut *io).poll_write(cx, output)? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::Error::from(WriteZero).into())),
+                Poll::Ready(bytes) => output.advance(bytes),
+                Poll::Pending => break,
+            }
+        }
+        // The end can be seen as long as not much stands before it.
+        while watched && input.len() < IDLE_BYTES {
+            input.reserve(IDLE_BYTES);
+            match poll_read_buf(Pin::new(&mut *io), cx, input)? {
+                Poll::Ready(0) => return Poll::Ready(Err(super::cut().into())),
+                Poll::Ready(_) => {}
+                Poll::Pending => break,
+            }
+        }
+        work.as_mut().poll(cx)
+    })
+    .await
 }
 
 fn failed(method: &Method, status: &Status) -> End {

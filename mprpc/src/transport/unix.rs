@@ -1,19 +1,19 @@
 //! Unix sockets to listen on: who may connect, and whose file it is.
 //!
 //! Two servers that begin at once must not both take a dead one's file for theirs, nor one take
-//! another's that is about to listen. So the directory is locked from the look at the file until
-//! the socket listens.
+//! another's that is about to listen. So a file beside it is locked from the look at the socket's
+//! until the socket listens.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// How long to wait for another server that is beginning to listen in the same directory.
+/// How long to wait for another server that is beginning to listen at the same path.
 const LOCK_TRIES_MAX: u32 = 500;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -34,8 +34,7 @@ pub(crate) struct SocketFile {
 /// Somebody listens there, something stands there that is not a socket, or the directory does not
 /// allow it.
 pub(super) async fn listen(path: &Arc<Path>) -> io::Result<(tokio::net::UnixListener, SocketFile)> {
-    // Released when it is closed.
-    let _locked = lock_directory_of(path).await?;
+    let _locked = Lock::take(path).await?;
     make_way(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -48,17 +47,42 @@ pub(super) async fn listen(path: &Arc<Path>) -> io::Result<(tokio::net::UnixList
     Ok((tokio::net::UnixListener::from_std(listener)?, file))
 }
 
-async fn lock_directory_of(path: &Path) -> io::Result<File> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = File::open(parent.unwrap_or(Path::new(".")))?;
-    for _ in 0..LOCK_TRIES_MAX {
-        match directory.try_lock() {
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
-            // Some file systems have no locks. What is lost is small.
-            Ok(()) | Err(TryLockError::Error(_)) => return Ok(directory),
+/// A file beside a socket's, that is locked. Dropped, it is removed.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    async fn take(socket: &Path) -> io::Result<Self> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        for _ in 0..LOCK_TRIES_MAX {
+            let mut options = File::options();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let locked = match file.try_lock() {
+                // Who had it before may have removed the file meanwhile.
+                Ok(()) => identity(&path).is_ok_and(|there| Some(there) == identity_of(&file)),
+                Err(TryLockError::WouldBlock) => false,
+                // Some file systems have no locks. What is lost is small.
+                Err(TryLockError::Error(_)) => true,
+            };
+            if locked {
+                return Ok(Self { path, _file: file });
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
         }
+        let text = format!("{} stays locked", path.display());
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
     }
-    Err(io::Error::new(io::ErrorKind::TimedOut, "the socket's directory stays locked"))
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Left behind, it is locked by the next.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// Removes the file of a server that is dead.
@@ -85,6 +109,10 @@ fn make_way(path: &Path) -> io::Result<()> {
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
+}
+
+fn identity_of(file: &File) -> Option<(u64, u64)> {
+    file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Drop for SocketFile {
@@ -123,6 +151,25 @@ mod tests {
         assert_eq!(listen(&path).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
         std::os::unix::net::UnixStream::connect(&path).unwrap();
         drop(live);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_servers_that_begin_at_once_one_listens_and_nothing_else_is_left_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = path_in(&directory);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let begun = futures_util::future::join_all((0..8).map(|_| listen(&path))).await;
+        assert_eq!(begun.iter().filter(|begun| begun.is_ok()).count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    /// Anybody may lock a directory that is everybody's.
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_somebody_else_has_locked_is_no_obstacle() {
+        let directory = tempfile::tempdir().unwrap();
+        let theirs = File::open(directory.path()).unwrap();
+        theirs.lock().unwrap();
+        listen(&path_in(&directory)).await.unwrap();
     }
 
     #[tokio::test]

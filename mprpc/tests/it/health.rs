@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mprpc::discovery::{Discover, Listing, Memory};
 use mprpc::health::{self, HealthReporter, ServingStatus};
-use mprpc::{Code, Server, ServiceDescriptor};
+use mprpc::{Code, Server, ServerState, ServiceDescriptor};
 use mprpc_examples::{Echo, echo_service};
 
 use crate::support::{Running, channel, echo_req, soon};
@@ -87,4 +87,29 @@ async fn who_watches_learns_of_each_change_until_the_server_drains() {
     assert_eq!(watching.next().await.unwrap(), Some(ServingStatus::NotServing));
     assert_eq!(watching.next().await.unwrap_err().code(), Code::Unavailable);
     server.stop().await;
+}
+
+/// What a supervisor asks before it sends the first call, and before it stops to.
+#[tokio::test]
+async fn a_server_is_ready_from_when_it_serves_until_it_leaves() {
+    let memory = Memory::new();
+    for threads in [0, 2] {
+        let reporter = HealthReporter::new();
+        let builder = Server::builder().add_service(echo_service::serve(Echo)).threads(threads);
+        let builder = builder.health(&reporter).register(memory.clone());
+        let server = builder.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let (address, handle) = (server.local_addr(), server.handle());
+        let mut state = handle.watch();
+        assert_eq!(*state.borrow(), ServerState::Bound);
+        assert_eq!(reporter.status("echo.EchoService"), Some(ServingStatus::NotServing));
+        let serving = tokio::spawn(server.serve(std::future::pending()));
+        state.wait_for(|state| *state == ServerState::Serving).await.unwrap();
+        let health = health::Client::new(&channel(&format!("static://{address}")));
+        assert_eq!(health.check(&soon(), "").await.unwrap(), ServingStatus::Serving);
+        handle.lame_duck();
+        state.wait_for(|state| *state == ServerState::LameDuck).await.unwrap();
+        assert_eq!(health.check(&soon(), "").await.unwrap(), ServingStatus::NotServing);
+        handle.shutdown();
+        serving.await.unwrap().unwrap();
+    }
 }

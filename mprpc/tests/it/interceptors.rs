@@ -94,11 +94,31 @@ async fn a_token_is_added_at_the_client_and_checked_at_the_server() {
         let status = bare.echo(&soon(), echo_req("x")).await.unwrap_err();
         assert_eq!((status.code(), status.stage()), (Code::Unauthenticated, Stage::Remote));
         assert_eq!(status.message(), "no or a wrong token");
+        assert_eq!(status.executed(), Executed::No);
     }
     let client = client(&server, Token("open sesame"));
     assert_eq!(client.echo(&soon(), echo_req("x")).await.unwrap().payload, "x");
     let seen = client.describe(&soon(), DescribeReq {}).await.unwrap().metadata;
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [("caller".to_owned(), "ali".into())]);
+}
+
+/// Takes away what it got.
+struct Loses;
+
+impl Interceptor for Loses {
+    fn intercept<'a>(&'a self, cx: Context, call: Intercepted<'a>) -> Outcome<'a> {
+        Box::pin(async move {
+            call.proceed(cx).await?;
+            Err(Status::unavailable("it was lost on the way back"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_an_interceptor_of_the_server_rejects_may_have_been_executed() {
+    let server = serve(Loses).await;
+    let status = server.client().echo(&soon(), echo_req("x")).await.unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
 }
 
 #[tokio::test]

@@ -105,10 +105,36 @@ async fn streams_that_do_not_end_are_told_so_when_the_drain_time_is_over() {
     assert_eq!(status.message(), "the server stopped before the call had ended");
 }
 
+/// Who hears of it from the registry has done so before a connection says it.
+#[tokio::test]
+async fn a_server_that_is_shut_down_is_listed_nowhere_when_it_begins_to_drain() {
+    let (one, other) = (Memory::new(), Memory::new());
+    let listing = |memory: &Memory| memory.watch(&echo_service::DESCRIPTOR).borrow().clone();
+    let builder = Server::builder().add_service(echo_service::serve(Echo));
+    let server = Running::start(builder.register(one.clone()).register(other.clone())).await;
+    server.client().echo(&soon(), echo_req("x")).await.unwrap();
+    for memory in [&one, &other] {
+        assert!(matches!(listing(memory), Listing::Known(there) if there.len() == 1));
+    }
+    let (mut state, memories) = (server.handle.watch(), [one.clone(), other.clone()]);
+    let seen = tokio::spawn(async move {
+        state.wait_for(|state| *state >= ServerState::Draining).await.unwrap();
+        memories.map(|memory| listing(&memory))
+    });
+    server.stop().await;
+    assert_eq!(seen.await.unwrap(), [(); 2].map(|()| Listing::Known([].into())));
+}
+
 #[tokio::test]
 async fn a_lame_duck_leaves_the_registry_and_serves_until_it_is_shut_down() {
+    for threads in [0, 2] {
+        lame_duck(threads).await;
+    }
+}
+
+async fn lame_duck(threads: usize) {
     let memory = Memory::new();
-    let builder = Server::builder().add_service(echo_service::serve(Echo));
+    let builder = Server::builder().add_service(echo_service::serve(Echo)).threads(threads);
     let server = Running::start(builder.register(memory.clone())).await;
     let client = server.client();
     client.echo(&soon(), echo_req("x")).await.unwrap();
@@ -193,8 +219,15 @@ async fn calls_that_have_come_when_the_server_stops_are_served_whether_it_has_se
 /// As before, where a client does not wait for answers: more has come than is read at once.
 #[tokio::test]
 async fn calls_that_were_pipelined_are_all_served_when_the_server_stops() {
+    for threads in [0, 2] {
+        stop_with_pipelined_calls(threads).await;
+    }
+}
+
+async fn stop_with_pipelined_calls(threads: usize) {
     use std::io::{Read, Write};
-    let server = Running::echo().await;
+    let builder = Server::builder().add_service(echo_service::serve(Echo));
+    let server = Running::start(builder.threads(threads)).await;
     let mut stream = std::net::TcpStream::connect(server.address).unwrap();
     stream.write_all(crate::classic::REQUEST).unwrap();
     server.client().echo(&soon(), echo_req("x")).await.unwrap();

@@ -26,6 +26,7 @@ mod python;
 mod registries;
 mod rolling;
 mod said;
+mod signals;
 mod streaming;
 mod support;
 mod threads;

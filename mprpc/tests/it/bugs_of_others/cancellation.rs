@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::{Buf, BytesMut};
-use mprpc::{Channel, Code};
+use mprpc::{Channel, Code, Server};
 use mprpc_examples::{EchoReq, EchoResp, FailReq, echo_service};
 use proptest::prelude::*;
 use prost::Message;
@@ -205,4 +205,19 @@ async fn a_handler_does_not_outlive_the_connection_of_its_caller() {
     });
     timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
     runtime.join().unwrap();
+}
+
+/// brpc 122, again: to hang up is all that a classic caller can do.
+#[tokio::test]
+async fn a_handler_does_not_outlive_the_classic_call_that_its_caller_drops() {
+    for threads in [0, 2] {
+        let gate = Gate::default();
+        let builder = Server::builder().add_service(echo_service::serve(gate.clone()));
+        let server = Running::start(builder.threads(threads)).await;
+        let client = server.classic_client();
+        let call = tokio::spawn(async move { client.echo_slowly(&soon(), slow_req("x")).await });
+        timeout(SOON, gate.started.notified()).await.expect("the handler starts");
+        call.abort();
+        timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
+    }
 }
