@@ -55,6 +55,12 @@ pub trait Candidates {
         &[]
     }
 
+    /// The index of the method that is called among those of its service: rules that go round may do
+    /// so for each on its own.
+    fn method(&self) -> usize {
+        0
+    }
+
     /// A hash of its address, the same in every process.
     fn hash(&self, index: usize) -> u64 {
         mix(index as u64 + 1)

@@ -21,8 +21,9 @@ impl Balancer for AddressHash {
 }
 
 /// The index of the instance that a key belongs to: the one with the highest score for the key
-/// (weighted rendezvous hashing) among those that are up and that have, with this call, at most
-/// `bound` times their share of the calls in flight.
+/// (weighted rendezvous hashing) among those that are up and that would have, with this call, at most
+/// `bound` times their share of the calls in flight, rounded up, or [`IN_FLIGHT_MIN`]. If there is none,
+/// among those that are up, and else among all.
 ///
 /// Every client that knows the same instances has the same order of them for a key. When one goes,
 /// or is overloaded, only its keys move, and when one's weight changes only keys from it or to it.
@@ -48,7 +49,7 @@ pub(crate) fn of_key(key: u64, bound: f64, candidates: &dyn Candidates) -> usize
         let hash = mix(key ^ candidates.hash(index));
         if alike { unit(hash) } else { -candidates.weight(index) / unit(hash).ln() }
     };
-    // What is up and has room is better than what only has room, and that better than the rest.
+    // What is up comes before what is not, whatever room there is.
     let mut best: Option<(bool, bool, f64, usize)> = None;
     for index in 0..candidates.len() {
         let rank = (candidates.is_up(index), room(index), score(index), index);

@@ -25,6 +25,9 @@
 //! If the one that it chooses is known to be down, it is asked again, and then any other takes its
 //! place. Choosing takes no lock and allocates nothing.
 
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
+}
 mod candidates;
 mod consistent_hash;
 mod least_requests;
@@ -32,7 +35,10 @@ mod load;
 mod p2c;
 mod random;
 mod round_robin;
+#[cfg(test)]
+mod shuttled;
 mod subset;
+mod turns;
 mod weighted_round_robin;
 
 use std::fmt;
@@ -88,14 +94,14 @@ impl Balance {
         Self::new(|| Box::new(LeastRequests))
     }
 
-    /// Each instance in turn, whatever its weight.
+    /// Each instance in turn, whatever its weight; each method has turns of its own.
     #[must_use]
     pub fn round_robin() -> Self {
         Self::new(|| Box::new(RoundRobin::default()))
     }
 
     /// Each instance as often as its weight says, spread out evenly: of weights 5, 1 and 1 comes
-    /// `a a b a c a a`.
+    /// `a a b a c a a`. Each method has turns of its own.
     #[must_use]
     pub fn weighted_round_robin() -> Self {
         Self::new(|| Box::new(WeightedRoundRobin))
@@ -113,9 +119,11 @@ impl Balance {
         Self::new(|| Box::new(WeightedRandom))
     }
 
-    /// The instance that the call's key belongs to, unless it has more than `bound` times its share
-    /// of the calls in flight (1.5 under the other rules; at least 1): then the next one in the
-    /// key's own order of instances. With up to 16 calls in flight it is never passed over.
+    /// The instance that the call's key belongs to, unless with this call it would have more than
+    /// `bound` times its share of the calls in flight (1.5 under the other rules; at least 1), rounded
+    /// up: then the next one in the key's own order of instances. With fewer than 16 calls in flight
+    /// it is never passed over. Counted are the calls of this channel: of those of other clients it
+    /// knows nothing, and what each of them bounds is bounded in all.
     ///
     /// Calls without a key go as under [`p2c_ewma`](Self::p2c_ewma).
     #[must_use]

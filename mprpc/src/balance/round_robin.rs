@@ -1,32 +1,21 @@
 //! Each instance in turn.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use super::turns::Turns;
 use super::{Balancer, Candidates};
 
-/// Each instance in turn, beginning with a random one so that many clients that start together do
-/// not all begin with the same.
+/// Each instance in turn, for each method on its own, beginning anywhere.
 #[derive(Debug)]
-pub struct RoundRobin {
-    next: AtomicUsize,
-}
+pub struct RoundRobin(Turns);
 
 impl Default for RoundRobin {
     fn default() -> Self {
-        Self { next: AtomicUsize::new(fastrand::usize(..)) }
-    }
-}
-
-impl RoundRobin {
-    /// The index whose turn it is among `len`.
-    pub(super) fn turn(&self, len: usize) -> usize {
-        self.next.fetch_add(1, Ordering::Relaxed) % len.max(1)
+        Self(Turns::new())
     }
 }
 
 impl Balancer for RoundRobin {
     fn pick(&self, candidates: &dyn Candidates) -> usize {
-        self.turn(candidates.len())
+        self.0.next(candidates.method(), candidates.len())
     }
 }
 

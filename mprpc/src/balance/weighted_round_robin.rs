@@ -1,7 +1,6 @@
 //! Each instance as often as its weight says.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use super::turns::Turns;
 use super::{Balancer, Candidates, RoundRobin};
 
 /// The turns of a round at most, unless there are more instances: shares are kept to one part in so
@@ -27,8 +26,7 @@ impl Balancer for WeightedRoundRobin {
         if turns.is_empty() {
             return Some(Box::new(RoundRobin::default()));
         }
-        let next = AtomicUsize::new(fastrand::usize(..turns.len()));
-        Some(Box::new(Round { turns, next }))
+        Some(Box::new(Round { turns, next: Turns::new() }))
     }
 }
 
@@ -36,13 +34,12 @@ impl Balancer for WeightedRoundRobin {
 #[derive(Debug)]
 struct Round {
     turns: Box<[usize]>,
-    next: AtomicUsize,
+    next: Turns,
 }
 
 impl Balancer for Round {
-    fn pick(&self, _candidates: &dyn Candidates) -> usize {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.turns[turn % self.turns.len()]
+    fn pick(&self, candidates: &dyn Candidates) -> usize {
+        self.turns[self.next.next(candidates.method(), self.turns.len())]
     }
 }
 

@@ -79,7 +79,8 @@ impl Group {
             let weights = candidates.iter().map(Candidate::share);
             let mut tier = Tier { len, weight_max: weights.fold(0.0, f64::max), prepared: None };
             if len > 0 {
-                let by = By { peer: None, client: 0, now: Instant::now(), streams: false };
+                let call = Call { method: 0, streams: false, now: Instant::now() };
+                let by = By { peer: None, client: 0, call };
                 tier.prepared = balancer.prepare(&View {
                     candidates,
                     weight_max: tier.weight_max,
@@ -164,16 +165,25 @@ impl Candidate {
     }
 }
 
-/// Who calls, and when.
+/// A call for which an instance is chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// Its method's index.
+    pub(super) method: usize,
+    /// Whether it streams.
+    pub(super) streams: bool,
+    /// When it began.
+    pub(super) now: Instant,
+}
+
+/// Who calls what.
 #[derive(Debug)]
 pub(super) struct By<'a> {
     /// The client of the handler that makes the call.
     pub(super) peer: Option<&'a Address>,
     /// This client.
     pub(super) client: u64,
-    pub(super) now: Instant,
-    /// Whether the call streams.
-    pub(super) streams: bool,
+    pub(super) call: Call,
 }
 
 /// A tier as a rule sees it.
@@ -200,7 +210,7 @@ impl Candidates for View<'_> {
 
     fn in_flight(&self, index: usize) -> usize {
         let load = self.candidates[index].instance.load();
-        if self.by.streams { load.in_flight() + load.streams() } else { load.in_flight() }
+        if self.by.call.streams { load.in_flight() + load.streams() } else { load.in_flight() }
     }
 
     fn weight(&self, index: usize) -> f64 {
@@ -213,7 +223,7 @@ impl Candidates for View<'_> {
     }
 
     fn latency_ns(&self, index: usize) -> Option<f64> {
-        self.candidates[index].instance.load().latency_ns(self.by.now)
+        self.candidates[index].instance.load().latency_ns(self.by.call.now)
     }
 
     fn latency_unfaded_ns(&self, index: usize) -> Option<f64> {
@@ -230,6 +240,10 @@ impl Candidates for View<'_> {
 
     fn tags(&self, index: usize) -> &[String] {
         &self.candidates[index].tags
+    }
+
+    fn method(&self) -> usize {
+        self.by.call.method
     }
 
     fn hash(&self, index: usize) -> u64 {

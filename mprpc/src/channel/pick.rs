@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use super::group::{By, Group};
+use super::group::{By, Call, Group};
 use super::instance::Instance;
 use super::spread::Spread;
 use crate::Context;
@@ -33,13 +31,11 @@ impl Pick {
 
     /// The index of the instance that the call's key belongs to, else of the rule's choice; of one
     /// that is not known to be down, if there is any.
-    ///
-    /// The call begins at `now`; `streams` tells whether it streams.
-    pub(super) fn pick(&self, cx: &Context, group: &Group, now: Instant, streams: bool) -> usize {
+    pub(super) fn pick(&self, cx: &Context, group: &Group, call: Call) -> usize {
         if group.len() < 2 {
             return 0;
         }
-        let by = By { peer: cx.peer(), client: self.client, now, streams };
+        let by = By { peer: cx.peer(), client: self.client, call };
         if let Some(key) = cx.affinity() {
             let view = group.view(group.regular(), &by).without_warming();
             return self.or_any_up(group, of_key(key, self.bound, &view));
@@ -64,11 +60,10 @@ impl Pick {
         &self,
         cx: &Context,
         group: &Group,
-        now: Instant,
-        streams: bool,
+        call: Call,
         failed: &Arc<Instance>,
     ) -> usize {
-        let picked = self.pick(cx, group, now, streams);
+        let picked = self.pick(cx, group, call);
         if !Arc::ptr_eq(group.at(picked), failed) {
             return picked;
         }

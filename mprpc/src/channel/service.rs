@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Shared as ChannelShared;
 use super::attempt::Attempt;
+use super::group::Call;
 use super::instance::Callee;
 use super::listed::Listed;
 use super::nobody::Nobody;
@@ -121,7 +122,8 @@ impl Shared {
         if instances.is_empty() {
             return Err(self.nobody_serves(method));
         }
-        let mut at = self.pick.pick(cx, instances, began, A::STREAMS);
+        let call = Call { method, streams: A::STREAMS, now: began };
+        let mut at = self.pick.pick(cx, instances, call);
         // Where there is no choice it does not matter who is faster, nor who can be reached.
         let may_move = instances.len() > 1;
         let mut timed = may_move.then_some(began);
@@ -140,8 +142,7 @@ impl Shared {
                     if serving.is_empty() || alone {
                         return Err(status);
                     }
-                    let failed = instances.at(at);
-                    at = self.pick.pick_after(cx, serving, began, A::STREAMS, failed);
+                    at = self.pick.pick_after(cx, serving, call, instances.at(at));
                     listed = newest;
                     instances = listed.serving(method);
                     // Nor what the first one took. And enough of waiting for others.

@@ -55,7 +55,8 @@ impl ChannelBuilder {
     ///
     /// Which ones is decided by [`client_id`](Self::client_id): each client has its own, they stay
     /// the same while others come and go, and every instance has about as many clients as any
-    /// other. Clients with different subsets do not agree on where a key belongs. At least 1.
+    /// other. Clients with different subsets do not agree on where a key belongs, and a client whose
+    /// whole subset is down calls nobody else: let it be as large as makes that unlikely. At least 1.
     pub fn subset(mut self, instances: usize) -> Self {
         self.spread.subset = Some(instances.max(1));
         self

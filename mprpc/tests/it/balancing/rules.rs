@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use mprpc::balance::{Balancer, Candidates};
 use mprpc::discovery::Endpoint;
-use mprpc::{Balance, Context};
-use mprpc_examples::{EchoSlowlyReq, ListReq};
+use mprpc::{Balance, Code, Context};
+use mprpc_examples::{EchoSlowlyReq, FailReq, ListReq};
 
 use super::fleet::Fleet;
-use crate::support::soon;
+use crate::support::{echo_req, soon};
 
 fn with(balance: Balance) -> impl FnOnce(mprpc::ChannelBuilder) -> mprpc::ChannelBuilder {
     move |builder| builder.balance(balance)
@@ -34,6 +34,39 @@ async fn every_rule_calls_every_instance_as_often_as_it_says() {
         for (calls, expected) in calls.values().zip(expected) {
             assert!(calls.abs_diff(expected) <= off_max, "{name}: {calls:?} for {expected}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_by_weight_are_spread_out_evenly() {
+    let fleet = Fleet::new(["a", "b", "c"]).await;
+    fleet.list([("a", 50), ("b", 10), ("c", 10)]);
+    let client = fleet.client(with(Balance::weighted_round_robin()));
+    let mut order = String::new();
+    for _ in 0..21 {
+        // A failure names its peer.
+        let fail = FailReq { code: Code::NotFound as u32, message: String::new() };
+        let status = client.fail(&soon(), fail).await.unwrap_err();
+        order.extend(status.peer().unwrap().to_string().chars().last());
+    }
+    assert!("aabacaa".repeat(4).contains(&order), "{order}");
+}
+
+/// Otherwise two methods that are called by turns would each stay with one of two instances.
+#[tokio::test(start_paused = true)]
+async fn each_method_has_turns_of_its_own() {
+    let fleet = Fleet::new(["a", "b"]).await;
+    fleet.list_all();
+    for balance in [Balance::round_robin(), Balance::weighted_round_robin()] {
+        let client = fleet.client(with(balance));
+        let mut callees = std::collections::BTreeMap::<_, usize>::new();
+        for _ in 0..10 {
+            client.echo(&soon(), echo_req("x")).await.unwrap();
+            let fail = FailReq { code: Code::NotFound as u32, message: String::new() };
+            let status = client.fail(&soon(), fail).await.unwrap_err();
+            *callees.entry(status.peer().unwrap().to_string()).or_default() += 1;
+        }
+        assert!(callees.values().all(|calls| *calls == 5) && callees.len() == 2, "{callees:?}");
     }
 }
 
@@ -99,8 +132,7 @@ async fn an_instance_that_hangs_gets_hardly_a_call() {
     let mut failed = 0;
     for _ in 0..500 {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        failed +=
-            usize::from(client.echo(&impatient(), crate::support::echo_req("x")).await.is_err());
+        failed += usize::from(client.echo(&impatient(), echo_req("x")).await.is_err());
     }
     assert!((1..10).contains(&failed), "{failed}");
 }
@@ -184,9 +216,16 @@ impl Balancer for Tagged {
 async fn a_rule_of_ones_own_knows_what_the_registry_says() {
     let fleet = Fleet::new(["a", "b", "c"]).await;
     let canary = Endpoint { tags: ["canary".to_owned()].into(), ..fleet.endpoint("b") };
-    fleet.list_endpoints([fleet.endpoint("a"), canary, fleet.endpoint("c")]);
+    fleet.list_endpoints([fleet.endpoint("a"), canary.clone(), fleet.endpoint("c")]);
     let client = fleet.client(with(Balance::new(|| Box::new(Tagged("canary")))));
     assert_eq!(fleet.calls(&client, 10).await, [("b", 10)].into());
+    // They change while connections stay.
+    let other = Endpoint { tags: ["canary".to_owned()].into(), ..fleet.endpoint("c") };
+    fleet.list_endpoints([fleet.endpoint("a"), fleet.endpoint("b"), other]);
+    assert_eq!(fleet.calls(&client, 10).await, [("c", 10)].into());
+    fleet.list_endpoints([fleet.endpoint("a"), canary, fleet.endpoint("c")]);
+    assert_eq!(fleet.calls(&client, 10).await, [("b", 10)].into());
+    assert_eq!((fleet.connections("b"), fleet.connections("c")), (1, 1));
     fleet.network.crash("b");
     let calls = fleet.calls(&client, 100).await;
     assert_eq!(calls.values().sum::<usize>(), 100, "one that is down is not called: {calls:?}");

@@ -79,6 +79,24 @@ async fn calls_stay_in_the_zone_while_enough_of_it_are_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn zones_change_while_connections_stay() {
+    let fleet = Fleet::new(["a", "b"]).await;
+    let client = fleet.client(|builder| builder.zone("here"));
+    for (a, b, called) in [
+        ("here", "there", &["a"][..]),
+        ("there", "here", &["b"]),
+        ("here", "here", &["a", "b"]),
+        ("there", "there", &["a", "b"]),
+        ("here", "there", &["a"]),
+    ] {
+        in_zones(&fleet, [("a", a), ("b", b)]);
+        let calls = fleet.calls(&client, 40).await;
+        assert_eq!(calls.keys().copied().collect::<Vec<_>>(), called, "{a} {b}");
+    }
+    assert_eq!((fleet.connections("a"), fleet.connections("b")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_few_of_a_zone_are_not_flooded() {
     let fleet = Fleet::new(["a1", "b1", "b2", "b3", "b4"]).await;
     in_zones(&fleet, ["a1", "b1", "b2", "b3", "b4"].map(|name| (name, &name[..1])));
