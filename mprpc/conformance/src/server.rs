@@ -1,5 +1,6 @@
 //! The service that the cases call.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,17 +51,19 @@ impl TestServer {
 }
 
 impl TestServer {
-    /// Sends what `request` asks for.
+    /// Sends what `request` asks for. The first answer takes the metadata along.
     async fn answer(
         &self,
         request: OutputRequest,
+        metadata: &mut HashMap<String, Bytes>,
         responses: &mut Sender<OutputResponse>,
     ) -> Result<(), Status> {
         for asked in request.answers {
             if asked.delay_ms > 0 {
                 tokio::time::sleep(Duration::from_millis(asked.delay_ms.into())).await;
             }
-            responses.send(OutputResponse { payload: payload(asked.size)? }).await?;
+            let (payload, metadata) = (payload(asked.size)?, std::mem::take(metadata));
+            responses.send(OutputResponse { payload, metadata }).await?;
             self.streamed_bytes.fetch_add(asked.size.into(), Ordering::Relaxed);
         }
         asked_for(request.response_status)
@@ -88,7 +91,7 @@ fn asked_for(status: Option<EchoStatus>) -> Result<(), Status> {
     }
 }
 
-fn metadata(cx: &Context) -> std::collections::HashMap<String, Bytes> {
+fn metadata(cx: &Context) -> HashMap<String, Bytes> {
     let ours = cx.metadata().iter().filter(|(name, _)| name.starts_with("x-conformance-"));
     ours.map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
@@ -120,42 +123,44 @@ impl Server for TestServer {
 
     async fn streaming_output_call(
         &self,
-        _cx: &Context,
+        cx: &Context,
         request: OutputRequest,
         mut responses: Sender<OutputResponse>,
     ) -> Result<(), Status> {
         let running = self.running();
-        self.answer(request, &mut responses).await?;
+        self.answer(request, &mut metadata(cx), &mut responses).await?;
         running.end();
         Ok(())
     }
 
     async fn streaming_input_call(
         &self,
-        _cx: &Context,
+        cx: &Context,
         mut requests: Receiver<InputRequest>,
     ) -> Result<InputResponse, Status> {
         let running = self.running();
         let mut total_size = 0;
         while let Some(request) = requests.next().await? {
             total_size += request.payload.len() as u64;
+            asked_for(request.response_status)?;
             if request.pause_ms > 0 {
                 tokio::time::sleep(Duration::from_millis(request.pause_ms.into())).await;
             }
         }
         running.end();
-        Ok(InputResponse { total_size })
+        Ok(InputResponse { total_size, metadata: metadata(cx) })
     }
 
     async fn full_duplex_call(
         &self,
-        _cx: &Context,
+        cx: &Context,
         mut requests: Receiver<OutputRequest>,
         mut responses: Sender<OutputResponse>,
     ) -> Result<(), Status> {
         let running = self.running();
+        let mut metadata = metadata(cx);
         while let Some(request) = requests.next().await? {
-            self.answer(request, &mut responses).await?;
+            self.answer(request, &mut metadata, &mut responses).await?;
         }
         running.end();
         Ok(())

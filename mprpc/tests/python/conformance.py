@@ -9,6 +9,7 @@ from wire import Status
 SERVICE = "mprpc.conformance.TestService"
 EMPTY = {}
 ECHO_STATUS = {1: ("code", UINT), 2: ("message", STRING)}
+METADATA = [{1: ("key", STRING), 2: ("value", BYTES)}]
 SIMPLE_REQUEST = {
     1: ("response_size", UINT),
     2: ("payload", BYTES),
@@ -17,7 +18,7 @@ SIMPLE_REQUEST = {
 }
 SIMPLE_RESPONSE = {
     1: ("payload", BYTES),
-    2: ("metadata", [{1: ("key", STRING), 2: ("value", BYTES)}]),
+    2: ("metadata", METADATA),
     3: ("remaining_ms", UINT),
     4: ("request_size", UINT),
 }
@@ -27,9 +28,13 @@ OUTPUT_REQUEST = {
     2: ("payload", BYTES),
     3: ("response_status", ECHO_STATUS),
 }
-OUTPUT_RESPONSE = {1: ("payload", BYTES)}
-INPUT_REQUEST = {1: ("payload", BYTES), 2: ("pause_ms", UINT)}
-INPUT_RESPONSE = {1: ("total_size", UINT)}
+OUTPUT_RESPONSE = {1: ("payload", BYTES), 2: ("metadata", METADATA)}
+INPUT_REQUEST = {
+    1: ("payload", BYTES),
+    2: ("pause_ms", UINT),
+    3: ("response_status", ECHO_STATUS),
+}
+INPUT_RESPONSE = {1: ("total_size", UINT), 2: ("metadata", METADATA)}
 REPORT = {1: ("stopped", UINT), 2: ("streamed_bytes", UINT)}
 
 
@@ -64,15 +69,20 @@ def asked_for(status):
         raise Status(wire.code_name(status["code"]), status["message"])
 
 
+def metadata(call):
+    """What the cases sent of it."""
+    ours = [(name, value) for name, value in call.metadata if name.startswith("x-conformance-")]
+    return [{"key": name, "value": value} for name, value in ours]
+
+
 def _unary(call, request):
     remaining_ms = int(call.remaining() * 1000)
     if request["delay_ms"]:
         sleep(call, request["delay_ms"])
     asked_for(request["response_status"])
-    ours = [(name, value) for name, value in call.metadata if name.startswith("x-conformance-")]
     return {
         "payload": bytes(request["response_size"]),
-        "metadata": [{"key": name, "value": value} for name, value in ours],
+        "metadata": metadata(call),
         "remaining_ms": remaining_ms,
         "request_size": len(request["payload"]),
     }
@@ -103,18 +113,21 @@ def counts(handler):
     return handle
 
 
-def _answer(call, request):
+def _answer(call, request, found):
+    """Sends what is asked for. The first answer takes the metadata that was found along."""
     for asked in request["answers"]:
         if asked["delay_ms"]:
             call.sleep(asked["delay_ms"] / 1000)
-        call.stream.send(encode(OUTPUT_RESPONSE, {"payload": bytes(asked["size"])}))
+        answer = {"payload": bytes(asked["size"]), "metadata": list(found)}
+        found.clear()
+        call.stream.send(encode(OUTPUT_RESPONSE, answer))
         if asked["size"] == STREAMED_SIZE:
             STREAMED.tick()
     asked_for(request["response_status"])
 
 
 def _output(call):
-    _answer(call, decode(OUTPUT_REQUEST, call.stream.request.get()))
+    _answer(call, decode(OUTPUT_REQUEST, call.stream.request.get()), metadata(call))
     return b""
 
 
@@ -123,14 +136,16 @@ def _input(call):
     while (message := call.stream.next()) is not None:
         request = decode(INPUT_REQUEST, message)
         total += len(request["payload"])
+        asked_for(request["response_status"])
         if request["pause_ms"]:
             call.sleep(request["pause_ms"] / 1000)
-    return encode(INPUT_RESPONSE, {"total_size": total})
+    return encode(INPUT_RESPONSE, {"total_size": total, "metadata": metadata(call)})
 
 
 def _duplex(call):
+    found = metadata(call)
     while (message := call.stream.next()) is not None:
-        _answer(call, decode(OUTPUT_REQUEST, message))
+        _answer(call, decode(OUTPUT_REQUEST, message), found)
     return b""
 
 

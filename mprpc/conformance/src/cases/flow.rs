@@ -43,7 +43,8 @@ pub(super) async fn push_back_on_requests(peer: Peer) -> Result<(), Failure> {
     let (mut requests, answer) = peer.client().streaming_input_call(&call()).await?;
     // Each is read so slowly that a sender which waits for it is seen to wait.
     let pause_ms = 2 * u32::try_from(STILL.as_millis()).unwrap_or(u32::MAX);
-    let message = InputRequest { payload: vec![0; MESSAGE_BYTES as usize].into(), pause_ms };
+    let payload = vec![0; MESSAGE_BYTES as usize].into();
+    let message = InputRequest { payload, pause_ms, ..InputRequest::default() };
     let mut sent = 0;
     while let Ok(outcome) = tokio::time::timeout(STILL, requests.send(message.clone())).await {
         outcome?;

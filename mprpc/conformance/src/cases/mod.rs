@@ -82,6 +82,8 @@ pub static CASES: &[Case] = &[
     case!(streams::ping_pong, classic: false, "each request answered before the next"),
     case!(streams::empty_stream, classic: false, "nothing either way, and a good end"),
     case!(streams::status_behind_answers, classic: false, "a failure does not swallow what came before"),
+    case!(streams::status_of_streams, classic: false, "each code, with its text, of each kind of stream"),
+    case!(streams::metadata_of_streams, classic: false, "names and bytes reach the handler of each kind"),
     case!(streams::cancel_after_begin, classic: false, "a stream given up before anything was sent"),
     case!(streams::cancel_after_first_response, classic: false, "and in the middle of it"),
     case!(streams::timeout_on_sleeping_stream, classic: false, "DEADLINE_EXCEEDED within a stream"),
@@ -92,7 +94,7 @@ pub static CASES: &[Case] = &[
     case!(flow::push_back_on_answers, classic: false, "who does not read is not sent more than its window"),
     case!(flow::push_back_on_requests, classic: false, "nor is a server that does not read"),
     case!(unary::thousand_large_at_once, classic: false, "1,000 large calls in flight"),
-    case!(reconnecting::reconnect_backoff, classic: false, "the client under a server that hangs up: no storm, and back again"),
+    case!(reconnecting::reconnect_backoff, classic: false, "who stands before the server hangs up: no storm of connections, and back again"),
 ];
 
 /// The server under test.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use mprpc::{Code, Context, Server};
+use mprpc::{Code, Context};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Peer;
 use super::failure::Failure;
-use crate::{Empty, TestServer, test_service};
+use crate::{Empty, test_service};
 
 /// How long the server hangs up, and how often a client may come back to it meanwhile.
 const DOWN: Duration = Duration::from_secs(2);
@@ -25,20 +25,21 @@ fn io(error: impl std::fmt::Display) -> Failure {
     Failure::new(error.to_string())
 }
 
-/// Is about the client, so the server is one of its own and the peer is not called.
-pub(super) async fn reconnect_backoff(_peer: Peer) -> Result<(), Failure> {
-    let builder = Server::builder().add_service(test_service::serve(TestServer::default()));
-    let server = builder.bind((Ipv4Addr::LOCALHOST, 0).into()).await.map_err(io)?;
-    let behind = server.local_addr();
+/// Is about the client. The peer is called by way of somebody who hangs up at first, which takes a
+/// single address.
+pub(super) async fn reconnect_backoff(peer: Peer) -> Result<(), Failure> {
+    let behind = peer.address().and_then(|address| address.parse().ok()).ok_or_else(|| {
+        Failure::new(format!(
+            "{} is not static://IP:PORT, which this case stands before",
+            peer.target
+        ))
+    })?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
     let address = listener.local_addr().map_err(io)?;
     let hung_up = Arc::new(AtomicU32::new(0));
     let well = Arc::new(AtomicBool::new(false));
-    // Both end with the case.
+    // It ends with the case.
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let _ = server.serve(std::future::pending()).await;
-    });
     tasks.spawn(stand_before(behind, listener, Arc::clone(&hung_up), Arc::clone(&well)));
 
     let client = Peer::new(&format!("static://{address}")).map_err(io)?.client();

@@ -1,9 +1,9 @@
 //! Calls of many messages.
 
-use mprpc::Code;
+use mprpc::{Code, Status};
 
 use super::failure::{Failure, equal, failed};
-use super::unary::stops_in_time;
+use super::unary::{stops_in_time, with_metadata};
 use super::{Peer, call};
 use crate::{EchoStatus, InputRequest, OutputParameters, OutputRequest};
 
@@ -12,7 +12,7 @@ pub(super) const REQUESTS: [usize; 4] = [27_182, 8, 1_828, 45_904];
 pub(super) const ANSWERS: [u32; 4] = [31_415, 9, 2_653, 58_979];
 
 pub(super) fn zeros(size: usize) -> InputRequest {
-    InputRequest { payload: vec![0; size].into(), pause_ms: 0 }
+    InputRequest { payload: vec![0; size].into(), ..InputRequest::default() }
 }
 
 pub(super) fn asking(sizes: &[u32]) -> OutputRequest {
@@ -71,6 +71,50 @@ pub(super) async fn status_behind_answers(peer: Peer) -> Result<(), Failure> {
     }
     let status = failed(answers.next().await, Code::DataLoss)?;
     equal("the status's text", status.message(), "test")
+}
+
+pub(super) async fn status_of_streams(peer: Peer) -> Result<(), Failure> {
+    let text = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n";
+    for code in 1..=16 {
+        let status = Some(EchoStatus { code, message: text.to_owned() });
+        let request = OutputRequest { response_status: status.clone(), ..OutputRequest::default() };
+        let ends = |outcome: Result<(), Status>| {
+            let status = failed(outcome, Code::from_u32(code))?;
+            equal("the status's text", status.message(), text)
+        };
+
+        let mut answers = peer.client().streaming_output_call(&call(), request.clone()).await?;
+        ends(answers.next().await.map(|_| ()))?;
+
+        let (mut requests, mut answers) = peer.client().full_duplex_call(&call()).await?;
+        requests.send(request).await?;
+        ends(answers.next().await.map(|_| ()))?;
+
+        let (mut requests, answer) = peer.client().streaming_input_call(&call()).await?;
+        requests.send(InputRequest { response_status: status, ..InputRequest::default() }).await?;
+        ends(answer.await.map(|_| ()))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn metadata_of_streams(peer: Peer) -> Result<(), Failure> {
+    let (cx, sent) = with_metadata();
+    let mut answers = peer.client().streaming_output_call(&cx, asking(&[1, 1])).await?;
+    let came = answers.next().await?.map(|answer| answer.metadata);
+    equal("the metadata that came", came.as_ref(), Some(&sent))?;
+
+    let (mut requests, mut answers) = peer.client().full_duplex_call(&cx).await?;
+    requests.send(asking(&[1])).await?;
+    let came = answers.next().await?.map(|answer| answer.metadata);
+    equal("the metadata that came", came.as_ref(), Some(&sent))?;
+
+    let (requests, answer) = peer.client().streaming_input_call(&cx).await?;
+    requests.finish();
+    equal("the metadata that came", answer.await?.metadata, sent)?;
+    // It goes with its call, not with the connection.
+    let (requests, answer) = peer.client().streaming_input_call(&call()).await?;
+    requests.finish();
+    equal("the metadata of the next call", answer.await?.metadata.len(), 0)
 }
 
 pub(super) async fn cancel_after_begin(peer: Peer) -> Result<(), Failure> {

@@ -35,7 +35,8 @@ pub(super) async fn large(client: test_service::Client, payload: Bytes) -> Resul
     equal("a byte of the answer", answer.payload.iter().find(|byte| **byte != 0), None)
 }
 
-pub(super) async fn custom_metadata(peer: Peer) -> Result<(), Failure> {
+/// A context that sends metadata, and what it sends.
+pub(super) fn with_metadata() -> (Context, HashMap<String, Bytes>) {
     let sent: HashMap<String, Bytes> = [
         ("x-conformance-text", Bytes::from_static(b"test_value")),
         ("x-conformance-bytes", Bytes::from_static(b"\x00\xab\xff\r\n")),
@@ -44,6 +45,11 @@ pub(super) async fn custom_metadata(peer: Peer) -> Result<(), Failure> {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     let cx = sent.iter().fold(call(), |cx, (name, value)| cx.sending(name, value.clone()));
+    (cx, sent)
+}
+
+pub(super) async fn custom_metadata(peer: Peer) -> Result<(), Failure> {
+    let (cx, sent) = with_metadata();
     let answer = peer.client().unary_call(&cx, SimpleRequest::default()).await?;
     equal("the metadata that came", answer.metadata, sent)?;
     // It goes with its call, not with the connection.

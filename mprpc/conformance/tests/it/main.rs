@@ -60,6 +60,8 @@ our_server! {
     ping_pong
     empty_stream
     status_behind_answers
+    status_of_streams
+    metadata_of_streams
     cancel_after_begin
     cancel_after_first_response
     timeout_on_sleeping_stream
