@@ -9,7 +9,7 @@ use crate::{Stage, Status};
 const NAME_BYTES_MAX: usize = 128;
 
 /// How many entries a call may carry.
-const ENTRIES_MAX: usize = 64;
+pub(crate) const ENTRIES_MAX: usize = 64;
 
 /// A short list of names and values. A name may occur more than once; order is kept.
 ///
@@ -39,6 +39,11 @@ impl Metadata {
     /// All names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// How long all names and values are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
     /// Whether there are none.

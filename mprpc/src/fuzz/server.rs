@@ -55,6 +55,7 @@ pub fn server(data: &[u8]) {
                     return;
                 }
             }
+            Event::Settings(settings) => streams.settle(&settings),
             Event::None => {}
         }
         let keys: Vec<Key> = open.values().filter_map(|key| *key).collect();

@@ -85,6 +85,7 @@ impl BoundServer {
             Connections::new(services, builder.default_timeout, builder.detached_max);
         connections.offer = builder.offer.bounded();
         connections.at_work = Arc::new(AtWork::new(builder.calls_max));
+        connections.request_bytes_max = builder.request_bytes_max;
         let acceptor = Acceptor::new(connections, builder.connections_max);
         let leave = acceptor.leave_on_drop();
         let threads = Threads::start(shards, &acceptor).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::at_work::AtWork;
+use super::connections::REQUEST_BYTES_MAX;
 use super::{BoundServer, Services};
 use crate::detach::DetachedSet;
 use crate::discovery::{Endpoint, Register};
@@ -40,6 +41,7 @@ impl Server {
             calls_max: AtWork::MAX,
             detached_max: DetachedSet::MAX,
             offer: Offer::default(),
+            request_bytes_max: REQUEST_BYTES_MAX,
             default_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             lame_duck_time: Duration::ZERO,
@@ -75,6 +77,7 @@ pub struct ServerBuilder {
     pub(super) calls_max: usize,
     pub(super) detached_max: usize,
     pub(super) offer: Offer,
+    pub(super) request_bytes_max: usize,
     pub(super) default_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) lame_duck_time: Duration,
@@ -201,6 +204,16 @@ impl ServerBuilder {
     /// See [`ChannelBuilder::compress_above`](crate::ChannelBuilder::compress_above).
     pub fn compress_above(mut self, bytes: usize) -> Self {
         self.offer.compression = Compression::above(bytes);
+        self
+    }
+
+    /// How much the requests that are at work on a connection may be together, in bytes (64 MiB):
+    /// their messages and metadata, from when a handler waits for something until it has ended. A
+    /// call past that is refused with [`Code::ResourceExhausted`](crate::Code::ResourceExhausted)
+    /// before its handler begins, and `mprpc_requests_refused_total` counts it; one alone never
+    /// is. What streams carry is bounded by their windows.
+    pub fn request_bytes_max(mut self, bytes: usize) -> Self {
+        self.request_bytes_max = bytes;
         self
     }
 

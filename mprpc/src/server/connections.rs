@@ -37,12 +37,18 @@ const FAREWELL_MAX: Duration = Duration::from_millis(500);
 /// ended, and must not keep the server from it.
 const FORCE_MAX: Duration = Duration::from_secs(2);
 
+/// How much the requests at work on a connection are together unless a server says otherwise, in
+/// bytes.
+pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// What the connections of a server share.
 pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
     pub(crate) default_timeout: Duration,
     pub(crate) offer: Offer,
     pub(crate) at_work: Arc<AtWork>,
+    /// How much the requests at work on a connection may be together, in bytes.
+    pub(crate) request_bytes_max: usize,
     detached: Arc<DetachedSet>,
     /// Hands the counts of calls to the recorder, as long as there are connections.
     _publishing: AbortOnDropHandle<()>,
@@ -62,6 +68,7 @@ impl Connections {
             default_timeout,
             offer: Offer::default(),
             at_work: Arc::new(AtWork::new(AtWork::MAX)),
+            request_bytes_max: REQUEST_BYTES_MAX,
             detached: Arc::new(DetachedSet::new(detached_max)),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),

@@ -27,7 +27,7 @@ pub async fn forward_responses<Resp: Message + Default>(
     back: Receiver<Resp>,
     responses: Sender<Resp>,
 ) -> Result<(), Status> {
-    pump(back, responses).await
+    pump(back, responses).await.into_result()
 }
 
 /// For a method that streams both.
@@ -40,28 +40,53 @@ where
     Req: Message + Default,
     Resp: Message + Default,
 {
-    beside(pump(requests, there), pump(back, responses)).await
+    beside(pump(requests, there), async { pump(back, responses).await.into_result() }).await
 }
 
-async fn pump<M: Message + Default>(
-    mut from: Receiver<M>,
-    mut to: Sender<M>,
-) -> Result<(), Status> {
-    while let Some(message) = from.next().await? {
-        to.send(message).await?;
+/// Why messages are pumped no more.
+enum Stop {
+    /// No more will come: the last has, or the call that they came by has failed.
+    Came(Result<(), Status>),
+    /// Those that they go to take no more.
+    Went(Status),
+}
+
+async fn pump<M: Message + Default>(mut from: Receiver<M>, mut to: Sender<M>) -> Stop {
+    loop {
+        match from.next().await {
+            Ok(Some(message)) => {
+                if let Err(status) = to.send(message).await {
+                    return Stop::Went(status);
+                }
+            }
+            Ok(None) => {
+                to.finish();
+                return Stop::Came(Ok(()));
+            }
+            Err(status) => return Stop::Came(Err(status)),
+        }
     }
-    to.finish();
-    Ok(())
+}
+
+impl Stop {
+    fn into_result(self) -> Result<(), Status> {
+        match self {
+            Self::Came(outcome) => outcome,
+            Self::Went(status) => Err(status),
+        }
+    }
 }
 
 /// What `outcome` comes to, while requests are pumped beside it. They need not be pumped to their
-/// end: a server may answer before.
+/// end: a server may answer before, and then its answer says why it takes no more. If they end with
+/// an error, the call is given up there, and that error is why.
 async fn beside<T>(
-    requests: impl Future<Output = Result<(), Status>>,
+    requests: impl Future<Output = Stop>,
     outcome: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
     match select(pin!(requests), pin!(outcome)).await {
-        Either::Left((_, outcome)) => outcome.await,
+        Either::Left((Stop::Came(Err(status)), _)) => Err(status),
+        Either::Left((Stop::Came(Ok(())) | Stop::Went(_), outcome)) => outcome.await,
         Either::Right((outcome, _)) => outcome,
     }
 }

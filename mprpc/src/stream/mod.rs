@@ -62,7 +62,7 @@ impl Opened {
 
     /// For a method that streams its requests.
     pub fn requests<M>(&self) -> Receiver<M> {
-        Receiver::new(Arc::clone(&self.0))
+        Receiver::of_requests(Arc::clone(&self.0))
     }
 
     /// For a method that streams its answer.

@@ -10,7 +10,7 @@ use futures_util::Stream;
 use prost::Message;
 
 use super::Port;
-use crate::Status;
+use crate::{Code, Status};
 
 /// Receives the messages of a stream: a handler's requests, or a caller's answers. Also a
 /// [`Stream`] of `Result<M, Status>`, which ends behind an error.
@@ -22,14 +22,22 @@ use crate::Status;
 /// time; what the caller sends is then thrown away.
 pub struct Receiver<M> {
     port: Arc<dyn Port>,
+    /// Whose fault a message is that does not parse.
+    at_fault: Code,
     /// As a [`Stream`] it has ended.
     ended: bool,
     message: PhantomData<fn() -> M>,
 }
 
 impl<M> Receiver<M> {
+    /// A caller's.
     pub(crate) fn new(port: Arc<dyn Port>) -> Self {
-        Self { port, ended: false, message: PhantomData }
+        Self { port, at_fault: Code::Internal, ended: false, message: PhantomData }
+    }
+
+    /// A handler's.
+    pub(super) fn of_requests(port: Arc<dyn Port>) -> Self {
+        Self { port, at_fault: Code::InvalidArgument, ended: false, message: PhantomData }
     }
 }
 
@@ -40,7 +48,7 @@ impl<M: Message + Default> Receiver<M> {
     ///
     /// # Errors
     /// How the call has failed, behind the messages that came before that; a message that does not
-    /// parse is [`Code::Internal`](crate::Code::Internal).
+    /// parse is [`Code::Internal`] at a caller, and [`Code::InvalidArgument`] at a handler.
     pub async fn next(&mut self) -> Result<Option<M>, Status> {
         std::future::poll_fn(|cx| self.poll_message(cx)).await
     }
@@ -53,7 +61,7 @@ impl<M: Message + Default> Receiver<M> {
             return Poll::Ready(Ok(None));
         };
         Poll::Ready(M::decode(message).map(Some).map_err(|error| {
-            Status::internal(format!("a message of the stream does not parse: {error}"))
+            Status::new(self.at_fault, format!("a message of the stream does not parse: {error}"))
         }))
     }
 }

@@ -4,15 +4,16 @@
 //! no task and no wake-up, and the answers to all requests of a read go out in one write. One that
 //! is not ready joins the connection's own set, so that it holds up no other.
 //!
-//! Bounds: calls at once ([`CALLS_MAX`], and the server's own bound); cancelled ones that are still to be swept up
-//! ([`SWEEP_MAX`]); answers that wait for a slow reader ([`OUTPUT_BYTES_MAX`]), past which no more
+//! Bounds: calls at once, and how much their requests are together (`handlers` has these, and the server a
+//! bound of its own); cancelled ones that are still to be swept up; answers that wait for a slow
+//! reader ([`OUTPUT_BYTES_MAX`]), past which no more
 //! requests are taken. Handlers that are at work go on (one that is not polled would keep what it
 //! holds, and handlers of other connections may wait for that), until their answers, too, are more
 //! than [`HELD_BYTES_MAX`].
 
 mod calls;
+mod handlers;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -27,7 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
-use calls::{Pending, Running, end_stream};
+use calls::Running;
+use handlers::{CALLS_MAX, Handlers};
 
 use super::v2_leaving::{Leaving, Step, forced};
 use super::v2_server_streams::ServerStreams;
@@ -35,13 +37,11 @@ use super::{READ_BYTES, release};
 use crate::context::Origin;
 use crate::server::{Connections, Method, Places, Services};
 use crate::wire::Wire;
+use crate::wire::v2::OUTPUT_BYTES_KEPT;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::wire::v2::offer::Offer;
 use crate::wire::v2::server::Frames;
 use crate::{Address, Status};
-
-/// How many calls a connection may have at work.
-const CALLS_MAX: u32 = 16_384;
 
 /// How much may wait for the socket before no more requests are taken, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -52,10 +52,6 @@ const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How many frames are handled between two looks at the clock: handlers that run in place take
 /// time, and what waits behind them must not begin when its own is over.
 const FRAMES_PER_LOOK: usize = 16;
-
-/// How many stopped handlers may be in the set before no more requests are taken: a client that
-/// opens calls only to cancel them must not be faster than those are dropped.
-const SWEEP_MAX: usize = 1024;
 
 /// One connection, as a future that ends when it does.
 pub(crate) struct Connection<T> {
@@ -72,10 +68,11 @@ pub(crate) struct Connection<T> {
     /// it waits there.
     read_at: Instant,
     output: BytesMut,
+    /// Whether more than [`OUTPUT_BYTES_KEPT`] was in it since it was empty.
+    swollen: bool,
     /// Handlers that were not ready at once.
     running: FuturesUnordered<Abortable<Running>>,
-    /// What is known of them by call id. A call that is not here any more gets no answer.
-    pending: HashMap<u32, Pending>,
+    handlers: Handlers,
     /// Of the calls that stream, once there was one.
     streams: Option<ServerStreams>,
     deadline: Pin<Box<Sleep>>,
@@ -101,8 +98,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             input,
             read_at: Instant::now(),
             output,
+            swollen: false,
             running: FuturesUnordered::new(),
-            pending: HashMap::new(),
+            handlers: Handlers::new(server.request_bytes_max),
             streams: None,
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline_at: None,
@@ -127,7 +125,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             }
             moved |= self.finish(cx);
             if !moved {
-                self.places.keep(self.pending.len());
+                self.places.keep(self.handlers.len());
                 return Poll::Pending;
             }
         }
@@ -142,9 +140,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     self.frames.go_away(&reason, &mut self.output);
                 }
                 Step::Force => {
-                    for (call, pending) in self.pending.drain() {
-                        pending.abort.abort();
-                        end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
+                    for call in self.handlers.all() {
+                        self.stop(call);
                         self.frames.refuse(call, &forced(), &mut self.output);
                     }
                 }
@@ -177,9 +174,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Whether more frames may be taken. [`finish`](Self::finish) and [`write`](Self::write) make
     /// room.
-    fn has_room(&self) -> bool {
-        let to_sweep = self.running.len().saturating_sub(self.pending.len());
-        self.output.len() < OUTPUT_BYTES_MAX && to_sweep < SWEEP_MAX
+    fn has_room(&mut self) -> bool {
+        self.output.len() < OUTPUT_BYTES_MAX && self.handlers.has_room(self.running.len())
     }
 
     /// Handles the whole frames of the input while there is room for what comes of them.
@@ -210,6 +206,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         {
             streams.take_output(&mut self.output);
         }
+        self.swollen |= self.output.len() > OUTPUT_BYTES_KEPT;
         while !self.output.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.output) {
                 Poll::Pending => break,
@@ -218,6 +215,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 Poll::Ready(Err(error)) => return Err(error),
             }
             moved = true;
+        }
+        if self.swollen && self.output.is_empty() {
+            release(&mut self.output);
+            self.swollen = false;
         }
         Ok(moved)
     }

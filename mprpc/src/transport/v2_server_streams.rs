@@ -11,6 +11,7 @@ use crate::Status;
 use crate::stream::{Directions, Opened, Outgoing, Port};
 use crate::wire::v2::compression::{Body, Compression, Deflated};
 use crate::wire::v2::frame::Header;
+use crate::wire::v2::head::Settings;
 use crate::wire::v2::offer::Offer;
 use crate::wire::v2::server::Frames;
 use crate::wire::v2::server_streams::{Key, Streams};
@@ -60,6 +61,11 @@ impl ServerStreams {
         let streams = Mutex::new(Streams::new(offer, frames.settings()));
         let compression = frames.compression();
         Self(Arc::new(Shared { streams, compression, task: AtomicWaker::new() }))
+    }
+
+    /// The client said `settings` of itself later.
+    pub(super) fn settle(&self, settings: &Settings) {
+        self.0.lock().settle(settings);
     }
 
     /// A call whose id is not in use streams from now on.

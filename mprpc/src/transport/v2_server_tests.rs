@@ -1,5 +1,6 @@
 //! What a server's connection does with clients that are slow, hostile or in a hurry.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::poll;
@@ -77,6 +78,14 @@ impl Pair {
         Self { connection, client, go }
     }
 
+    /// Polls the connection until it has read what was sent: a poll may end early to let others run.
+    async fn poll_often(&mut self) {
+        for _ in 0..100 {
+            assert!(poll!(&mut self.connection).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn send(&mut self, frames: &[u8]) {
         self.client.write_all(frames).await.unwrap();
     }
@@ -152,6 +161,24 @@ async fn handlers_that_end_together_do_not_fill_the_memory_for_a_slow_reader() {
     read_answers(&mut pair.client, 64).await;
 }
 
+#[tokio::test]
+async fn what_large_answers_took_is_given_back_once_they_are_written() {
+    let mut pair = Pair::new(64 * 1024, idle());
+    for n in 0..4 {
+        pair.send(&request(BIG, n)).await;
+    }
+    let mut taken = vec![0; 8 * MIB];
+    let mut bytes = 0;
+    while bytes < 4 * MIB {
+        assert!(poll!(&mut pair.connection).is_pending());
+        bytes += pair.client.read(&mut taken).await.unwrap();
+        // A new budget for both.
+        tokio::task::yield_now().await;
+    }
+    assert!(poll!(&mut pair.connection).is_pending());
+    assert!(!pair.connection.output.try_reclaim(64 * 1024 + 1), "it has room for more");
+}
+
 /// A handler that is not polled keeps what it holds, and others wait for it.
 #[tokio::test]
 async fn a_slow_reader_does_not_stop_the_handlers_of_its_calls() {
@@ -211,11 +238,7 @@ async fn calls_that_are_cancelled_at_once_do_not_pile_up() {
         pair.send(&request(WORK, n)).await;
         pair.send(&cancel(n)).await;
     }
-    // Polled until it has read all: a poll may end early to let others run.
-    for _ in 0..100 {
-        assert!(poll!(&mut pair.connection).is_pending());
-        tokio::task::yield_now().await;
-    }
+    pair.poll_often().await;
     assert_eq!(alive.now.load(Ordering::Relaxed), 0);
     let most = alive.most.load(Ordering::Relaxed);
     assert!(most <= 2_000, "{most}");
@@ -231,6 +254,23 @@ async fn a_call_id_that_is_in_use_breaks_the_protocol() {
         panic!("the connection goes on");
     };
     assert!(error.to_string().contains("7"), "{error}");
+}
+
+/// Also where the request could not be served anyway.
+#[tokio::test]
+async fn the_id_of_a_call_at_work_breaks_the_protocol_in_a_request_that_is_too_long() {
+    let mut pair = Pair::new(MIB, Arc::new(|| Box::pin(std::future::pending())));
+    pair.send(&request(WORK, 7)).await;
+    assert!(poll!(&mut pair.connection).is_pending());
+    let mut header = BytesMut::new();
+    frame::write(
+        &mut header,
+        Header { kind: Kind::Request, flags: frame::END, method: 0, call: 7 },
+        &[],
+    );
+    header[..4].copy_from_slice(&(FRAME_BYTES_MAX + 1).to_le_bytes());
+    pair.send(&header).await;
+    assert!(matches!(poll!(&mut pair.connection), Poll::Ready(Err(_))));
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::super::v2_leaving::forced;
 use super::super::v2_server_streams::ServerStreams;
-use super::{CALLS_MAX, Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
+use super::handlers::Pending;
+use super::{Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
 use crate::server::{Arrival, Method};
 use crate::service::{Call, Kind};
 use crate::wire::v2::compression::Body;
@@ -26,12 +27,12 @@ use crate::{Context, Status};
 /// writing have their turns.
 const READY_IN_A_ROW_MAX: usize = 256;
 
-/// What is known of a handler of the set.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) abort: AbortHandle,
+/// What a call came with, as its connection needs it.
+struct Terms {
+    call: u32,
     deadline: Instant,
-    streams: bool,
+    /// How long its message and its metadata are.
+    bytes: usize,
 }
 
 /// A handler of the set, with a buffer of its own for its answer.
@@ -67,15 +68,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let event = self.frames.receive(incoming, |path| services.find(path), &mut self.output)?;
         match event {
             Event::Call { call, method, timeout_us, metadata, timed, message, ended } => {
-                if self.pending.contains_key(&call) {
-                    return Err(format!("call id {call} is in use"));
-                }
+                self.check_free(call)?;
                 if self.leaving.is_forced() {
                     self.frames.refuse(call, &forced().not_executed(), &mut self.output);
                     return Ok(());
                 }
-                if self.pending.len() >= CALLS_MAX as usize {
-                    let status = Status::resource_exhausted("too many calls on the connection");
+                let bytes = message.len() + metadata.bytes();
+                if let Err(status) = self.handlers.admit(bytes) {
                     self.refuse(call, &status.not_executed());
                     return Ok(());
                 }
@@ -91,31 +90,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                     self.frames.refuse(call, &status.not_executed(), &mut self.output);
                     return Ok(());
                 }
-                if !method.is_always_taken() && !self.places.has_one_beside(self.pending.len()) {
+                if !method.is_always_taken() && !self.places.has_one_beside(self.handlers.len()) {
                     self.frames.refuse(call, &self.places.refusal(), &mut self.output);
                     return Ok(());
                 }
                 let cx = Context::received(deadline, Arc::clone(&self.origin), metadata);
+                let terms = Terms { call, deadline, bytes };
                 if !ended || method.kind() != Kind::Unary {
-                    self.open_stream(call, &method, cx, message, ended);
+                    self.open_stream(terms, &method, cx, message, ended);
                     return Ok(());
                 }
                 let arrival = Arrival { read_at: self.read_at, timed };
                 match method.call(cx, message, None, arrival) {
-                    Ok(handler) if timed => self.start_timed(call, handler, deadline),
-                    Ok(handler) => self.start(call, handler, deadline),
+                    Ok(handler) if timed => self.start_timed(terms, handler),
+                    Ok(handler) => self.start(terms, handler),
                     Err(status) => self.refuse(call, &status),
                 }
             }
-            Event::Refuse { call, status } => self.refuse(call, &status),
-            Event::Cancel { call } => {
-                if let Some(pending) = self.pending.remove(&call) {
-                    pending.abort.abort();
-                    end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
+            Event::Refuse { call, status } => {
+                self.check_free(call)?;
+                self.refuse(call, &status);
+            }
+            Event::Cancel { call } => self.stop(call),
+            Event::Settings(settings) => {
+                if let Some(streams) = &self.streams {
+                    streams.settle(&settings);
                 }
             }
             Event::Stream(header, payload) => {
-                let in_use = self.pending.contains_key(&header.call);
+                let in_use = self.handlers.has(header.call);
                 self.streams().receive(header, payload, in_use)?;
             }
             Event::None => {}
@@ -123,8 +126,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         Ok(())
     }
 
+    /// An id that is in use breaks the protocol.
+    fn check_free(&self, call: u32) -> Result<(), String> {
+        if self.handlers.has(call) { Err(format!("call id {call} is in use")) } else { Ok(()) }
+    }
+
+    /// Ends a call before its handler does; who does so for another than its caller answers it.
+    pub(super) fn stop(&mut self, call: u32) {
+        if let Some(pending) = self.handlers.stop(call) {
+            end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
+        }
+    }
+
     /// Polls a new handler once; its answer is put out, or it joins the set.
-    fn start(&mut self, call: u32, mut handler: Call, deadline: Instant) {
+    fn start(&mut self, terms: Terms, mut handler: Call) {
+        let call = terms.call;
         let mut refused = None;
         let mut unfinished = false;
         let written = self.frames.respond(call, &mut self.output, |output| {
@@ -148,18 +164,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         if let Some(status) = refused {
             self.frames.refuse(call, &status, &mut self.output);
         } else if unfinished {
-            self.join(call, handler, deadline, false);
+            self.join(terms, handler, false);
         }
     }
 
     /// The same for a call whose caller wants to know how long it takes: that stands before the
     /// answer, which therefore cannot be written in place.
-    fn start_timed(&mut self, call: u32, handler: Call, deadline: Instant) {
+    fn start_timed(&mut self, terms: Terms, handler: Call) {
+        let call = terms.call;
         let mut running = Running { call, handler, answer: BytesMut::new() };
         let mut nobody = TaskContext::from_waker(Waker::noop());
         match Pin::new(&mut running).poll(&mut nobody) {
             Poll::Ready((call, answer)) => self.answer(call, answer),
-            Poll::Pending => self.join(call, running.handler, deadline, false),
+            Poll::Pending => self.join(terms, running.handler, false),
         }
     }
 
@@ -177,8 +194,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 
     /// Begins a call that streams. Its handler is not polled in place: what it sends has to stand
     /// before its answer.
-    fn open_stream(&mut self, call: u32, method: &Method, cx: Context, message: Body, ended: bool) {
-        let deadline = cx.deadline();
+    fn open_stream(
+        &mut self,
+        terms: Terms,
+        method: &Method,
+        cx: Context,
+        message: Body,
+        ended: bool,
+    ) {
+        let call = terms.call;
         let begun = match method.kind().directions() {
             Some(directions) if directions.receives != ended => {
                 let opened = self.streams().open(call, directions);
@@ -188,7 +212,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             _ => Err(method.is_of_another_kind()),
         };
         match begun {
-            Ok(handler) => self.join(call, handler, deadline, true),
+            Ok(handler) => self.join(terms, handler, true),
             Err(status) => {
                 if let Some(streams) = &self.streams {
                     streams.end(call, &mut self.output);
@@ -210,9 +234,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         self.streams.get_or_insert_with(new)
     }
 
-    fn join(&mut self, call: u32, handler: Call, deadline: Instant, streams: bool) {
+    fn join(&mut self, terms: Terms, handler: Call, streams: bool) {
+        let Terms { call, deadline, bytes } = terms;
         let (abort, registration) = AbortHandle::new_pair();
-        self.pending.insert(call, Pending { abort, deadline, streams });
+        self.handlers.begin(call, Pending { abort, deadline, streams, bytes });
         let running = Running { call, handler, answer: BytesMut::new() };
         self.running.push(Abortable::new(running, registration));
         if self.deadline_at.is_none_or(|at| deadline < at) {
@@ -232,9 +257,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 break;
             };
             moved = true;
-            // An aborted one was taken off `pending` by whoever aborted it.
+            // An aborted one was taken off by whoever aborted it.
             let Ok((call, answer)) = ended else { continue };
-            let Some(pending) = self.pending.remove(&call) else { continue };
+            let Some(pending) = self.handlers.end(call) else { continue };
             end_stream(self.streams.as_ref(), call, &pending, &mut self.output);
             self.answer(call, answer);
         }
@@ -248,21 +273,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// Stops the handlers whose time is over. As at the client, one timer serves all calls.
     pub(super) fn expire(&mut self, cx: &mut TaskContext<'_>) {
         while self.deadline_at.is_some() && self.deadline.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            let (frames, streams) = (&self.frames, self.streams.as_ref());
-            let output = &mut self.output;
-            let mut next: Option<Instant> = None;
-            self.pending.retain(|call, pending| {
-                if pending.deadline > now {
-                    next = Some(next.map_or(pending.deadline, |next| next.min(pending.deadline)));
-                    return true;
-                }
-                pending.abort.abort();
-                end_stream(streams, *call, pending, output);
+            let (expired, next) = self.handlers.expired(Instant::now());
+            for call in expired {
+                self.stop(call);
                 let status = Status::deadline_exceeded("the handler was stopped at the deadline");
-                frames.refuse(*call, &status, output);
-                false
-            });
+                self.frames.refuse(call, &status, &mut self.output);
+            }
             self.deadline_at = next;
             if let Some(at) = next {
                 self.deadline.as_mut().reset(at);
@@ -272,7 +288,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
 }
 
 /// Lets go of the stream of a call that is over, if it had one; what its handler has sent goes out.
-pub(super) fn end_stream(
+fn end_stream(
     streams: Option<&ServerStreams>,
     call: u32,
     pending: &Pending,

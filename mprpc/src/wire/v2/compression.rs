@@ -153,17 +153,6 @@ impl Body {
         }
     }
 
-    /// The same, copied out of what was read if what came of it has at most so many bytes.
-    pub(super) fn copied_up_to(self, bytes_max: usize) -> Self {
-        let copied = |came: Bytes| {
-            if came.len() <= bytes_max { Bytes::copy_from_slice(&came) } else { came }
-        };
-        match self {
-            Self::Plain(message) => Self::Plain(copied(message)),
-            Self::Deflated(data, length) => Self::Deflated(copied(data), length),
-        }
-    }
-
     /// The message. For whoever is about to decode it: this takes time.
     ///
     /// # Errors

@@ -176,17 +176,6 @@ fn data_that_are_not_the_message_they_are_said_to_be_are_damaged() {
     assert_eq!(read(body(1000, &data)).unwrap().inflate().unwrap(), vec![0; 1000]);
 }
 
-#[test]
-fn a_small_message_that_waits_keeps_nothing_else_alive() {
-    let read = Bytes::from(vec![0; 1 << 20]);
-    for body in [Body::Plain(read.slice(..10)), Body::Deflated(read.slice(..10), 20)] {
-        let copied = body.clone().copied_up_to(10);
-        assert_eq!(copied, body);
-        let (Body::Plain(bytes) | Body::Deflated(bytes, _)) = copied;
-        assert_ne!(bytes.as_ptr(), read.as_ptr());
-    }
-}
-
 proptest! {
     #[test]
     fn every_message_comes_back(

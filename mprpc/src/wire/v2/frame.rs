@@ -14,6 +14,13 @@ pub(crate) const HEADER_BYTES: usize = 12;
 /// The longest payload a side accepts unless it says otherwise, in bytes.
 pub(crate) const FRAME_BYTES_MAX: u32 = 4 * 1024 * 1024;
 
+/// DATA up to this many bytes is copied out of what was read: a few messages that wait for their
+/// reader would else keep all of it.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+/// Longer ones, too, unless they are so large a part of the memory that they came in: one over this.
+const KEPT_PART: usize = 4;
+
 /// What a frame is for. Numbers not listed here are for later and are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -84,11 +91,15 @@ pub(crate) struct Decoder {
     bytes_max: u32,
     /// What is still to be dropped of a payload that is too large or of an unknown kind.
     skip: usize,
+    /// How large the memory is that the buffer's bytes stand in, which the buffer does not say of
+    /// itself; and what was left of it. Where something else is left, it is other memory.
+    memory_bytes: usize,
+    capacity: usize,
 }
 
 impl Decoder {
     pub(crate) fn new(bytes_max: u32) -> Self {
-        Self { bytes_max, skip: 0 }
+        Self { bytes_max, skip: 0, memory_bytes: 0, capacity: 0 }
     }
 
     /// Whether a payload is skipped that has not come to its end.
@@ -98,6 +109,15 @@ impl Decoder {
 
     /// The next frame in `buf`, or `None` until more bytes have come.
     pub(crate) fn decode(&mut self, buf: &mut BytesMut) -> Option<Incoming> {
+        if buf.capacity() != self.capacity {
+            self.memory_bytes = buf.capacity();
+        }
+        let incoming = self.take(buf);
+        self.capacity = buf.capacity();
+        incoming
+    }
+
+    fn take(&mut self, buf: &mut BytesMut) -> Option<Incoming> {
         loop {
             let skipped = self.skip.min(buf.len());
             buf.advance(skipped);
@@ -129,8 +149,21 @@ impl Decoder {
                 return None;
             }
             buf.advance(HEADER_BYTES);
-            return Some(Incoming::Frame(header, buf.split_to(size).freeze()));
+            let payload = if kind == Kind::Data && self.is_to_be_copied(size) {
+                let copy = Bytes::copy_from_slice(&buf[..size]);
+                buf.advance(size);
+                copy
+            } else {
+                buf.split_to(size).freeze()
+            };
+            return Some(Incoming::Frame(header, payload));
         }
+    }
+
+    /// What waits for a reader is bounded by what is sent, and so what it keeps has to be of that
+    /// order.
+    fn is_to_be_copied(&self, bytes: usize) -> bool {
+        bytes <= COPIED_BYTES_MAX || bytes < self.memory_bytes / KEPT_PART
     }
 }
 
@@ -192,6 +225,29 @@ mod tests {
         buf.unsplit(rest);
         let frame = decoder.decode(&mut buf).unwrap();
         assert_eq!(frame, Incoming::Frame(REQUEST, Bytes::from_static(b"ok")));
+    }
+
+    #[test]
+    fn a_message_that_waits_keeps_no_more_memory_than_it_needs() {
+        const MIB: usize = 1024 * 1024;
+        const DATA: Header = Header { kind: Kind::Data, flags: 0, method: 0, call: 7 };
+        let mut buf = BytesMut::with_capacity(4 * MIB);
+        write(&mut buf, REQUEST, &[9; 2 * MIB]);
+        write(&mut buf, DATA, &[9; 20_000]);
+        write(&mut buf, DATA, &[9; MIB]);
+        let mut decoder = Decoder::new(FRAME_BYTES_MAX);
+        let kept = [(); 3].map(|()| {
+            let Some(Incoming::Frame(_, payload)) = decoder.decode(&mut buf) else { panic!() };
+            payload.is_unique()
+        });
+        // A request is not kept, and what is a good part of what was read need not be copied.
+        assert_eq!(kept, [false, true, false]);
+
+        // As it is when the buffer is another one.
+        let mut buf = BytesMut::with_capacity(64 * 1024);
+        write(&mut buf, DATA, &[9; 20_000]);
+        let Some(Incoming::Frame(_, payload)) = decoder.decode(&mut buf) else { panic!() };
+        assert!(!payload.is_unique());
     }
 
     #[test]

@@ -88,6 +88,21 @@ pub(crate) fn entries(metadata: &Metadata) -> Vec<Entry> {
         .collect()
 }
 
+/// The metadata of a head that came. Its values are copied: whoever keeps one would else keep all
+/// that was read with it.
+pub(super) fn metadata(entries: Vec<Entry>) -> Metadata {
+    if entries.is_empty() {
+        return Metadata::default();
+    }
+    let bytes = entries.iter().map(|entry| entry.value.len()).sum();
+    let mut values = BytesMut::with_capacity(bytes);
+    for entry in &entries {
+        values.extend_from_slice(&entry.value);
+    }
+    let mut values = values.freeze();
+    entries.into_iter().map(|entry| (entry.name, values.split_to(entry.value.len()))).collect()
+}
+
 /// How many bytes [`write()`] appends.
 pub(crate) fn written_len(head: &impl Message) -> usize {
     let length = head.encoded_len();
@@ -133,8 +148,9 @@ impl ResponseHead {
     /// The status that this head carries, or `None` for success.
     pub(crate) fn into_status(self) -> Option<Status> {
         (self.code != Code::Ok as u32).then(|| {
-            let status = Status::new(Code::from_u32(self.code), self.message);
-            let status = status.with_details(self.details);
+            // A copy: whoever keeps the status would else keep all that was read with it.
+            let details = Bytes::copy_from_slice(&self.details);
+            let status = Status::new(Code::from_u32(self.code), self.message).with_details(details);
             if self.not_executed { status.not_executed() } else { status }
         })
     }

@@ -25,6 +25,9 @@ pub(crate) mod stream;
 mod streams_tests;
 mod timed;
 
+/// How much memory an output keeps when nothing waits in it, in bytes.
+pub(crate) const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
+
 /// What a client sends first.
 pub(crate) const PREFACE: [u8; 4] = *b"MPR2";
 

@@ -10,6 +10,7 @@ use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
 use super::offer::Offer;
 use super::{HEAD_BYTES_MAX, METHODS_MAX, PATH_BYTES_MAX};
+use crate::metadata::ENTRIES_MAX;
 use crate::{Metadata, Status};
 
 /// What a frame asks of the server.
@@ -32,6 +33,8 @@ pub(crate) enum Event<M> {
     Cancel { call: u32 },
     /// What a call that streams sends: DATA and CREDIT.
     Stream(Header, Bytes),
+    /// The client said of itself what its streams are to be told too.
+    Settings(Settings),
     /// Nothing that concerns a call.
     None,
 }
@@ -43,7 +46,7 @@ pub(crate) struct Frames<M> {
     methods: Vec<Option<Result<M, String>>>,
     peer_frame_bytes_max: u32,
     compression: Compression,
-    /// What the client said of itself first.
+    /// What the client said of itself: its windows first, its limit last.
     settings: Settings,
     settled: bool,
 }
@@ -63,7 +66,7 @@ impl<M: Clone> Frames<M> {
         }
     }
 
-    /// The client's first SETTINGS; those of a client that has not sent them are the defaults.
+    /// What the client said of itself, as far as it has: its windows first, its limit last.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -103,9 +106,10 @@ impl<M: Clone> Frames<M> {
                     self.peer_frame_bytes_max = settings.frame_bytes_max;
                 }
                 if !std::mem::replace(&mut self.settled, true) {
-                    self.settings = settings;
+                    self.settings = settings.clone();
                 }
-                Ok(Event::None)
+                self.settings.frame_bytes_max = self.peer_frame_bytes_max;
+                Ok(Event::Settings(settings))
             }
             Kind::Ping => {
                 frame::write(output, Header::connection(Kind::Pong), &payload);
@@ -133,6 +137,12 @@ impl<M: Clone> Frames<M> {
         let Some(Some(method)) = self.methods.get(method) else {
             return Err(format!("method number {method} was used before it was named"));
         };
+        let entries = head.metadata.len();
+        if entries > ENTRIES_MAX {
+            let text = format!("{entries} entries of metadata, and {ENTRIES_MAX} are accepted");
+            let status = Status::resource_exhausted(text).not_executed();
+            return Ok(Event::Refuse { call, status });
+        }
         let ended = header.flags & frame::END != 0;
         // Where the client streams, no message stands here.
         let flags = if ended { header.flags } else { 0 };
@@ -147,11 +157,7 @@ impl<M: Clone> Frames<M> {
                 method: method.clone(),
                 timeout_us: head.timeout_us,
                 timed: head.timed,
-                metadata: head
-                    .metadata
-                    .into_iter()
-                    .map(|entry| (entry.name, entry.value))
-                    .collect(),
+                metadata: head::metadata(head.metadata),
                 message,
                 ended,
             },

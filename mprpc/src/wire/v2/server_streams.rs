@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
+use super::OUTPUT_BYTES_KEPT;
 use super::compression::{Body, Compression};
 use super::frame::{self, Header, Kind};
 use super::head::Settings;
@@ -58,6 +59,11 @@ impl Streams {
             output: BytesMut::new(),
             waiting: Vec::new(),
         }
+    }
+
+    /// The client said `settings` of itself later.
+    pub(crate) fn settle(&mut self, settings: &Settings) {
+        self.link.settle(settings);
     }
 
     /// A call whose id is not in use streams from now on.
@@ -170,7 +176,11 @@ impl Streams {
             std::mem::swap(&mut self.output, output);
         } else {
             output.extend_from_slice(&self.output);
-            self.output.clear();
+            if self.output.len() > OUTPUT_BYTES_KEPT {
+                self.output = BytesMut::new();
+            } else {
+                self.output.clear();
+            }
         }
         woken.append(&mut self.waiting);
     }

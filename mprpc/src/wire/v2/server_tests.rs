@@ -68,6 +68,52 @@ fn what_a_client_makes_the_server_keep_is_bounded() {
     assert!(error.contains("head"), "{error}");
 }
 
+/// A head that takes little on the wire and much in memory is refused, and its path holds.
+#[test]
+fn metadata_of_too_many_entries_is_refused_and_the_connection_goes_on() {
+    let mut frames = frames();
+    for (entries, accepted) in [(64, true), (65, false), (HEAD_BYTES_MAX / 2 - 10, false)] {
+        let path = "e.E/M".into();
+        let metadata = vec![Entry::default(); entries];
+        let head = RequestHead { path, metadata, ..RequestHead::default() };
+        let mut payload = BytesMut::new();
+        head::write(&head, &mut payload);
+        let header = Header { kind: Kind::Request, flags: frame::END, method: 3, call: 9 };
+        match receive(&mut frames, Incoming::Frame(header, payload.freeze())).unwrap() {
+            Event::Call { metadata, .. } => {
+                assert!(accepted && metadata.iter().count() == entries, "{entries}");
+            }
+            Event::Refuse { call: 9, status } => {
+                assert!(!accepted, "{entries}");
+                assert_eq!(status.code(), crate::Code::ResourceExhausted);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let event = receive(&mut frames, request(3, "", frame::END)).unwrap();
+    assert!(matches!(event, Event::Call { method: 1, .. }));
+}
+
+/// Whoever keeps a value would else keep all that was read with it.
+#[test]
+fn metadata_does_not_keep_what_was_read_with_it() {
+    let entry = |name: &str, value: &'static [u8]| Entry { name: name.into(), value: value.into() };
+    let metadata = vec![entry("a", b"first"), entry("empty", b""), entry("b", b"second")];
+    let head = RequestHead { path: "e.E/M".into(), metadata, ..RequestHead::default() };
+    let mut payload = BytesMut::new();
+    head::write(&head, &mut payload);
+    payload.extend_from_slice(b"message");
+    let read = payload.freeze();
+    let header = Header { kind: Kind::Request, flags: frame::END, method: 3, call: 9 };
+    let event = receive(&mut frames(), Incoming::Frame(header, read.clone())).unwrap();
+    let Event::Call { metadata, message, .. } = event else { panic!("{event:?}") };
+    assert!(!read.is_unique(), "the message is not copied");
+    drop(message);
+    assert!(read.is_unique());
+    let found: Vec<_> = metadata.iter().map(|(name, value)| (name, &value[..])).collect();
+    assert_eq!(found, [("a", &b"first"[..]), ("empty", b""), ("b", b"second")]);
+}
+
 #[test]
 fn a_status_over_the_clients_limit_keeps_its_code() {
     let mut frames = frames();

@@ -19,10 +19,6 @@ use super::frame::{self, FRAME_BYTES_MAX, Header, Kind};
 use super::head::Settings;
 use crate::Status;
 
-/// Messages up to this many bytes are copied out of what was read: a few that wait for a reader
-/// would else keep all of it.
-const COPIED_BYTES_MAX: usize = 16 * 1024;
-
 /// A message to be sent, whatever its type.
 pub(crate) trait Outgoing {
     /// How long it is, uncompressed.
@@ -257,7 +253,7 @@ impl Link {
                 self.give(Some(stream), call, out);
             }
             Receiving::Open => {
-                stream.inbox.push_back(message.copied_up_to(COPIED_BYTES_MAX));
+                stream.inbox.push_back(message);
                 woken.extend(stream.reader.take());
             }
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Buf, BytesMut};
-use mprpc::Server;
-use mprpc_examples::{EchoResp, echo_service};
+use mprpc::{Channel, Code, Server};
+use mprpc_examples::{EchoResp, EchoSlowlyReq, echo_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -74,6 +74,40 @@ async fn read_answers(stream: &mut TcpStream) -> usize {
         }
     }
     answers
+}
+
+/// Calls at work were bounded by their number only, each with as much as a request may be.
+#[tokio::test]
+async fn requests_at_work_on_a_connection_are_bounded_in_bytes() {
+    let gate = Gate::default();
+    let builder =
+        Server::builder().add_service(echo_service::serve(gate.clone())).request_bytes_max(MIB);
+    let server = Running::start(builder).await;
+    let target = format!("static://{}", server.address);
+    let channel = Channel::builder(target).connections_max(1).build().unwrap();
+    let client = echo_service::Client::new(&channel);
+    let slow = |bytes: usize| {
+        let (client, payload) = (client.clone(), vec![7; bytes].into());
+        let request = EchoSlowlyReq { payload, delay_ms: 0 };
+        tokio::spawn(async move { client.echo_slowly(&soon(), request).await })
+    };
+    // One alone may be longer.
+    let long = slow(2 * MIB);
+    timeout(SOON, gate.started.notified()).await.expect("it is at work");
+    let status = slow(1).await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    // A call that is given up makes room.
+    long.abort();
+    timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
+    let first = slow(MIB / 2);
+    timeout(SOON, gate.started.notified()).await.expect("it is at work");
+    let second = slow(MIB / 3);
+    timeout(SOON, gate.started.notified()).await.expect("it is at work");
+    assert_eq!(slow(MIB / 3).await.unwrap().unwrap_err().code(), Code::ResourceExhausted);
+    gate.open.cancel();
+    for call in [first, second, slow(MIB / 2)] {
+        call.await.unwrap().unwrap();
+    }
 }
 
 /// volo 641: there was no cap on connections.

@@ -1,5 +1,6 @@
 //! Calls that carry many messages.
 
+mod by_hand;
 mod credit;
 mod ending;
 mod kinds;
