@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use zookeeper_client::Error;
 
 use super::core::Core;
 use super::layout;
-use super::session::{Node, Session};
+use super::session::{Node, Session, Watcher};
 use crate::discovery::announce::jittered;
 
 /// How often a path is listed although no watch has told of a change. Only a belt: it finds what a
-/// lost watch has missed, and data that was changed in place.
+/// lost watch has missed.
 const RELIST: Duration = Duration::from_secs(30);
 
 /// The pause after a listing that failed.
@@ -77,16 +77,40 @@ struct Path {
     too_many: bool,
     /// The names of nodes that may not be read.
     secret: HashSet<String>,
+    /// Nodes whose data is watched, by their names.
+    watched: HashMap<String, Watched>,
+    /// Told when one of them has changed.
+    edited: Arc<Notify>,
 }
+
+/// A node whose data is watched.
+struct Watched {
+    /// When it was last changed, as ZooKeeper counts: with another count the watch is used up.
+    mzxid: i64,
+    watcher: Watcher,
+}
+
+/// A node as it was read, and the watch that was set with that.
+type Read = (Node, Option<Watched>);
 
 impl Path {
     fn new(path: String, children: watch::Sender<Option<Children>>) -> Self {
-        Self { path, children, failing: false, too_many: false, secret: HashSet::new() }
+        Self {
+            path,
+            children,
+            failing: false,
+            too_many: false,
+            secret: HashSet::new(),
+            watched: HashMap::new(),
+            edited: Arc::default(),
+        }
     }
 
     /// Follows it on one session. A watch is used up before the next is set: dropping one would
     /// take a moment, in which it might take the next with it.
     async fn follow_on(&mut self, session: &Session) -> Result<(), Error> {
+        // Those are of the session before.
+        self.watched.clear();
         loop {
             let (names, mut changed) = session.watch_children(&self.path).await?;
             self.read(session, names).await?;
@@ -95,6 +119,7 @@ impl Path {
                 tokio::select! {
                     _ = &mut changed => break,
                     () = session.over() => return Ok(()),
+                    () = self.edited.notified() => {}
                     () = sleep_until(relist) => {}
                 }
                 let names = session.children(&self.path).await?;
@@ -118,43 +143,66 @@ impl Path {
             names.truncate(CHILDREN_MAX);
         }
         self.too_many = too_many;
-        let (children, secret) = read(session, &self.path, names).await?;
+        let (children, secret) = self.read_each(session, names).await?;
+        let path = &self.path;
         for name in secret.difference(&self.secret) {
             tracing::warn!(path, name, "a node may not be read; ignored");
             metrics::counter!("mprpc_registry_junk_total", "registry" => "zookeeper").increment(1);
         }
         self.secret = secret;
-        self.children.send_replace(Some(children));
+        self.children.send_replace(Some(Arc::new(children)));
         if std::mem::replace(&mut self.failing, false) {
             tracing::info!(path, "listed after all");
         }
         Ok(())
     }
-}
-
-/// Reads the nodes, but for those that have gone meanwhile, and says which may not be read.
-async fn read(
-    session: &Session,
-    path: &str,
-    names: Vec<String>,
-) -> Result<(Children, HashSet<String>), Error> {
-    let reads = names.into_iter().map(|name| async {
-        let node = session.read(&layout::below(path, &name)).await;
-        (name, node)
-    });
-    let read: Vec<_> = stream::iter(reads).buffer_unordered(READS_MAX).collect().await;
-    let (mut children, mut secret) = (HashMap::new(), HashSet::new());
-    for (name, node) in read {
-        match node {
-            Ok(Some(node)) => {
-                children.insert(name, node);
+    /// Reads the nodes, but for those that have gone meanwhile, and says which may not be read.
+    async fn read_each(
+        &mut self,
+        session: &Session,
+        names: Vec<String>,
+    ) -> Result<(HashMap<String, Node>, HashSet<String>), Error> {
+        let reads = names.into_iter().map(|name| async {
+            let read = self.read_one(session, &name).await;
+            (name, read)
+        });
+        let read: Vec<_> = stream::iter(reads).buffer_unordered(READS_MAX).collect().await;
+        let (mut children, mut secret) = (HashMap::new(), HashSet::new());
+        for (name, node) in read {
+            match node {
+                Ok(Some((node, watched))) => {
+                    if let Some(watched) = watched {
+                        self.watched.insert(name.clone(), watched);
+                    }
+                    children.insert(name, node);
+                }
+                Ok(None) => {}
+                Err(Error::NoAuth) => {
+                    secret.insert(name);
+                }
+                Err(error) => return Err(error),
             }
-            Ok(None) => {}
-            Err(Error::NoAuth) => {
-                secret.insert(name);
-            }
-            Err(error) => return Err(error),
         }
+        self.watched.retain(|name, _| children.contains_key(name));
+        Ok((children, secret))
     }
-    Ok((Arc::new(children), secret))
+
+    /// Reads a node, and watches its data unless that is watched: a watch tells once. That of a node
+    /// which was changed has told before the change can be read.
+    async fn read_one(&self, session: &Session, name: &str) -> Result<Option<Read>, Error> {
+        let path = layout::below(&self.path, name);
+        if let Some(watched) = self.watched.get(name)
+            && !watched.watcher.is_finished()
+        {
+            match session.read(&path).await? {
+                Some(node) if node.stat.mzxid == watched.mzxid => return Ok(Some((node, None))),
+                _ => {}
+            }
+        }
+        let read = session.watch_data(&path, &self.edited).await?;
+        Ok(read.map(|(node, watcher)| {
+            let mzxid = node.stat.mzxid;
+            (node, Some(Watched { mzxid, watcher }))
+        }))
+    }
 }

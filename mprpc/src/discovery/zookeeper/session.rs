@@ -1,12 +1,15 @@
 //! One session with ZooKeeper: requests that end, and the news that it is over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use zookeeper_client::{
-    Acls, Client, CreateMode, CreateOptions, Error, MultiWriteError, OneshotWatcher, Stat,
+    Acls, Client, CreateMode, CreateOptions, Error, EventType, MultiWriteError, OneshotWatcher,
+    Stat,
 };
 
 use super::builder::Config;
@@ -151,10 +154,27 @@ impl Session {
     /// A node, if it is there. Of data that is too long to make sense not all is kept.
     pub(super) async fn read(&self, path: &str) -> Result<Option<Node>, Error> {
         match self.within(self.client.get_data(path)).await {
-            Ok((mut data, stat)) => {
-                data.truncate(DATA_BYTES_MAX + 1);
-                data.shrink_to_fit();
-                Ok(Some(Node { data, stat }))
+            Ok((data, stat)) => Ok(Some(Node::new(data, stat))),
+            Err(Error::NoNode) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same, and what notifies `edited` when its data has changed. It does so once.
+    pub(super) async fn watch_data(
+        &self,
+        path: &str,
+        edited: &Arc<Notify>,
+    ) -> Result<Option<(Node, Watcher)>, Error> {
+        match self.within(self.client.get_and_watch_data(path)).await {
+            Ok((data, stat, watcher)) => {
+                let edited = Arc::clone(edited);
+                let watching = tokio::spawn(async move {
+                    if watcher.changed().await.event_type == EventType::NodeDataChanged {
+                        edited.notify_one();
+                    }
+                });
+                Ok(Some((Node::new(data, stat), AbortOnDropHandle::new(watching))))
             }
             Err(Error::NoNode) => Ok(None),
             Err(error) => Err(error),
@@ -191,6 +211,14 @@ impl Session {
     ) -> Result<(Option<Stat>, Watcher), Error> {
         let (stat, watcher) = self.within(self.client.check_and_watch_stat(path)).await?;
         Ok((stat, watching(watcher)))
+    }
+}
+
+impl Node {
+    fn new(mut data: Vec<u8>, stat: Stat) -> Self {
+        data.truncate(DATA_BYTES_MAX + 1);
+        data.shrink_to_fit();
+        Self { data, stat }
     }
 }
 
