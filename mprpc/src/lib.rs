@@ -74,8 +74,8 @@
 //!
 //! * **Every call has a deadline**: its [`Context`] is a required argument. A handler passes the
 //!   context it got on to the calls it makes, and they share what is left of the time.
-//! * **Work stops when the caller is gone**: dropping a call's future cancels it, on the v2 wire
-//!   also at the server, whose handler is dropped, and with it the calls that it waits for.
+//! * **Work stops when the caller is gone**: dropping a call's future cancels it, also at the server,
+//!   whose handler is dropped, and with it the calls that it waits for.
 //! * **A reply never reaches the wrong caller**, whatever is cancelled when.
 //! * **An error says** what ([`Code`]), where ([`Status::stage`], [`Status::peer`]) and whether the
 //!   call may have been executed ([`Status::executed`]); its text also says in which method, after
