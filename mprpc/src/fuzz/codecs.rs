@@ -57,7 +57,7 @@ pub fn inflate(data: &[u8]) {
     }
     if let Some(deflated) = compression.deflate(&message) {
         let mut sent = BytesMut::new();
-        deflated.write(&mut sent);
+        deflated.write(deflated.bytes(), &mut sent);
         assert!(sent.len() < deflated.bytes());
         let body = Body::read(COMPRESSED, sent.freeze(), compression);
         let back = body.and_then(Body::inflate).map(|back| back.len());

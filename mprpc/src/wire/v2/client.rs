@@ -207,7 +207,7 @@ impl Calls {
         let before = self.output.len();
         let start = frame::begin(&mut self.output);
         head::write(head, &mut self.output);
-        message.write(&mut self.output);
+        message.write(message.bytes(), &mut self.output);
         let flags = header.flags | message.flags();
         frame::end(&mut self.output, start, Header { flags, ..header });
         self.queued += (self.output.len() - before) as u64;

@@ -59,13 +59,14 @@ impl Compression {
         if !self.is_for(message) {
             return None;
         }
+        let length = message.bytes();
         SCRATCH.with_borrow_mut(|scratch| {
             let mut plain = std::mem::take(&mut scratch.plain);
             plain.clear();
-            message.write(&mut plain);
+            message.write(length, &mut plain);
             let data = scratch.deflate(&plain).map(Bytes::copy_from_slice);
             scratch.keep(plain);
-            Some(Deflated { length: message.bytes(), data: data? })
+            Some(Deflated { length, data: data? })
         })
     }
 
@@ -96,7 +97,7 @@ impl Outgoing for Deflated {
         self.length
     }
 
-    fn write(&self, out: &mut BytesMut) {
+    fn write(&self, _bytes: usize, out: &mut BytesMut) {
         put(self.length, &self.data, out);
     }
 

@@ -13,7 +13,7 @@ fn deflated(message: &[u8]) -> Option<Deflated> {
         fn bytes(&self) -> usize {
             self.0.len()
         }
-        fn write(&self, out: &mut BytesMut) {
+        fn write(&self, _: usize, out: &mut BytesMut) {
             out.extend_from_slice(self.0);
         }
     }
@@ -23,7 +23,7 @@ fn deflated(message: &[u8]) -> Option<Deflated> {
 /// As it stands in a frame.
 fn written(message: &dyn Outgoing) -> Bytes {
     let mut out = BytesMut::new();
-    message.write(&mut out);
+    message.write(message.bytes(), &mut out);
     out.freeze()
 }
 

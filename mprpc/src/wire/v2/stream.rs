@@ -23,8 +23,8 @@ use crate::Status;
 pub(crate) trait Outgoing {
     /// How long it is, uncompressed.
     fn bytes(&self) -> usize;
-    /// Appends it as it is sent.
-    fn write(&self, out: &mut BytesMut);
+    /// Appends it as it is sent. Its length is known by then, which takes time to find out.
+    fn write(&self, bytes: usize, out: &mut BytesMut);
     /// What its frame's flags say of it.
     fn flags(&self) -> u8 {
         0
@@ -36,8 +36,8 @@ impl<M: Message> Outgoing for M {
         self.encoded_len()
     }
 
-    fn write(&self, out: &mut BytesMut) {
-        out.reserve(self.encoded_len());
+    fn write(&self, bytes: usize, out: &mut BytesMut) {
+        out.reserve(bytes);
         self.encode_raw(out);
     }
 }
@@ -212,7 +212,7 @@ impl Link {
             return Poll::Pending;
         }
         let start = frame::begin(out);
-        message.write(out);
+        message.write(bytes, out);
         let header = Header { kind: Kind::Data, flags: message.flags(), method: 0, call };
         frame::end(out, start, header);
         let cost = flow::cost(bytes);

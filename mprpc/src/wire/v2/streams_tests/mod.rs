@@ -13,8 +13,10 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::client::{Calls, Opened, Request};
+use super::compression::Compression;
 use super::flow::Windows;
 use super::frame::{Decoder, FRAME_BYTES_MAX};
+use super::offer::Offer;
 use super::server::{Event, Frames};
 use super::server_streams::{Key, Streams};
 use super::slots::CallId;
@@ -31,6 +33,11 @@ const WINDOWS: Windows = Windows { stream_max: 200, connection: 700 };
 /// The longest message: longer than a stream's window.
 const PADDING_MAX: usize = 300;
 const COST_MAX: i64 = 12 + PADDING_MAX as i64 + 20;
+
+/// Messages of much padding are compressed, and credit counts what they were.
+fn offer() -> Offer {
+    Offer { windows: WINDOWS, compression: Compression::above(100) }
+}
 
 struct Held {
     id: CallId,
@@ -60,12 +67,12 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let mut to_client = BytesMut::new();
-        let frames = Frames::new(100, WINDOWS, &mut to_client);
+        let frames = Frames::new(100, offer(), &mut to_client);
         let decoder = || (Decoder::new(FRAME_BYTES_MAX), BytesMut::new());
         let mut pair = Self {
-            calls: Calls::new(WINDOWS),
+            calls: Calls::new(offer()),
             frames,
-            streams: Streams::new(WINDOWS, &super::head::Settings::default()),
+            streams: Streams::new(offer(), &super::head::Settings::default()),
             to_server: BytesMut::new(),
             to_client,
             at_server: decoder(),
@@ -78,7 +85,7 @@ impl Pair {
         let _preface = pair.to_server.split_to(4);
         // As on a connection: each side knows the other's SETTINGS before there are streams.
         pair.deliver_all();
-        pair.streams = Streams::new(WINDOWS, pair.frames.settings());
+        pair.streams = Streams::new(offer(), pair.frames.settings());
         pair
     }
 
@@ -163,7 +170,11 @@ impl Pair {
             return false;
         };
         let message = Numbered { stream, at: held.to_server.sent, padding: vec![7; padding] };
-        match self.calls.poll_send(held.id, &message, Waker::noop()) {
+        let sent = match self.calls.compression().deflate(&message) {
+            Some(deflated) => self.calls.poll_send(held.id, &deflated, Waker::noop()),
+            None => self.calls.poll_send(held.id, &message, Waker::noop()),
+        };
+        match sent {
             Poll::Ready(Ok(())) => held.to_server.sent(&message),
             Poll::Ready(Err(_)) => assert!(held.answered.is_some(), "it was ended"),
             Poll::Pending => return false,
@@ -177,7 +188,10 @@ impl Pair {
             return false;
         };
         let message = Numbered { stream, at: held.to_client.sent, padding: vec![7; padding] };
-        let sent = self.streams.poll_send(*key, &message, Waker::noop());
+        let sent = match self.frames.compression().deflate(&message) {
+            Some(deflated) => self.streams.poll_send(*key, &deflated, Waker::noop()),
+            None => self.streams.poll_send(*key, &message, Waker::noop()),
+        };
         if sent.map(Result::unwrap).is_ready() {
             held.to_client.sent(&message);
             return true;
