@@ -50,7 +50,8 @@ type Followed = (watch::Receiver<Listing>, AbortOnDropHandle<()>);
 /// How a name is followed, and what is known of the instances behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsOptions {
-    /// The pause between an answer and the next question (5 s).
+    /// The pause between an answer and the next question (5 s), whatever time the answer itself holds;
+    /// each is between three quarters of it and all.
     pub refresh: Duration,
     /// What the instances speak (v2).
     pub wires: Wires,

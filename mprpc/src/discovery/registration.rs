@@ -18,8 +18,8 @@ pub struct IdTaken {
     pub address: SocketAddr,
 }
 
-/// An instance's entry in a registry. Dropping it begins to take the entry out;
-/// [`withdraw`](Registration::withdraw) also waits until that is done.
+/// An instance's entry in a registry. Dropping it begins to take the entry out, also where it was the
+/// last to hold the registry; [`withdraw`](Registration::withdraw) also waits until that is done.
 pub struct Registration {
     withdraw: Option<Withdraw>,
     refused: Option<watch::Receiver<Option<IdTaken>>>,
