@@ -103,6 +103,7 @@ impl BoundServer {
             health.serve();
         }
         handle.enter(ServerState::Serving);
+        threads.begin();
         let outcome = tokio::select! {
             () = acceptor.accept(&mut listeners) => Ok(()),
             taken = refused(&registrations) => Err(ServeError::IdTaken(taken)),

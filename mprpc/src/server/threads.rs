@@ -22,6 +22,7 @@ const ACCEPT_LAST_MAX: Duration = Duration::from_secs(1);
 /// The threads of a server. Dropping this makes them take no more connections; each ends when all
 /// connections have.
 pub(super) struct Threads {
+    begin: CancellationToken,
     stop: DropGuard,
     accepting: TaskTracker,
     running: TaskTracker,
@@ -31,12 +32,14 @@ pub(super) struct Threads {
 struct Thread {
     listeners: Vec<TcpListener>,
     acceptor: Acceptor,
+    begin: CancellationToken,
     stop: CancellationToken,
     accepting: TaskTrackerToken,
 }
 
 impl Threads {
-    /// Starts one thread for each element of `shards`, which has its listeners.
+    /// Starts one thread for each element of `shards`, which has its listeners. They take no
+    /// connections yet.
     ///
     /// # Errors
     /// The system has no more threads or descriptors to give. Those that run stop again.
@@ -45,13 +48,15 @@ impl Threads {
         acceptor: &Acceptor,
     ) -> io::Result<Self> {
         let (accepting, running) = (TaskTracker::new(), TaskTracker::new());
-        let stop = CancellationToken::new();
-        let threads = Self { stop: stop.clone().drop_guard(), accepting, running };
+        let (begin, stop) = (CancellationToken::new(), CancellationToken::new());
+        let guard = stop.clone().drop_guard();
+        let threads = Self { begin: begin.clone(), stop: guard, accepting, running };
         for (number, listeners) in shards.into_iter().enumerate() {
             let (started, starts) = oneshot::channel();
             let thread = Thread {
                 listeners,
                 acceptor: acceptor.clone(),
+                begin: begin.clone(),
                 stop: stop.clone(),
                 accepting: threads.accepting.token(),
             };
@@ -63,6 +68,11 @@ impl Threads {
             starts.await.map_err(io::Error::other)??;
         }
         Ok(threads)
+    }
+
+    /// Lets them take connections: the server serves.
+    pub(super) fn begin(&self) {
+        self.begin.cancel();
     }
 
     /// Takes in the connections that have been made already, and no more.
@@ -101,7 +111,7 @@ impl Thread {
     }
 
     async fn serve(self, started: oneshot::Sender<io::Result<()>>) {
-        let Self { listeners, acceptor, stop, accepting } = self;
+        let Self { listeners, acceptor, begin, stop, accepting } = self;
         let listeners: io::Result<Vec<_>> = listeners.into_iter().map(Listener::of_std).collect();
         let mut listeners = match listeners {
             Ok(listeners) => listeners,
@@ -111,8 +121,12 @@ impl Thread {
             }
         };
         let _ = started.send(Ok(()));
+        let accept = async {
+            begin.cancelled().await;
+            acceptor.accept(&mut listeners).await;
+        };
         tokio::select! {
-            () = acceptor.accept(&mut listeners) => {}
+            () = accept => {}
             () = stop.cancelled() => {}
         }
         acceptor.accept_last(listeners);
