@@ -12,6 +12,16 @@ use super::streams::CallStream;
 use crate::stream::Directions;
 use crate::{Context, Status};
 
+/// What is known of the time when an attempt is made. Reading the clock costs as much as choosing an
+/// instance, so that an attempt begins with what the call has read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    /// What the clock says, if it was just read.
+    pub(super) now: Option<Instant>,
+    /// When the call began, if what it takes is of interest.
+    pub(super) began: Option<Instant>,
+}
+
 /// See the module.
 pub(super) trait Attempt: Sync {
     type Outcome;
@@ -19,13 +29,12 @@ pub(super) trait Attempt: Sync {
     /// Whether it is a call that streams.
     const STREAMS: bool;
 
-    /// `began` is when the call began, if its time is of interest.
     fn on(
         &self,
         instance: &Arc<Instance>,
         callee: Callee,
         cx: &Context,
-        began: Option<Instant>,
+        times: Times,
     ) -> impl Future<Output = Result<Self::Outcome, Status>> + Send;
 }
 
@@ -51,9 +60,9 @@ impl<Req: Message, Resp: Message + Default> Attempt for Unary<'_, Req, Resp> {
         instance: &Arc<Instance>,
         callee: Callee,
         cx: &Context,
-        began: Option<Instant>,
+        times: Times,
     ) -> impl Future<Output = Result<Resp, Status>> + Send {
-        instance.call(callee, cx, self.request, began)
+        instance.call(callee, cx, self.request, times)
     }
 }
 
@@ -75,7 +84,7 @@ impl<Req: Message> Attempt for Open<'_, Req> {
         callee: Callee,
         cx: &Context,
         // What a stream takes says nothing of how fast its instance is.
-        _began: Option<Instant>,
+        _times: Times,
     ) -> impl Future<Output = Result<CallStream, Status>> + Send {
         CallStream::open(instance, callee, cx, self.request, self.directions)
     }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use prost::Message;
-use tokio::time::Instant;
 
+use super::attempt::Times;
 use super::connections::{Connections, Options};
 use crate::balance::{Load, mix};
 use crate::discovery::{Endpoint, Wires};
@@ -13,6 +12,8 @@ use crate::stream::Directions;
 use crate::transport::Dialer;
 use crate::transport::classic_client::{Bounds, ClassicPool};
 use crate::transport::v2_client_streams::ClientStream;
+use crate::wire::v2::arrived::Answer;
+use crate::wire::v2::compression::Body;
 use crate::{Address, Context, ServiceDescriptor, Stage, Status};
 
 /// What is called, in the terms of both wires.
@@ -103,25 +104,27 @@ impl Instance {
         }
     }
 
-    /// Makes a call and decodes its answer; `began` is when it began, if its time is of interest.
+    /// Makes a call and decodes its answer.
     /// Cancel safe: dropping the future gives the call up.
     pub(super) async fn call<Resp: Message + Default>(
         &self,
         callee: Callee,
         cx: &Context,
         message: &impl Message,
-        began: Option<Instant>,
+        times: Times,
     ) -> Result<Resp, Status> {
-        let counted = self.load.begin(began);
-        let was_connected = began.is_some() && self.is_connected();
+        let counted = self.load.begin(times.began);
+        let was_connected = times.began.is_some() && self.is_connected();
         cx.span().record("peer", tracing::field::display(&self.address));
         let outcome = match &self.way {
-            Way::V2(connections) => connections.call(callee, cx, message).await,
+            Way::V2(connections) => connections.call(callee, cx, message, times.now).await,
             Way::Classic(pool) => {
-                pool.call(callee.service, callee.method, cx.deadline(), message).await
+                // Boxed, so that calls on the multiplexed wire stay small.
+                let call = pool.call(callee.service, callee.method, cx.deadline(), message);
+                Box::pin(call).await.map(|answer| Answer::Shared(Body::Plain(answer)))
             }
         };
-        let outcome = outcome.and_then(decode);
+        let outcome = outcome.and_then(Answer::decode);
         match &outcome {
             Ok(_) => counted.succeeded(was_connected),
             Err(status) => counted.failed(status.code(), was_connected, self.is_down()),
@@ -155,11 +158,6 @@ impl Instance {
     pub(super) fn address(&self) -> &Address {
         &self.address
     }
-}
-
-fn decode<Resp: Message + Default>(answer: Bytes) -> Result<Resp, Status> {
-    Resp::decode(answer)
-        .map_err(|error| Status::internal(format!("the answer does not parse: {error}")))
 }
 
 /// FNV-1a: the same in every process and version.

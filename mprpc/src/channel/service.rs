@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Shared as ChannelShared;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Times};
 use super::group::Call;
-use super::instance::Callee;
+use super::instance::{Callee, Instance};
 use super::listed::Listed;
 use super::nobody::Nobody;
 use super::pick::Pick;
@@ -114,44 +114,81 @@ impl Shared {
         began: Instant,
     ) -> Result<A::Outcome, Status> {
         let number = self.first_method.saturating_add(u16::try_from(method).unwrap_or(u16::MAX));
-        let mut listed = self.instances.load_full();
-        if listed.is_empty() {
-            listed = self.wait_for_instances(cx).await?;
-        }
-        let mut instances = listed.serving(method);
-        if instances.is_empty() {
-            return Err(self.nobody_serves(method));
-        }
         let call = Call { method, streams: A::STREAMS, now: began };
-        let mut at = self.pick.pick(cx, instances, call);
-        // Where there is no choice it does not matter who is faster, nor who can be reached.
-        let may_move = instances.len() > 1;
-        let mut timed = may_move.then_some(began);
-        let mut callee = Callee { service: self.descriptor, method, number, may_move };
-        for _ in 1..TRIES_MAX {
-            match attempt.on(instances.at(at), callee, cx, timed).await {
-                Err(status) if was_not_sent(&status) => {
-                    // The registry may know better by now than the list that was looked at.
-                    let mut newest = self.newest();
-                    if newest.is_empty() {
-                        newest = self.wait_for_instances(cx).await.map_err(|_| status.clone())?;
-                    }
-                    let serving = newest.serving(method);
-                    // One that says itself that it takes no more is not to be pressed.
-                    let alone = serving.len() == 1 && status.stage() == Stage::Remote;
-                    if serving.is_empty() || alone {
-                        return Err(status);
-                    }
-                    at = self.pick.pick_after(cx, serving, call, instances.at(at));
-                    listed = newest;
-                    instances = listed.serving(method);
-                    // Nor what the first one took. And enough of waiting for others.
-                    (timed, callee.may_move) = (None, false);
+        let (mut instance, has_others, mut times) = match self.choose(cx, call) {
+            // Where there is no choice it does not matter who is faster, nor who can be reached.
+            Some((instance, has_others)) => {
+                let times = Times { now: Some(began), began: has_others.then_some(began) };
+                (instance, has_others, times)
+            }
+            // Boxed, as all that is rare, so that the calls that need nothing of it stay small.
+            None => {
+                let (instance, has_others) = Box::pin(self.first(cx, call)).await?;
+                (instance, has_others, Times::default())
+            }
+        };
+        let mut callee = Callee { service: self.descriptor, method, number, may_move: has_others };
+        let mut tries = 1;
+        loop {
+            match attempt.on(&instance, callee, cx, times).await {
+                Err(status) if was_not_sent(&status) && tries < TRIES_MAX => {
+                    instance = Box::pin(self.another(cx, call, &instance, status)).await?;
+                    // What the first one took does not count either. And enough of waiting for
+                    // others.
+                    (times, callee.may_move, tries) = (Times::default(), false, tries + 1);
                 }
                 outcome => return outcome,
             }
         }
-        attempt.on(instances.at(at), callee, cx, None).await
+    }
+
+    /// An instance for a call, and whether there is more than one, if any is listed.
+    ///
+    /// The list is not held while the call lasts: a count that all calls change is dear.
+    fn choose(&self, cx: &Context, call: Call) -> Option<(Arc<Instance>, bool)> {
+        let listed = self.instances.load();
+        let serving = listed.serving(call.method);
+        if serving.is_empty() {
+            return None;
+        }
+        let at = self.pick.pick(cx, serving, call);
+        Some((Arc::clone(serving.at(at)), serving.len() > 1))
+    }
+
+    /// The same where none was listed that serves the method.
+    async fn first(&self, cx: &Context, call: Call) -> Result<(Arc<Instance>, bool), Status> {
+        let mut listed = self.instances.load_full();
+        if listed.is_empty() {
+            listed = self.wait_for_instances(cx).await?;
+        }
+        let serving = listed.serving(call.method);
+        if serving.is_empty() {
+            return Err(self.nobody_serves(call.method));
+        }
+        let at = self.pick.pick(cx, serving, call);
+        Ok((Arc::clone(serving.at(at)), serving.len() > 1))
+    }
+
+    /// Another instance for a call that could not be sent to `failed`, with this status.
+    async fn another(
+        &self,
+        cx: &Context,
+        call: Call,
+        failed: &Arc<Instance>,
+        status: Status,
+    ) -> Result<Arc<Instance>, Status> {
+        // The registry may know better by now than the list that was looked at.
+        let mut newest = self.newest();
+        if newest.is_empty() {
+            newest = self.wait_for_instances(cx).await.map_err(|_| status.clone())?;
+        }
+        let serving = newest.serving(call.method);
+        // One that says itself that it takes no more is not to be pressed.
+        let alone = serving.len() == 1 && status.stage() == Stage::Remote;
+        if serving.is_empty() || alone {
+            return Err(status);
+        }
+        Ok(Arc::clone(serving.at(self.pick.pick_after(cx, serving, call, failed))))
     }
 
     /// The instances of the newest listing, also where it has not been applied yet.

@@ -78,8 +78,8 @@ fn goes_on(calls: &mut Calls, id: CallId, streams: bool) -> bool {
     if !streams {
         let outcome = calls.poll_outcome(id, Waker::noop());
         let goes_on = outcome.is_pending();
-        if let Poll::Ready(Ok(message)) = outcome {
-            let _ = message.inflate();
+        if let Poll::Ready(Ok(answer)) = outcome {
+            let _ = answer.decode::<()>();
         }
         return goes_on;
     }

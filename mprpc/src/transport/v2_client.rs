@@ -1,7 +1,7 @@
 //! A multiplexed connection: callers put frames into a buffer, one task moves the bytes.
 //!
 //! A caller takes the lock, opens its call (its frame is encoded straight into the output) and
-//! wakes the driver. The driver, before it writes, lets every task that is ready run once: those
+//! wakes the driver if it sleeps. The driver, before it writes, lets every task that is ready run once: those
 //! that are about to call add their frames, and all go out in one system call. A lone call pays
 //! one pass through an empty run queue for that.
 
@@ -10,8 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::task::AtomicWaker;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -20,8 +18,9 @@ use tokio::time::Instant;
 use super::Peer;
 use super::v2_client_driver::Driver;
 use crate::Status;
+use crate::wire::v2::arrived::Answer;
 use crate::wire::v2::client::{Calls, Opened, Request};
-use crate::wire::v2::compression::{Body, Compression, Deflated};
+use crate::wire::v2::compression::{Compression, Deflated};
 use crate::wire::v2::offer::Offer;
 use crate::wire::v2::slots::CallId;
 use crate::wire::v2::stream::Outgoing;
@@ -47,16 +46,54 @@ pub(crate) struct Terms {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    calls: Mutex<Calls>,
-    pub(super) driver: AtomicWaker,
+    state: Mutex<State>,
     /// Whether calls can be opened, to be read without the lock.
     open: AtomicBool,
     ended: Arc<Notify>,
 }
 
+/// What is behind the lock. Nobody holds it for longer than it takes to note what happened: frames
+/// that came are read before, and callers are woken after.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) calls: Calls,
+    /// The driver, while it sleeps. Awake, it looks at the calls before it sleeps again, so that
+    /// who gives it something to do takes it from here and wakes it, and all others need not.
+    pub(super) asleep: Option<Asleep>,
+}
+
+/// A driver that has found nothing to do, and leaves this under the same lock.
+#[derive(Debug)]
+pub(super) struct Asleep {
+    pub(super) waker: Waker,
+    /// Whether it waits for the socket: what is to be written makes no difference then.
+    pub(super) is_blocked: bool,
+    /// When it wakes by itself to end calls.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl State {
+    /// The driver, if it sleeps and there is something to do for it.
+    fn driver_to_wake(&mut self) -> Option<Waker> {
+        let Asleep { is_blocked, deadline, .. } = self.asleep.as_ref()?;
+        let to_write = self.calls.has_output() && !is_blocked;
+        // Of a connection that is to end, the last call may have ended.
+        let to_end = !self.calls.is_open() || self.calls.is_due_before(*deadline);
+        if to_write || to_end { Some(self.asleep.take()?.waker) } else { None }
+    }
+}
+
 impl Shared {
-    pub(super) fn wake_driver(&self) {
-        self.driver.wake();
+    /// Does something with the calls, and wakes the driver if that has given it something to do.
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Calls) -> R) -> R {
+        let mut state = self.lock();
+        let done = work(&mut state.calls);
+        let driver = state.driver_to_wake();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        done
     }
 
     /// Takes no more calls.
@@ -66,10 +103,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
+    /// For the driver itself.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under this lock would be a bug in `Calls`; the others' calls still end by their
         // deadlines.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,8 +119,7 @@ impl Connection {
     ) -> Self {
         let Terms { peer, offer, keepalive, ended } = terms;
         let shared = Arc::new(Shared {
-            calls: Mutex::new(Calls::new(offer)),
-            driver: AtomicWaker::new(),
+            state: Mutex::new(State { calls: Calls::new(offer), asleep: None }),
             open: AtomicBool::new(true),
             ended,
         });
@@ -95,7 +132,7 @@ impl Connection {
     /// # Errors
     /// The connection ended before that.
     pub(crate) async fn ready(&self) -> Result<(), Status> {
-        std::future::poll_fn(|cx| self.shared.calls().poll_ready(cx.waker())).await
+        std::future::poll_fn(|cx| self.shared.with(|calls| calls.poll_ready(cx.waker()))).await
     }
 
     /// Whether calls can be opened on it.
@@ -103,33 +140,33 @@ impl Connection {
         self.shared.open.load(Ordering::Relaxed)
     }
 
-    /// Makes a call and waits for its answer.
+    /// Makes a call and waits for its answer. `now` is what the clock says, if it was just read.
     ///
     /// Cancel safe: dropping the future gives the call up, and the server is told.
     pub(crate) async fn call(
         &self,
         request: Request<'_>,
         message: &impl Message,
-    ) -> Result<Bytes, Status> {
+        now: Option<Instant>,
+    ) -> Result<Answer, Status> {
         let deflated = self.deflate(message);
         let open = |calls: &mut Calls, now, waker: &_| match &deflated {
             Some(deflated) => calls.open(&request, deflated, now, waker),
             None => calls.open(&request, message, now, waker),
         };
-        let id = self.open(request.deadline, open).await?;
+        let id = self.open(request.deadline, now, open).await?;
         let mut call = InFlight { shared: &self.shared, id: Some(id) };
-        self.shared.driver.wake();
-        let answer = std::future::poll_fn(|cx| {
-            let outcome = ready!(self.shared.calls().poll_outcome(id, cx.waker()));
-            call.id = None;
-            if !self.is_open() {
-                // It may have been the last, and the driver waits for that.
-                self.shared.driver.wake();
+        let mut is_new = true;
+        std::future::poll_fn(|cx| {
+            if std::mem::take(&mut is_new) {
+                // It was opened with this very waker.
+                return Poll::Pending;
             }
+            let outcome = ready!(self.shared.with(|calls| calls.poll_outcome(id, cx.waker())));
+            call.id = None;
             Poll::Ready(outcome)
         })
-        .await?;
-        inflate(answer)
+        .await
     }
 
     /// The message compressed, if it is to be. Takes time, and so is not done under the lock.
@@ -137,7 +174,7 @@ impl Connection {
         if !self.compression.is_for(message) {
             return None;
         }
-        let compression = self.shared.calls().compression();
+        let compression = self.shared.lock().calls.compression();
         compression.deflate(message)
     }
 
@@ -145,18 +182,20 @@ impl Connection {
         &self.shared
     }
 
-    /// Opens a call as `attempt` does, once there is room for it.
+    /// Opens a call as `attempt` does, once there is room for it. It is ready in the poll whose waker
+    /// `attempt` was given.
     pub(super) async fn open(
         &self,
         deadline: Instant,
+        mut now: Option<Instant>,
         attempt: impl Fn(&mut Calls, Instant, &Waker) -> Result<Opened, Status>,
     ) -> Result<CallId, Status> {
         let open = std::future::poll_fn(|cx| {
-            let now = Instant::now();
+            let now = now.take().unwrap_or_else(Instant::now);
             if deadline <= now {
                 return Poll::Ready(Err(super::too_late()));
             }
-            match attempt(&mut self.shared.calls(), now, cx.waker()) {
+            match self.shared.with(|calls| attempt(calls, now, cx.waker())) {
                 Ok(Opened::Call(id)) => Poll::Ready(Ok(id)),
                 Ok(Opened::Full) => Poll::Pending,
                 Err(status) => Poll::Ready(Err(status)),
@@ -167,20 +206,15 @@ impl Connection {
         if let Poll::Ready(outcome) = futures_util::poll!(open.as_mut()) {
             return outcome;
         }
-        tokio::time::timeout_at(deadline, open).await.map_err(|_| super::too_late())?
+        // Boxed, so that calls which need none of it stay small.
+        Box::pin(tokio::time::timeout_at(deadline, open)).await.map_err(|_| super::too_late())?
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.calls().refuse(Status::unavailable("the channel was closed"));
-        self.shared.driver.wake();
+        self.shared.with(|calls| calls.refuse(Status::unavailable("the channel was closed")));
     }
-}
-
-/// What the server sent, which is damaged if it does not inflate.
-pub(super) fn inflate(body: Body) -> Result<Bytes, Status> {
-    body.inflate().map_err(|error| Status::internal(format!("the server sent {error}")))
 }
 
 /// A call that waits for its answer; dropped before that, it is given up.
@@ -192,8 +226,7 @@ struct InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            self.shared.calls().abandon(id);
-            self.shared.driver.wake();
+            self.shared.with(|calls| calls.abandon(id));
         }
     }
 }

@@ -13,13 +13,18 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::counted::Counted;
-use super::v2_client::Shared;
+use super::v2_client::{Asleep, Shared, State};
 use super::{Peer, READ_BYTES, broken, release};
 use crate::Status;
+use crate::wire::v2::arrived::Arrived;
+use crate::wire::v2::client::{Calls, give_back};
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 
 /// How many reads are made in a row, so that deadlines and writing have their turns.
 const READS_IN_A_ROW_MAX: usize = 16;
+
+/// How many frames are handed out under one lock.
+const FRAMES_AT_ONCE_MAX: usize = 64;
 
 /// See the module. It ends when the connection does.
 pub(super) struct Driver<T> {
@@ -28,7 +33,11 @@ pub(super) struct Driver<T> {
     shared: Arc<Shared>,
     decoder: Decoder,
     input: BytesMut,
+    /// Frames that were taken off it and are to be handed out.
+    arrived: Vec<Arrived>,
     writing: BytesMut,
+    /// How many bytes the socket has taken that the calls were not told of.
+    written: usize,
     /// Whether the ready tasks had their turn since there is something to write.
     gathered: bool,
     /// Callers to wake once the lock is released; kept for its capacity.
@@ -61,7 +70,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             shared,
             decoder: Decoder::new(FRAME_BYTES_MAX),
             input: BytesMut::new(),
+            arrived: Vec::new(),
             writing: BytesMut::new(),
+            written: 0,
             gathered: false,
             woken: Vec::new(),
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -76,11 +87,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Moves bytes both ways; ready when the connection is over, with the reason.
     fn drive(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Status>> {
         let has_more = self.read(cx)?;
-        self.expire(cx, has_more);
         self.look(cx)?;
+        self.expire(cx, has_more);
         self.write(cx)?;
-        let over = !self.shared.calls().is_in_use() && self.writing.is_empty();
-        if over { Poll::Ready(Ok(())) } else { Poll::Pending }
+        self.rest(cx).map(Ok)
     }
 
     /// Answers whether the peer may have sent more than was read.
@@ -90,6 +100,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
                 Poll::Pending => {
                     release(&mut self.input);
+                    self.arrived = Vec::new();
                     return Ok(false);
                 }
                 Poll::Ready(Ok(0)) => {
@@ -98,27 +109,45 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Poll::Ready(Ok(_)) => self.heard = Heard::Something,
                 Poll::Ready(Err(error)) => return Err(broken(&error)),
             }
-            let mut calls = self.shared.calls();
-            while let Some(incoming) = self.decoder.decode(&mut self.input) {
-                calls.receive(incoming, &mut self.woken).map_err(|error| {
-                    Status::internal(format!("the server broke the protocol: {error}"))
-                })?;
+            while self.take_frames() {
+                self.hand_out()?;
             }
-            if !calls.is_open() {
-                self.shared.close();
-            }
-            drop(calls);
-            self.wake_callers();
         }
         cx.waker().wake_by_ref();
         Ok(true)
+    }
+
+    /// Takes frames off what was read, as many as are handed out at once; whether there are any.
+    fn take_frames(&mut self) -> bool {
+        while self.arrived.len() < FRAMES_AT_ONCE_MAX
+            && let Some(arrived) = Arrived::next(&mut self.decoder, &mut self.input)
+        {
+            self.arrived.push(arrived);
+        }
+        !self.arrived.is_empty()
+    }
+
+    /// Hands the frames that were taken to those who wait for them.
+    fn hand_out(&mut self) -> Result<(), Status> {
+        let mut state = self.shared.lock();
+        let received = self
+            .arrived
+            .drain(..)
+            .try_for_each(|arrived| state.calls.receive(arrived, &mut self.woken));
+        if !state.calls.is_open() {
+            self.shared.close();
+        }
+        drop(state);
+        self.wake_callers();
+        received
+            .map_err(|error| Status::internal(format!("the server broke the protocol: {error}")))
     }
 
     /// Ends the calls whose time is over, and arms the timer for the next. A peer that sends without
     /// end keeps this task ready, and a busy runtime comes to its timers late: then the clock is asked.
     fn expire(&mut self, cx: &mut TaskContext<'_>, is_flooded: bool) {
         loop {
-            let next = self.shared.calls().next_deadline();
+            let next = self.shared.lock().calls.next_deadline();
             if next != self.deadline_at {
                 self.deadline_at = next;
                 if let Some(at) = next {
@@ -132,7 +161,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 return;
             }
             self.deadline_at = None;
-            self.shared.calls().expire(Instant::now(), &mut self.woken);
+            self.shared.lock().calls.expire(Instant::now(), &mut self.woken);
             self.wake_callers();
         }
     }
@@ -143,7 +172,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             match self.heard {
                 Heard::Something => self.heard = Heard::Nothing,
                 Heard::Nothing => {
-                    self.shared.calls().ping();
+                    self.shared.lock().calls.ping();
                     self.heard = Heard::NoReply;
                 }
                 Heard::NoReply => {
@@ -155,26 +184,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         Ok(())
     }
 
+    /// Writes what there is, until the socket takes no more or those that are ready have their turn.
     fn write(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
         loop {
-            if self.writing.is_empty() {
-                if !self.shared.calls().has_output() {
-                    return Ok(());
-                }
-                if !std::mem::replace(&mut self.gathered, true) {
-                    // Comes back behind the tasks that are ready now.
-                    cx.waker().wake_by_ref();
-                    return Ok(());
-                }
-                self.gathered = false;
-                let mut calls = self.shared.calls();
-                calls.take_output(&mut self.writing, &mut self.woken);
-                if calls.is_timed() {
-                    calls.time_taken(Instant::now());
-                }
-                drop(calls);
-                self.wake_callers();
+            self.flush(cx)?;
+            if self.blocked {
+                return Ok(());
             }
+            let mut state = self.shared.lock();
+            let calls = &mut state.calls;
+            note_written(&mut self.written, calls);
+            // They come first, and this task again behind them.
+            if !calls.has_output() || !std::mem::replace(&mut self.gathered, true) {
+                return Ok(());
+            }
+            self.gathered = false;
+            calls.take_output(&mut self.writing, &mut self.woken);
+            if calls.is_timed() {
+                calls.time_taken(Instant::now());
+            }
+            drop(state);
+            self.wake_callers();
+        }
+    }
+
+    /// Hands what was taken to the socket, as far as it takes it.
+    fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Status> {
+        while !self.writing.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.writing) {
                 Poll::Pending => {
                     self.blocked = true;
@@ -188,15 +224,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                         self.heard = Heard::Something;
                     }
                     self.writing.advance(bytes);
-                    let mut calls = self.shared.calls();
-                    calls.written(bytes);
-                    if calls.is_timed() {
-                        calls.time_written(Instant::now());
-                    }
+                    self.written += bytes;
                 }
                 Poll::Ready(Err(error)) => return Err(broken(&error)),
             }
         }
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do; ready if there never will be.
+    fn rest(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        let State { calls, asleep } = &mut *state;
+        note_written(&mut self.written, calls);
+        if self.writing.is_empty() && !calls.is_in_use() {
+            return Poll::Ready(());
+        }
+        let (is_blocked, deadline) = (self.blocked, self.deadline_at);
+        if (calls.has_output() && !is_blocked) || calls.is_due_before(deadline) {
+            drop(state);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !is_blocked {
+            calls.give_back();
+            give_back(&mut self.writing);
+        }
+        *asleep = Some(Asleep { waker: cx.waker().clone(), is_blocked, deadline });
+        Poll::Pending
     }
 }
 
@@ -208,8 +263,24 @@ impl<T> Driver<T> {
     /// Ends every call, and tells those that come that there is no connection any more.
     fn fail(&mut self, status: &Status) {
         self.shared.close();
-        self.shared.calls().fail(status, &mut self.woken);
+        let mut state = self.shared.lock();
+        let State { calls, asleep } = &mut *state;
+        note_written(&mut self.written, calls);
+        calls.fail(status, &mut self.woken);
+        *asleep = None;
+        drop(state);
         self.wake_callers();
+    }
+}
+
+/// Tells the calls that the socket has taken so many bytes since they were told last.
+fn note_written(written: &mut usize, calls: &mut Calls) {
+    let written = std::mem::take(written);
+    if written > 0 {
+        calls.written(written);
+        if calls.is_timed() {
+            calls.time_written(Instant::now());
+        }
     }
 }
 
@@ -218,8 +289,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // Before the output is looked at: a caller that adds to it afterwards wakes this task.
-        this.shared.driver.register(cx.waker());
         let ended = ready!(this.drive(cx));
         if let Err(status) = &ended {
             this.peer.ended("v2", status);

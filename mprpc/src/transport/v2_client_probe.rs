@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::v2_client::Connection;
+use crate::wire::v2::client::Calls;
 
 impl Connection {
     /// Sends a ping and waits for its answer, or for the connection's end. One at a time.
@@ -12,14 +13,14 @@ impl Connection {
     /// Cancel safe: the answer is then nobody's.
     pub(crate) async fn round_trip(&self) -> Duration {
         let began = Instant::now();
-        let number = self.shared().calls().ping();
-        self.shared().wake_driver();
-        std::future::poll_fn(|cx| self.shared().calls().poll_pong(number, cx.waker())).await;
+        let number = self.shared().with(Calls::ping);
+        let answered = |waker: &_| self.shared().with(|calls| calls.poll_pong(number, waker));
+        std::future::poll_fn(|cx| answered(cx.waker())).await;
         began.elapsed()
     }
 
     /// How many calls it carries at most.
     pub(crate) fn calls_max(&self) -> usize {
-        self.shared().calls().calls_max()
+        self.shared().with(|calls| calls.calls_max())
     }
 }

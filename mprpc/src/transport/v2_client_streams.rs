@@ -6,9 +6,10 @@ use std::task::{Context as TaskContext, Poll, ready};
 use bytes::Bytes;
 use prost::Message;
 
-use super::v2_client::{Connection, inflate};
+use super::v2_client::Connection;
 use crate::Status;
 use crate::stream::{Directions, Outgoing, Port};
+use crate::wire::v2::arrived::inflate;
 use crate::wire::v2::client::{Calls, Request};
 use crate::wire::v2::compression::Deflated;
 use crate::wire::v2::slots::CallId;
@@ -36,31 +37,19 @@ impl Connection {
             Some(deflated) => calls.open_stream(request, deflated, directions, now, waker),
             None => calls.open_stream(request, message, directions, now, waker),
         };
-        let id = self.open(request.deadline, open).await?;
-        let stream = ClientStream { connection: Arc::clone(self), id };
-        self.shared().wake_driver();
-        Ok(stream)
+        let id = self.open(request.deadline, None, open).await?;
+        Ok(ClientStream { connection: Arc::clone(self), id })
     }
 }
 
 impl ClientStream {
-    /// Does `work`, and wakes the driver if there is something to write since.
-    fn working<R>(&self, work: impl FnOnce(&mut Calls) -> R) -> R {
-        let mut calls = self.connection.shared().calls();
-        let had_output = calls.has_output();
-        let done = work(&mut calls);
-        let has_output = calls.has_output();
-        drop(calls);
-        // With output that was there before, it was woken.
-        if has_output && !had_output {
-            self.connection.shared().wake_driver();
-        }
-        done
+    fn with<R>(&self, work: impl FnOnce(&mut Calls) -> R) -> R {
+        self.connection.shared().with(work)
     }
 
     fn give_up(&self) {
         let mut woken = Vec::new();
-        self.working(|calls| calls.give_up(self.id, &mut woken));
+        self.with(|calls| calls.give_up(self.id, &mut woken));
         woken.into_iter().for_each(std::task::Waker::wake);
     }
 }
@@ -75,21 +64,21 @@ impl Port for ClientStream {
         cx: &mut TaskContext<'_>,
         message: &dyn Outgoing,
     ) -> Poll<Result<(), Status>> {
-        self.working(|calls| calls.poll_send(self.id, message, cx.waker()))
+        self.with(|calls| calls.poll_send(self.id, message, cx.waker()))
     }
 
     fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
-        let next = ready!(self.working(|calls| calls.poll_next(self.id, cx.waker())))?;
+        let next = ready!(self.with(|calls| calls.poll_next(self.id, cx.waker())))?;
         Poll::Ready(next.map(inflate).transpose())
     }
 
     fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
-        let answer = self.connection.shared().calls().poll_answer(self.id, cx.waker());
+        let answer = self.with(|calls| calls.poll_answer(self.id, cx.waker()));
         answer.map(|answer| inflate(answer?))
     }
 
     fn finish(&self) {
-        self.working(|calls| calls.finish(self.id));
+        self.with(|calls| calls.finish(self.id));
     }
 
     fn sender_gone(&self) {
@@ -98,14 +87,12 @@ impl Port for ClientStream {
 
     fn reader_gone(&self) {
         self.give_up();
-        self.working(|calls| calls.discard(self.id));
+        self.with(|calls| calls.discard(self.id));
     }
 }
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        self.connection.shared().calls().close(self.id);
-        // Also because it may have been the last, and the driver waits for that.
-        self.connection.shared().wake_driver();
+        self.with(|calls| calls.close(self.id));
     }
 }

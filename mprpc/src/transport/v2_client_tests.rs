@@ -37,7 +37,7 @@ async fn a_server_that_is_slow_to_take_a_large_request_is_not_dead() {
         metadata: None,
         timing: None,
     };
-    connection.call(request, &vec![7_u8; 32 * STEP_BYTES]).await.unwrap();
+    connection.call(request, &vec![7_u8; 32 * STEP_BYTES], None).await.unwrap();
     drop(connection);
     serving.await.unwrap().unwrap();
 }

@@ -232,3 +232,13 @@ async fn a_handler_that_fails_with_ok_has_failed() {
     let status = server.client().fail(&soon(), request).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Unknown, "a bug"));
 }
+
+/// What is rare is boxed: a call that waits keeps its future, and each move copies all of it.
+#[tokio::test]
+async fn the_future_of_a_call_is_small() {
+    let channel = channel("static://127.0.0.1:1");
+    let client = echo_service::Client::new(&channel);
+    let cx = Context::with_timeout(Duration::from_secs(1));
+    let bytes = size_of_val(&client.echo(&cx, EchoReq::default()));
+    assert!(bytes <= 1152, "{bytes} bytes");
+}

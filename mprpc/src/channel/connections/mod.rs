@@ -27,7 +27,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 use prost::Message;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tokio::time::Instant;
@@ -43,6 +42,7 @@ use crate::stream::Directions;
 use crate::transport::v2_client::{Connection, Terms};
 use crate::transport::v2_client_streams::ClientStream;
 use crate::transport::{CountedStream, Dialer, Peer};
+use crate::wire::v2::arrived::Answer;
 use crate::wire::v2::client::Request;
 use crate::wire::v2::offer::Offer;
 use crate::{Context, Stage, Status};
@@ -135,16 +135,24 @@ impl Connections {
         Self { shared, _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep)) }
     }
 
-    /// Makes a call. Cancel safe: dropping the future gives the call up, but not an attempt to
-    /// connect that it began.
+    /// Makes a call; `now` is what the clock says, if it was just read. Cancel safe: dropping the
+    /// future gives the call up, but not an attempt to connect that it began.
     pub(super) async fn call(
         &self,
         callee: Callee,
         cx: &Context,
         message: &impl Message,
-    ) -> Result<Bytes, Status> {
-        let connection = self.connection(cx.deadline(), callee.may_move).await?;
-        connection.call(request(callee, cx), message).await
+        now: Option<Instant>,
+    ) -> Result<Answer, Status> {
+        let (connection, now) = match self.found() {
+            Some(connection) => (connection, now),
+            // Boxed, so that the calls that find one stay small. It takes its time.
+            None => {
+                let connected = self.shared.connected(cx.deadline(), callee.may_move);
+                (Box::pin(connected).await?, None)
+            }
+        };
+        connection.call(request(callee, cx), message, now).await
     }
 
     /// Opens a call that streams, in the same way.
@@ -188,16 +196,20 @@ impl Connections {
         deadline: Instant,
         may_move: bool,
     ) -> Result<Arc<Connection>, Status> {
+        match self.found() {
+            Some(connection) => Ok(connection),
+            None => self.shared.connected(deadline, may_move).await,
+        }
+    }
+
+    /// A connection for a call, if one is there.
+    fn found(&self) -> Option<Arc<Connection>> {
         let shared = &self.shared;
         // Mostly it is set already, and a line of memory that nobody writes to is cheap to read.
         if !shared.used.load(Ordering::Relaxed) {
             shared.used.store(true, Ordering::Relaxed);
         }
-        match shared.list.pick() {
-            Some(connection) => Ok(connection),
-            // Boxed, so that the calls that find one stay small.
-            None => Box::pin(shared.connected(deadline, may_move)).await,
-        }
+        shared.list.pick()
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use prost::Message;
 use tokio::time::Instant;
 
+use super::arrived::{Answer, Arrived};
 use super::compression::{Body, Compression};
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
@@ -30,7 +31,10 @@ pub(crate) const CALLS_MAX: u32 = 32_768;
 /// How much waits for the socket before callers wait for room, in bytes.
 pub(super) const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How much of that may be answers to pings; a server that asks for more does not read.
+/// How much room is kept while nothing waits, in bytes.
+const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
+
+/// How much of what waits may be answers to pings; a server that asks for more does not read.
 const PONG_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a call is addressed with and carries besides its message.
@@ -52,6 +56,18 @@ pub(crate) enum Opened {
     Call(CallId),
     /// Too much waits for the socket; the waker given is woken when there is room.
     Full,
+}
+
+/// How many bytes the parts of a request take: found once, since of a message it is not cheap.
+struct Lengths {
+    head: usize,
+    message: usize,
+}
+
+impl Lengths {
+    fn payload(&self) -> usize {
+        head::sized_len(self.head) + self.message
+    }
 }
 
 /// See the module.
@@ -135,7 +151,8 @@ impl Calls {
         }
         let timing = request.timing.filter(|_| self.timed.has_room());
         let head = self.request_head(request, now, timing.is_some());
-        self.check(request, &head, message)?;
+        let lengths = Lengths { head: head.encoded_len(), message: message.bytes() };
+        self.check(request, &lengths)?;
         if self.output.len() >= OUTPUT_BYTES_MAX {
             self.waiting.push(waker.clone());
             return Ok(Opened::Full);
@@ -144,7 +161,7 @@ impl Calls {
         let id = self.slots.occupy(request.deadline, waker.clone(), self.queued);
         let header =
             Header { kind: Kind::Request, flags, method: request.method, call: id.number() };
-        self.write_request(header, &head, message);
+        self.write_request(header, &head, message, &lengths);
         if let Some(timing) = timing {
             self.timed.queued(id.number(), self.queued, timing, now);
         }
@@ -152,21 +169,15 @@ impl Calls {
     }
 
     /// Refuses what the server would not take.
-    fn check(
-        &self,
-        request: &Request<'_>,
-        head: &RequestHead,
-        message: &impl Outgoing,
-    ) -> Result<(), Status> {
+    fn check(&self, request: &Request<'_>, lengths: &Lengths) -> Result<(), Status> {
         let refuse = |text: String| Err(not_sent(Status::resource_exhausted(text)));
-        let head_bytes = head.encoded_len();
+        let head_bytes = lengths.head;
         if head_bytes > HEAD_BYTES_MAX {
             return refuse(format!(
                 "metadata and path of {head_bytes} bytes, and {HEAD_BYTES_MAX} are accepted"
             ));
         }
-        let bytes = head::written_len(head) + message.bytes();
-        let bytes_max = self.peer_frame_bytes_max;
+        let (bytes, bytes_max) = (lengths.payload(), self.peer_frame_bytes_max);
         if bytes > bytes_max as usize {
             return refuse(format!(
                 "a request of {bytes} bytes, and the server accepts {bytes_max}"
@@ -198,7 +209,13 @@ impl Calls {
         }
     }
 
-    fn write_request(&mut self, header: Header, head: &RequestHead, message: &impl Outgoing) {
+    fn write_request(
+        &mut self,
+        header: Header,
+        head: &RequestHead,
+        message: &impl Outgoing,
+        lengths: &Lengths,
+    ) {
         let number = usize::from(header.method);
         if self.introduced.len() <= number {
             self.introduced.resize(number + 1, false);
@@ -206,8 +223,8 @@ impl Calls {
         self.introduced[number] = true;
         let before = self.output.len();
         let start = frame::begin(&mut self.output);
-        head::write(head, &mut self.output);
-        message.write(message.bytes(), &mut self.output);
+        head::write_sized(head, lengths.head, &mut self.output);
+        message.write(lengths.message, &mut self.output);
         let flags = header.flags | message.flags();
         frame::end(&mut self.output, start, Header { flags, ..header });
         self.queued += (self.output.len() - before) as u64;
@@ -233,9 +250,16 @@ impl Calls {
     /// The server broke the protocol; the connection cannot go on.
     pub(crate) fn receive(
         &mut self,
-        incoming: Incoming,
+        arrived: impl Into<Arrived>,
         woken: &mut Vec<Waker>,
     ) -> Result<(), String> {
+        let incoming = match arrived.into() {
+            Arrived::Short(call, answer) => {
+                self.slots.complete(call, Ok(answer), woken);
+                return Ok(());
+            }
+            Arrived::Other(incoming) => incoming,
+        };
         let (header, mut payload) = match incoming {
             Incoming::Frame(header, payload) => (header, payload),
             Incoming::TooLarge(header, bytes) if header.kind == Kind::Response => {
@@ -258,7 +282,7 @@ impl Calls {
                         }
                         match head.into_status() {
                             Some(status) => Err(status),
-                            None => self.message(header, payload)?,
+                            None => self.message(header, payload)?.map(Answer::from),
                         }
                     }
                     Err(error) => Err(Status::internal(format!("the answer's head: {error}"))),
@@ -339,7 +363,11 @@ impl Calls {
     }
 
     /// The outcome of a call, once; then its slot is free.
-    pub(crate) fn poll_outcome(&mut self, id: CallId, waker: &Waker) -> Poll<Result<Body, Status>> {
+    pub(crate) fn poll_outcome(
+        &mut self,
+        id: CallId,
+        waker: &Waker,
+    ) -> Poll<Result<Answer, Status>> {
         self.slots.poll_outcome(id, waker)
     }
 
@@ -354,6 +382,11 @@ impl Calls {
     /// Whether something is to be written.
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()
+    }
+
+    /// Nothing is to be written: much room is not kept for what may come.
+    pub(crate) fn give_back(&mut self) {
+        give_back(&mut self.output);
     }
 
     /// The socket took `bytes` more.
@@ -397,6 +430,13 @@ fn too_large(bytes: usize) -> Status {
     Status::resource_exhausted(format!(
         "an answer of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
     ))
+}
+
+/// Gives the memory of an empty buffer back if it is much.
+pub(crate) fn give_back(buffer: &mut BytesMut) {
+    if buffer.is_empty() && buffer.capacity() > OUTPUT_BYTES_KEPT {
+        *buffer = BytesMut::new();
+    }
 }
 
 /// Of a call nothing of which was put out.

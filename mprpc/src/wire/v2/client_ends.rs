@@ -26,6 +26,11 @@ impl Calls {
         self.slots.next_deadline()
     }
 
+    /// Whether [`expire`](Self::expire) wants to be called earlier than at `time`.
+    pub(crate) fn is_due_before(&self, time: Option<Instant>) -> bool {
+        self.next_deadline().is_some_and(|next| time.is_none_or(|time| next < time))
+    }
+
     /// Ends the calls whose time is over, and tells the server.
     pub(crate) fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) {
         for id in self.slots.expire(now, self.written, woken) {

@@ -119,7 +119,7 @@ impl Calls {
     pub(crate) fn poll_answer(&mut self, id: CallId, waker: &Waker) -> Poll<Result<Body, Status>> {
         match self.slots.stream(id) {
             None => Poll::Ready(Err(no_stream())),
-            Some((Some(outcome), _)) => Poll::Ready(outcome.clone()),
+            Some((Some(outcome), _)) => Poll::Ready(outcome.clone().map(Body::from)),
             Some((None, stream)) => {
                 stream.wait_to_read(waker);
                 Poll::Pending

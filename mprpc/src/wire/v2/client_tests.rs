@@ -40,7 +40,7 @@ fn answer(id: CallId, number: u64) -> Incoming {
 fn outcome(calls: &mut Calls, id: CallId) -> Option<Result<u64, Status>> {
     match calls.poll_outcome(id, Waker::noop()) {
         Poll::Ready(outcome) => {
-            Some(outcome.map(|bytes| Payload::decode(bytes.inflate().unwrap()).unwrap().number))
+            Some(outcome.map(|answer| answer.decode::<Payload>().unwrap().number))
         }
         Poll::Pending => None,
     }
@@ -212,8 +212,8 @@ proptest! {
             bytes[start + 4] = kind;
         }
         let mut decoder = frame::Decoder::new(16);
-        while let Some(incoming) = decoder.decode(&mut bytes) {
-            let _ = calls.receive(incoming, &mut Vec::new());
+        while let Some(arrived) = Arrived::next(&mut decoder, &mut bytes) {
+            let _ = calls.receive(arrived, &mut Vec::new());
         }
     }
 

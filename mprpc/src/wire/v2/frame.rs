@@ -75,6 +75,18 @@ impl Header {
     pub(crate) fn connection(kind: Kind) -> Self {
         Self { kind, flags: 0, method: 0, call: 0 }
     }
+
+    fn to_bytes(self, length: usize) -> [u8; HEADER_BYTES] {
+        // Senders keep to limits of 32 bits.
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[0..4].copy_from_slice(&length.to_le_bytes());
+        bytes[4] = self.kind as u8;
+        bytes[5] = self.flags;
+        bytes[6..8].copy_from_slice(&self.method.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.call.to_le_bytes());
+        bytes
+    }
 }
 
 /// What came off the wire.
@@ -82,6 +94,14 @@ impl Header {
 pub(crate) enum Incoming {
     Frame(Header, Bytes),
     /// A frame whose payload is over the limit: its payload is skipped, the connection goes on.
+    TooLarge(Header, u32),
+}
+
+/// What stands at the front of a stream of bytes.
+pub(crate) enum Front {
+    /// A header, which was taken off, and the length of the payload, which is all there.
+    Frame(Header, usize),
+    /// As [`Incoming::TooLarge`].
     TooLarge(Header, u32),
 }
 
@@ -109,15 +129,45 @@ impl Decoder {
 
     /// The next frame in `buf`, or `None` until more bytes have come.
     pub(crate) fn decode(&mut self, buf: &mut BytesMut) -> Option<Incoming> {
+        let front = self.front(buf)?;
+        Some(self.take(front, buf))
+    }
+
+    /// What stands at the front of `buf`, whose payload is to be [taken](Self::take) or
+    /// [left out](Self::leave_out) next.
+    pub(crate) fn front(&mut self, buf: &mut BytesMut) -> Option<Front> {
         if buf.capacity() != self.capacity {
             self.memory_bytes = buf.capacity();
         }
-        let incoming = self.take(buf);
+        let front = self.find(buf);
         self.capacity = buf.capacity();
-        incoming
+        front
     }
 
-    fn take(&mut self, buf: &mut BytesMut) -> Option<Incoming> {
+    /// Takes off `buf` what was found at its front.
+    pub(crate) fn take(&mut self, front: Front, buf: &mut BytesMut) -> Incoming {
+        let (header, bytes) = match front {
+            Front::Frame(header, bytes) => (header, bytes),
+            Front::TooLarge(header, bytes) => return Incoming::TooLarge(header, bytes),
+        };
+        let payload = if header.kind == Kind::Data && self.is_to_be_copied(bytes) {
+            let copy = Bytes::copy_from_slice(&buf[..bytes]);
+            buf.advance(bytes);
+            copy
+        } else {
+            buf.split_to(bytes).freeze()
+        };
+        self.capacity = buf.capacity();
+        Incoming::Frame(header, payload)
+    }
+
+    /// Drops a payload of so many bytes that was found at the front of `buf`.
+    pub(crate) fn leave_out(&mut self, bytes: usize, buf: &mut BytesMut) {
+        buf.advance(bytes);
+        self.capacity = buf.capacity();
+    }
+
+    fn find(&mut self, buf: &mut BytesMut) -> Option<Front> {
         loop {
             let skipped = self.skip.min(buf.len());
             buf.advance(skipped);
@@ -143,20 +193,13 @@ impl Decoder {
             if length > self.bytes_max {
                 buf.advance(HEADER_BYTES);
                 self.skip = size;
-                return Some(Incoming::TooLarge(header, length));
+                return Some(Front::TooLarge(header, length));
             }
             if buf.len() < HEADER_BYTES + size {
                 return None;
             }
             buf.advance(HEADER_BYTES);
-            let payload = if kind == Kind::Data && self.is_to_be_copied(size) {
-                let copy = Bytes::copy_from_slice(&buf[..size]);
-                buf.advance(size);
-                copy
-            } else {
-                buf.split_to(size).freeze()
-            };
-            return Some(Incoming::Frame(header, payload));
+            return Some(Front::Frame(header, size));
         }
     }
 
@@ -181,21 +224,20 @@ pub(crate) fn payload_len(out: &BytesMut, start: usize) -> usize {
 
 /// Ends the frame that began at `start`.
 pub(crate) fn end(out: &mut BytesMut, start: usize, header: Header) {
-    // Senders keep to limits of 32 bits.
-    let length = u32::try_from(payload_len(out, start)).unwrap_or(u32::MAX);
-    let bytes = &mut out[start..start + HEADER_BYTES];
-    bytes[0..4].copy_from_slice(&length.to_le_bytes());
-    bytes[4] = header.kind as u8;
-    bytes[5] = header.flags;
-    bytes[6..8].copy_from_slice(&header.method.to_le_bytes());
-    bytes[8..12].copy_from_slice(&header.call.to_le_bytes());
+    let bytes = header.to_bytes(payload_len(out, start));
+    out[start..start + HEADER_BYTES].copy_from_slice(&bytes);
+}
+
+/// Begins a frame whose payload is known to become `length` bytes long, and makes room for it.
+pub(crate) fn begin_sized(out: &mut BytesMut, header: Header, length: usize) {
+    out.reserve(HEADER_BYTES + length);
+    out.extend_from_slice(&header.to_bytes(length));
 }
 
 /// Appends a whole frame.
 pub(crate) fn write(out: &mut BytesMut, header: Header, payload: &[u8]) {
-    let start = begin(out);
+    begin_sized(out, header, payload.len());
     out.extend_from_slice(payload);
-    end(out, start, header);
 }
 
 #[cfg(test)]

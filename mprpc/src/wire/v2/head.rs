@@ -105,14 +105,22 @@ pub(super) fn metadata(entries: Vec<Entry>) -> Metadata {
 
 /// How many bytes [`write()`] appends.
 pub(crate) fn written_len(head: &impl Message) -> usize {
-    let length = head.encoded_len();
+    sized_len(head.encoded_len())
+}
+
+/// The same for a head that is known to be `length` bytes long.
+pub(crate) fn sized_len(length: usize) -> usize {
     encoded_len_varint(length as u64) + length
 }
 
 /// Appends a head before its message.
 pub(crate) fn write(head: &impl Message, out: &mut BytesMut) {
-    let length = head.encoded_len();
-    out.reserve(encoded_len_varint(length as u64) + length);
+    write_sized(head, head.encoded_len(), out);
+}
+
+/// Appends one that is known to be `length` bytes long.
+pub(crate) fn write_sized(head: &impl Message, length: usize, out: &mut BytesMut) {
+    out.reserve(sized_len(length));
     encode_varint(length as u64, out);
     head.encode_raw(out);
 }

@@ -3,11 +3,13 @@
 //! * `frame`: the 12-byte header and the frames, to and from bytes;
 //! * `head`: what stands before the message in a request and in an answer;
 //! * `client`: the calls of one connection as its client sees them; `slots`: who waits for which;
+//!   `arrived`: what comes, read without the connection's lock;
 //! * `server`: the frames of one connection as its server sees them;
 //! * `offer`: what a side says of itself; `compression`: messages that are compressed;
 //! * `stream`: one stream, and what all of a connection share; `flow`: credit;
 //! * `client_streams`, `server_streams`: the streams of one connection, at either side.
 
+pub(crate) mod arrived;
 pub(crate) mod client;
 mod client_ends;
 mod client_streams;

@@ -14,7 +14,7 @@ use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::compression::Body;
+use super::arrived::Answer;
 use super::stream::Stream;
 use crate::{Stage, Status};
 
@@ -50,7 +50,7 @@ enum State {
         /// Where the call's frame begins in all that was ever put out.
         begins_at: u64,
     },
-    Done(Result<Body, Status>),
+    Done(Result<Answer, Status>),
 }
 
 #[derive(Debug)]
@@ -100,7 +100,11 @@ impl Slots {
     }
 
     /// The outcome of a call, once; then its slot is free.
-    pub(super) fn poll_outcome(&mut self, id: CallId, waker: &Waker) -> Poll<Result<Body, Status>> {
+    pub(super) fn poll_outcome(
+        &mut self,
+        id: CallId,
+        waker: &Waker,
+    ) -> Poll<Result<Answer, Status>> {
         let slot = &mut self.slots[id.index()];
         debug_assert_eq!(slot.generation, id.generation(), "only its caller frees a slot");
         if let State::Waiting { waker: stored, .. } = &mut slot.state {
@@ -130,7 +134,7 @@ impl Slots {
     pub(super) fn stream(
         &mut self,
         id: CallId,
-    ) -> Option<(Option<&Result<Body, Status>>, &mut Stream)> {
+    ) -> Option<(Option<&Result<Answer, Status>>, &mut Stream)> {
         let slot = &mut self.slots[id.index()];
         debug_assert_eq!(slot.generation, id.generation(), "only its caller frees a slot");
         let outcome = match &slot.state {
@@ -183,7 +187,7 @@ impl Slots {
     pub(super) fn complete(
         &mut self,
         number: u32,
-        outcome: Result<Body, Status>,
+        outcome: Result<Answer, Status>,
         woken: &mut Vec<Waker>,
     ) {
         let id = CallId(number);
@@ -257,7 +261,7 @@ impl Slots {
 
 impl Slot {
     /// Ends the call in this slot, if it waits.
-    fn end(&mut self, outcome: Result<Body, Status>, woken: &mut Vec<Waker>) {
+    fn end(&mut self, outcome: Result<Answer, Status>, woken: &mut Vec<Waker>) {
         if !matches!(self.state, State::Waiting { .. }) {
             return;
         }
