@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use prost::Message;
 use tokio::time::Instant;
 
@@ -89,7 +89,7 @@ pub(crate) struct Calls {
     /// Who waits for room in the output or for the server's SETTINGS.
     pub(super) waiting: Vec<Waker>,
     pub(super) compression: Compression,
-    peer_inflates: bool,
+    pub(super) peer_inflates: bool,
     /// Whether the server's SETTINGS have come.
     settled: bool,
     peer_frame_bytes_max: u32,
@@ -326,24 +326,6 @@ impl Calls {
         Ok(())
     }
 
-    /// The message of an answer.
-    ///
-    /// # Errors
-    /// The server broke the protocol.
-    fn message(&self, header: Header, payload: Bytes) -> Result<Result<Body, Status>, String> {
-        let body = Body::read(header.flags, payload, self.compression)?;
-        let bytes = body.len();
-        if bytes > FRAME_BYTES_MAX as usize {
-            return Ok(Err(too_large(bytes)));
-        }
-        Ok(Ok(body))
-    }
-
-    /// How messages to the server are compressed, if this side does and the server takes it.
-    pub(crate) fn compression(&self) -> Compression {
-        self.compression.towards(self.peer_inflates)
-    }
-
     /// Ready once the server's SETTINGS have come: before that nobody knows whether there is a
     /// server behind the socket, and what it accepts.
     pub(crate) fn poll_ready(&mut self, waker: &Waker) -> Poll<Result<(), Status>> {
@@ -426,7 +408,7 @@ impl Calls {
     }
 }
 
-fn too_large(bytes: usize) -> Status {
+pub(super) fn too_large(bytes: usize) -> Status {
     Status::resource_exhausted(format!(
         "an answer of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
     ))

@@ -12,6 +12,7 @@
 pub(crate) mod arrived;
 pub(crate) mod client;
 mod client_ends;
+mod client_messages;
 mod client_streams;
 pub(crate) mod compression;
 pub(crate) mod flow;
