@@ -5,10 +5,10 @@ use std::time::Duration;
 use mprpc::balance::{Balancer, Candidates};
 use mprpc::discovery::Endpoint;
 use mprpc::{Balance, Code, Context};
-use mprpc_examples::{EchoSlowlyReq, FailReq, ListReq};
+use mprpc_examples::{EchoReq, EchoSlowlyReq, FailReq, ListReq};
 
 use super::fleet::Fleet;
-use crate::support::{echo_req, soon};
+use crate::support::{Doing, echo_req, slow_req, soon};
 
 fn with(balance: Balance) -> impl FnOnce(mprpc::ChannelBuilder) -> mprpc::ChannelBuilder {
     move |builder| builder.balance(balance)
@@ -200,6 +200,33 @@ async fn a_client_keeps_its_instance_under_address_hash() {
     chosen.sort_unstable();
     chosen.dedup();
     assert_eq!(chosen, ["a", "b", "c", "d"]);
+}
+
+/// Each connection within the process comes from an address of its own.
+#[tokio::test(start_paused = true)]
+async fn a_handler_calls_the_same_instance_for_the_same_caller_under_address_hash() {
+    let fleet = Fleet::new(["a", "b", "c", "d"]).await;
+    fleet.list_all();
+    let behind = fleet.client(with(Balance::address_hash()));
+    let front = Doing::new(move |cx, request| {
+        let behind = behind.clone();
+        async move { behind.echo(&cx, EchoReq { payload: request.payload }).await }
+    });
+    let server = front.builder().network(&fleet.network).listen(fleet.network.address("front"));
+    let server = server.bind_all().await.unwrap();
+    tokio::spawn(server.serve(std::future::pending()));
+    let mut chosen = std::collections::BTreeSet::new();
+    for _ in 0..32 {
+        let caller = crate::local::client(crate::local::to(&fleet.network, "front"));
+        fleet.forget();
+        for _ in 0..5 {
+            caller.echo_slowly(&soon(), slow_req("x")).await.unwrap();
+        }
+        let calls = fleet.seen();
+        assert!(calls.len() == 1 && calls.values().all(|calls| *calls == 5), "{calls:?}");
+        chosen.extend(calls.into_keys());
+    }
+    assert_eq!(chosen.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
 }
 
 /// A rule of one's own: those with a tag.
