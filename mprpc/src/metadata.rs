@@ -1,5 +1,7 @@
 //! Names and values that travel beside a request.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::trace::{TRACEPARENT, TRACESTATE};
@@ -21,7 +23,7 @@ pub(crate) const ENTRIES_MAX: usize = 64;
 /// size, [`Code::ResourceExhausted`](crate::Code::ResourceExhausted).
 ///
 /// The classic wire carries none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata(Vec<(String, Bytes)>);
 
 impl Metadata {
@@ -90,6 +92,17 @@ impl Metadata {
 impl FromIterator<(String, Bytes)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (String, Bytes)>>(pairs: I) -> Self {
         Self(pairs.into_iter().collect())
+    }
+}
+
+/// Names, and how long the values are: they may be credentials, and what is debugged is often logged.
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (name, value) in &self.0 {
+            map.entry(name, &format_args!("{} bytes", value.len()));
+        }
+        map.finish()
     }
 }
 

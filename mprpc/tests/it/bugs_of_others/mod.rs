@@ -7,4 +7,5 @@ mod connections;
 mod discovery;
 mod framing;
 mod memory;
+mod security;
 mod shutdown;
