@@ -132,6 +132,9 @@ fn heads() -> Vec<Case> {
             head_with(&entry("traceparent", b"00-x-y-z")),
             Served,
         ),
+        case("as much metadata as a client may send", entries(64), Served),
+        case("one entry more", entries(65), Refused(TOO_LARGE)),
+        case("thousands of entries", entries(8_000), Refused(TOO_LARGE)),
         case("a name that is no text", head_with(&field(3, &field(1, b"\xff"))), Closed),
     ]
 }
@@ -139,6 +142,11 @@ fn heads() -> Vec<Case> {
 /// The head of an echo, with this behind its path.
 fn head_with(more: &[u8]) -> Vec<u8> {
     head(&[&field(1, b"echo.EchoService/Echo")[..], more].concat())
+}
+
+/// Nothing but entries of metadata, which take much more memory than room on the wire.
+fn entries(entries: usize) -> Vec<u8> {
+    head_with(&field(3, &[]).repeat(entries))
 }
 
 fn entry(name: &str, value: &[u8]) -> Vec<u8> {

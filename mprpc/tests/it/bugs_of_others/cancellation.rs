@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::{Gate, Running, SOON, channel, echo_req, slow_req, soon};
+use crate::told::Told;
 
 /// redis-rs 325, 489: the reply to a cancelled call went to the next caller on its connection.
 #[tokio::test]
@@ -29,7 +30,17 @@ async fn a_cancelled_call_does_not_hand_its_reply_to_the_next_caller_of_a_classi
     });
     timeout(SOON, gate.started.notified()).await.expect("it is at work");
     cancelled.abort();
+    assert!(cancelled.await.unwrap_err().is_cancelled());
+    // On its way before the answer to the other comes: afterwards one would see that bytes are there.
+    let next = tokio::spawn({
+        let client = client.clone();
+        async move { client.echo(&soon(), echo_req("next")).await }
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     gate.open.cancel();
+    assert_eq!(next.await.unwrap().unwrap().payload, "next");
     for n in 0..20 {
         let payload = format!("other {n}");
         let answer = client.echo(&soon(), echo_req(&payload)).await.unwrap();
@@ -173,13 +184,20 @@ async fn an_error_among_many_calls_shifts_no_others_reply() {
 /// brpc 122, 1147: a handler went on after its caller had given the call up.
 #[tokio::test]
 async fn a_handler_does_not_outlive_the_call_that_its_caller_drops() {
+    let (mut told, _guard) = Told::listen();
     let gate = Gate::default();
     let server = gate.serve().await;
     let client = server.client();
-    let call = tokio::spawn(async move { client.echo_slowly(&soon(), slow_req("x")).await });
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.echo_slowly(&soon(), slow_req("x")).await }
+    });
     timeout(SOON, gate.started.notified()).await.expect("the handler starts");
     call.abort();
     timeout(SOON, gate.dropped.notified()).await.expect("the handler is dropped");
+    // Because the call was given up, not because its connection ended.
+    client.echo(&soon(), echo_req("x")).await.unwrap();
+    assert_eq!(told.look()["mprpc_connections_opened_total{wire=v2}"], 1.0);
 }
 
 /// tarpc 341: handlers went on after the connection of their callers had gone.

@@ -114,10 +114,10 @@ async fn listen(listener: TcpListener, greeting: &'static [u8]) {
     }
 }
 
-/// The same where the entry names something that is silent, in virtual time: no call waits for it
-/// once it was tried.
+/// The same where the entry names something that is silent, in virtual time: of many calls one waits a
+/// moment, for the attempt to connect there once more.
 #[tokio::test(start_paused = true)]
-async fn a_rogue_entry_that_is_silent_costs_no_call_its_time() {
+async fn a_rogue_entry_that_is_silent_costs_no_call_its_deadline() {
     let network = Network::new();
     let builder = Server::builder().add_service(echo_service::serve(Echo)).network(&network);
     let server = builder.listen(network.address("good")).bind_all().await.unwrap();
@@ -135,5 +135,5 @@ async fn a_rogue_entry_that_is_silent_costs_no_call_its_time() {
     for _ in 0..100 {
         client.echo(&soon(), echo_req("x")).await.unwrap();
     }
-    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }

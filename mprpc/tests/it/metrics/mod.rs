@@ -110,7 +110,11 @@ async fn a_stream_is_counted_from_its_opening_to_its_end() {
 /// The names of the crate's page.
 fn documented() -> BTreeSet<&'static str> {
     let page = include_str!("../../../src/metrics.md");
-    page.split('`').filter(|word| word.starts_with("mprpc_")).collect()
+    let mut names = BTreeSet::new();
+    for name in page.split('`').filter(|word| word.starts_with("mprpc_")) {
+        assert!(names.insert(name), "{name} stands there twice");
+    }
+    names
 }
 
 /// The files of a folder and of those below it.
