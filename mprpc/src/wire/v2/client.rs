@@ -13,7 +13,7 @@ use prost::Message;
 use tokio::time::Instant;
 
 use super::arrived::{Answer, Arrived};
-use super::compression::{Body, Compression};
+use super::compression::Compression;
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
 use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
 use super::offer::Offer;
