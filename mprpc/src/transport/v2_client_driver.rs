@@ -17,7 +17,8 @@ use super::v2_client::{Asleep, Shared, State};
 use super::{Peer, READ_BYTES, broken, release};
 use crate::Status;
 use crate::wire::v2::arrived::Arrived;
-use crate::wire::v2::client::{Calls, give_back};
+use crate::wire::v2::client::Calls;
+use crate::wire::v2::client_output::give_back;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 
 /// How many reads are made in a row, so that deadlines and writing have their turns.

@@ -31,9 +31,6 @@ pub(crate) const CALLS_MAX: u32 = 32_768;
 /// How much waits for the socket before callers wait for room, in bytes.
 pub(super) const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How much room is kept while nothing waits, in bytes.
-const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
-
 /// How much of what waits may be answers to pings; a server that asks for more does not read.
 const PONG_BYTES_MAX: usize = 1024 * 1024;
 
@@ -75,11 +72,11 @@ impl Lengths {
 pub(crate) struct Calls {
     pub(super) slots: Slots,
     pub(super) output: BytesMut,
-    timed: Timed,
+    pub(super) timed: Timed,
     /// What the calls that stream share.
     pub(super) link: Link,
     /// How many bytes of `output` are answers to pings.
-    pong_bytes: usize,
+    pub(super) pong_bytes: usize,
     pub(super) pings: Pings,
     /// How many bytes were ever put into `output`, and how many of them the socket has taken.
     pub(super) queued: u64,
@@ -353,29 +350,6 @@ impl Calls {
         self.slots.poll_outcome(id, waker)
     }
 
-    /// Moves what is to be written into `writing`, which is empty, and says whether there is any.
-    pub(crate) fn take_output(&mut self, writing: &mut BytesMut, woken: &mut Vec<Waker>) -> bool {
-        std::mem::swap(&mut self.output, writing);
-        self.pong_bytes = 0;
-        woken.append(&mut self.waiting);
-        !writing.is_empty()
-    }
-
-    /// Whether something is to be written.
-    pub(crate) fn has_output(&self) -> bool {
-        !self.output.is_empty()
-    }
-
-    /// Nothing is to be written: much room is not kept for what may come.
-    pub(crate) fn give_back(&mut self) {
-        give_back(&mut self.output);
-    }
-
-    /// The socket took `bytes` more.
-    pub(crate) fn written(&mut self, bytes: usize) {
-        self.written += bytes as u64;
-    }
-
     /// Whether calls can be opened, or wait for the wire, or something is to be written.
     pub(crate) fn is_in_use(&self) -> bool {
         self.is_open() || self.has_output() || self.slots.busy()
@@ -384,22 +358,6 @@ impl Calls {
     /// How many calls the server lets it carry.
     pub(crate) fn calls_max(&self) -> usize {
         self.peer_calls_max as usize
-    }
-
-    /// Whether a call that is timed is on its way to the socket, so that
-    /// [`time_taken`](Self::time_taken) and [`time_written`](Self::time_written) are to be called.
-    pub(crate) fn is_timed(&self) -> bool {
-        self.timed.is_waiting()
-    }
-
-    /// The output was taken.
-    pub(crate) fn time_taken(&mut self, now: Instant) {
-        self.timed.taken(now);
-    }
-
-    /// The socket took some of it.
-    pub(crate) fn time_written(&mut self, now: Instant) {
-        self.timed.written(self.written, now);
     }
 
     /// How many calls have a slot.
@@ -412,13 +370,6 @@ pub(super) fn too_large(bytes: usize) -> Status {
     Status::resource_exhausted(format!(
         "an answer of {bytes} bytes, and {FRAME_BYTES_MAX} are accepted"
     ))
-}
-
-/// Gives the memory of an empty buffer back if it is much.
-pub(crate) fn give_back(buffer: &mut BytesMut) {
-    if buffer.is_empty() && buffer.capacity() > OUTPUT_BYTES_KEPT {
-        *buffer = BytesMut::new();
-    }
 }
 
 /// Of a call nothing of which was put out.

@@ -3,7 +3,8 @@
 //! * `frame`: the 12-byte header and the frames, to and from bytes;
 //! * `head`: what stands before the message in a request and in an answer;
 //! * `client`: the calls of one connection as its client sees them; `slots`: who waits for which;
-//!   `arrived`: what comes, read without the connection's lock;
+//!   `arrived`: what comes, read without the connection's lock; `client_output`: what is to be
+//!   written;
 //! * `server`: the frames of one connection as its server sees them;
 //! * `offer`: what a side says of itself; `compression`: messages that are compressed;
 //! * `stream`: one stream, and what all of a connection share; `flow`: credit;
@@ -13,6 +14,7 @@ pub(crate) mod arrived;
 pub(crate) mod client;
 mod client_ends;
 mod client_messages;
+pub(crate) mod client_output;
 mod client_streams;
 pub(crate) mod compression;
 pub(crate) mod flow;
