@@ -190,7 +190,7 @@ impl ServerBuilder {
         self
     }
 
-    /// How much of all streams of a connection waits for readers at most, in bytes (16 MiB), at this
+    /// How much of all streams of a connection waits for readers at most, in bytes (32 MiB), at this
     /// end. It should hold many streams' windows: those that are not read hold the others up once it
     /// is full. Calls that do not stream are not concerned.
     pub fn connection_window(mut self, bytes: u32) -> Self {

@@ -116,7 +116,6 @@ pub(crate) fn prepare(stream: &Stream) -> io::Result<()> {
 }
 
 /// How long bytes may wait for a peer that takes none.
-#[cfg(target_os = "linux")]
 const UNTAKEN_MAX: Duration = Duration::from_secs(30);
 
 #[cfg(all(test, target_os = "linux"))]

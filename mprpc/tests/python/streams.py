@@ -18,7 +18,7 @@ class Flow:
         self.stream_window = stream_window
         # What this side may send, until the other's SETTINGS say more, and who waits for more.
         self.changed = threading.Condition()
-        self.peer_stream_window = self.credit = None
+        self.peer_stream_window = self.credit = self.window = None
         # What the other side may send.
         self.left = wire.CONNECTION_WINDOW
 
@@ -27,7 +27,8 @@ class Flow:
         with self.changed:
             if self.credit is None:
                 self.peer_stream_window = settings["stream_window"] or wire.STREAM_WINDOW
-                self.credit = settings["connection_window"] or wire.CONNECTION_WINDOW
+                self.window = settings["connection_window"] or wire.CONNECTION_WINDOW
+                self.credit = self.window
                 self.peer_inflates = bool(settings["inflates"])
                 self.changed.notify_all()
 
@@ -42,6 +43,12 @@ class Flow:
     def unpacked(self, flags, data):
         """What came."""
         return wire.Message(flags, data, self.compress_above is not None)
+
+    def lets(self, of_stream, cost):
+        """Whether a message may go out that costs this."""
+        of_connection = self.credit or 0
+        plenty = (self.window or 0) * 5 // 8
+        return min(of_connection, of_stream) > 0 and (of_stream >= cost or of_connection > plenty)
 
     def on_credit(self, frame, stream):
         """A CREDIT; `stream` is None when its call is over."""
@@ -99,7 +106,7 @@ class Stream:
         flow, cost = self.flow, 12 + len(message)
         flags, message = flow.packed(message)
         with flow.changed:
-            ready = lambda: self.over or (flow.credit or 0) > 0 and self.credit() > 0
+            ready = lambda: self.over or flow.lets(self.credit(), cost)
             if not flow.changed.wait_for(ready, timeout):
                 return False
             if self.over:

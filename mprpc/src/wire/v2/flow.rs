@@ -12,7 +12,7 @@ use super::frame::HEADER_BYTES;
 pub(crate) const STREAM_WINDOW: u32 = 64 * 1024;
 
 /// What a connection begins with unless a side's SETTINGS say otherwise, in bytes.
-pub(crate) const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+pub(crate) const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
 
 /// The highest credit, in bytes.
 const CREDIT_MAX: i64 = i32::MAX as i64;
@@ -47,6 +47,12 @@ impl Windows {
         Self { stream_max: bounded(self.stream_max), connection: bounded(self.connection) }
     }
 
+    /// How much more than what they begin with the windows of all streams may have together. Streams
+    /// that were fast and then stall hold so much of the connection's credit, and leave the rest.
+    pub(super) fn growth_max(self) -> i64 {
+        i64::from(self.connection) / 4
+    }
+
     /// What each stream begins with.
     pub(super) fn stream(self) -> u32 {
         self.stream_max.min(STREAM_WINDOW)
@@ -75,6 +81,11 @@ impl Credit {
 
     pub(super) fn is_some(&self) -> bool {
         self.0 > 0
+    }
+
+    /// Whether it is at least `cost`.
+    pub(super) fn covers(&self, cost: i64) -> bool {
+        self.0 >= cost
     }
 
     pub(super) fn spend(&mut self, cost: i64) {
@@ -123,15 +134,22 @@ impl Window {
     }
 
     /// What to give back now to a stream: when half the window was taken, all of it and as much
-    /// again as the window has, up to `size_max`. One that nobody reads so stays small.
-    pub(super) fn stream_grant(&mut self, size_max: u32) -> u32 {
+    /// again as the window has, up to `size_max`, as far as `growth` allows, which becomes less by
+    /// that. One that nobody reads so stays small.
+    pub(super) fn stream_grant(&mut self, size_max: u32, growth: &mut i64) -> u32 {
         if self.due * 2 < self.size {
             return 0;
         }
-        let size = (self.size * 2).min(size_max.into()).max(self.size);
-        self.due += size - self.size;
-        self.size = size;
+        let more = (i64::from(size_max) - self.size).min(self.size).min(*growth).max(0);
+        *growth -= more;
+        self.due += more;
+        self.size += more;
         self.give()
+    }
+
+    /// How large it is.
+    pub(super) fn size(&self) -> i64 {
+        self.size
     }
 
     /// What to give back now to the connection: the less the sender has left, the sooner, since
@@ -187,10 +205,23 @@ mod tests {
         for _ in 0..40 {
             window.arrived(20).unwrap();
             window.taken(20);
-            granted.push(window.stream_grant(400));
+            granted.push(window.stream_grant(400, &mut 1000));
         }
         granted.retain(|bytes| *bytes > 0);
         assert_eq!(granted, [160, 300, 200, 200, 200]);
+    }
+
+    #[test]
+    fn windows_grow_no_further_than_all_of_them_may_together() {
+        let (mut growth, mut windows) = (150, [Window::new(100), Window::new(100)]);
+        for _ in 0..20 {
+            for window in &mut windows {
+                window.arrived(50).unwrap();
+                window.taken(50);
+                window.stream_grant(400, &mut growth);
+            }
+        }
+        assert_eq!((windows.map(|window| window.size()), growth), ([200, 150], 0));
     }
 
     #[test]
@@ -214,7 +245,7 @@ mod tests {
         window.arrived(1000).unwrap();
         assert!(window.arrived(1).is_err());
         window.taken(1000);
-        assert_eq!(window.stream_grant(100), 1000);
+        assert_eq!(window.stream_grant(100, &mut 0), 1000);
         window.arrived(1).unwrap();
     }
 

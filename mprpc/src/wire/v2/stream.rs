@@ -5,7 +5,9 @@
 //! 1. What came and was not taken stands in the stream's inbox, in the order in which it came, and
 //!    is bounded by its window and the connection's. Each message's cost comes back once: when it is
 //!    taken, or when nobody will.
-//! 2. A message goes out only while both credits are above zero.
+//! 2. A message goes out only while both credits are above zero. One that its stream's credit does not
+//!    cover goes out only while the connection has much: what is less is for those that are covered.
+//!    So neither large windows nor long messages of streams that stall take all of it.
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
@@ -84,6 +86,8 @@ pub(super) struct Stream {
     sends: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// The number of wakings when it began to wait for the connection's credit.
+    waits_since: Option<u64>,
 }
 
 /// What comes of asking for the next message.
@@ -139,13 +143,24 @@ pub(super) struct Link {
     windows: Windows,
     window: Window,
     credit: Credit,
+    /// What the connection must have for a message that its stream's credit does not cover.
+    plenty: i64,
+    /// How much more the windows of all streams may have together.
+    growth: i64,
     /// What the other side lets each stream begin with.
     peer_stream_window: u32,
     peer_frame_bytes_max: u32,
     /// Whether the other side's first SETTINGS were applied.
     settled: bool,
-    /// Senders that wait for the connection's credit.
+    /// Senders that wait for the connection's credit, in the order in which they are woken, and how
+    /// often that was.
     waiting: Vec<Waker>,
+    wakings: u64,
+}
+
+/// More than what is left to streams that stall, and less than what a sender has when all was taken.
+fn plenty(window: u32) -> i64 {
+    i64::from(window) * 5 / 8 + 1
 }
 
 impl Link {
@@ -154,10 +169,13 @@ impl Link {
             windows,
             window: Window::new(windows.connection),
             credit: Credit::new(flow::CONNECTION_WINDOW),
+            plenty: plenty(flow::CONNECTION_WINDOW),
+            growth: windows.growth_max(),
             peer_stream_window: flow::STREAM_WINDOW,
             peer_frame_bytes_max: FRAME_BYTES_MAX,
             settled: false,
             waiting: Vec::new(),
+            wakings: 0,
         }
     }
 
@@ -169,6 +187,7 @@ impl Link {
         if !std::mem::replace(&mut self.settled, true) {
             let window = flow::or_default(settings.connection_window, flow::CONNECTION_WINDOW);
             self.credit = Credit::new(window);
+            self.plenty = plenty(window);
             self.peer_stream_window = flow::or_default(settings.stream_window, flow::STREAM_WINDOW);
         }
     }
@@ -183,6 +202,7 @@ impl Link {
             sends: directions.sends,
             reader: None,
             writer: None,
+            waits_since: None,
         }
     }
 
@@ -204,18 +224,24 @@ impl Link {
                 format!("a message of {bytes} bytes, and the other side accepts {bytes_max}");
             return Poll::Ready(Err(Status::resource_exhausted(text)));
         }
-        if !stream.credit.is_some() || !self.credit.is_some() {
-            stream.wait_to_write(waker);
-            if !self.credit.is_some() {
-                wait(&mut self.waiting, waker);
+        let cost = flow::cost(bytes);
+        let has_room = self.credit.is_some()
+            && (stream.credit.covers(cost) || self.credit.covers(self.plenty));
+        if !stream.credit.is_some() || !has_room {
+            // Else it waits already: looking for itself among many, each time, would take long.
+            let is_new = stream.waits_since != Some(self.wakings)
+                || stream.writer.as_ref().is_none_or(|stored| !stored.will_wake(waker));
+            if !has_room && is_new {
+                stream.waits_since = Some(self.wakings);
+                self.waiting.push(waker.clone());
             }
+            stream.wait_to_write(waker);
             return Poll::Pending;
         }
         let start = frame::begin(out);
         message.write(bytes, out);
         let header = Header { kind: Kind::Data, flags: message.flags(), method: 0, call };
         frame::end(out, start, header);
-        let cost = flow::cost(bytes);
         stream.credit.spend(cost);
         self.credit.spend(cost);
         Poll::Ready(Ok(()))
@@ -299,13 +325,19 @@ impl Link {
         if goes_on {
             stream.receiving = Receiving::Unread;
         }
+        if over {
+            let first = i64::from(self.windows.stream());
+            self.growth += stream.window.size() - first;
+            stream.window = Window::new(self.windows.stream());
+        }
         self.give(goes_on.then_some(stream), call, out);
     }
 
     fn give(&mut self, stream: Option<&mut Stream>, call: u32, out: &mut BytesMut) {
         let size_max = self.windows.stream_max;
+        let growth = &mut self.growth;
         let grant = Grant {
-            stream: stream.map_or(0, |stream| stream.window.stream_grant(size_max)),
+            stream: stream.map_or(0, |stream| stream.window.stream_grant(size_max, growth)),
             connection: self.window.connection_grant(),
         };
         if !grant.is_none() {
@@ -327,7 +359,7 @@ impl Link {
         let grant = Grant::read(payload)?;
         self.credit.grant(grant.connection)?;
         if grant.connection > 0 && self.credit.is_some() {
-            woken.append(&mut self.waiting);
+            self.wake(woken);
         }
         if let Some(stream) = stream {
             stream.credit.grant(grant.stream)?;
@@ -340,6 +372,7 @@ impl Link {
 
     /// Wakes all that wait for the connection's credit.
     pub(super) fn wake(&mut self, woken: &mut Vec<Waker>) {
+        self.wakings += 1;
         woken.append(&mut self.waiting);
     }
 }
