@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::TIMED_PER_S;
 use crate::ServiceDescriptor;
 use crate::status::Code;
 
@@ -21,6 +22,8 @@ pub(crate) struct MethodMeter {
     failed: [AtomicU64; Code::ALL.len()],
     /// A call is timed if no bit of its number on its thread is in here.
     untimed: AtomicU64,
+    /// How many were timed since that was last set.
+    timed: AtomicU64,
     /// The histograms, made when the first time is known: they belong to the recorder that is
     /// installed then.
     histograms: OnceLock<Box<[metrics::Histogram]>>,
@@ -42,6 +45,7 @@ impl MethodMeter {
             shards: Default::default(),
             failed: Default::default(),
             untimed: AtomicU64::new(0),
+            timed: AtomicU64::new(0),
             histograms: OnceLock::new(),
         }
     }
@@ -62,7 +66,13 @@ impl MethodMeter {
     /// Counts a call that begins; whether it is to be timed.
     pub(crate) fn begin(&self) -> bool {
         let number = self.shards[shard()].begun.fetch_add(1, Ordering::Relaxed);
-        number & self.untimed.load(Ordering::Relaxed) == 0
+        let untimed = self.untimed.load(Ordering::Relaxed);
+        let timed = number & untimed == 0;
+        if timed && (self.timed.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(TIMED_PER_S) {
+            // More than enough of this second: half as many of those to come.
+            self.untimed.store(untimed << 1 | 1, Ordering::Relaxed);
+        }
+        timed
     }
 
     /// Counts a call that has ended.
@@ -91,6 +101,7 @@ impl MethodMeter {
     /// From now on, times one call in `calls`, up to the next power of two; one in zero is all.
     pub(super) fn time_one_in(&self, calls: u64) {
         self.untimed.store(calls.next_power_of_two() - 1, Ordering::Relaxed);
+        self.timed.store(0, Ordering::Relaxed);
     }
 
     /// The histograms with these names, in their order.
@@ -152,11 +163,20 @@ mod tests {
     #[test]
     fn few_calls_are_all_timed_and_of_many_some_are() {
         let meter = MethodMeter::new(&SERVICE, 0);
-        assert!((0..100).all(|_| meter.begin()));
-        for (one_in, timed) in [(0, 1024), (1, 1024), (2, 512), (5, 128), (1000, 1)] {
+        assert!((0..256).all(|_| meter.begin()));
+        for (one_in, timed) in [(0, 512), (1, 512), (2, 256), (5, 64), (500, 1)] {
             meter.time_one_in(one_in);
-            let counted = (0..1024).filter(|_| meter.begin()).count();
+            let counted = (0..512).filter(|_| meter.begin()).count();
             assert_eq!(counted, timed, "one in {one_in}");
         }
+    }
+
+    #[test]
+    fn a_burst_is_not_timed_as_a_whole() {
+        let meter = MethodMeter::new(&SERVICE, 0);
+        let timed = (0..1_000_000).filter(|_| meter.begin()).count() as u64;
+        assert!((TIMED_PER_S..12 * TIMED_PER_S).contains(&timed), "{timed}");
+        meter.time_one_in(0);
+        assert!(meter.begin(), "the next second has few");
     }
 }

@@ -3,7 +3,8 @@
 //! A call costs two additions to counters of its own thread's. Once a second what was added is
 //! handed to the recorder, so that a recorder costs a call nothing, and one that is installed late
 //! hears of what comes after. Times are taken of some calls only: of all of them as long as a
-//! method has no more than [`TIMED_PER_S`] calls a second, of about as many where it has more.
+//! method has no more than [`TIMED_PER_S`] calls a second, of about as many where it has more; of
+//! a second in which there suddenly are more, of up to ten times as many.
 
 mod method;
 mod times;
