@@ -44,7 +44,9 @@ impl Pace {
             let due = self.calls_until(Instant::now());
             self.due.add_permits(due - given);
             given = due;
-            std::thread::sleep(TICK);
+            let ticks = self.began.elapsed().as_nanos() / TICK.as_nanos() + 1;
+            let next = self.began + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
         self.due.close();
     }
@@ -67,7 +69,7 @@ impl Pace {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
         let number = number as f64;
         let ticks = (number / self.per_second / TICK.as_secs_f64()).floor();
-        self.began + TICK.mul_f64(ticks)
+        self.began + TICK.mul_f64(ticks + 1.0)
     }
 }
 
@@ -85,7 +87,8 @@ mod tests {
         for ms in 1..=100 {
             let now = began + Duration::from_millis(ms);
             let last = pace.calls_until(now) as u64 - 1;
-            assert!(pace.intended(last) < now && now <= pace.intended(last) + 2 * TICK);
+            assert!(pace.intended(last) <= now && now < pace.intended(last) + TICK);
+            assert!(pace.intended(last + 1) > now);
         }
     }
 

@@ -266,11 +266,15 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
         }
     };
     match wire {
-        // Its callers can only be told by the end of the connection.
-        Wire::Classic => tokio::select! {
-            served = classic_server::serve(stream, peer, input, connections) => served,
-            () = connections.aborting.cancelled() => Ok(()),
-        },
+        // Its callers can only be told by the end of the connection. Boxed, so that connections of the
+        // other wire, of which there are many that are idle, need no room for it.
+        Wire::Classic => {
+            let served = Box::pin(classic_server::serve(stream, peer, input, connections));
+            tokio::select! {
+                served = served => served,
+                () = connections.aborting.cancelled() => Ok(()),
+            }
+        }
         Wire::V2 => v2_server::Connection::new(stream, peer, input, connections).await,
     }
 }
