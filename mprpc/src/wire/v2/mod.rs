@@ -7,7 +7,8 @@
 //!   written;
 //! * `server`: the frames of one connection as its server sees them;
 //! * `offer`: what a side says of itself; `compression`: messages that are compressed;
-//! * `stream`: one stream, and what all of a connection share; `flow`: credit;
+//! * `stream`: one stream, and what all of a connection share; `flow`: credit; `waiting`: who waits
+//!   for the connection's;
 //! * `client_streams`, `server_streams`: the streams of one connection, at either side.
 
 pub(crate) mod arrived;
@@ -29,6 +30,7 @@ pub(crate) mod stream;
 #[cfg(test)]
 mod streams_tests;
 mod timed;
+mod waiting;
 
 /// How much memory an output keeps when nothing waits in it, in bytes.
 pub(crate) const OUTPUT_BYTES_KEPT: usize = 64 * 1024;

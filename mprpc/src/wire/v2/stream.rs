@@ -19,6 +19,7 @@ use super::compression::Body;
 use super::flow::{self, Credit, Grant, Window, Windows};
 use super::frame::{self, FRAME_BYTES_MAX, Header, Kind};
 use super::head::Settings;
+use super::waiting::{Ticket, Waiting};
 use crate::Status;
 
 /// A message to be sent, whatever its type.
@@ -86,8 +87,8 @@ pub(super) struct Stream {
     sends: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// The number of wakings when it began to wait for the connection's credit.
-    waits_since: Option<u64>,
+    /// Its writer's place among those that wait for the connection's credit.
+    ticket: Ticket,
 }
 
 /// What comes of asking for the next message.
@@ -152,10 +153,7 @@ pub(super) struct Link {
     peer_frame_bytes_max: u32,
     /// Whether the other side's first SETTINGS were applied.
     settled: bool,
-    /// Senders that wait for the connection's credit, in the order in which they are woken, and how
-    /// often that was.
-    waiting: Vec<Waker>,
-    wakings: u64,
+    waiting: Waiting,
 }
 
 /// More than what is left to streams that stall, and less than what a sender has when all was taken.
@@ -174,8 +172,7 @@ impl Link {
             peer_stream_window: flow::STREAM_WINDOW,
             peer_frame_bytes_max: FRAME_BYTES_MAX,
             settled: false,
-            waiting: Vec::new(),
-            wakings: 0,
+            waiting: Waiting::default(),
         }
     }
 
@@ -202,7 +199,7 @@ impl Link {
             sends: directions.sends,
             reader: None,
             writer: None,
-            waits_since: None,
+            ticket: Ticket::default(),
         }
     }
 
@@ -228,16 +225,13 @@ impl Link {
         let has_room = self.credit.is_some()
             && (stream.credit.covers(cost) || self.credit.covers(self.plenty));
         if !stream.credit.is_some() || !has_room {
-            // Else it waits already: looking for itself among many, each time, would take long.
-            let is_new = stream.waits_since != Some(self.wakings)
-                || stream.writer.as_ref().is_none_or(|stored| !stored.will_wake(waker));
-            if !has_room && is_new {
-                stream.waits_since = Some(self.wakings);
-                self.waiting.push(waker.clone());
+            if !has_room {
+                self.waiting.wait(&mut stream.ticket, waker);
             }
             stream.wait_to_write(waker);
             return Poll::Pending;
         }
+        self.waiting.leave(&mut stream.ticket);
         let start = frame::begin(out);
         message.write(bytes, out);
         let header = Header { kind: Kind::Data, flags: message.flags(), method: 0, call };
@@ -326,6 +320,7 @@ impl Link {
             stream.receiving = Receiving::Unread;
         }
         if over {
+            self.waiting.leave(&mut stream.ticket);
             let first = i64::from(self.windows.stream());
             self.growth += stream.window.size() - first;
             stream.window = Window::new(self.windows.stream());
@@ -363,7 +358,7 @@ impl Link {
         }
         if let Some(stream) = stream {
             stream.credit.grant(grant.stream)?;
-            if stream.credit.is_some() {
+            if grant.stream > 0 && stream.credit.is_some() {
                 woken.extend(stream.writer.take());
             }
         }
@@ -372,7 +367,6 @@ impl Link {
 
     /// Wakes all that wait for the connection's credit.
     pub(super) fn wake(&mut self, woken: &mut Vec<Waker>) {
-        self.wakings += 1;
-        woken.append(&mut self.waiting);
+        self.waiting.wake(woken);
     }
 }

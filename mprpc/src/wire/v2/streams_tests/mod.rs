@@ -2,6 +2,7 @@
 //! between them are split.
 
 mod messages;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::task::{Poll, Waker};
