@@ -205,7 +205,7 @@ async fn an_id_whose_owner_cannot_be_tried_from_here_is_neither_taken_nor_waited
     let fake = Fake::in_world(&world);
     let outcome = timeout(Duration::from_secs(60), take_place(&fake, &1)).await;
     let untold = outcome.expect("it is not waited for").unwrap_err();
-    assert!(matches!(untold, Failure::Untold(_, io::ErrorKind::InvalidInput)), "{untold:?}");
+    assert!(matches!(untold, Failure::Untold(..)), "{untold:?}");
 
     let registration = announce(fake, handle().0, CancellationToken::new());
     world.entry.send_replace(None);

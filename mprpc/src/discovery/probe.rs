@@ -151,7 +151,7 @@ mod tests {
         // Of which network is not said.
         let probe = probes.follow("[fe80::1]:9".parse().unwrap());
         let first = timeout(Duration::from_secs(20), probe.first()).await.unwrap();
-        assert_eq!(first, Answer::Untold(io::ErrorKind::InvalidInput));
+        assert!(matches!(first, Answer::Untold(_)), "{first:?}");
         let mut answer = probe.answer.clone();
         let refuses = answer.wait_for(|answer| *answer == Answer::Refuses);
         assert!(timeout(EVERY * 4, refuses).await.is_err());

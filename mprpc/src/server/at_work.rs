@@ -89,9 +89,15 @@ impl Places {
     /// Whether there is a place for one more call beside `at_work` of this connection.
     pub(crate) fn has_one_beside(&mut self, at_work: usize) -> bool {
         let missing = (at_work + 1).saturating_sub(self.places);
-        if missing > 0 {
-            self.places += self.of.take(missing.max(self.of.batch));
+        if missing == 0 {
+            return true;
         }
+        // What is free is for those who wait: they would hardly ever get a place before who can
+        // come again at once.
+        if self.of.waited_for.load(Ordering::SeqCst) {
+            return false;
+        }
+        self.places += self.of.take(missing.max(self.of.batch));
         self.places > at_work
     }
 
@@ -209,6 +215,24 @@ mod tests {
             task.await.unwrap();
         }
         assert_eq!(at_work.taken.load(Ordering::SeqCst), 0);
+    }
+
+    /// Those who do not wait come again, as often as their callers call.
+    #[tokio::test]
+    async fn a_place_that_somebody_waits_for_goes_to_nobody_else() {
+        let at_work = Arc::new(AtWork::new(1));
+        let mut taken = at_work.places();
+        assert!(taken.has_one_beside(0));
+        let (mut waiting, mut other) = (at_work.places(), at_work.places());
+        {
+            let mut waits = Box::pin(waiting.wait());
+            assert!(futures_util::poll!(waits.as_mut()).is_pending());
+            drop(taken);
+            assert!(!other.has_one_beside(0));
+            waits.await;
+        }
+        drop(waiting);
+        assert!(other.has_one_beside(0));
     }
 
     /// Who stops waiting hands on what it was told.

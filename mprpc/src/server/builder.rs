@@ -161,7 +161,8 @@ impl ServerBuilder {
     }
 
     /// How many calls may be at work at once on all connections together (65,536; at least one). Streams
-    /// count while they are open, calls that are answered at once do not.
+    /// count while they are open, calls that are answered at once hardly do: up to 32 for each
+    /// connection that is being handled at the moment.
     ///
     /// One past that is refused: `UNAVAILABLE`, and not executed, so that a channel that knows other
     /// instances goes there. The classic wire cannot say that: there a request waits for its turn,

@@ -54,7 +54,8 @@ pub(crate) async fn serve(
         Ok(()) => Ok(()),
         Err(End::Broken(error)) => Err(error),
         Err(End::Refused(reason)) => {
-            connection.say_goodbye().await?;
+            // However that goes: the refusal is what ended it, and what is said of it.
+            let _ = connection.say_goodbye().await;
             Err(io::Error::new(io::ErrorKind::InvalidData, reason))
         }
     }
@@ -155,6 +156,8 @@ impl Connection<'_> {
             self.pipelines |= !self.input.is_empty() || !self.output.is_empty();
             self.answer(request).await?;
             if self.output.len() >= OUTPUT_BYTES_MAX {
+                // Nothing is at work while a client takes its time to read.
+                self.places.keep(0);
                 self.io.write_all_buf(&mut self.output).await?;
             }
         }
@@ -201,7 +204,7 @@ impl Connection<'_> {
 
     /// Waits until the server has room for one more call. Earlier answers do not wait for it.
     async fn wait_for_place(&mut self, method: &Method, deadline: Instant) -> Result<(), End> {
-        if self.places.has_one_beside(0) {
+        if method.is_always_taken() || self.places.has_one_beside(0) {
             return Ok(());
         }
         let Self { io, input, output, places, server, .. } = self;
@@ -245,6 +248,7 @@ impl Connection<'_> {
     /// Ends a connection so that the answers that were given arrive: closing a socket that holds
     /// unread bytes throws away what it was still to send.
     async fn say_goodbye(&mut self) -> io::Result<()> {
+        self.places.keep(0);
         let goodbye = async {
             self.io.write_all_buf(&mut self.output).await?;
             self.io.shutdown().await?;

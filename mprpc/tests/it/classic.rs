@@ -8,8 +8,11 @@ use mprpc_examples::{FailReq, echo_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tracing::Level;
 
+use crate::said::Said;
 use crate::support::{Gate, Running, SOON, channel, echo_req, slow_req, soon};
+use crate::told::Told;
 
 /// `EchoService.Echo{payload: "hi"}` and its answer.
 pub(crate) const REQUEST: &[u8] = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x04\x0a\x02hi";
@@ -17,6 +20,20 @@ pub(crate) const RESPONSE: &[u8] = b"\x04\0\0\0\x0a\x02hi";
 /// `EchoService.EchoSlowly{payload: "hi"}`.
 pub(crate) const SLOW_REQUEST: &[u8] =
     b"\x1b\0\0\0\x0a\x0bEchoService\x12\x0aEchoSlowly\x18\x04\x0a\x02hi";
+/// One whose arguments do not parse.
+pub(crate) const BAD_ARGUMENTS: &[u8] =
+    b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x04\x0a\xffhi";
+
+/// What the longest call that the wire takes carries, in bytes.
+const BIG_BYTES: usize = 4 * 1024 * 1024 - 5;
+
+/// `EchoService.Echo` with as much.
+pub(crate) fn big_request() -> Vec<u8> {
+    let mut big = b"\x18\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x80\x80\x80\x02".to_vec();
+    big.extend_from_slice(b"\x0a\xfb\xff\xff\x01");
+    big.resize(big.len() + BIG_BYTES, b'x');
+    big
+}
 
 async fn read_exactly(stream: &mut TcpStream, bytes: usize) -> Vec<u8> {
     let mut read = vec![0; bytes];
@@ -68,16 +85,13 @@ async fn an_answer_does_not_wait_for_a_slow_call_behind_it_in_the_pipeline() {
 /// Closing a socket that has unread bytes throws away what was still to be sent.
 #[tokio::test]
 async fn a_failing_call_takes_no_earlier_answer_with_it_whatever_is_behind_it() {
-    const BYTES: usize = 4 * 1024 * 1024 - 5;
     let gate = Gate::default();
     let server = gate.serve().await;
     let socket = TcpSocket::new_v4().unwrap();
     // What it has no room for waits at the server.
     socket.set_recv_buffer_size(16 * 1024).unwrap();
     let mut stream = socket.connect(server.address).await.unwrap();
-    let mut big = b"\x18\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x80\x80\x80\x02".to_vec();
-    big.extend_from_slice(b"\x0a\xfb\xff\xff\x01");
-    big.resize(big.len() + BYTES, b'x');
+    let big = big_request();
     let failing = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Fail\x18\x02\x08\x05";
     // Requests that nobody will read.
     let behind = REQUEST.repeat(10_000);
@@ -101,20 +115,33 @@ async fn a_failing_call_takes_no_earlier_answer_with_it_whatever_is_behind_it() 
     };
     let (read, ()) =
         timeout(SOON, async { tokio::join!(read, write) }).await.expect("the connection ends");
-    assert_eq!(read.expect("it ends well"), 4 + 5 + BYTES);
+    assert_eq!(read.expect("it ends well"), 4 + 5 + BIG_BYTES);
+}
+
+#[tokio::test]
+async fn a_refusal_is_said_and_counted_although_the_client_resets_the_connection() {
+    let said = Said::listen();
+    let (mut told, _guard) = Told::listen();
+    let server = Running::echo().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(BAD_ARGUMENTS).await.unwrap();
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "it is refused");
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    told.wait_for(&[("mprpc_protocol_errors_total{}", 1.0)]).await;
+    assert_eq!(said.at(Level::WARN).len(), 1, "{said:?}");
 }
 
 #[tokio::test]
 async fn what_the_wire_has_no_answer_for_closes_the_connection_at_once() {
     let server = Running::echo().await;
     let unknown_method = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Oche\x18\x04\x0a\x02hi";
-    let bad_arguments = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\x04\x0a\xffhi";
     let long_header = b"\xff\xff\xff\x7f";
     let bad_header = b"\x03\0\0\0\xff\xff\xff";
     let long_arguments = b"\x19\0\0\0\x0a\x0bEchoService\x12\x04Echo\x18\xff\xff\xff\xff\x0f";
     let failing = b"\x15\0\0\0\x0a\x0bEchoService\x12\x04Fail\x18\x02\x08\x05";
     for bytes in
-        [&unknown_method[..], bad_arguments, long_header, bad_header, long_arguments, failing]
+        [&unknown_method[..], BAD_ARGUMENTS, long_header, bad_header, long_arguments, failing]
     {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();

@@ -6,10 +6,10 @@ use mprpc::health::{self, ServingStatus};
 use mprpc::{Balance, Channel, Code, Executed, Server, ServerBuilder, Stage};
 use mprpc_examples::{Echo, FailReq, echo_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::classic::{REQUEST, RESPONSE};
+use crate::classic::{BAD_ARGUMENTS, REQUEST, RESPONSE, big_request};
 use crate::said::Said;
 use crate::support::{Gate, Running, SOON, channel, echo_req, slow_req, soon};
 use crate::told::Told;
@@ -136,6 +136,29 @@ async fn a_classic_call_does_not_wait_longer_than_its_time() {
     let mut answer = Vec::new();
     timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is closed").unwrap();
     assert!(answer.is_empty(), "{answer:?}");
+}
+
+/// Nothing is at work on a connection that only says goodbye.
+#[tokio::test]
+async fn a_classic_connection_that_was_refused_takes_no_place_while_its_client_stays() {
+    let server = Running::start(at_most(1, &Gate::default())).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(BAD_ARGUMENTS).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut answer)).await.expect("it is refused").unwrap();
+    server.client().echo(&soon(), echo_req("x")).await.unwrap();
+}
+
+/// Nor on one that only writes what its client does not take.
+#[tokio::test]
+async fn a_classic_client_that_hardly_reads_its_answer_takes_no_place() {
+    let server = Running::start(at_most(1, &Gate::default())).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    stream.write_all(&big_request()).await.unwrap();
+    timeout(SOON, stream.read_exact(&mut [0])).await.expect("it is answered").unwrap();
+    server.client().echo(&soon(), echo_req("x")).await.unwrap();
 }
 
 /// What a handler was told of a call that it made says nothing of its own.

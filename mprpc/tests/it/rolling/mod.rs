@@ -98,7 +98,7 @@ async fn streams_that_never_end_are_told_so_and_go_on_elsewhere_while_no_other_c
     let client = client_of(&memory);
     let load = all_kinds(&client).long_stream(&client, &told).long_stream(&client, &told);
     let start = async |at| {
-        let builder = echo(memory.clone()).drain_timeout(Duration::from_secs(1));
+        let builder = echo(memory.clone()).drain_timeout(Duration::from_secs(5));
         Running::start_at(builder, at).await
     };
     restart_each(&memory, load, &[false], start, stop).await;
@@ -126,7 +126,7 @@ async fn no_classic_call_fails_while_each_of_three_servers_is_restarted_twice() 
         let load = Load::default().unary(CALLERS, &client).open_loop(&client);
         let start = async |at| {
             let builder = echo(AsClassic(memory.clone()));
-            let builder = builder.lame_duck_time(Duration::from_millis(200)).threads(threads);
+            let builder = builder.lame_duck_time(Duration::from_secs(2)).threads(threads);
             Running::start_at(builder, at).await
         };
         restart_each(&memory, load, &[false, true], start, stop).await;
