@@ -14,7 +14,7 @@ use crate::transport::classic_client::{Bounds, ClassicPool};
 use crate::transport::v2_client_streams::ClientStream;
 use crate::wire::v2::arrived::Answer;
 use crate::wire::v2::compression::Body;
-use crate::{Address, Context, ServiceDescriptor, Stage, Status};
+use crate::{Address, Code, Context, Executed, ServiceDescriptor, Stage, Status};
 
 /// What is called, in the terms of both wires.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +127,8 @@ impl Instance {
         let outcome = outcome.and_then(Answer::decode);
         match &outcome {
             Ok(_) => counted.succeeded(was_connected),
+            // The call of one caller who repeats it must not drive those of others away.
+            Err(status) if was_refused_here(status) => drop(counted),
             Err(status) => counted.failed(status.code(), was_connected, self.is_down()),
         }
         outcome.map_err(|status| status.with_peer(self.address.clone()))
@@ -158,6 +160,14 @@ impl Instance {
     pub(super) fn address(&self) -> &Address {
         &self.address
     }
+}
+
+/// Whether the call was too large, or one too many, for anything of it to be sent: that says nothing
+/// of the instance.
+fn was_refused_here(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted
+        && status.executed() == Executed::No
+        && matches!(status.stage(), Stage::Connect | Stage::Write)
 }
 
 /// FNV-1a: the same in every process and version.

@@ -184,7 +184,8 @@ impl Shared {
         }
         let serving = newest.serving(call.method);
         // One that says itself that it takes no more is not to be pressed.
-        let alone = serving.len() == 1 && status.stage() == Stage::Remote;
+        let is_full = status.stage() == Stage::Remote || had_no_room(&status);
+        let alone = serving.len() == 1 && is_full;
         if serving.is_empty() || alone {
             return Err(status);
         }
@@ -234,7 +235,12 @@ impl Shared {
 
 /// Whether the call may be made again, on another instance or on the same.
 fn was_not_sent(status: &Status) -> bool {
-    status.code() == Code::Unavailable && status.executed() == Executed::No
+    status.executed() == Executed::No && (status.code() == Code::Unavailable || had_no_room(status))
+}
+
+/// Whether no connection to the instance had room for the call.
+fn had_no_room(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted && status.stage() == Stage::Connect
 }
 
 /// Applies listings as they come, also when no calls are made: connections to instances that have

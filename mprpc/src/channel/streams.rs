@@ -16,7 +16,7 @@ use super::stack::Metered;
 use crate::meter::MethodMeter;
 use crate::stream::{Deflated, Directions, Outgoing, Port};
 use crate::transport::v2_client_streams::ClientStream;
-use crate::{Answer, Context, Receiver, Sender, Status};
+use crate::{Answer, Code, Context, Receiver, Sender, Status};
 
 impl ServiceChannel {
     /// Calls a method that streams its answer. Returns once the request is on its way; what the
@@ -134,10 +134,14 @@ impl CallStream {
         }
     }
 
-    /// How it failed, which its instance is to be known for.
+    /// How it failed as its reader sees it, which its instance is to be known for.
+    fn failed(&self, status: Status) -> Status {
+        self.instance.failed(&status);
+        self.name(status)
+    }
+
     fn name(&self, status: Status) -> Status {
         let Callee { service, method, .. } = self.callee;
-        self.instance.failed(&status);
         let peer = self.instance.instance.address().clone();
         status.with_peer(peer).of_call(service, method, self.began.elapsed())
     }
@@ -153,11 +157,12 @@ impl Port for CallStream {
         cx: &mut TaskContext<'_>,
         message: &dyn Outgoing,
     ) -> Poll<Result<(), Status>> {
+        // What went wrong there the reader is told, too; the rest is the sender's own doing.
         self.stream.poll_send(cx, message).map_err(|status| self.name(status))
     }
 
     fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, Status>> {
-        let next = ready!(self.stream.poll_next(cx)).map_err(|status| self.name(status));
+        let next = ready!(self.stream.poll_next(cx)).map_err(|status| self.failed(status));
         match &next {
             Ok(Some(_)) => self.instance.answered(),
             Ok(None) => {
@@ -170,7 +175,7 @@ impl Port for CallStream {
     }
 
     fn poll_answer(&self, cx: &mut TaskContext<'_>) -> Poll<Result<Bytes, Status>> {
-        let answer = ready!(self.stream.poll_answer(cx)).map_err(|status| self.name(status));
+        let answer = ready!(self.stream.poll_answer(cx)).map_err(|status| self.failed(status));
         if answer.is_ok() {
             self.instance.answered();
         }
@@ -183,10 +188,12 @@ impl Port for CallStream {
     }
 
     fn sender_gone(&self) {
+        self.instance.given_up();
         self.stream.sender_gone();
     }
 
     fn reader_gone(&self) {
+        self.instance.given_up();
         self.stream.reader_gone();
     }
 }
@@ -197,13 +204,15 @@ struct Counted {
     /// What its instance is known for already, once each: that it answered, and that it failed.
     answered: AtomicBool,
     failed: AtomicBool,
+    /// Whether the caller has let go of an end.
+    given_up: AtomicBool,
 }
 
 impl Counted {
     fn new(instance: &Arc<Instance>) -> Self {
         instance.load().stream_began();
-        let (answered, failed) = Default::default();
-        Self { instance: Arc::clone(instance), answered, failed }
+        let (answered, failed, given_up) = Default::default();
+        Self { instance: Arc::clone(instance), answered, failed, given_up }
     }
 
     fn answered(&self) {
@@ -213,7 +222,14 @@ impl Counted {
         }
     }
 
+    fn given_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
     fn failed(&self, status: &Status) {
+        if status.code() == Code::Cancelled && self.given_up.load(Ordering::Relaxed) {
+            return;
+        }
         if !self.failed.swap(true, Ordering::Relaxed) {
             self.instance.load().stream_failed(status.code(), self.instance.is_down());
         }

@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use prost::Message;
 
 use super::{Answer, Receiver, Sender};
-use crate::Status;
+use crate::{Code, Status};
 
 /// For a method that streams its requests.
 pub async fn forward_requests<Req, Resp>(
@@ -79,14 +79,18 @@ impl Stop {
 
 /// What `outcome` comes to, while requests are pumped beside it. They need not be pumped to their
 /// end: a server may answer before, and then its answer says why it takes no more. If they end with
-/// an error, the call is given up there, and that error is why.
+/// an error, the call is given up there, and that error is why; so it is if one is not taken there.
 async fn beside<T>(
     requests: impl Future<Output = Stop>,
     outcome: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
     match select(pin!(requests), pin!(outcome)).await {
         Either::Left((Stop::Came(Err(status)), _)) => Err(status),
-        Either::Left((Stop::Came(Ok(())) | Stop::Went(_), outcome)) => outcome.await,
+        Either::Left((Stop::Came(Ok(())), outcome)) => outcome.await,
+        Either::Left((Stop::Went(status), outcome)) => match outcome.await {
+            Err(gave_up) if gave_up.code() == Code::Cancelled => Err(status),
+            outcome => outcome,
+        },
         Either::Right((outcome, _)) => outcome,
     }
 }

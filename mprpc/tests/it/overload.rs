@@ -6,7 +6,8 @@ use mprpc::health::{self, ServingStatus};
 use mprpc::{Balance, Channel, Code, Executed, Server, ServerBuilder, Stage};
 use mprpc_examples::{Echo, FailReq, echo_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::classic::{BAD_ARGUMENTS, REQUEST, RESPONSE, big_request};
@@ -82,6 +83,43 @@ async fn what_is_refused_by_a_server_that_is_full_goes_to_another() {
     }
     assert!(said.how_often("too many calls at work; refusing more") > 0);
     assert!(told.look()["mprpc_calls_refused_total{}"] >= 1.0, "{:?}", told.seen);
+}
+
+#[tokio::test]
+async fn a_call_for_which_a_connection_has_no_room_goes_to_another_instance_if_there_is_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let full = listener.local_addr().unwrap();
+    // It takes one call on a connection, and answers none.
+    tokio::spawn(async move {
+        loop {
+            let mut stream = listener.accept().await.unwrap().0;
+            tokio::spawn(async move {
+                let settings = b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x10\x01";
+                stream.write_all(settings).await.unwrap();
+                stream.read_to_end(&mut Vec::new()).await
+            });
+        }
+    });
+    let other = Running::echo().await;
+    let begin = |target: String, calls| {
+        let builder = Channel::builder(target).balance(Balance::round_robin());
+        let builder = builder.connections_max(1).keepalive(Duration::from_secs(3600));
+        let client = echo_service::Client::new(&builder.build().unwrap());
+        let call = move |_| {
+            let client = client.clone();
+            async move { client.echo(&soon(), echo_req("x")).await }
+        };
+        (0..calls).map(call).collect::<JoinSet<_>>()
+    };
+    let mut calls = begin(format!("static://{full},{}", other.address), 20);
+    for _ in 0..19 {
+        let ended = timeout(SOON, calls.join_next()).await.expect("it has gone to the other one");
+        ended.unwrap().unwrap().unwrap();
+    }
+    let mut calls = begin(format!("static://{full}"), 2);
+    let ended = timeout(SOON, calls.join_next()).await.expect("it is refused");
+    let status = ended.unwrap().unwrap().unwrap_err();
+    assert_eq!((status.code(), status.executed()), (Code::ResourceExhausted, Executed::No));
 }
 
 #[tokio::test]

@@ -222,6 +222,11 @@ impl Shared {
     ) -> Result<Arc<Connection>, Status> {
         // Before the attempt begins, so as not to miss it.
         let slow = self.slow.notified();
+        let takes_long = || Err(not_connected(Status::unavailable("connecting takes long")));
+        // It has rung already then.
+        if may_move && self.is_slow.load(Ordering::Relaxed) {
+            return takes_long();
+        }
         let connect = async {
             let backoff = Arc::clone(&self.attempts).lock_owned().await;
             // Someone else may have been at it meanwhile.
@@ -243,9 +248,7 @@ impl Shared {
         let connect = async {
             tokio::select! {
                 connected = connect => connected,
-                () = slow, if may_move => {
-                    Err(not_connected(Status::unavailable("connecting takes long")))
-                }
+                () = slow, if may_move => takes_long(),
             }
         };
         tokio::time::timeout_at(deadline, connect).await.unwrap_or_else(|_| {
@@ -353,3 +356,7 @@ fn request<'a>(callee: Callee, cx: &'a Context) -> Request<'a> {
 fn not_connected(status: Status) -> Status {
     status.not_executed().at(Stage::Connect)
 }
+
+#[cfg(test)]
+#[path = "slow_tests.rs"]
+mod tests;

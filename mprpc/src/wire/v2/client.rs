@@ -187,9 +187,10 @@ impl Calls {
         }
         let calls = self.in_flight();
         if calls >= self.peer_calls_max as usize {
-            return refuse(format!(
-                "{calls} calls are in flight on the connection, and it carries no more"
-            ));
+            let text =
+                format!("{calls} calls are in flight on the connection, and it carries no more");
+            // Unlike the others, it may go to another.
+            return Err(Status::resource_exhausted(text).not_executed().at(Stage::Connect));
         }
         Ok(())
     }

@@ -63,6 +63,51 @@ async fn a_call_that_is_refused_now_and_then_drives_nobody_elses_away() {
     }
 }
 
+/// Nothing of it has reached an instance.
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_is_refused_before_it_is_sent_drives_nobody_elses_calls_away() {
+    let fleet = Fleet::new(["a", "b"]).await;
+    for name in ["a", "b"] {
+        fleet.network.latency(name, MS);
+    }
+    fleet.list_all();
+    let client = fleet.client(|builder| builder);
+    fleet.calls(&client, 100).await;
+    let long = || EchoReq { payload: vec![0; 5 * 1024 * 1024].into() };
+    for _ in 0..5 {
+        let status = client.echo(&soon(), long()).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let calls = fleet.calls(&client, 200).await;
+        assert!(calls.len() == 2 && calls.values().all(|calls| *calls > 50), "{calls:?}");
+
+        let (mut requests, _answers) = client.chat(&soon()).await.unwrap();
+        let status = requests.send(long()).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let calls = fleet.calls(&client, 200).await;
+        assert!(calls.len() == 2 && calls.values().all(|calls| *calls > 50), "{calls:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_their_callers_give_up_drive_nobody_elses_calls_away() {
+    let fleet = Fleet::new(["a", "b"]).await;
+    for name in ["a", "b"] {
+        fleet.network.latency(name, MS);
+    }
+    fleet.list([("a", 100)]);
+    let client = fleet.client(|builder| builder);
+    fleet.calls(&client, 100).await;
+    for _ in 0..10 {
+        let (requests, mut answers) = client.chat(&soon()).await.unwrap();
+        drop(requests);
+        assert_eq!(answers.next().await.unwrap_err().code(), Code::Cancelled);
+    }
+    fleet.list_all();
+    fleet.calls(&client, 10).await;
+    let calls = fleet.calls(&client, 200).await;
+    assert!(calls.len() == 2 && calls.values().all(|calls| *calls > 50), "{calls:?}");
+}
+
 /// It still answers pings, so that only its calls tell.
 #[tokio::test(start_paused = true)]
 async fn an_instance_whose_calls_hang_until_far_deadlines_gets_no_more_of_them_than_others() {

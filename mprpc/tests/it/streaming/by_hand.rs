@@ -1,14 +1,14 @@
-//! Streams whose client writes its frames by hand.
+//! Streams whose client or server writes its frames by hand.
 
 use std::net::SocketAddr;
 
 use mprpc::{Code, Server};
 use mprpc_examples::echo_service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::support::{Running, SOON};
+use crate::support::{Running, SOON, channel, echo_req, soon};
 
 const SETTINGS: u8 = 1;
 const REQUEST: u8 = 2;
@@ -75,4 +75,26 @@ async fn a_request_of_a_stream_that_does_not_parse_is_an_invalid_argument() {
         let (kind, head) = timeout(SOON, next(&mut stream)).await.expect("it is refused");
         assert_eq!((kind, code(&head)), (RESPONSE, Code::InvalidArgument), "{address}");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_for_the_next_server_fails_the_call_for_that_reason() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("static://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut stream = listener.accept().await.unwrap().0;
+        // frame_bytes_max = 64
+        stream.write_all(&frame(SETTINGS, 0, 0, &[0x08, 64])).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await
+    });
+    let between = echo_service::serve(echo_service::Client::new(&channel(&target)));
+    let between = Running::start(Server::builder().add_service(between)).await;
+    let (mut requests, mut answers) = between.client().chat(&soon()).await.unwrap();
+    requests.send(echo_req(&"x".repeat(100))).await.unwrap();
+    let status = timeout(SOON, answers.next()).await.expect("it is refused").unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    let (mut requests, answer) = between.client().upload(&soon()).await.unwrap();
+    requests.send(echo_req(&"x".repeat(100))).await.unwrap();
+    let status = timeout(SOON, answer).await.expect("it is refused").unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
 }
