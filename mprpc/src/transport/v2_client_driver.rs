@@ -101,7 +101,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
                 Poll::Pending => {
                     release(&mut self.input);
-                    self.arrived = Vec::new();
                     return Ok(false);
                 }
                 Poll::Ready(Ok(0)) => {
@@ -131,6 +130,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Hands the frames that were taken to those who wait for them.
     fn hand_out(&mut self) -> Result<(), Status> {
         let mut state = self.shared.lock();
+        // As in `expire`: some of those who are answered call again at once.
+        state.asleep = None;
         let received = self
             .arrived
             .drain(..)
@@ -148,7 +149,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// end keeps this task ready, and a busy runtime comes to its timers late: then the clock is asked.
     fn expire(&mut self, cx: &mut TaskContext<'_>, is_flooded: bool) {
         loop {
-            let next = self.shared.lock().calls.next_deadline();
+            let next = {
+                let mut state = self.shared.lock();
+                // The socket or the clock may have woken it. Whoever calls now need not: it looks
+                // once more before it sleeps.
+                state.asleep = None;
+                state.calls.next_deadline()
+            };
             if next != self.deadline_at {
                 self.deadline_at = next;
                 if let Some(at) = next {
@@ -173,6 +180,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             match self.heard {
                 Heard::Something => self.heard = Heard::Nothing,
                 Heard::Nothing => {
+                    // Kept while frames come, so that it need not grow with each burst.
+                    self.arrived = Vec::new();
                     self.shared.lock().calls.ping();
                     self.heard = Heard::NoReply;
                 }

@@ -19,7 +19,7 @@ use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
 use super::offer::Offer;
 use super::pings::Pings;
 use super::slots::{CallId, Slots};
-use super::stream::{Link, Outgoing};
+use super::stream::{Link, Outgoing, wait};
 use super::timed::Timed;
 use super::{HEAD_BYTES_MAX, METHODS_MAX};
 use crate::meter::Timing;
@@ -146,15 +146,15 @@ impl Calls {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
+        // First, since who waits for room may be many, and each message's length takes time to find.
+        if self.output.len() >= OUTPUT_BYTES_MAX {
+            wait(&mut self.waiting, waker);
+            return Ok(Opened::Full);
+        }
         let timing = request.timing.filter(|_| self.timed.has_room());
         let head = self.request_head(request, now, timing.is_some());
         let lengths = Lengths { head: head.encoded_len(), message: message.bytes() };
         self.check(request, &lengths)?;
-        if self.output.len() >= OUTPUT_BYTES_MAX {
-            self.waiting.push(waker.clone());
-            return Ok(Opened::Full);
-        }
-
         let id = self.slots.occupy(request.deadline, waker.clone(), self.queued);
         let header =
             Header { kind: Kind::Request, flags, method: request.method, call: id.number() };
@@ -333,7 +333,7 @@ impl Calls {
         if let Some(refusal) = &self.refusal {
             return Poll::Ready(Err(refusal.clone()));
         }
-        self.waiting.push(waker.clone());
+        wait(&mut self.waiting, waker);
         Poll::Pending
     }
 

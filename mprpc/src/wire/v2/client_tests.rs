@@ -173,6 +173,24 @@ fn a_connection_is_ready_when_the_servers_settings_have_come() {
     assert_eq!(status.executed(), crate::status::Executed::No);
 }
 
+#[tokio::test]
+async fn who_waits_for_room_or_for_settings_waits_once_however_often_they_are_polled() {
+    let waker = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let mut calls = Calls::new(Windows::default());
+    for _ in 0..3 {
+        assert!(calls.poll_ready(&waker).is_pending());
+    }
+    assert_eq!(calls.waiting.len(), 1);
+    calls.waiting.clear();
+    calls.output.resize(OUTPUT_BYTES_MAX, 0);
+    let now = Instant::now();
+    for _ in 0..3 {
+        let opened = calls.open(&request(now), &Payload { number: 1 }, now, &waker);
+        assert!(matches!(opened, Ok(Opened::Full)));
+    }
+    assert_eq!(calls.waiting.len(), 1);
+}
+
 /// What can happen to the calls of a connection, in any order.
 #[derive(Clone, Debug)]
 enum Step {
