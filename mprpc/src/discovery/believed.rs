@@ -108,7 +108,12 @@ impl Believed {
 
     /// The registry lists these now; `all` unless others may be about to show.
     pub(super) async fn listed(&mut self, endpoints: Vec<Endpoint>, all: bool) {
-        if self.snapshot_at.take().is_some() {
+        if self.snapshot_at.is_some() {
+            // Beside what is known from before it would look as if the rest had gone.
+            if !all {
+                return;
+            }
+            self.snapshot_at = None;
             // Where the first thing it says is much less than what is known from before, that may be
             // a registry which was emptied, and to which some have come back.
             self.remember().await;

@@ -16,6 +16,10 @@ fn following(snapshot: Option<Snapshot>) -> (Believed, watch::Receiver<Listing>)
     (Believed::new("echo.Echo", Probes::default(), snapshot, sender), listing)
 }
 
+fn origin() -> Origin {
+    Origin { registry: "dns".to_owned(), servers: vec!["a".to_owned()], root: String::new() }
+}
+
 fn known(endpoints: &[Endpoint]) -> Listing {
     Listing::Known(endpoints.into())
 }
@@ -37,8 +41,7 @@ async fn who_is_suddenly_missing_is_called_until_connections_are_refused() {
 #[tokio::test]
 async fn a_registry_that_is_silent_at_the_start_is_replaced_by_what_it_said_last() {
     let directory = tempfile::tempdir().unwrap();
-    let origin =
-        Origin { registry: "dns".to_owned(), servers: vec!["a".to_owned()], root: String::new() };
+    let origin = origin();
     let snapshot = || Some(Snapshot::new(directory.path(), &ECHO, origin.clone()));
     let there = Endpoint::new(([127, 0, 0, 1], 1));
     let (mut before, _) = following(snapshot());
@@ -57,8 +60,7 @@ async fn a_registry_that_is_silent_at_the_start_is_replaced_by_what_it_said_last
 #[tokio::test]
 async fn a_first_listing_that_is_far_shorter_than_the_snapshot_is_not_believed_nor_stored() {
     let directory = tempfile::tempdir().unwrap();
-    let origin =
-        Origin { registry: "dns".to_owned(), servers: vec!["a".to_owned()], root: String::new() };
+    let origin = origin();
     let snapshot = || Some(Snapshot::new(directory.path(), &ECHO, origin.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let there = Endpoint::new(listener.local_addr().unwrap());
@@ -93,4 +95,23 @@ async fn that_nobody_is_there_is_known_once_the_registry_has_said_all() {
     assert_eq!(*listing.borrow(), Listing::Unknown);
     believed.listed(Vec::new(), true).await;
     assert_eq!(*listing.borrow(), known(&[]));
+}
+
+/// What is not listed yet has not gone.
+#[tokio::test]
+async fn a_first_listing_that_is_not_all_is_not_compared_with_the_snapshot() {
+    let directory = tempfile::tempdir().unwrap();
+    let origin = origin();
+    let snapshot = || Some(Snapshot::new(directory.path(), &ECHO, origin.clone()));
+    let all = [1, 2, 3].map(|port| Endpoint::new(([127, 0, 0, 1], port)));
+    let (mut before, _) = following(snapshot());
+    before.listed(all.to_vec(), true).await;
+
+    let (mut after, listing) = following(snapshot());
+    after.listed(all[..1].to_vec(), false).await;
+    assert!(after.doubted.is_empty(), "{:?}", after.doubted);
+    assert_eq!(snapshot().unwrap().load().await.unwrap().len(), 3, "nor stored");
+    after.listed(all.to_vec(), true).await;
+    assert_eq!(*listing.borrow(), known(&all));
+    assert!(after.doubted.is_empty(), "{:?}", after.doubted);
 }

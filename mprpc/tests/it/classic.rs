@@ -155,6 +155,20 @@ async fn what_the_wire_has_no_answer_for_closes_the_connection_at_once() {
     }
 }
 
+/// On TCP that looks as if it had closed it.
+#[tokio::test]
+async fn a_client_that_ends_its_sending_side_gives_up_what_is_not_answered() {
+    let gate = Gate::default();
+    let server = gate.serve().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&[REQUEST, SLOW_REQUEST, REQUEST].concat()).await.unwrap();
+    timeout(SOON, gate.started.notified()).await.expect("it is at work");
+    stream.shutdown().await.unwrap();
+    timeout(SOON, gate.dropped.notified()).await.expect("it is stopped");
+    assert_eq!(read_exactly(&mut stream, RESPONSE.len()).await, RESPONSE);
+    assert!(is_closed(&mut stream).await);
+}
+
 #[tokio::test]
 async fn our_client_calls_over_the_classic_wire() {
     let server = Running::echo().await;

@@ -1,10 +1,11 @@
 //! What a server does when it is told to stop.
 
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use mprpc::discovery::{Discover, Listing, Memory};
+use mprpc::discovery::{Discover, Endpoint, Listing, Memory, Register, Registration};
 use mprpc::health::ServingStatus;
-use mprpc::{Channel, Code, Executed, Server, ServerState};
+use mprpc::{Channel, Code, Executed, Server, ServerHandle, ServerState, ServiceDescriptor};
 use mprpc_examples::{Echo, echo_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
@@ -123,6 +124,41 @@ async fn a_server_that_is_shut_down_is_listed_nowhere_when_it_begins_to_drain() 
     });
     server.stop().await;
     assert_eq!(seen.await.unwrap(), [(); 2].map(|()| Listing::Known([].into())));
+}
+
+/// Remembers in which state a server was when its entries had been taken out.
+#[derive(Clone, Default)]
+struct Leaving {
+    handle: Arc<OnceLock<ServerHandle>>,
+    states: Arc<Mutex<Vec<ServerState>>>,
+}
+
+impl Register for Leaving {
+    fn register(&self, _: &'static ServiceDescriptor, _: Endpoint) -> Registration {
+        let Self { handle, states } = self.clone();
+        Registration::slow(move || {
+            Box::pin(async move {
+                // Whatever else goes on meanwhile does.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                states.lock().unwrap().push(handle.get().unwrap().state());
+            })
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_server_begins_to_drain_only_when_its_entries_were_taken_out() {
+    let registry = Leaving::default();
+    let builder = Server::builder().add_service(echo_service::serve(Echo));
+    let server = Running::start(builder.register(registry.clone())).await;
+    server.client().echo(&soon(), echo_req("x")).await.unwrap();
+    assert!(registry.handle.set(server.handle.clone()).is_ok());
+    server.stop().await;
+    let states = registry.states.lock().unwrap();
+    assert!(
+        !states.is_empty() && states.iter().all(|at| *at < ServerState::Draining),
+        "{states:?}"
+    );
 }
 
 #[tokio::test]

@@ -106,9 +106,6 @@ impl Place for Announcement {
     async fn tenure(&self) -> Result<Arc<Session>, Error> {
         let session = self.core.session().await;
         session.make_directory(&self.parent).await?;
-        if let Some(classic) = &self.classic {
-            classic.make_directory(&session).await?;
-        }
         self.made_on(&session);
         Ok(session)
     }

@@ -21,6 +21,9 @@ const RELIST: Duration = Duration::from_secs(30);
 /// The pause after a listing that failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What is edited within this time is read at once.
+const TOGETHER: Duration = Duration::from_millis(20);
+
 /// Nodes read at once.
 const READS_MAX: usize = 32;
 
@@ -119,7 +122,7 @@ impl Path {
                 tokio::select! {
                     _ = &mut changed => break,
                     () = session.over() => return Ok(()),
-                    () = self.edited.notified() => {}
+                    () = self.edited.notified() => sleep(TOGETHER).await,
                     () = sleep_until(relist) => {}
                 }
                 let names = session.children(&self.path).await?;

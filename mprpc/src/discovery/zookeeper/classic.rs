@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zookeeper_client::{Error, Stat};
 
 use super::children::{Children, Followed};
@@ -15,10 +15,14 @@ use super::core::Core;
 use super::layout;
 use super::session::{Session, is_of_the_node};
 use crate::ServiceDescriptor;
+use crate::discovery::announce::jittered;
 use crate::discovery::probe::{self, Probe};
 
 /// The time in which a change of our own is listed.
 const KNOWN_WITHIN: Duration = Duration::from_millis(300);
+
+/// The pause before the node above them is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Sees to it that each method's node names an instance that lives: this one, if it has to be.
 pub(super) struct ClassicNodes {
@@ -67,13 +71,10 @@ impl ClassicNodes {
         Some(Self { core: Arc::clone(core), service, address, data, parent, nodes })
     }
 
-    /// Makes the node above them.
-    pub(super) async fn make_directory(&self, session: &Session) -> Result<(), Error> {
-        session.make_directory(&self.parent).await
-    }
-
-    /// Keeps them on one session; ends only when that is of no use, or the node above is missing.
+    /// Keeps them on one session; ends only when that is of no use, or the node above is missing
+    /// again.
     pub(super) async fn keep(&self, session: &Session) -> Result<(), Error> {
+        self.make_directory(session).await?;
         let mut nodes = self.nodes.clone();
         let mut done = Done::default();
         loop {
@@ -89,6 +90,28 @@ impl ClassicNodes {
                     self.take_over(session, dead, &others, &mut done).await?;
                     // Until it is known here, too, it looks as before.
                     let _ = timeout(KNOWN_WITHIN, nodes.changed()).await;
+                }
+            }
+        }
+    }
+
+    /// Makes the node above them, however long that is not allowed: an instance has others, too.
+    async fn make_directory(&self, session: &Session) -> Result<(), Error> {
+        let path = &self.parent;
+        let mut failing = false;
+        loop {
+            match session.make_directory(path).await {
+                Err(error) if is_of_the_node(&error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(path, %error, "the classic nodes cannot be made; trying again");
+                    }
+                    sleep(jittered(PAUSE)).await;
+                }
+                made => {
+                    if failing && made.is_ok() {
+                        tracing::info!(path, "the classic nodes can be made after all");
+                    }
+                    return made;
                 }
             }
         }

@@ -108,3 +108,24 @@ async fn a_snapshot_that_could_not_be_stored_is_stored_later() {
     until("the snapshot", async || directory.join("echo.EchoService.json").exists()).await;
     until("that is said", async || said.how_often("stored after all") == 1).await;
 }
+
+/// An administrator who has made our layout's nodes only.
+#[tokio::test]
+async fn a_classic_directory_that_may_not_be_made_keeps_nobody_from_our_layout() {
+    let Some(root) = Root::fresh().await else { return };
+    let said = Said::listen();
+    root.client.mkdir(INSTANCES, &PERSISTENT).await.unwrap();
+    let nothing_new = [Acl::new(Permission::READ | Permission::ADMIN, AuthId::anyone())];
+    root.client.set_acl("/", &nothing_new, None).await.unwrap();
+    let server = Running::start(echo_in(&root.zookeeper())).await;
+    let id = server.address.to_string();
+    until("the instance", async || root.ids().await == [id.clone()]).await;
+    const WARNED: &str = "the classic nodes cannot be made";
+    until("it is said", async || said.how_often(WARNED) > 0).await;
+    assert!(root.read(METHODS).await.is_none());
+    root.client.set_acl("/", Acls::anyone_all().as_ref(), None).await.unwrap();
+    until("the methods", async || root.owner("Fail").await == Some(id.clone())).await;
+    assert_eq!(said.how_often(WARNED), 1, "{said:?}");
+    server.stop().await;
+    until("it is gone", async || root.ids().await.is_empty()).await;
+}
