@@ -41,7 +41,11 @@ impl Kind {
 
 /// Keeps everything.
 #[derive(Default)]
-struct Kept(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+struct Kept {
+    cells: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    /// What each histogram was told last, by its metric's name.
+    last: Arc<Mutex<BTreeMap<String, f64>>>,
+}
 
 impl Kept {
     fn cell(&self, key: &Key, kind: Kind) -> Arc<AtomicU64> {
@@ -50,16 +54,21 @@ impl Kept {
             key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
         let labels = labels.into_iter().collect::<Vec<_>>().join(",");
         let key = format!("{}{{{labels}}}", key.name());
-        Arc::clone(self.0.lock().unwrap().entry(key).or_default())
+        Arc::clone(self.cells.lock().unwrap().entry(key).or_default())
     }
 }
 
-/// Counts how often it is told.
-struct Often(Arc<AtomicU64>);
+/// Counts how often it is told, and keeps the last.
+struct Often {
+    name: String,
+    count: Arc<AtomicU64>,
+    last: Arc<Mutex<BTreeMap<String, f64>>>,
+}
 
 impl HistogramFn for Often {
-    fn record(&self, _: f64) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn record(&self, value: f64) {
+        self.last.lock().unwrap().insert(self.name.clone(), value);
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -77,7 +86,8 @@ impl Recorder for Kept {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(Arc::new(Often(self.cell(key, Kind::Histogram))))
+        let (name, count) = (key.name().to_owned(), self.cell(key, Kind::Histogram));
+        Histogram::from_arc(Arc::new(Often { name, count, last: Arc::clone(&self.last) }))
     }
 }
 
@@ -89,7 +99,7 @@ impl Told {
     }
 
     pub(crate) fn look(&mut self) -> &Seen {
-        for (key, value) in &*self.recorder.0.lock().unwrap() {
+        for (key, value) in &*self.recorder.cells.lock().unwrap() {
             let value = value.load(Ordering::Relaxed);
             #[expect(clippy::cast_precision_loss, reason = "a few calls")]
             let value = match Kind::of(key.split('{').next().unwrap()) {
@@ -114,6 +124,11 @@ impl Told {
             assert!(Instant::now() < until, "{missing:#?} of {seen:#?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// What the histogram of this name was told last.
+    pub(crate) fn last(&self, name: &str) -> Duration {
+        Duration::from_secs_f64(self.recorder.last.lock().unwrap()[name])
     }
 
     /// What stands of the counters that have one of these names, but for those at zero.

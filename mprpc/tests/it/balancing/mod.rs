@@ -1,6 +1,6 @@
 //! How calls are spread over instances.
 
 mod ailing;
-mod fleet;
+pub(crate) mod fleet;
 mod rules;
 mod who;

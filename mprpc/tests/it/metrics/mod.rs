@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mprpc::{Context, Server};
-use mprpc_examples::{Echo, FailReq, echo_service};
+use mprpc_examples::{Echo, EchoSlowlyReq, FailReq, echo_service};
 use tokio::time::timeout;
 
+use crate::balancing::fleet::Fleet;
 use crate::support::{Gate, Running, SOON, echo_req, slow_req, soon};
 use crate::told::Told;
 
@@ -81,6 +82,36 @@ async fn the_time_of_a_call_is_told_apart() {
         ("mprpc_server_handler_seconds{method=Echo,service=echo.EchoService}", 5.0),
     ])
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_part_of_the_time_of_a_call_is_told_as_what_it_is() {
+    const MS: Duration = Duration::from_millis(1);
+    let (mut told, _guard) = Told::listen();
+    let fleet = Fleet::new(["a"]).await;
+    fleet.list_all();
+    let client = fleet.client(|builder| builder);
+    client.echo(&soon(), echo_req("connects")).await.unwrap();
+    fleet.network.latency("a", 50 * MS);
+    let slow = EchoSlowlyReq { payload: "x".into(), delay_ms: 1000 };
+    client.echo_slowly(&soon(), slow).await.unwrap();
+    told.wait_for(&[
+        ("mprpc_client_call_seconds{method=EchoSlowly,service=echo.EchoService}", 1.0),
+        ("mprpc_server_handler_seconds{method=EchoSlowly,service=echo.EchoService}", 1.0),
+    ])
+    .await;
+    for (name, expected) in [
+        ("mprpc_client_call_seconds", 1100 * MS),
+        ("mprpc_client_queue_seconds", Duration::ZERO),
+        ("mprpc_client_write_seconds", Duration::ZERO),
+        ("mprpc_client_network_seconds", 100 * MS),
+        ("mprpc_client_remote_seconds", 1000 * MS),
+        ("mprpc_server_queue_seconds", Duration::ZERO),
+        ("mprpc_server_handler_seconds", 1000 * MS),
+    ] {
+        let seen = told.last(name);
+        assert!(seen.abs_diff(expected) < 20 * MS, "{name}: {seen:?}, and not {expected:?}");
+    }
 }
 
 #[tokio::test]
