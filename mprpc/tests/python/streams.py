@@ -82,6 +82,7 @@ class Flow:
         stream.received.put(message)
 
     def give(self, call, stream, connection):
+        """All of it at once: nothing is withheld, which is more than the duty."""
         self.left += connection
         self.send(wire.credit(call, stream, connection))
 

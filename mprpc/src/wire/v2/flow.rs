@@ -153,9 +153,12 @@ impl Window {
     }
 
     /// What to give back now to the connection: the less the sender has left, the sooner, since
-    /// streams that stall may hold nearly all of the window.
+    /// streams that stall may hold nearly all of the window. A sender of long messages needs more
+    /// than five eighths of it, so little is kept from one that has not much more.
     pub(super) fn connection_grant(&mut self) -> u32 {
-        if self.due == 0 || self.due * 2 < self.left { 0 } else { self.give() }
+        let nears_its_need = self.left < self.size * 3 / 4 && self.due >= self.size / 64;
+        let is_much = self.due * 2 >= self.left || nears_its_need;
+        if self.due == 0 || !is_much { 0 } else { self.give() }
     }
 
     fn give(&mut self) -> u32 {
@@ -237,6 +240,24 @@ mod tests {
         window.arrived(3).unwrap();
         window.taken(3);
         assert_eq!(window.connection_grant(), 3);
+    }
+
+    /// However the messages are long that are read, and whatever stalls up to what PROTOCOL.md says.
+    #[test]
+    fn the_connection_gets_back_what_long_messages_need() {
+        let size = 6_400;
+        for stalled in (0..=size * 23 / 64).step_by(50) {
+            for cost in [1, 7, 90, 400, 1_000] {
+                let mut window = Window::new(6_400);
+                window.arrived(stalled).unwrap();
+                for _ in 0..4 * size / cost {
+                    window.arrived(cost).unwrap();
+                    window.taken(cost);
+                    window.connection_grant();
+                    assert!(window.left > size * 5 / 8, "{stalled} {cost} {window:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -275,6 +275,8 @@ impl Link {
             Receiving::Open => {
                 stream.inbox.push_back(message);
                 woken.extend(stream.reader.take());
+                // It takes what the sender has left: another stream's may wait for what is due.
+                self.give(None, call, out);
             }
         }
         Ok(())

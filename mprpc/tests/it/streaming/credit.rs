@@ -7,7 +7,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_util::poll;
 use mprpc::{Code, Sender};
-use mprpc_examples::{EchoReq, EchoResp, ListReq, echo_service};
+use mprpc_examples::{EchoReq, EchoResp, ListReq};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
@@ -114,42 +114,6 @@ async fn streams_that_nobody_reads_hold_up_neither_calls_nor_other_streams() {
         assert_eq!(list.next().await.unwrap().unwrap().payload.len(), 10_000);
     }
     drop(service_that_never_reads);
-}
-
-/// Those that were read fast have large windows, and one message may be longer than any.
-#[tokio::test]
-async fn streams_that_stall_leave_room_for_others_whatever_they_carry() {
-    let server = Running::echo().await;
-    let target = format!("static://{}", server.address);
-    let channel = mprpc::Channel::builder(target).connections_max(1).build().unwrap();
-    let client = echo_service::Client::new(&channel);
-    let mut stalled = Vec::new();
-    for _ in 0..20 {
-        let fast = ListReq { count: u32::MAX, size: 20_000 };
-        let mut fast = client.list(&soon(), fast).await.unwrap();
-        for _ in 0..150 {
-            fast.next().await.unwrap().expect("it has no end");
-        }
-        stalled.push(fast);
-    }
-    for _ in 0..8 {
-        let long = ListReq { count: 2, size: 4_000_000 };
-        stalled.push(client.list(&soon(), long).await.unwrap());
-    }
-    for _ in 0..100 {
-        let slow = ListReq { count: u32::MAX, size: 10_000 };
-        stalled.push(client.list(&soon(), slow).await.unwrap());
-    }
-    // The server has its turns, and sends what it may.
-    for _ in 0..200 {
-        client.echo(&soon(), echo_req("x")).await.unwrap();
-    }
-    let mut read = client.list(&soon(), ListReq { count: 500, size: 10_000 }).await.unwrap();
-    let mut messages = 0;
-    while read.next().await.unwrap().is_some() {
-        messages += 1;
-    }
-    assert_eq!(messages, 500);
 }
 
 /// Else a hundred streams that were given up would use the connection's credit up for good.

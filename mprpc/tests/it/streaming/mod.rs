@@ -6,3 +6,4 @@ mod ending;
 mod kinds;
 mod scripted;
 mod stack;
+mod stalls;

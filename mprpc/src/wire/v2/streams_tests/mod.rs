@@ -1,6 +1,7 @@
 //! Streams between the two state machines, whatever happens in whatever order, however the bytes
 //! between them are split.
 
+mod given_back;
 mod messages;
 mod waiting;
 
