@@ -27,6 +27,9 @@ const READS_IN_A_ROW_MAX: usize = 16;
 /// How many frames are handed out under one lock.
 const FRAMES_AT_ONCE_MAX: usize = 64;
 
+/// Room for so many is kept while the connection is in use.
+const FRAMES_KEPT_MIN: usize = 8;
+
 /// See the module. It ends when the connection does.
 pub(super) struct Driver<T> {
     io: T,
@@ -101,6 +104,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input) {
                 Poll::Pending => {
                     release(&mut self.input);
+                    if self.arrived.capacity() < FRAMES_KEPT_MIN {
+                        // A few, perhaps an answer to a ping: an idle connection has no room for more.
+                        self.arrived = Vec::new();
+                    }
                     return Ok(false);
                 }
                 Poll::Ready(Ok(0)) => {
