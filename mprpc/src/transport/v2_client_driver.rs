@@ -46,7 +46,8 @@ pub(super) struct Driver<T> {
     gathered: bool,
     /// Callers to wake once the lock is released; kept for its capacity.
     woken: Vec<Waker>,
-    deadline: Pin<Box<Sleep>>,
+    /// Once there was a call; none again when nothing has come for a while.
+    deadline: Option<Pin<Box<Sleep>>>,
     deadline_at: Option<Instant>,
     keepalive: Interval,
     heard: Heard,
@@ -79,7 +80,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             written: 0,
             gathered: false,
             woken: Vec::new(),
-            deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            deadline: None,
             deadline_at: None,
             keepalive,
             heard: Heard::Something,
@@ -165,13 +166,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             };
             if next != self.deadline_at {
                 self.deadline_at = next;
-                if let Some(at) = next {
-                    self.deadline.as_mut().reset(at);
+                match (next, &mut self.deadline) {
+                    (Some(at), Some(deadline)) => deadline.as_mut().reset(at),
+                    (Some(at), none) => *none = Some(Box::pin(tokio::time::sleep_until(at))),
+                    (None, _) => {}
                 }
             }
-            let Some(at) = self.deadline_at else { return };
+            let (Some(at), Some(deadline)) = (self.deadline_at, &mut self.deadline) else { return };
             let is_over =
-                self.deadline.as_mut().poll(cx).is_ready() || (is_flooded && at <= Instant::now());
+                deadline.as_mut().poll(cx).is_ready() || (is_flooded && at <= Instant::now());
             if !is_over {
                 return;
             }
@@ -189,6 +192,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Heard::Nothing => {
                     // Kept while frames come, so that it need not grow with each burst.
                     self.arrived = Vec::new();
+                    if self.deadline_at.is_none() {
+                        self.deadline = None;
+                    }
                     self.shared.lock().calls.ping();
                     self.heard = Heard::NoReply;
                 }

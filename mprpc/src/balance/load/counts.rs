@@ -4,10 +4,10 @@ use super::atomic::{AtomicUsize, Ordering};
 
 /// Each count stands alone: nothing is concluded from two of them together.
 ///
-/// On a cache line of its own, and on the one that is fetched along with it: all threads write here
-/// with each call, and only read what stands around it.
+/// On a cache line of its own: all threads write here with each call, and only read what stands around
+/// it.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(align(64))]
 pub(super) struct Counts {
     calls: AtomicUsize,
     streams: AtomicUsize,
