@@ -53,9 +53,15 @@ impl Pace {
 
     /// How many calls are due from the beginning to the tick before `now`.
     fn calls_until(&self, now: Instant) -> usize {
-        let ticks = (now - self.began).as_secs_f64() / TICK.as_secs_f64();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let calls = (ticks.floor() * TICK.as_secs_f64() * self.per_second) as usize;
+        let elapsed = (now - self.began).as_nanos();
+        let ticked_ns = elapsed - elapsed % TICK.as_nanos();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "a count, far below 2^52 as are nanoseconds of some minutes"
+        )]
+        let calls = (ticked_ns as f64 * self.per_second / 1e9).ceil() as usize;
         calls
     }
 
@@ -65,11 +71,12 @@ impl Pace {
         Some(self.intended(self.taken.fetch_add(1, Ordering::Relaxed)))
     }
 
+    /// The tick that ends the one in which the call with this number is due.
     fn intended(&self, number: u64) -> Instant {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-        let number = number as f64;
-        let ticks = (number / self.per_second / TICK.as_secs_f64()).floor();
-        self.began + TICK.mul_f64(ticks + 1.0)
+        let due = Duration::from_secs_f64(number as f64 / self.per_second);
+        let ticks = due.as_nanos() / TICK.as_nanos() + 1;
+        self.began + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 }
 
