@@ -9,8 +9,8 @@ use im_common::{RpcConfig, Rules, Validate};
 use serde::{Deserialize, Serialize};
 
 pub use self::original::OriginalConfig;
-use crate::queue::{PushLimits, StreamLimits};
-use crate::routes::{MemoryLimits, RedisLimits};
+use crate::dispatch::{PushLimits, StreamLimits};
+use crate::routing::{MemoryLimits, RedisLimits};
 
 /// Everything that can be configured; the defaults are those of a single machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]

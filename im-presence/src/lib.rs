@@ -45,26 +45,18 @@
 //! | module | holds |
 //! |---|---|
 //! | `start` | the wiring: which adapter, which server |
-//! | `service` | the generated trait; failures become statuses |
-//! | `bind` | binding, and closing the session that was replaced |
-//! | `dispatch` | entries to gateways; the original's `Deliver` |
-//! | `routes` | the port, its conformance suite, the adapters in memory and in Redis |
-//! | `queue` | the port to gateways: numbered links, by calls or over streams in Redis |
-//! | `heard` | the gateways that this instance has heard of lately |
-//! | `gateways` | connections to gateways by address |
-//! | `original` | users at gateways of the original system, reached through Redis |
+//! | `presence` | the generated trait; binding, and closing the session that was replaced; users at gateways of the original system, reached through Redis |
+//! | `routing` | the table of routes: the port, its conformance suite, the adapters in memory and in Redis; the gateways that were heard of lately |
+//! | `dispatch` | entries to gateways, the original's `Deliver`; the port to gateways: numbered links, by calls or over streams in Redis |
+//! | `connections` | connections to gateways by address |
 
 #![forbid(unsafe_code)]
 
-mod bind;
 mod config;
+mod connections;
 mod dispatch;
-mod gateways;
-mod heard;
-mod original;
-mod queue;
-mod routes;
-mod service;
+mod presence;
+mod routing;
 mod start;
 
 pub use config::{Config, OriginalConfig, PushConfig, QueueKind, RedisRoles, RoutesConfig};

@@ -7,15 +7,11 @@ use im_common::redis::Redis;
 use im_common::{Deps, Running, Shutdown, Tasks};
 use mprpc::{Server, ServerError};
 
-use crate::bind::Binder;
 use crate::config::{Config, QueueKind};
-use crate::dispatch::Dispatcher;
-use crate::gateways::Gateways;
-use crate::heard::Heard;
-use crate::original::Original;
-use crate::queue::{Around, Direct, LinkedQueue, Queue, StreamQueue};
-use crate::routes::{MemoryRoutes, RedisRoutes, Routes};
-use crate::service::PresenceService;
+use crate::connections::Gateways;
+use crate::dispatch::{Around, Direct, Dispatcher, LinkedQueue, Queue, StreamQueue};
+use crate::presence::{Binder, Original, PresenceService};
+use crate::routing::{Heard, MemoryRoutes, RedisRoutes, Routes};
 
 /// Why im-presence could not start.
 #[derive(Debug, thiserror::Error)]

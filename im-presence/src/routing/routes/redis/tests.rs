@@ -6,7 +6,7 @@ use test_servers::PrivateRedis;
 use tokio::time::Instant;
 
 use super::*;
-use crate::routes::conformance::{self, DEVICES_MAX, Time, gateway, route};
+use crate::routing::routes::conformance::{self, DEVICES_MAX, Time, gateway, route};
 
 /// For whatever must happen at all.
 const SOON: Duration = Duration::from_secs(60);

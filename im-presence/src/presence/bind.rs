@@ -15,9 +15,9 @@ use mpim_proto::CloseSessionReq;
 use mprpc::{Context, Status};
 use tokio::task::JoinSet;
 
-use crate::gateways::Gateways;
-use crate::heard::Heard;
-use crate::routes::{Bound, Gateway, Route, Routes, RoutesError};
+use crate::connections::Gateways;
+use crate::routing::Heard;
+use crate::routing::{Bound, Gateway, Route, Routes, RoutesError};
 
 /// What the user of an older session is told.
 pub(crate) const REASON: &str = "logged in elsewhere";

@@ -1,8 +1,8 @@
 use super::*;
-use crate::gateways::Gateways;
-use crate::queue::testing::{around, at, gateway, msg_ids, push};
-use crate::queue::{Direct, conformance};
-use crate::routes::{MemoryRoutes, Route};
+use crate::connections::Gateways;
+use crate::dispatch::queue::testing::{around, at, gateway, msg_ids, push};
+use crate::dispatch::queue::{Direct, conformance};
+use crate::routing::{MemoryRoutes, Route};
 
 struct Fixture {
     queue: LinkedQueue<MemoryRoutes, Direct>,

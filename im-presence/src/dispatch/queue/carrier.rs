@@ -5,7 +5,7 @@ use std::future::Future;
 
 use mpim_proto::PushReq;
 
-use crate::routes::Gateway;
+use crate::routing::Gateway;
 
 /// Why a push did not arrive, as far as is known.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mpim_proto::gateway_service;
 use mprpc::Channel;
 
-use crate::routes::Gateway;
+use crate::routing::Gateway;
 
 /// Dials gateways and remembers the channels. Cheap to clone.
 ///

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::Item;
-use crate::queue::PushLimits;
+use crate::dispatch::queue::PushLimits;
 
 #[derive(Debug)]
 pub(super) struct State {

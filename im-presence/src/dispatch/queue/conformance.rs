@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::testing::{at, msg_ids, push};
 use super::{PushLimits, Queue, QueueError};
-use crate::routes::Gateway;
+use crate::routing::Gateway;
 
 /// What a part of the suite changes in the limits of its queue.
 pub(super) type Change = fn(&mut PushLimits);

@@ -8,8 +8,8 @@ use mprpc::{Code, Context};
 use tokio::net::TcpStream;
 
 use super::carrier::{Carrier, Carriers, Failure};
-use crate::gateways::Gateways;
-use crate::routes::Gateway;
+use crate::connections::Gateways;
+use crate::routing::Gateway;
 
 /// How long it may take to find out that nobody listens at an address.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);

@@ -18,7 +18,7 @@ use self::state::State;
 use super::carrier::{Carrier, Failure};
 use super::metrics::LinkMetrics;
 use super::{PushLimits, QueueError};
-use crate::routes::Gateway;
+use crate::routing::Gateway;
 
 /// A link whose gateway was not heard of for this long is given up, if its pushes fail or nobody
 /// confirms them.

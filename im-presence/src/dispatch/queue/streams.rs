@@ -15,8 +15,8 @@ use super::carrier::{Carrier, Carriers, Failure};
 use super::direct::{Direct, DirectCarrier};
 use super::linked::{Around, LinkedQueue};
 use super::{Queue, QueueError};
-use crate::gateways::Gateways;
-use crate::routes::{Gateway, Routes};
+use crate::connections::Gateways;
+use crate::routing::{Gateway, Routes};
 
 /// The bounds of a stream.
 #[derive(Clone, Copy, Debug)]

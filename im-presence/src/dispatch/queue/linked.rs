@@ -16,8 +16,8 @@ use super::carrier::{Carrier, Carriers};
 use super::link::{End, Item, Link};
 use super::metrics::LinkMetrics;
 use super::{Queue, QueueError};
-use crate::heard::Heard;
-use crate::routes::{Gateway, Routes};
+use crate::routing::Heard;
+use crate::routing::{Gateway, Routes};
 
 /// The bounds of a queue of links.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use test_servers::{PrivateRedis, Way};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::queue::conformance;
-use crate::queue::testing::{around, gateway, msg_ids, push};
-use crate::routes::MemoryRoutes;
+use crate::dispatch::queue::conformance;
+use crate::dispatch::queue::testing::{around, gateway, msg_ids, push};
+use crate::routing::MemoryRoutes;
 
 const LIMITS: StreamLimits = StreamLimits { requests_max: 100, ttl: Duration::from_secs(60) };
 

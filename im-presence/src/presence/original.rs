@@ -21,7 +21,7 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 
 use crate::config::Config;
-use crate::routes::{Key, Routes, RoutesError};
+use crate::routing::{Key, Routes, RoutesError};
 
 /// Publishes unless that was done, and remembers it if somebody listened. Answers with the number
 /// of those who did, or -1.

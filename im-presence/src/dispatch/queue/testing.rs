@@ -13,8 +13,8 @@ use mprpc::{Context, Server, Status};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Around, PushLimits};
-use crate::heard::Heard;
-use crate::routes::{Gateway, MemoryLimits, MemoryRoutes};
+use crate::routing::Heard;
+use crate::routing::{Gateway, MemoryLimits, MemoryRoutes};
 
 /// A gateway that hands out what it is pushed, and answers each push once it is allowed to.
 struct FakeGateway {

@@ -6,8 +6,8 @@ use im_common::{Clock, Readiness};
 use mpim_proto::Entry;
 
 use super::*;
-use crate::queue::QueueError;
-use crate::routes::{MemoryLimits, MemoryRoutes, RedisLimits, RedisRoutes, Route};
+use crate::dispatch::queue::QueueError;
+use crate::routing::{MemoryLimits, MemoryRoutes, RedisLimits, RedisRoutes, Route};
 
 /// Notes what it is offered; confirms that `reached` sessions got what is delivered.
 #[derive(Default)]

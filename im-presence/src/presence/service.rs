@@ -12,13 +12,13 @@ use mprpc::{Context, Status};
 use prost::Message as _;
 use prost::bytes::Bytes;
 
-use crate::bind::{Binder, REASON};
+use super::bind::{Binder, REASON};
+use super::original::{Original, Outgoing};
+use crate::connections::is_address;
+use crate::dispatch::Queue;
 use crate::dispatch::{DeliverError, Dispatcher};
-use crate::gateways::is_address;
-use crate::heard::Heard;
-use crate::original::{Original, Outgoing};
-use crate::queue::Queue;
-use crate::routes::{Gateway, Key, Route, Routes, RoutesError};
+use crate::routing::Heard;
+use crate::routing::{Gateway, Key, Route, Routes, RoutesError};
 
 /// See the module.
 #[derive(Debug)]

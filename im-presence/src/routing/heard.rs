@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::routes::Gateway;
+use crate::routing::Gateway;
 
 /// See the module.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ pub(crate) use direct::Direct;
 pub(crate) use linked::{Around, LinkedQueue, PushLimits};
 pub(crate) use streams::{StreamLimits, StreamQueue};
 
-use crate::routes::Gateway;
+use crate::routing::Gateway;
 
 /// Why a push was not confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
