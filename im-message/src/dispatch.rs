@@ -30,15 +30,14 @@ use crate::config::DispatchConfig;
 use crate::metrics::DispatchMetrics;
 use crate::store::Timeline;
 
-/// Starts a dispatcher for each of `lanes` lanes, and gives the outlets that lead to them.
-/// Dropping an outlet lets its dispatcher try once more, then end.
-pub(crate) fn start<T: Timeline, P: presence_service::Server>(
+/// Makes a dispatcher for each of `lanes` lanes, and the outlets that lead to them. Nothing is told
+/// before [`Dispatchers::start`].
+pub(crate) fn prepare<T: Timeline, P: presence_service::Server>(
     config: &DispatchConfig,
     lanes: usize,
     store: &Arc<T>,
     presence: &Arc<P>,
-    tasks: &Tasks,
-) -> Vec<Outlet> {
+) -> (Vec<Outlet>, Dispatchers<T, P>) {
     let metrics = DispatchMetrics::new();
     let teller = |lane: usize| Teller {
         config: config.clone(),
@@ -47,21 +46,36 @@ pub(crate) fn start<T: Timeline, P: presence_service::Server>(
         presence: presence.clone(),
         metrics: metrics.clone(),
     };
-    // Held by each dispatcher until it ends.
-    let (alive, all_ended) = mpsc::channel(1);
-    if T::KEEPS_UNTOLD {
-        tasks.spawn("outbox", sweep::run(teller(lanes), all_ended));
-    }
-    let start_one = |lane: usize| {
+    let one = |lane: usize| {
         // One resync after the start is enough for all lanes.
         let resync = lane == 0 && !T::KEEPS_UNTOLD;
         let (outlet, intake) = outlet::outlet(config.queue_entries_max, resync, metrics.clone());
-        let teller = teller(lane);
-        let dispatcher = Dispatcher { teller, intake, _alive: alive.clone() };
-        tasks.spawn("dispatcher", dispatcher.run());
-        outlet
+        (outlet, (teller(lane), intake))
     };
-    (0..lanes).map(start_one).collect()
+    let (outlets, intakes) = (0..lanes).map(one).unzip();
+    (outlets, Dispatchers { intakes, sweeper: teller(lanes) })
+}
+
+/// The dispatchers of all lanes, before they run.
+#[must_use = "without it nobody is told of anything"]
+pub(crate) struct Dispatchers<T, P> {
+    intakes: Vec<(Teller<T, P>, Intake)>,
+    sweeper: Teller<T, P>,
+}
+
+impl<T: Timeline, P: presence_service::Server> Dispatchers<T, P> {
+    /// Lets them run. Dropping an outlet lets its dispatcher try once more, then end.
+    pub(crate) fn start(self, tasks: &Tasks) {
+        // Held by each dispatcher until it ends.
+        let (alive, all_ended) = mpsc::channel(1);
+        if T::KEEPS_UNTOLD {
+            tasks.spawn("outbox", sweep::run(self.sweeper, all_ended));
+        }
+        for (teller, intake) in self.intakes {
+            let dispatcher = Dispatcher { teller, intake, _alive: alive.clone() };
+            tasks.spawn("dispatcher", dispatcher.run());
+        }
+    }
 }
 
 /// The task behind an outlet.

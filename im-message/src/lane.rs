@@ -64,16 +64,16 @@ struct Submission {
 }
 
 impl Lanes {
-    /// Starts one lane for each outlet: what a lane commits goes to its outlet, in order.
-    pub(crate) fn start<T: Timeline>(
+    /// One lane for each outlet: what a lane commits goes to its outlet, in order. Nothing is
+    /// written before [`Workers::start`].
+    pub(crate) fn prepare<T: Timeline>(
         config: &LaneConfig,
         store: &Arc<T>,
         clock: &Clock,
         outlets: Vec<Outlet>,
-        tasks: &Tasks,
-    ) -> Self {
+    ) -> (Self, Workers<T>) {
         let metrics = LaneMetrics::new();
-        let start_one = |outlet| {
+        let one = |outlet| {
             let (queue, submissions) = mpsc::unbounded_channel();
             let worker = Worker {
                 submissions,
@@ -83,11 +83,10 @@ impl Lanes {
                 batch_entries_max: config.batch_entries_max,
                 metrics: metrics.clone(),
             };
-            tasks.spawn("lane", worker.run());
-            Lane { queue, room: Arc::new(Semaphore::new(config.queue_entries_max)) }
+            (Lane { queue, room: Arc::new(Semaphore::new(config.queue_entries_max)) }, worker)
         };
-        let lanes = outlets.into_iter().map(start_one).collect();
-        Self { lanes, metrics }
+        let (lanes, workers) = outlets.into_iter().map(one).unzip();
+        (Self { lanes, metrics }, Workers(workers))
     }
 
     /// Writes `entries`, all of them of `conv`, and answers once they are durable.
@@ -125,6 +124,18 @@ impl Lanes {
         let lanes = self.lanes.len() as u64;
         #[expect(clippy::cast_possible_truncation, reason = "below the number of lanes")]
         &self.lanes[(hash % lanes) as usize]
+    }
+}
+
+/// The tasks of all lanes, before they run.
+#[must_use = "without it nothing is written"]
+pub(crate) struct Workers<T>(Vec<Worker<T>>);
+
+impl<T: Timeline> Workers<T> {
+    pub(crate) fn start(self, tasks: &Tasks) {
+        for worker in self.0 {
+            tasks.spawn("lane", worker.run());
+        }
     }
 }
 

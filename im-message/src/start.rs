@@ -9,8 +9,8 @@ use mpim_proto::{message_service, presence_service, user_service};
 use mprpc::{ChannelError, Server, ServerError};
 
 use crate::config::Config;
-use crate::dispatch;
-use crate::lane::Lanes;
+use crate::dispatch::{self, Dispatchers};
+use crate::lane::{Lanes, Workers};
 use crate::offline::Offline;
 use crate::send::Sender;
 use crate::service::MessageService;
@@ -63,41 +63,65 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 async fn serve<T: Timeline>(store: T, config: Config, deps: Deps) -> Result<Running, StartError> {
     let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
     let presence = presence_service::Client::new(&deps.channel(&config.targets.presence)?);
-    let tasks = Tasks::new("im-message", deps.shutdown.clone());
-    let service = assemble(&config, &deps, Arc::new(store), users, Arc::new(presence), &tasks);
+    let Assembled { service, background } =
+        assemble(&config, &deps, Arc::new(store), users, Arc::new(presence));
     let clock = deps.clock.clone();
     let server = Server::builder()
         .add_service(message_service::serve(service))
         .add_service(mpim_proto::health(move || clock.now_ms()));
     let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
+    let tasks = Tasks::new("im-message", deps.shutdown.clone());
+    // Not before the port is ours: a start that fails has told nobody anything.
+    background.start(&tasks);
     // Once it has ended, the service is dropped, and with it the way into the lanes: they finish
     // what they have, then the dispatchers do.
     tasks.spawn_essential("server", server.serve(deps.shutdown.into_triggered()));
     Ok(Running::new(addr, tasks))
 }
 
-/// The service with its lanes and dispatchers running, over any store and any neighbours.
+/// The service, and what works behind it once it is started.
+pub(crate) struct Assembled<T, U, P> {
+    pub(crate) service: MessageService<T, U>,
+    pub(crate) background: Background<T, P>,
+}
+
+/// Lanes and dispatchers before they run: nothing is read, written or told yet.
+#[must_use = "without it the service answers nobody"]
+pub(crate) struct Background<T, P> {
+    workers: Workers<T>,
+    dispatchers: Dispatchers<T, P>,
+}
+
+impl<T: Timeline, P: presence_service::Server> Background<T, P> {
+    pub(crate) fn start(self, tasks: &Tasks) {
+        self.dispatchers.start(tasks);
+        self.workers.start(tasks);
+    }
+}
+
+/// Puts the service together, over any store and any neighbours.
 pub(crate) fn assemble<T, U, P>(
     config: &Config,
     deps: &Deps,
     store: Arc<T>,
     users: U,
     presence: Arc<P>,
-    tasks: &Tasks,
-) -> MessageService<T, U>
+) -> Assembled<T, U, P>
 where
     T: Timeline,
     U: user_service::Server,
     P: presence_service::Server,
 {
-    let outlets = dispatch::start(&config.dispatch, config.lane.count, &store, &presence, tasks);
-    let lanes = Lanes::start(&config.lane, &store, &deps.clock, outlets, tasks);
+    let (outlets, dispatchers) =
+        dispatch::prepare(&config.dispatch, config.lane.count, &store, &presence);
+    let (lanes, workers) = Lanes::prepare(&config.lane, &store, &deps.clock, outlets);
     let sender = Sender {
         lanes,
         users: Users::new(users, &config.users),
         text_bytes_max: config.text.bytes_max,
     };
     let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
-    MessageService { store, sender, offline, answer: config.answer.clone() }
+    let service = MessageService { store, sender, offline, answer: config.answer.clone() };
+    Assembled { service, background: Background { workers, dispatchers } }
 }

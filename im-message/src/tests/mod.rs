@@ -28,7 +28,7 @@ use mprpc::Context;
 use self::neighbours::{Presence, Users};
 use crate::config::Config;
 use crate::service::MessageService;
-use crate::start::assemble;
+use crate::start::{Assembled, assemble};
 use crate::store::model::Model;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -50,8 +50,9 @@ impl World {
         let deps = Deps { clock: Clock::manual(NOW_MS), ..Deps::default() };
         let (store, users, presence) = (Arc::new(store), Users::new(1..=9), Presence::new());
         let tasks = Tasks::new("im-message", deps.shutdown.clone());
-        let service =
-            assemble(&config, &deps, store.clone(), users.clone(), presence.clone(), &tasks);
+        let Assembled { service, background } =
+            assemble(&config, &deps, store.clone(), users.clone(), presence.clone());
+        background.start(&tasks);
         Self { service: Arc::new(service), store, users, presence }
     }
 

@@ -41,16 +41,7 @@ impl World {
     }
 
     async fn start_with(config: Config) -> Self {
-        let memory = Memory::new();
-        let presence = Presence::new();
-        let neighbours = Server::builder()
-            .add_service(user_service::serve::<Users>(Users::new(1..=99)))
-            .add_service(presence_service::serve::<Presence>(presence.clone()))
-            .register(memory.clone())
-            .bind(([127, 0, 0, 1], 0).into())
-            .await
-            .unwrap();
-        tokio::spawn(neighbours.serve(std::future::pending()));
+        let (memory, presence) = neighbours().await;
         let running = start(config, Deps::new(memory)).await.unwrap();
         let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
         Self { running, client: Client::new(&channel), presence }
@@ -76,6 +67,21 @@ impl World {
             }
         }
     }
+}
+
+/// An im-user and an im-presence, and where they are found.
+async fn neighbours() -> (Memory, Arc<Presence>) {
+    let memory = Memory::new();
+    let presence = Presence::new();
+    let neighbours = Server::builder()
+        .add_service(user_service::serve::<Users>(Users::new(1..=99)))
+        .add_service(presence_service::serve::<Presence>(presence.clone()))
+        .register(memory.clone())
+        .bind(([127, 0, 0, 1], 0).into())
+        .await
+        .unwrap();
+    tokio::spawn(neighbours.serve(std::future::pending()));
+    (memory, presence)
 }
 
 fn config(data_dir: &Path) -> Config {
@@ -216,6 +222,23 @@ async fn a_second_process_on_the_same_data_is_refused() {
     assert!(refused.to_string().contains("is in use"), "{refused}");
     world.running.stop(DRAIN).await.unwrap();
     World::start(directory.path()).await.running.stop(DRAIN).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_whose_port_is_taken_has_told_nobody_anything_and_holds_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (memory, presence) = neighbours().await;
+    let mut config = config(directory.path());
+    config.rpc = RpcConfig::on_loopback(taken.local_addr().unwrap().port());
+    let refused = start(config.clone(), Deps::new(memory.clone())).await.unwrap_err();
+    assert!(matches!(refused, StartError::Listen(_)), "{refused}");
+    // Whatever went on in the background would hold the directory, or have told of a resync.
+    config.rpc = RpcConfig::on_loopback(0);
+    let running = start(config, Deps::new(memory)).await.unwrap();
+    presence.until("the resync", |presence| !presence.taken().is_empty()).await;
+    running.stop(DRAIN).await.unwrap();
+    assert_eq!(presence.asked(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

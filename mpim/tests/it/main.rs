@@ -9,3 +9,5 @@ mod process;
 mod program;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod starting;
