@@ -21,13 +21,11 @@
 //! | `observed` | the recorder and the subscriber that mprpc is measured with |
 //! | `peers` | one module per echo server and client: mprpc (both wires), tarpc, tonic, raw TCP |
 //! | `idle` | the heap of mprpc's connections on which nothing happens |
-//! | `chat` | pairs of users through the text gateway, and idle connections |
 //! | `plot` | the results as pictures |
-//! | `usage` | what a process has used of memory and CPU |
+//! | `usage` | what a process has used of CPU time |
 //! | `stream` | one stream of large items |
 //! | `report` | the JSON lines that the programs print |
 
-pub mod chat;
 pub mod idle;
 pub mod load;
 pub mod observed;

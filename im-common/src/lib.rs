@@ -94,6 +94,6 @@ pub use in_use::InUse;
 pub use lifecycle::{
     DRAIN, Deps, Outcome, Running, ServiceError, Shutdown, Tasks, run_until_shutdown,
 };
-pub use open_files::{open_files_max, warn_if_too_few_open_files};
+pub use open_files::{open_files_max, raise_open_files_limit, warn_if_too_few_open_files};
 pub use readiness::{Dependency, Readiness};
 pub use secret::SecretText;

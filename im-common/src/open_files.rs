@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 ///
 /// The usual soft limit of 1,024 exists for programs that use `select`; a gateway needs one per
 /// connection.
-pub(crate) fn raise_limit() -> Option<u64> {
+pub fn raise_open_files_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

@@ -25,8 +25,8 @@ use crate::admin::AdminError;
 use crate::config::{Layers, Loaded, load_process, process_defaults};
 use crate::recorder::Recorder;
 use crate::{
-    AdminConfig, Deps, ProcessConfig, Readiness, Running, Shutdown, Validate, admin, open_files,
-    registry, run_until_shutdown, telemetry,
+    AdminConfig, Deps, ProcessConfig, Readiness, Running, Shutdown, Validate, admin,
+    raise_open_files_limit, registry, run_until_shutdown, telemetry,
 };
 
 /// What the environment variables of every binary begin with.
@@ -75,6 +75,15 @@ impl From<Vec<Running>> for Services {
     }
 }
 
+/// Something that a program does instead of serving: a subcommand.
+#[derive(Debug)]
+pub struct Tool {
+    /// Its name, arguments and help.
+    pub command: Command,
+    /// From the arguments to the exit code.
+    pub run: fn(&ArgMatches) -> ExitCode,
+}
+
 /// Runs a program that is configured by `C` and started by `start`, from its arguments to its exit
 /// code. `admin_port` is where it answers those who watch it, unless the configuration says otherwise.
 pub fn run<C, S, R, E>(
@@ -89,11 +98,36 @@ where
     R: Into<Services>,
     E: Into<anyhow::Error>,
 {
+    run_with_tools(name, about, admin_port, Vec::new(), start)
+}
+
+/// As [`run`], for a program that has subcommands. Without one it serves.
+pub fn run_with_tools<C, S, R, E>(
+    name: &'static str,
+    about: &'static str,
+    admin_port: u16,
+    tools: Vec<Tool>,
+    start: impl FnOnce(C, Deps) -> S,
+) -> ExitCode
+where
+    C: Default + Serialize + DeserializeOwned + Validate,
+    S: Future<Output = Result<R, E>>,
+    R: Into<Services>,
+    E: Into<anyhow::Error>,
+{
     let defaults = match process_defaults::<C>(admin_port) {
         Ok(defaults) => defaults,
         Err(error) => return fail(name, EXIT_CONFIG, &error.to_string()),
     };
-    let matches = command(name, about, defaults.contains_key("data_dir")).get_matches();
+    let command = command(name, about, defaults.contains_key("data_dir"))
+        .args_conflicts_with_subcommands(true)
+        .subcommands(tools.iter().map(|tool| tool.command.clone()));
+    let matches = command.get_matches();
+    if let Some((chosen, arguments)) = matches.subcommand()
+        && let Some(tool) = tools.iter().find(|tool| tool.command.get_name() == chosen)
+    {
+        return (tool.run)(arguments);
+    }
     let loaded = match load_process::<C>(layers(&matches), admin_port) {
         Ok(loaded) => loaded,
         Err(error) => return fail(name, EXIT_CONFIG, &error.to_string()),
@@ -160,7 +194,7 @@ where
     }
     let ProcessConfig { zookeeper, admin, shutdown, .. } = loaded.process;
     let recorder = Recorder::install(name)?;
-    let open_files_max = open_files::raise_limit();
+    let open_files_max = raise_open_files_limit();
     tracing::debug!(open_files_max, "raised the limit of open files");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let drain = Duration::from_millis(shutdown.drain_ms);

@@ -10,11 +10,14 @@
 //! | `config` | one file with a section for each service |
 //! | `start` | the five in the order in which they need each other |
 //! | `banner` | what a person who starts it reads first |
+//! | `load` | a tool: `mpim load` puts a running gateway under load |
 #![forbid(unsafe_code)]
 
 mod banner;
 mod config;
+mod load;
 mod start;
 
 pub use config::Config;
+pub use load::tool as load;
 pub use start::start;

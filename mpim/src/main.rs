@@ -6,10 +6,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    im_common::service_main::run(
+    im_common::service_main::run_with_tools(
         "mpim",
-        "MPIM, an instant-messaging server: all five services in one process",
+        "MPIM, an instant-messaging server: without a subcommand, all five services in one process",
         9010,
+        vec![mpim::load()],
         mpim::start,
     )
 }

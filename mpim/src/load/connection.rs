@@ -1,4 +1,4 @@
-//! One logged-in connection that speaks text lines.
+//! One user with a connection that speaks text lines.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// The gateway's longest line is far below this.
 const LINE_BYTES_MAX: usize = 64 * 1024;
-/// A busy gateway hashes passwords one after the other; registering may have to wait.
+/// A gateway hashes passwords a few at a time; registering may have to wait.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(60);
 const PASSWORD: &[u8] = b"load-password-1";
 
@@ -23,33 +23,59 @@ pub(super) struct Connection {
     buffer: BytesMut,
 }
 
+/// Somebody who was registered.
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    pub(super) uid: i64,
+    name: Bytes,
+}
+
 impl Connection {
-    /// Connects, registers a user of a random name, and returns the user's id too.
-    pub(super) async fn register(addr: SocketAddr) -> anyhow::Result<(Self, i64)> {
+    /// Connects and registers a user of a random name, who is logged in then.
+    pub(super) async fn register(addr: SocketAddr) -> anyhow::Result<(Self, User)> {
         timeout(REGISTER_TIMEOUT, Self::register_patiently(addr))
             .await
             .with_context(|| format!("{addr} did not register a user in {REGISTER_TIMEOUT:?}"))?
     }
 
-    async fn register_patiently(addr: SocketAddr) -> anyhow::Result<(Self, i64)> {
+    async fn register_patiently(addr: SocketAddr) -> anyhow::Result<(Self, User)> {
+        let mut connection = Self::open(addr).await?;
+        let name = Bytes::from(format!("load{:016x}", fastrand::u64(..)));
+        let (username, password) = (name.clone(), Secret::new(PASSWORD));
+        let reply = connection.ask(&Command::Register { username, password }).await;
+        let uid = number(&reply.context("registering")?, "uid=")?;
+        // What a connection needs while it waits is one socket; the buffer comes back with data.
+        connection.buffer = BytesMut::new();
+        Ok((connection, User { uid, name }))
+    }
+
+    /// Connects and logs somebody in.
+    pub(super) async fn log_in(addr: SocketAddr, user: &User) -> anyhow::Result<Self> {
+        let mut connection = Self::open(addr).await?;
+        let (username, password) = (user.name.clone(), Secret::new(PASSWORD));
+        let command = Command::Login { username, password };
+        timeout(REGISTER_TIMEOUT, connection.ask(&command)).await.context("logging in")??;
+        Ok(connection)
+    }
+
+    async fn open(addr: SocketAddr) -> anyhow::Result<Self> {
         let stream =
             TcpStream::connect(addr).await.with_context(|| format!("connecting to {addr}"))?;
         stream.set_nodelay(true)?;
         let lines = LineDecoder::new(LINE_BYTES_MAX);
         let mut connection = Self { stream, lines, buffer: BytesMut::new() };
         connection.expect_ok().await.context("the welcome line")?;
-        let username = Bytes::from(format!("load{:016x}", fastrand::u64(..)));
-        let mut line = BytesMut::new();
-        Command::Register { username, password: Secret::new(PASSWORD) }.encode(&mut line)?;
-        connection.write(&line).await?;
-        let reply = connection.expect_ok().await.context("registering")?;
-        let uid = reply.strip_prefix("uid=").and_then(|uid| uid.parse().ok());
-        // What a connection needs while it waits is one socket; the buffer comes back with data.
-        connection.buffer = BytesMut::new();
-        Ok((connection, uid.with_context(|| format!("a reply without a uid: {reply}"))?))
+        Ok(connection)
     }
 
-    /// Waits for a line and returns its text if it is a success.
+    /// What follows `+OK ` in the answer to a command.
+    pub(super) async fn ask(&mut self, command: &Command) -> anyhow::Result<String> {
+        let mut line = BytesMut::new();
+        command.encode(&mut line)?;
+        self.write(&line).await?;
+        self.expect_ok().await
+    }
+
     async fn expect_ok(&mut self) -> anyhow::Result<String> {
         loop {
             if let Some(line) = self.next_line()? {
@@ -84,4 +110,10 @@ impl Connection {
             Some(Line::TooLong) => bail!("a line of more than {LINE_BYTES_MAX} bytes"),
         }
     }
+}
+
+/// The number after `field` in a reply.
+pub(super) fn number(reply: &str, field: &str) -> anyhow::Result<i64> {
+    let number = reply.strip_prefix(field).and_then(|number| number.parse().ok());
+    number.with_context(|| format!("a reply without {field}: {reply}"))
 }
