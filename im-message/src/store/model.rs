@@ -14,7 +14,7 @@ use super::{AppendError, Appended, BETWEEN_MAX, Position, Range, RangeLimit, Rea
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct State {
     msg_id_next: i64,
     /// In the order in which they began.
@@ -24,12 +24,13 @@ struct State {
     batch_lengths: Vec<usize>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Conversation {
     entries: Vec<(DedupKey, Entry)>,
     spans: Vec<Span>,
 }
 
+#[derive(Clone)]
 struct Span {
     uid: i64,
     from: i64,
@@ -64,6 +65,11 @@ impl Model {
     /// Makes every append fail, or work again.
     pub(crate) fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Another model with the same timelines and cursors.
+    pub(crate) fn fork(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()), ..Self::new() }
     }
 
     /// How many entries each append had.

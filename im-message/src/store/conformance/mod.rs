@@ -10,9 +10,11 @@ mod cursors;
 mod membership;
 mod random;
 mod reading;
+mod writers;
 
 use std::sync::Arc;
 
+pub(crate) use self::writers::*;
 pub(crate) use self::{append::*, concurrent::*, cursors::*, membership::*, random::*, reading::*};
 use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
 use crate::conversation::ConvId;
@@ -68,6 +70,7 @@ macro_rules! timeline_conformance {
             concurrent_repetitions_become_one_message
             a_message_that_races_with_membership_is_within_a_span
             random_histories_agree_with_the_model
+            what_many_write_at_once_could_have_been_written_in_turn
         }
     };
 }

@@ -15,19 +15,34 @@ pub(crate) async fn random_histories_agree_with_the_model<T: Timeline>(store: Ar
         let model = Model::new();
         // Users and groups that no earlier history used.
         let first = i64::try_from(history).unwrap() * 10 + 1;
-        let mut world = World { random: fastrand::Rng::with_seed(seed), first };
+        let mut world = World::new(seed, first);
         for step in 0..STEPS {
             world.step(&*store, &model, step).await;
         }
     }
 }
 
-struct World {
+/// Some users and groups, and what they might do.
+pub(super) struct World {
     random: fastrand::Rng,
+    /// The lowest id of theirs.
     first: i64,
 }
 
 impl World {
+    pub(super) fn new(seed: u64, first: i64) -> Self {
+        Self { random: fastrand::Rng::with_seed(seed), first }
+    }
+
+    pub(super) fn groups(&self) -> [ConvId; 2] {
+        [0, 1].map(|n| ConvId::Group(self.first + n))
+    }
+
+    pub(super) fn batch(&mut self) -> Arc<[NewEntry]> {
+        let length = self.random.usize(1..8);
+        (0..length).map(|_| self.entry()).collect()
+    }
+
     fn uid(&mut self) -> i64 {
         self.first + self.random.i64(0..4)
     }
@@ -56,8 +71,7 @@ impl World {
         let moves = vec![(conv, self.random.i64(0..9)), (self.conv(), self.random.i64(0..9))];
         match self.random.u8(0..10) {
             0..5 => {
-                let length = self.random.usize(1..8);
-                let batch: Arc<[NewEntry]> = (0..length).map(|_| self.entry()).collect();
+                let batch = self.batch();
                 let ours = store.append(batch.clone(), NOW_MS).await;
                 let theirs = model.append(batch.clone(), NOW_MS).await;
                 assert_eq!(shape(&ours), shape(&theirs), "step {step}: {batch:?}");
@@ -91,7 +105,7 @@ impl World {
 }
 
 /// An answer without its msg_id: the adapter's histories share one row of those.
-fn shape(answers: &[Result<Appended, AppendError>]) -> Vec<Result<(i64, bool), String>> {
+pub(super) fn shape(answers: &[Result<Appended, AppendError>]) -> Vec<Result<(i64, bool), String>> {
     let shape = |answer: &Result<Appended, AppendError>| match answer {
         Ok(appended) => Ok((appended.seq, appended.new)),
         Err(error) => Err(error.to_string()),

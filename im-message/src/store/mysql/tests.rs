@@ -3,6 +3,7 @@
 mod faults;
 mod gathering;
 mod instances;
+mod locks;
 mod measure;
 mod outbox;
 

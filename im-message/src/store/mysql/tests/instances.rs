@@ -41,6 +41,7 @@ timeline_conformance! { two().await;
     concurrent_appenders_leave_no_hole_and_lose_nothing
     concurrent_repetitions_become_one_message
     a_message_that_races_with_membership_is_within_a_span
+    what_many_write_at_once_could_have_been_written_in_turn
 }
 
 impl Timeline for Several {
