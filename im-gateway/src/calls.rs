@@ -1,21 +1,24 @@
 //! Carries out what sessions want from the services.
 
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use im_common::{InUse, walk};
 use im_wire::text::failure;
 use mpim_proto::{
-    AdvanceCursorsReq, BindRouteReq, FetchRangeReq, GetPositionsReq, ListBehindReq, SendBatchReq,
-    SendOutcome, send_batch_req,
+    AdvanceCursorsReq, BindRouteReq, GetPositionsReq, ListBehindReq, SendBatchReq, SendOutcome,
+    send_batch_req,
 };
 use mprpc::{Code, Context, Executed, Status};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::advances;
 use crate::config::ms;
 use crate::cursors::Moves;
+use crate::fetches;
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::original;
@@ -26,13 +29,13 @@ use crate::sessions::{DEVICE, Handle};
 /// Conversations on one page of a comparison of heads.
 const BEHIND_PAGE: i32 = 200;
 /// Cursors in one `AdvanceCursors`.
-const MOVES_MAX: usize = 4_096;
+pub(crate) const MOVES_MAX: usize = 4_096;
 /// Between two tries of a send, at first and at most.
 pub(crate) const SEND_PAUSE: (Duration, Duration) =
     (Duration::from_millis(20), Duration::from_millis(500));
 
 /// Carries out one call of a session of `user_id`.
-pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -> Answer {
+pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Call) -> Answer {
     let user_id = session.user_id;
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     match call {
@@ -64,15 +67,8 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             Answer::Located { asked, positions: noted(gateway, "GetPositions", positions) }
         }
         Call::Fetch { conv_id, after_seq } => {
-            let request = FetchRangeReq {
-                user_id,
-                conv_id: conv_id.to_string(),
-                after_seq,
-                limit: gateway.config.session.page_messages,
-            };
-            let _place = (gateway.fetches.acquire().await, InUse::of(&METRICS.fetches));
-            let page = gateway.services.message.fetch_range(&cx, request).await;
-            Answer::Fetched { conv_id, page: noted(gateway, "FetchRange", page) }
+            let page = fetches::page(gateway, user_id, &conv_id, after_seq).await;
+            Answer::Fetched { conv_id, page }
         }
         Call::ListBehind { after } => {
             let request = ListBehindReq {
@@ -90,7 +86,7 @@ pub(crate) async fn carry_out(gateway: &Gateway, session: &Handle, call: Call) -
             Answer::Listed(noted(gateway, "ListBehind", page))
         }
         Call::AdvanceCursors(moves) => {
-            Answer::Advanced(advance_cursors(gateway, &cx, user_id, moves).await)
+            Answer::Advanced(advances::advance(gateway, user_id, moves).await)
         }
         Call::Bind => Answer::Bound(noted(gateway, "BindRoute", bind(gateway, &cx, session).await)),
     }
@@ -122,7 +118,7 @@ pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> R
     Ok(())
 }
 
-/// Tells im-message what a device has.
+/// Tells im-message what a device has, in a call of its own.
 pub(crate) async fn advance_cursors(
     gateway: &Gateway,
     cx: &Context,
@@ -193,7 +189,7 @@ async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcom
 }
 
 /// Logs a failure; what is to be done about it does not depend on what it was.
-fn noted<T>(
+pub(crate) fn noted<T>(
     gateway: &Gateway,
     operation: &'static str,
     outcome: Result<T, Status>,

@@ -6,8 +6,11 @@ use im_common::{Clock, Tasks};
 use mpim_proto::{group_service, message_service, presence_service, user_service};
 use tokio::sync::Semaphore;
 
+use crate::advances::Advance;
 use crate::complaints::Complaints;
 use crate::config::{Config, SessionConfig};
+use crate::fetches::{Range, Reader};
+use crate::gather::Gather;
 use crate::original::Routes;
 use crate::sessions::Sessions;
 
@@ -41,6 +44,8 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) logins: Arc<Semaphore>,
     pub(crate) fetches: Semaphore,
+    pub(crate) ranges: Arc<Gather<Range, Reader>>,
+    pub(crate) advances: Arc<Gather<(), Advance>>,
     pub(crate) complaints: Complaints,
     pub(crate) tasks: Tasks,
     pub(crate) clock: Clock,
@@ -65,6 +70,8 @@ impl Gateway {
             sessions,
             logins: Arc::new(Semaphore::new(config.calls.logins_max)),
             fetches: Semaphore::new(config.calls.fetches_max),
+            ranges: Arc::default(),
+            advances: Arc::default(),
             complaints: Complaints::new(),
             tasks,
             clock,

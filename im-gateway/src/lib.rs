@@ -64,6 +64,7 @@
 
 #![deny(unsafe_code)]
 
+mod advances;
 mod calls;
 mod commands;
 mod complaints;
@@ -72,7 +73,9 @@ mod connection;
 mod cursors;
 mod delivery;
 mod direct;
+mod fetches;
 mod gateway;
+mod gather;
 mod kernel;
 mod log_in;
 mod mailbox;

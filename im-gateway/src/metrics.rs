@@ -21,6 +21,10 @@ pub(crate) struct Metrics {
     pub(crate) logins: Gauge,
     /// Fetches that im-message works on (`calls.fetches_max`).
     pub(crate) fetches: Gauge,
+    /// Sessions for which one fetch asked.
+    pub(crate) fetch_sessions: Histogram,
+    /// Sessions whose cursors one call moved.
+    pub(crate) cursor_sessions: Histogram,
     /// Messages that were answered `slow down` (`session.messages_per_s`).
     pub(crate) slow_downs: Counter,
     /// Messages that clients sent, whatever became of them.
@@ -41,6 +45,8 @@ impl Metrics {
             sessions: gauge!("mpim_gateway_sessions"),
             logins: gauge!("mpim_gateway_logins"),
             fetches: gauge!("mpim_gateway_fetches"),
+            fetch_sessions: histogram!("mpim_gateway_fetch_sessions"),
+            cursor_sessions: histogram!("mpim_gateway_cursor_sessions"),
             slow_downs: counter!("mpim_gateway_slow_downs_total"),
             sends: counter!("mpim_gateway_sends_total"),
             send_batch: histogram!("mpim_gateway_send_batch_messages"),
@@ -50,9 +56,14 @@ impl Metrics {
     }
 
     /// So many messages go to im-message together.
-    #[expect(clippy::cast_precision_loss, reason = "batches are bounded far below 2^53")]
     pub(crate) fn count_batch(&self, messages: usize) {
         self.sends.increment(messages as u64);
-        self.send_batch.record(messages as f64);
+        self.send_batch.record(count(messages));
     }
+}
+
+/// As a sample of a histogram.
+#[expect(clippy::cast_precision_loss, reason = "what is counted is bounded far below 2^53")]
+pub(crate) fn count(items: usize) -> f64 {
+    items as f64
 }

@@ -177,3 +177,33 @@ fn msg_ids(pushes: &[Push]) -> impl Iterator<Item = i64> {
         None => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::Mailbox;
+
+    const SPREAD_MAX: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn sessions_compare_heads_spread_over_a_time_that_grows_with_their_number_to_a_bound() {
+        for (count, spread_ms) in [(1, 1), (7, 7), (50, 20)] {
+            let sessions = Arc::new(Sessions::new());
+            let links = Links::new(1, Duration::from_secs(1));
+            let pushes = Pushes::new(Arc::clone(&sessions), links, SPREAD_MAX);
+            let add = |user_id| {
+                let session = sessions.add(user_id, Mailbox::new(8, Arc::default()));
+                session.handle().set_bound(1);
+                session
+            };
+            let sessions: Vec<_> = (1..=count).map(add).collect();
+            pushes.resync(None);
+            assert!(sessions.iter().all(|it| it.handle().mailbox.empty().is_none()));
+            pushes.resync(Some("asked"));
+            for session in &sessions {
+                let post = session.handle().mailbox.empty().unwrap();
+                assert_eq!(post.sync_within, Some(Duration::from_millis(spread_ms)));
+            }
+        }
+    }
+}

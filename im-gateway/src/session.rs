@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use im_common::walk;
 use im_wire::text::{Reply, ServerConnection, Slot, failure};
-use mpim_proto::{FetchRangeResp, ListBehindResp, Position, SendOutcome};
+use mpim_proto::{ListBehindResp, Position, SendOutcome};
 use tokio::time::Instant;
 
 use crate::config::{SessionConfig, ms};
 use crate::cursors::{Cursors, Moves};
 use crate::delivery::{ConvId, Timelines, Verdict, Wish};
 use crate::direct::{Direct, Directs};
+use crate::fetches::Page;
 use crate::mailbox::{Mail, Post};
 use crate::pushed::Pushed;
 use crate::rate::Rate;
@@ -62,7 +63,7 @@ pub(crate) enum Answer {
     },
     Fetched {
         conv_id: ConvId,
-        page: Result<FetchRangeResp, Failed>,
+        page: Result<Page, Failed>,
     },
     Listed(Result<ListBehindResp, Failed>),
     /// Instead of `Listed`, from an im-message of the original: everything that waited.

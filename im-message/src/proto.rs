@@ -4,7 +4,7 @@ use mpim_proto::EntryKind;
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
-use crate::store::Position;
+use crate::store::{Position, Sight};
 
 pub(crate) fn entry(conv: ConvId, entry: &Entry) -> mpim_proto::Entry {
     let (kind, text) = match &entry.content {
@@ -29,4 +29,14 @@ pub(crate) fn position(position: &Position) -> mpim_proto::Position {
         cursor: position.cursor,
         head: position.head,
     }
+}
+
+/// One who never saw anything has no spans and a head of 0.
+pub(crate) fn sight(sight: Option<Sight>) -> mpim_proto::Sight {
+    let Some(Sight { spans, complete_to, head }) = sight else {
+        return mpim_proto::Sight::default();
+    };
+    let spans = spans.into_iter();
+    let spans = spans.map(|(from_seq, to_seq)| mpim_proto::Span { from_seq, to_seq }).collect();
+    mpim_proto::Sight { spans, complete_to, head }
 }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use im_common::walk;
 use mpim_proto::{
-    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, C2cMsg, ChangeMembershipReq,
-    ChangeMembershipResp, FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp,
-    GroupMsg, ListBehindReq, ListBehindResp, MembershipChange, PullOfflineReq, PullOfflineResp,
-    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendOutcome, SendReq, SendResp,
-    message_service, send_batch_req, user_service,
+    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
+    C2cMsg, ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp,
+    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, GroupMsg, ListBehindReq,
+    ListBehindResp, MembershipChange, PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp,
+    SendGroupReq, SendGroupResp, SendOutcome, SendReq, SendResp, message_service, send_batch_req,
+    user_service,
 };
 use mprpc::{Context, Status};
 use tracing::Instrument;
@@ -151,11 +152,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         request: FetchRangeReq,
     ) -> Result<FetchRangeResp, Status> {
         let conv = conv(&request.conv_id)?;
-        let limit = RangeLimit {
-            entries_max: limit(request.limit, self.answer.entries_max),
-            bytes_max: self.answer.bytes_max,
-        };
-        let after_seq = request.after_seq.max(0);
+        let (after_seq, limit) = (request.after_seq.max(0), self.range_limit(request.limit));
         let range = self.store.range(request.user_id, conv, after_seq, limit).await;
         let Some(range) = range.map_err(unavailable)? else {
             let result = self.why_nothing(request.user_id, conv).await?;
@@ -167,6 +164,40 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
             complete_to: range.complete_to,
             head: range.head,
         })
+    }
+
+    async fn fetch_for_many(
+        &self,
+        _cx: &Context,
+        request: FetchForManyReq,
+    ) -> Result<FetchForManyResp, Status> {
+        bounded(request.user_ids.len())?;
+        let conv = conv(&request.conv_id)?;
+        let (after_seq, limit) = (request.after_seq.max(0), self.range_limit(request.limit));
+        let range = self.store.range_for_many(request.user_ids, conv, after_seq, limit).await;
+        let range = range.map_err(unavailable)?;
+        Ok(FetchForManyResp {
+            result: ok(),
+            entries: range.entries.iter().map(|entry| proto::entry(conv, entry)).collect(),
+            sights: range.sights.into_iter().map(proto::sight).collect(),
+        })
+    }
+
+    async fn advance_for_many(
+        &self,
+        _cx: &Context,
+        request: AdvanceForManyReq,
+    ) -> Result<AdvanceForManyResp, Status> {
+        bounded(request.devices.iter().map(|device| device.moves.len()).sum())?;
+        let mut moves = Vec::new();
+        for AdvanceCursorsReq { user_id, device, moves: own } in request.devices {
+            let reader = Reader { uid: user_id, device };
+            for to in own {
+                moves.push((reader.clone(), conv(&to.conv_id)?, to.seq));
+            }
+        }
+        self.store.advance_for_many(moves).await.map_err(unavailable)?;
+        Ok(AdvanceForManyResp { result: ok() })
     }
 
     async fn advance_cursors(
@@ -248,6 +279,13 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
         }
         .instrument(hop)
         .await
+    }
+
+    fn range_limit(&self, asked: i32) -> RangeLimit {
+        RangeLimit {
+            entries_max: limit(asked, self.answer.entries_max),
+            bytes_max: self.answer.bytes_max,
+        }
     }
 
     /// What to answer to someone who never saw anything of a conversation.

@@ -1,14 +1,13 @@
 //! What a session does with the answers of services.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use im_wire::text::{Reply, ServerConnection, Slot, failure};
-use mpim_proto::{FetchRangeResp, Position, SendOutcome};
+use mpim_proto::{Position, SendOutcome};
 
 use super::{Answer, Client, Failed, Session};
 use crate::delivery::{ConvId, Verdict};
-use crate::pushed::Pushed;
+use crate::fetches::Page;
 use crate::sending::Target;
 
 impl Session {
@@ -32,7 +31,7 @@ impl Session {
             Answer::Fetched { conv_id, page } => {
                 self.fetching -= 1;
                 match page {
-                    Ok(page) => self.fetched(client, &conv_id, page),
+                    Ok(page) => self.fetched(client, &conv_id, &page),
                     Err(Failed) => {
                         self.timelines.failed(&conv_id);
                         self.failed(client);
@@ -89,22 +88,17 @@ impl Session {
         }
     }
 
-    fn fetched(&mut self, client: &mut Client<'_>, conv_id: &ConvId, page: FetchRangeResp) {
-        if !page.result.as_ref().is_some_and(mpim_proto::Result::is_ok) {
-            // The user never saw anything of it: there is nothing to get.
-            self.timelines.page_end(conv_id, Some(0), 0);
-            return;
-        }
-        for entry in page.entries {
+    fn fetched(&mut self, client: &mut Client<'_>, conv_id: &ConvId, page: &Page) {
+        for entry in page.entries() {
             if !self.has_room(client) {
-                self.timelines.page_end(conv_id, None, page.head);
+                self.timelines.page_end(conv_id, None, page.head());
                 return;
             }
-            if self.timelines.fetched(conv_id, entry.seq) == Verdict::Next {
-                self.step_to(client, &Pushed::of(Arc::clone(conv_id), entry));
+            if self.timelines.fetched(conv_id, entry.seq()) == Verdict::Next {
+                self.step_to(client, entry);
             }
         }
-        self.timelines.page_end(conv_id, Some(page.complete_to), page.head);
+        self.timelines.page_end(conv_id, Some(page.complete_to()), page.head());
     }
 
     /// Before something is tried again: varies, so that the sessions of a gateway do not come back

@@ -10,7 +10,7 @@ mod users;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use mpim_proto::{BindRouteReq, Entry, EntryKind, Position, SendOutcome};
+use mpim_proto::{BindRouteReq, Entry, EntryKind, Position, SendOutcome, Span};
 use mprpc::Status;
 use tokio::sync::Semaphore;
 
@@ -19,12 +19,31 @@ use tokio::sync::Semaphore;
 pub(crate) enum Asked {
     Login(String),
     Revoke(String),
-    Bind { user_id: i64, session_id: String },
-    Unbind { user_id: i64, session_id: String },
+    Bind {
+        user_id: i64,
+        session_id: String,
+    },
+    Unbind {
+        user_id: i64,
+        session_id: String,
+    },
     Behind(i64),
-    Fetch { conv_id: String, after_seq: i64 },
-    Send { from: i64, texts: Vec<String>, ids: Vec<String> },
-    Advance { user_id: i64, moves: Vec<(String, i64)> },
+    Fetch {
+        conv_id: String,
+        after_seq: i64,
+        users: Vec<i64>,
+    },
+    Send {
+        from: i64,
+        texts: Vec<String>,
+        ids: Vec<String>,
+    },
+    /// Of so many devices at once; each is also noted alone.
+    AdvanceMany(usize),
+    Advance {
+        user_id: i64,
+        moves: Vec<(String, i64)>,
+    },
 }
 
 /// What an operation does instead of its work.
@@ -49,6 +68,8 @@ pub(crate) struct State {
     pub(crate) timelines: BTreeMap<String, Vec<Entry>>,
     sent: HashMap<(String, i64, String), i64>,
     pub(crate) cursors: HashMap<(i64, String), i64>,
+    /// What users see in fetches for many; all of it where nothing is said.
+    pub(crate) spans: HashMap<(i64, String), Vec<Span>>,
     /// `(user, session)` that are bound.
     pub(crate) routes: HashMap<i64, BindRouteReq>,
     pub(crate) presence_boot_id: String,

@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod delivery;
 mod fakes;
+mod fan_out;
 mod faults;
 mod lines;
 mod log_in;

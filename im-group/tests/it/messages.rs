@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mpim_proto::{
-    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, ChangeMembershipReq,
-    ChangeMembershipResp, FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp,
-    ListBehindReq, ListBehindResp, MembershipChange, PullOfflineReq, PullOfflineResp, SendBatchReq,
-    SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, message_service,
+    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
+    ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp, FetchRangeReq,
+    FetchRangeResp, GetPositionsReq, GetPositionsResp, ListBehindReq, ListBehindResp,
+    MembershipChange, PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq,
+    SendGroupResp, SendReq, SendResp, message_service,
 };
 use mprpc::discovery::Memory;
 use mprpc::{Context, Server, Status};
@@ -81,5 +82,7 @@ impl message_service::Server for Messages {
         get_positions(GetPositionsReq) -> GetPositionsResp,
         fetch_range(FetchRangeReq) -> FetchRangeResp,
         advance_cursors(AdvanceCursorsReq) -> AdvanceCursorsResp,
+        fetch_for_many(FetchForManyReq) -> FetchForManyResp,
+        advance_for_many(AdvanceForManyReq) -> AdvanceForManyResp,
     }
 }

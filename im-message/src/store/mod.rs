@@ -13,6 +13,7 @@ pub(crate) mod conformance;
 pub(crate) mod model;
 mod mysql;
 mod one_by_one;
+mod shared;
 mod sqlite;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use crate::conversation::ConvId;
 use crate::entry::{Entry, NewEntry};
 
 pub(crate) use self::mysql::MysqlTimeline;
+pub(crate) use self::shared::{SharedRange, Sight};
 pub(crate) use self::sqlite::SqliteTimeline;
 
 /// Timelines, the spans during which users see them, and the cursors of their devices.
@@ -96,6 +98,16 @@ pub(crate) trait Timeline: Send + Sync + 'static {
         limit: RangeLimit,
     ) -> impl Future<Output = Result<Option<Range>, StoreError>> + Send;
 
+    /// As [`Timeline::range`] for several users who stand at the same place, read once: the entries
+    /// after `after_seq` that any of them sees, within the limits, and which are for whom.
+    fn range_for_many(
+        &self,
+        uids: Vec<i64>,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> impl Future<Output = Result<SharedRange, StoreError>> + Send;
+
     /// Whether a conversation has, or had, any entry.
     fn exists(&self, conv: ConvId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
@@ -111,6 +123,16 @@ pub(crate) trait Timeline: Send + Sync + 'static {
         &self,
         reader: &Reader,
         moves: Vec<(ConvId, i64)>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let own = |(conv, seq)| (reader.clone(), conv, seq);
+        self.advance_for_many(moves.into_iter().map(own).collect())
+    }
+
+    /// The same for many devices, and cheaper than one by one. Each cursor is a fact of its own: after
+    /// a failure some of them may have moved.
+    fn advance_for_many(
+        &self,
+        moves: Vec<(Reader, ConvId, i64)>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Notes that the device was given everything up to these seqs, without knowing that it

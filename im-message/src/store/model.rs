@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use im_common::StoreError;
 use tokio::sync::Semaphore;
 
-use super::{AppendError, Appended, BETWEEN_MAX, Position, Range, RangeLimit, Reader, Timeline};
+use super::{
+    AppendError, Appended, BETWEEN_MAX, Position, Range, RangeLimit, Reader, SharedRange, Sight,
+    Timeline,
+};
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
 
@@ -257,6 +260,49 @@ impl Timeline for Model {
         Ok(Some(Range { entries, complete_to, head }))
     }
 
+    async fn range_for_many(
+        &self,
+        uids: Vec<i64>,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<SharedRange, StoreError> {
+        // As many ranges as there are users, cut where the entries of all of them together end.
+        let all = RangeLimit { entries_max: usize::MAX, bytes_max: usize::MAX };
+        let mut ranges = Vec::new();
+        for uid in &uids {
+            ranges.push(self.range(*uid, conv, after_seq, all).await?);
+        }
+        let mut seen: Vec<Entry> =
+            ranges.iter().flatten().flat_map(|range| range.entries.clone()).collect();
+        seen.sort_by_key(|entry| entry.seq);
+        seen.dedup();
+        let length = |entry: &Entry| match &entry.content {
+            Content::Text(text) => text.len(),
+            _ => 0,
+        };
+        let mut bytes = 0;
+        let fit = seen.iter().enumerate().take_while(|(index, entry)| {
+            bytes += length(entry);
+            *index == 0 || (*index < limit.entries_max && bytes <= limit.bytes_max)
+        });
+        let fit = fit.count();
+        let cut = (fit < seen.len()).then(|| seen[fit - 1].seq);
+        let state = self.state();
+        let conversation = state.conversations.get(&conv);
+        let sight = |(uid, range): (&i64, &Option<Range>)| {
+            let (range, conversation) = (range.as_ref()?, conversation?);
+            let head = range.head;
+            let own = conversation.spans.iter().filter(|span| span.uid == *uid);
+            let ends = own.map(|span| (span.from, span.to.unwrap_or(head)));
+            let spans = ends.filter(|(_, to)| *to > after_seq).collect();
+            let complete_to = cut.unwrap_or(head).min(head).max(after_seq);
+            Some(Sight { spans, complete_to, head })
+        };
+        let sights = uids.iter().zip(&ranges).map(sight).collect();
+        Ok(SharedRange { entries: seen[..fit].to_vec(), sights })
+    }
+
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
         Ok(self.state().conversations.contains_key(&conv))
     }
@@ -273,17 +319,13 @@ impl Timeline for Model {
         Ok(msg_ids.into_iter().filter_map(find).collect())
     }
 
-    async fn advance_cursors(
-        &self,
-        reader: &Reader,
-        moves: Vec<(ConvId, i64)>,
-    ) -> Result<(), StoreError> {
+    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
         let mut state = self.state();
-        for (conv, seq) in moves {
-            let Some(position) = state.position(reader, conv) else {
+        for (reader, conv, seq) in moves {
+            let Some(position) = state.position(&reader, conv) else {
                 continue;
             };
-            let cursor = state.cursor_mut(reader, position);
+            let cursor = state.cursor_mut(&reader, position);
             cursor.0 = cursor.0.max(seq.min(position.head));
         }
         Ok(())

@@ -29,7 +29,7 @@ use self::gather::Gathering;
 use self::ids::MsgIds;
 use self::outbox::Outbox;
 use super::one_by_one::OneByOne;
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
+use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, SharedRange, Timeline};
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry, NewEntry};
 
@@ -170,6 +170,19 @@ impl Timeline for MysqlTimeline {
         self.db.read("fetch a range", range).await
     }
 
+    async fn range_for_many(
+        &self,
+        uids: Vec<i64>,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<SharedRange, StoreError> {
+        let range = async move |conn: &mut _| {
+            read::range_for_many(conn, &uids, conv, after_seq, limit).await
+        };
+        self.db.read("fetch a range for many", range).await
+    }
+
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
         let exists = async move |conn: &mut _| read::exists(conn, conv).await;
         self.db.read("look up a conversation", exists).await
@@ -180,12 +193,9 @@ impl Timeline for MysqlTimeline {
         self.db.read("locate messages", locate).await
     }
 
-    async fn advance_cursors(
-        &self,
-        reader: &Reader,
-        moves: Vec<(ConvId, i64)>,
-    ) -> Result<(), StoreError> {
-        self.move_cursors(reader, moves, Column::Seq).await
+    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+        let step = |(reader, conv, seq)| Move { reader, conv, seq, column: Column::Seq };
+        self.gathering.advance(moves.into_iter().map(step).collect()).await
     }
 
     async fn mark_given(
@@ -193,7 +203,9 @@ impl Timeline for MysqlTimeline {
         reader: &Reader,
         given: Vec<(ConvId, i64)>,
     ) -> Result<(), StoreError> {
-        self.move_cursors(reader, given, Column::GivenSeq).await
+        let (reader, column) = (reader.clone(), Column::GivenSeq);
+        let step = |(conv, seq)| Move { reader: reader.clone(), conv, seq, column };
+        self.gathering.advance(given.into_iter().map(step).collect()).await
     }
 
     async fn mark_given_next(&self, given: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
@@ -227,18 +239,6 @@ impl Timeline for MysqlTimeline {
         let outbox = self.outbox.clone();
         let claim = async move |conn: &mut _| outbox.claim(conn, batches_max).await;
         self.db.read("claim what was not told", claim).await
-    }
-}
-
-impl MysqlTimeline {
-    async fn move_cursors(
-        &self,
-        reader: &Reader,
-        moves: Vec<(ConvId, i64)>,
-        column: Column,
-    ) -> Result<(), StoreError> {
-        let step = |(conv, seq)| Move { reader: reader.clone(), conv, seq, column };
-        self.gathering.advance(moves.into_iter().map(step).collect()).await
     }
 }
 

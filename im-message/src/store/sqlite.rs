@@ -15,7 +15,7 @@ use im_common::{DataDir, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::one_by_one::OneByOne;
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
+use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, SharedRange, Timeline};
 use crate::conversation::ConvId;
 use crate::entry::NewEntry;
 
@@ -107,6 +107,17 @@ impl Timeline for SqliteTimeline {
         self.db.read("fetch a range", move |db| read::range(db, uid, conv, after_seq, limit)).await
     }
 
+    async fn range_for_many(
+        &self,
+        uids: Vec<i64>,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<SharedRange, StoreError> {
+        let range = move |db: &_| read::range_for_many(db, &uids, conv, after_seq, limit);
+        self.db.read("fetch a range for many", range).await
+    }
+
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
         self.db.read("look up a conversation", move |db| Ok(conv_row(db, conv)?.is_some())).await
     }
@@ -115,13 +126,8 @@ impl Timeline for SqliteTimeline {
         self.db.read("locate messages", move |db| read::locate(db, &msg_ids)).await
     }
 
-    async fn advance_cursors(
-        &self,
-        reader: &Reader,
-        moves: Vec<(ConvId, i64)>,
-    ) -> Result<(), StoreError> {
-        let reader = reader.clone();
-        self.db.write("advance cursors", move |tx| cursors::advance(tx, &reader, &moves)).await
+    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+        self.db.write("advance cursors", move |tx| cursors::advance(tx, &moves)).await
     }
 
     async fn mark_given(

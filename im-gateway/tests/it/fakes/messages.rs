@@ -1,10 +1,11 @@
 //! im-message, as far as the gateway asks it.
 
 use mpim_proto::{
-    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, ChangeMembershipReq,
-    ChangeMembershipResp, Entry, FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp,
-    ListBehindReq, ListBehindResp, Position, PullOfflineReq, PullOfflineResp, SendBatchReq,
-    SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, message_service, send_batch_req,
+    AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
+    ChangeMembershipReq, ChangeMembershipResp, Entry, FetchForManyReq, FetchForManyResp,
+    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, ListBehindReq,
+    ListBehindResp, Position, PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp,
+    SendGroupReq, SendGroupResp, SendReq, SendResp, Sight, Span, message_service, send_batch_req,
 };
 use mprpc::{Context, Status};
 
@@ -72,7 +73,8 @@ impl message_service::Server for Fakes {
     }
 
     async fn fetch_range(&self, _: &Context, req: FetchRangeReq) -> Result<FetchRangeResp, Status> {
-        self.note(Asked::Fetch { conv_id: req.conv_id.clone(), after_seq: req.after_seq });
+        let users = vec![req.user_id];
+        self.note(Asked::Fetch { conv_id: req.conv_id.clone(), after_seq: req.after_seq, users });
         self.before("fetch_range").await?;
         let state = self.state();
         if !state.sees(req.user_id, &req.conv_id) {
@@ -88,6 +90,48 @@ impl message_service::Server for Fakes {
         let complete_to = entries.last().map_or(req.after_seq, |entry| entry.seq);
         let head = timeline.len() as i64;
         Ok(FetchRangeResp { result: ok(), entries, complete_to, head })
+    }
+
+    async fn fetch_for_many(
+        &self,
+        _: &Context,
+        req: FetchForManyReq,
+    ) -> Result<FetchForManyResp, Status> {
+        let FetchForManyReq { conv_id, after_seq, limit, user_ids: users } = req;
+        self.note(Asked::Fetch { conv_id: conv_id.clone(), after_seq, users: users.clone() });
+        self.before("fetch_range").await?;
+        let state = self.state();
+        let timeline = state.timelines.get(&conv_id).map(Vec::as_slice).unwrap_or_default();
+        let after = usize::try_from(after_seq).unwrap().min(timeline.len());
+        let limit = usize::try_from(limit).unwrap();
+        let entries: Vec<Entry> = timeline[after..].iter().take(limit).cloned().collect();
+        let complete_to = entries.last().map_or(after_seq, |entry| entry.seq);
+        let head = timeline.len() as i64;
+        let all = vec![Span { from_seq: 1, to_seq: head }];
+        let sight = |user_id: i64| match state.sees(user_id, &conv_id) {
+            true => {
+                let own = state.spans.get(&(user_id, conv_id.clone()));
+                Sight { spans: own.unwrap_or(&all).clone(), complete_to, head }
+            }
+            false => Sight::default(),
+        };
+        Ok(FetchForManyResp {
+            result: ok(),
+            sights: users.into_iter().map(sight).collect(),
+            entries,
+        })
+    }
+
+    async fn advance_for_many(
+        &self,
+        cx: &Context,
+        req: AdvanceForManyReq,
+    ) -> Result<AdvanceForManyResp, Status> {
+        self.note(Asked::AdvanceMany(req.devices.len()));
+        for device in req.devices {
+            self.advance_cursors(cx, device).await?;
+        }
+        Ok(AdvanceForManyResp { result: ok() })
     }
 
     async fn advance_cursors(

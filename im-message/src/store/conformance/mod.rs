@@ -10,13 +10,18 @@ mod cursors;
 mod membership;
 mod random;
 mod reading;
+mod shared;
 mod writers;
 
 use std::sync::Arc;
 
 pub(crate) use self::writers::*;
-pub(crate) use self::{append::*, concurrent::*, cursors::*, membership::*, random::*, reading::*};
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, Timeline};
+pub(crate) use self::{
+    append::*, concurrent::*, cursors::*, membership::*, random::*, reading::*, shared::*,
+};
+use super::{
+    AppendError, Appended, Position, Range, RangeLimit, Reader, SharedRange, Sight, Timeline,
+};
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
 
@@ -60,6 +65,9 @@ macro_rules! timeline_conformance {
             an_unknown_conversation_has_no_range_no_members_and_no_position
             what_is_behind_is_paged_without_hole_or_repetition
             entries_are_located_by_msg_id
+            users_of_a_shared_range_see_what_each_would_see_alone
+            a_shared_range_of_nobody_or_nothing_is_empty
+            cursors_of_many_devices_move_together
             cursors_only_grow_and_stop_at_the_head
             each_device_has_its_own_cursor
             a_cursor_of_a_leaver_stops_where_they_left

@@ -101,7 +101,26 @@ impl World {
             look(model, &reader, conv, after, limit).await,
             "step {step}: {reader:?} {conv} after {after} {limit:?}"
         );
+        let uids: Vec<i64> = (self.first..self.first + 4).collect();
+        assert_eq!(
+            look_together(store, uids.clone(), conv, after, limit).await,
+            look_together(model, uids, conv, after, limit).await,
+            "step {step}: {conv} after {after} {limit:?}"
+        );
     }
+}
+
+/// What all users see of a conversation, but for its msg_ids.
+async fn look_together(
+    store: &impl Timeline,
+    uids: Vec<i64>,
+    conv: ConvId,
+    after: i64,
+    limit: RangeLimit,
+) -> SharedRange {
+    let mut shared = store.range_for_many(uids, conv, after, limit).await.unwrap();
+    shared.entries.iter_mut().for_each(|entry| entry.msg_id = 0);
+    shared
 }
 
 /// An answer without its msg_id: the adapter's histories share one row of those.

@@ -8,7 +8,8 @@ use super::sql::{LIST_MAX, filled, repeated};
 use super::{content, conv_id};
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
-use crate::store::{Position, Range, RangeLimit, Reader};
+use crate::store::shared::{Spans, distinct};
+use crate::store::{Position, Range, RangeLimit, Reader, SharedRange};
 
 /// A row of `entry` as it is read.
 pub(super) type EntryRow = (i64, i64, i64, i64, i64, String);
@@ -140,22 +141,78 @@ pub(super) async fn range(
     let Some(head) = ends.max() else {
         return Ok(None);
     };
+    let first = after_seq.saturating_add(1);
+    let mut id = 0;
+    let piece = |(conv, max_seq, from_seq, to_seq): (i64, i64, i64, Option<i64>)| {
+        id = conv;
+        (from_seq.max(first), to_seq.unwrap_or(max_seq))
+    };
+    let pieces: Vec<(i64, i64)> = spans.into_iter().map(piece).collect();
+    let (entries, cut) = entries(conn, id, &pieces, limit).await?;
+    Ok(Some(Range { entries, complete_to: cut.unwrap_or(head.max(after_seq)), head }))
+}
+
+pub(super) async fn range_for_many(
+    conn: &mut Conn,
+    uids: &[i64],
+    conv: ConvId,
+    after_seq: i64,
+    limit: RangeLimit,
+) -> Result<SharedRange, Error> {
+    let select = "SELECT id, max_seq FROM conversation WHERE conv_id = ?";
+    let found: Option<(i64, i64)> = conn.exec_first(select, (conv.to_string(),)).await?;
+    let Some((conv, max_seq)) = found else {
+        return Ok(SharedRange { entries: Vec::new(), sights: vec![None; uids.len()] });
+    };
+    let mut all = Spans::new(max_seq);
+    for uids in distinct(uids).chunks(LIST_MAX) {
+        let values = uids.iter().map(|uid| (*uid).into()).collect();
+        let (length, Params::Positional(values)) = filled(values, 1) else {
+            continue;
+        };
+        let select = format!(
+            "SELECT uid, from_seq, to_seq FROM span WHERE conv = ? AND uid IN ({})
+             ORDER BY uid, from_seq",
+            repeated("?", length, ", ")
+        );
+        let mut params: Vec<Value> = vec![conv.into()];
+        params.extend(values);
+        let rows: Vec<(i64, i64, Option<i64>)> =
+            conn.exec(select, Params::Positional(params)).await?;
+        for (uid, from_seq, to_seq) in rows {
+            // One that began after the conversation was looked at is heard of when it is pushed.
+            if from_seq <= max_seq {
+                all.add(uid, from_seq, to_seq);
+            }
+        }
+    }
+    let (entries, cut) = entries(conn, conv, &all.pieces(after_seq), limit).await?;
+    Ok(SharedRange { entries, sights: all.sights(uids, after_seq, cut) })
+}
+
+/// What stands in these pieces of a conversation, and the seq of the last entry if it is a limit
+/// that ended them.
+async fn entries(
+    conn: &mut Conn,
+    conv: i64,
+    pieces: &[(i64, i64)],
+    limit: RangeLimit,
+) -> Result<(Vec<Entry>, Option<i64>), Error> {
+    let select = format!(
+        "SELECT {ENTRY_COLUMNS} FROM entry WHERE conv = ? AND seq BETWEEN ? AND ?
+         ORDER BY seq LIMIT ?"
+    );
     let mut entries: Vec<Entry> = Vec::new();
     let mut bytes = 0;
-    for (id, max_seq, from_seq, to_seq) in spans {
-        let from_seq = from_seq.max(after_seq.saturating_add(1));
-        let to_seq = to_seq.unwrap_or(max_seq);
-        let room = limit.entries_max.saturating_sub(entries.len());
-        // One more says whether there is more.
-        let room = i64::try_from(room).unwrap_or(i64::MAX).saturating_add(1);
-        let select = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE conv = ? AND seq BETWEEN ? AND ?
-             ORDER BY seq LIMIT ?"
-        );
+    for (from_seq, to_seq) in pieces {
         if from_seq > to_seq {
             continue;
         }
-        let rows: Vec<EntryRow> = conn.exec(select, (id, from_seq, to_seq, room)).await?;
+        let room = limit.entries_max.saturating_sub(entries.len());
+        // One more says whether there is more.
+        let room = i64::try_from(room).unwrap_or(i64::MAX).saturating_add(1);
+        let rows: Vec<EntryRow> =
+            conn.exec(select.as_str(), (conv, from_seq, to_seq, room)).await?;
         for row in rows {
             let entry = entry(row)?;
             if let Content::Text(text) = &entry.content {
@@ -164,14 +221,14 @@ pub(super) async fn range(
             let full = entries.len() == limit.entries_max || bytes > limit.bytes_max;
             match entries.last() {
                 Some(Entry { seq, .. }) if full => {
-                    let complete_to = *seq;
-                    return Ok(Some(Range { entries, complete_to, head }));
+                    let cut = *seq;
+                    return Ok((entries, Some(cut)));
                 }
                 _ => entries.push(entry),
             }
         }
     }
-    Ok(Some(Range { entries, complete_to: head.max(after_seq), head }))
+    Ok((entries, None))
 }
 
 pub(super) async fn locate(conn: &mut Conn, msg_ids: &[i64]) -> Result<Vec<(ConvId, i64)>, Error> {

@@ -6,20 +6,16 @@ use super::seen;
 use crate::conversation::ConvId;
 use crate::store::{BETWEEN_MAX, Reader};
 
-pub(super) fn advance(
-    tx: &Connection,
-    reader: &Reader,
-    moves: &[(ConvId, i64)],
-) -> rusqlite::Result<()> {
+pub(super) fn advance(tx: &Connection, moves: &[(Reader, ConvId, i64)]) -> rusqlite::Result<()> {
     let mut upsert = tx.prepare_cached(
         "INSERT INTO cursor (uid, device, conv, seq, given_seq) VALUES (?, ?, ?, ?, 0)
          ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
     )?;
-    for &(conv, seq) in moves {
-        let Some(seen) = seen(tx, reader.uid, conv)? else {
+    for (reader, conv, seq) in moves {
+        let Some(seen) = seen(tx, reader.uid, *conv)? else {
             continue;
         };
-        let seq = seq.min(seen.head).max(seen.first_seq - 1);
+        let seq = seen.head.min(*seq).max(seen.first_seq - 1);
         upsert.execute((reader.uid, &reader.device, seen.conv, seq))?;
     }
     Ok(())

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{conv_id, conv_row, seen};
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
-use crate::store::{Position, Range, RangeLimit, Reader};
+use crate::store::shared::{Spans, distinct};
+use crate::store::{Position, Range, RangeLimit, Reader, SharedRange};
 
 pub(super) fn members(db: &Connection, conv: ConvId) -> rusqlite::Result<Vec<i64>> {
     db.prepare_cached(
@@ -79,17 +80,55 @@ pub(super) fn range(
     let Some(seen) = seen(db, uid, conv)? else {
         return Ok(None);
     };
-    let mut entries = Vec::new();
+    let first = after_seq.saturating_add(1);
+    let spans = spans(db, uid, seen.conv)?.into_iter();
+    let pieces = spans.map(|(from, to)| (from.max(first), to.unwrap_or(seen.head)));
+    let (entries, cut) = entries(db, seen.conv, pieces, limit)?;
+    let complete_to = cut.unwrap_or(seen.head.max(after_seq));
+    Ok(Some(Range { entries, complete_to, head: seen.head }))
+}
+
+pub(super) fn range_for_many(
+    db: &Connection,
+    uids: &[i64],
+    conv: ConvId,
+    after_seq: i64,
+    limit: RangeLimit,
+) -> rusqlite::Result<SharedRange> {
+    let found = db
+        .prepare_cached("SELECT id, max_seq FROM conversation WHERE conv_id = ?")?
+        .query_row([conv.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((conv, max_seq)) = found else {
+        return Ok(SharedRange { entries: Vec::new(), sights: vec![None; uids.len()] });
+    };
+    let mut all = Spans::new(max_seq);
+    for uid in distinct(uids) {
+        for (from_seq, to_seq) in spans(db, uid, conv)? {
+            all.add(uid, from_seq, to_seq);
+        }
+    }
+    let (entries, cut) = entries(db, conv, all.pieces(after_seq), limit)?;
+    Ok(SharedRange { entries, sights: all.sights(uids, after_seq, cut) })
+}
+
+/// What stands in these pieces of a conversation, and the seq of the last entry if it is a limit
+/// that ended them. Piece by piece, and not as one join: that would sort all there is before giving
+/// the first.
+fn entries(
+    db: &Connection,
+    conv: i64,
+    pieces: impl IntoIterator<Item = (i64, i64)>,
+    limit: RangeLimit,
+) -> rusqlite::Result<(Vec<Entry>, Option<i64>)> {
+    let mut statement = db.prepare_cached(
+        "SELECT seq, msg_id, author, ts_ms, kind, text FROM entry
+         WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+    )?;
+    let mut entries: Vec<Entry> = Vec::new();
     let mut bytes = 0;
-    // Span by span, and not as one join: that would sort all there is before giving the first.
-    for (from_seq, to_seq) in spans(db, uid, seen.conv)? {
-        let (from_seq, to_seq) =
-            (from_seq.max(after_seq.saturating_add(1)), to_seq.unwrap_or(seen.head));
-        let mut statement = db.prepare_cached(
-            "SELECT seq, msg_id, author, ts_ms, kind, text FROM entry
-             WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-        )?;
-        let mut rows = statement.query([seen.conv, from_seq, to_seq])?;
+    for (from_seq, to_seq) in pieces {
+        let mut rows = statement.query([conv, from_seq, to_seq])?;
         while let Some(row) = rows.next()? {
             let entry = entry(row)?;
             if let Content::Text(text) = &entry.content {
@@ -98,14 +137,14 @@ pub(super) fn range(
             let full = entries.len() == limit.entries_max || bytes > limit.bytes_max;
             match entries.last() {
                 Some(Entry { seq, .. }) if full => {
-                    let complete_to = *seq;
-                    return Ok(Some(Range { entries, complete_to, head: seen.head }));
+                    let cut = *seq;
+                    return Ok((entries, Some(cut)));
                 }
                 _ => entries.push(entry),
             }
         }
     }
-    Ok(Some(Range { entries, complete_to: seen.head.max(after_seq), head: seen.head }))
+    Ok((entries, None))
 }
 
 /// When the user was a member, in order.

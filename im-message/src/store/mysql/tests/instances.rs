@@ -35,6 +35,8 @@ timeline_conformance! { two().await;
     a_membership_change_again_gives_the_same_answer
     joining_twice_and_leaving_twice_are_refused
     entries_are_located_by_msg_id
+    users_of_a_shared_range_see_what_each_would_see_alone
+    cursors_of_many_devices_move_together
     cursors_only_grow_and_stop_at_the_head
     what_was_given_counts_only_once_confirmed
     what_is_given_next_counts_only_without_a_gap
@@ -84,6 +86,16 @@ impl Timeline for Several {
         self.next().range(uid, conv, after_seq, limit).await
     }
 
+    async fn range_for_many(
+        &self,
+        uids: Vec<i64>,
+        conv: ConvId,
+        after_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<SharedRange, StoreError> {
+        self.next().range_for_many(uids, conv, after_seq, limit).await
+    }
+
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
         self.next().exists(conv).await
     }
@@ -92,12 +104,8 @@ impl Timeline for Several {
         self.next().locate(msg_ids).await
     }
 
-    async fn advance_cursors(
-        &self,
-        reader: &Reader,
-        moves: Vec<(ConvId, i64)>,
-    ) -> Result<(), StoreError> {
-        self.next().advance_cursors(reader, moves).await
+    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+        self.next().advance_for_many(moves).await
     }
 
     async fn mark_given(
