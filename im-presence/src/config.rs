@@ -1,6 +1,7 @@
 //! The configuration of im-presence. `conf/static/im-presence.toml` explains each key.
 
 mod original;
+mod parts;
 
 use std::time::Duration;
 
@@ -9,14 +10,19 @@ use im_common::{RpcConfig, Rules, Validate};
 use serde::{Deserialize, Serialize};
 
 pub use self::original::OriginalConfig;
+pub use self::parts::{PartName, TargetsConfig};
 use crate::dispatch::{PushLimits, StreamLimits};
-use crate::routing::{MemoryLimits, RedisLimits};
+use crate::routing::{Heard, MemoryLimits, RedisLimits};
 
 /// Everything that can be configured; the defaults are those of a single machine.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Config {
+    /// Which parts of im-presence this process has.
+    pub parts: Vec<PartName>,
     /// Where this service listens.
     pub rpc: RpcConfig,
+    /// Where the parts are that this process does not have.
+    pub targets: TargetsConfig,
     /// Who is connected where, and for how long that is believed.
     pub routes: RoutesConfig,
     /// What is on its way to gateways.
@@ -94,7 +100,9 @@ pub struct RedisRoles {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            parts: PartName::ALL.into(),
             rpc: RpcConfig::on_loopback(8012),
+            targets: TargetsConfig::default(),
             routes: RoutesConfig::default(),
             push: PushConfig::default(),
             redis: RedisRoles::default(),
@@ -140,6 +148,10 @@ impl Default for PushConfig {
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
+        if self.parts.is_empty() {
+            rules.broken("parts", "must name at least one");
+        }
+        self.targets.validate(&mut rules);
         let RoutesConfig {
             ttl_ms,
             original_ttl_ms,
@@ -173,6 +185,20 @@ impl Validate for Config {
     }
 }
 
+impl Config {
+    /// Whether this process has that part.
+    pub(crate) fn has(&self, part: PartName) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// The gateways that are remembered for when the routes, or routing, are out of reach. Of several
+    /// instances, each hears of a gateway only now and then.
+    pub(crate) fn heard(&self) -> Heard {
+        let lifetime = Duration::from_millis(self.routes.ttl_ms.into()) * 6;
+        Heard::new(lifetime, self.push.gateways_max)
+    }
+}
+
 impl RoutesConfig {
     pub(crate) fn memory_limits(&self) -> MemoryLimits {
         MemoryLimits {
@@ -189,12 +215,6 @@ impl RoutesConfig {
             original_ttl_ms: self.original_ttl_ms.into(),
             devices_max: self.devices_max,
         }
-    }
-
-    /// How long a gateway is remembered for when the routes cannot be read. Of several instances,
-    /// each hears of a gateway only now and then.
-    pub(crate) fn heard_for(&self) -> Duration {
-        Duration::from_millis(self.ttl_ms.into()) * 6
     }
 
     pub(crate) fn close_timeout(&self) -> Duration {

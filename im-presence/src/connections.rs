@@ -1,5 +1,7 @@
-//! The gateways themselves: how they are reached.
+//! Connections: the gateways themselves, and closing sessions there.
 
 mod gateways;
+mod service;
 
 pub(crate) use self::gateways::{Gateways, is_address};
+pub(crate) use self::service::Connections;

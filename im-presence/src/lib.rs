@@ -40,24 +40,47 @@
 //! | routes expired, were dropped, or Redis was wiped | the gateway | `missing` in a renewal: it binds again, then syncs |
 //! | im-message restarted between commit and dispatch | im-message | `resync` in its first dispatch |
 //!
+//! # Its parts
+//!
+//! Four parts, each with a service of its own, which run in one process or apart (`parts`, `[targets]`):
+//!
+//! | part | has | asks |
+//! |---|---|---|
+//! | `presence` | `PresenceService`: what gateways and im-message call, the original's methods; which session replaces which | the other three |
+//! | `routing` | `RoutingService`: the table of routes, and the gateways that were heard of | Redis, if it is there |
+//! | `dispatch` | `DispatchService`: entries to gateways over numbered links | routing |
+//! | `connections` | `ConnectionService`: lists gateways, closes sessions there | routing |
+//!
+//! They meet only through the traits generated from their contracts ([`mpim_proto::routing_service`] and
+//! so on): in one process that is a function call, apart it is the client, and the callers cannot tell.
+//! None has what another could not do without for a while: with routing away, entries go to every
+//! gateway and log-ins close older sessions everywhere; with connections away, an older session is closed
+//! when its route is next renewed; with dispatch away, im-message tries again, and gateways hear that
+//! links fell silent. In front of several instances of a part stands its name in the registry.
+//!
 //! # Where things are
 //!
 //! | module | holds |
 //! |---|---|
-//! | `start` | the wiring: which adapter, which server |
-//! | `presence` | the generated trait; binding, and closing the session that was replaced; users at gateways of the original system, reached through Redis |
-//! | `routing` | the table of routes: the port, its conformance suite, the adapters in memory and in Redis; the gateways that were heard of lately |
-//! | `dispatch` | entries to gateways, the original's `Deliver`; the port to gateways: numbered links, by calls or over streams in Redis |
-//! | `connections` | connections to gateways by address |
+//! | `start` | the wiring: which parts, which adapters, which server |
+//! | `part` | a part here or elsewhere |
+//! | `presence` | requests to the parts; `bind`: binding, and what is closed then; `original`: users at gateways of the original system, reached through Redis |
+//! | `routing` | `routes`: the port, its conformance suite, the adapters in memory and in Redis; `heard` and `roster`: the gateways that are there |
+//! | `dispatch` | `dispatcher`: entries to gateways, the original's `Deliver`; `queue`: the port to gateways, numbered links by calls or over streams in Redis |
+//! | `connections` | `gateways`: connections by address; closing sessions |
 
 #![forbid(unsafe_code)]
 
 mod config;
 mod connections;
 mod dispatch;
+mod part;
 mod presence;
 mod routing;
 mod start;
 
-pub use config::{Config, OriginalConfig, PushConfig, QueueKind, RedisRoles, RoutesConfig};
+pub use config::{
+    Config, OriginalConfig, PartName, PushConfig, QueueKind, RedisRoles, RoutesConfig,
+    TargetsConfig,
+};
 pub use start::{StartError, start};

@@ -1,45 +1,66 @@
-//! The wiring of im-presence: which adapter, which limits, which server.
+//! The wiring of im-presence: which parts, which adapters, which limits, which server.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use im_common::redis::Redis;
-use im_common::{Deps, Running, Shutdown, Tasks};
-use mprpc::{Server, ServerError};
+use im_common::{Deps, Running, Tasks};
+use mpim_proto::{connection_service, dispatch_service, presence_service, routing_service};
+use mprpc::{ChannelError, Server, ServerError};
 
-use crate::config::{Config, QueueKind};
-use crate::connections::Gateways;
-use crate::dispatch::{Around, Direct, Dispatcher, LinkedQueue, Queue, StreamQueue};
+use crate::config::{Config, PartName, QueueKind};
+use crate::connections::{Connections, Gateways};
+use crate::dispatch::{Around, Direct, Dispatch, Dispatcher, LinkedQueue, Queue, StreamQueue};
+use crate::part::Part;
 use crate::presence::{Binder, Original, PresenceService};
-use crate::routing::{Heard, MemoryRoutes, RedisRoutes, Routes};
+use crate::routing::{Gateway, MemoryRoutes, RedisRoutes, Roster, Routes, Routing};
 
 /// Why im-presence could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A target in `[targets]`.
+    #[error(transparent)]
+    Target(#[from] ChannelError),
     /// Its port cannot be listened on.
     #[error(transparent)]
     Server(#[from] ServerError),
 }
 
-/// Starts im-presence. It serves until the shutdown of `deps` is triggered.
+/// Routing, wherever it is.
+type RoutingPart<R> = Part<Routing<R>, routing_service::Client>;
+
+/// What the parts of one process share.
+struct Shared<R> {
+    config: Config,
+    deps: Deps,
+    tasks: Tasks,
+    gateways: Gateways,
+    routing: Arc<RoutingPart<R>>,
+    roster: Arc<Roster<RoutingPart<R>>>,
+}
+
+/// Starts the parts of im-presence that `config` names. They serve until the shutdown of `deps` is
+/// triggered.
 ///
-/// A Redis that is not there yet does not hold it up: until it is, entries go to every gateway, and
-/// readiness says why.
+/// A Redis or a part elsewhere that is not there yet does not hold them up: until it is, entries go to
+/// every gateway, and readiness says why.
 ///
 /// # Errors
-/// The port cannot be listened on.
+/// A target makes no sense, or the port cannot be listened on.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
-    let tasks = Tasks::new("im-presence", deps.shutdown.clone());
     let redis = &config.redis;
-    match Redis::connect("metadata", &redis.metadata_url, &redis.shared, &deps.readiness) {
+    let redis = config
+        .has(PartName::Routing)
+        .then(|| Redis::connect("metadata", &redis.metadata_url, &redis.shared, &deps.readiness));
+    match redis.flatten() {
         Some(redis) => {
-            let routes = Arc::new(RedisRoutes::new(config.routes.redis_limits(), redis));
-            with_routes(config, deps, tasks, routes).await
+            let routes = RedisRoutes::new(config.routes.redis_limits(), redis);
+            with_routes(config, deps, routes).await
         }
         None => {
-            let limits = config.routes.memory_limits();
-            let routes = Arc::new(MemoryRoutes::new(limits, deps.clock.clone()));
-            with_routes(config, deps, tasks, routes).await
+            // Stays empty where routing is elsewhere.
+            let routes = MemoryRoutes::new(config.routes.memory_limits(), deps.clock.clone());
+            with_routes(config, deps, routes).await
         }
     }
 }
@@ -47,83 +68,102 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 async fn with_routes<R: Routes>(
     config: Config,
     deps: Deps,
-    tasks: Tasks,
-    routes: Arc<R>,
+    routes: R,
 ) -> Result<Running, StartError> {
-    let heard = Heard::new(config.routes.heard_for(), config.push.gateways_max);
+    let routing = if config.has(PartName::Routing) {
+        Part::Here(Arc::new(Routing::new(routes, config.heard())))
+    } else {
+        let client = routing_service::Client::new(&deps.channel(&config.targets.routing)?);
+        Part::Elsewhere { client, timeout: config.targets.timeout() }
+    };
+    let routing = Arc::new(routing);
+    let shared = Shared {
+        tasks: Tasks::new("im-presence", deps.shutdown.clone()),
+        gateways: Gateways::new(config.push.gateways_max),
+        roster: Arc::new(Roster::new(Arc::clone(&routing), config.heard())),
+        routing,
+        config,
+        deps,
+    };
+    with_queue(shared).await
+}
+
+async fn with_queue<R: Routes>(shared: Shared<R>) -> Result<Running, StartError> {
+    let Shared { config, deps, gateways, .. } = &shared;
     let around = Around {
         boot_id: format!("{:016x}-{:016x}", deps.clock.now_ms(), fastrand::u64(..)),
         limits: config.push.limits(),
-        routes,
-        heard: Arc::new(heard),
-        tasks,
+        roster: Arc::clone(&shared.roster),
+        tasks: shared.tasks.clone(),
     };
-    let gateways = Gateways::new(config.push.gateways_max);
-    let redis = match config.push.queue {
-        QueueKind::Direct => None,
-        QueueKind::Streams => {
-            let redis = &config.redis;
-            Redis::connect("queue", &redis.queue_url, &redis.shared, &deps.readiness)
-        }
-    };
-    match redis {
+    let boot_id = around.boot_id.clone();
+    let has_streams = config.has(PartName::Dispatch) && config.push.queue == QueueKind::Streams;
+    let redis = &config.redis;
+    let redis = has_streams
+        .then(|| Redis::connect("queue", &redis.queue_url, &redis.shared, &deps.readiness));
+    match redis.flatten() {
         Some(redis) => {
             let limits = config.push.stream_limits();
-            let queue = StreamQueue::new(around.clone(), gateways.clone(), redis, limits);
-            serve(config, deps, around, gateways, Arc::new(queue)).await
+            let queue = StreamQueue::new(around, gateways.clone(), redis, limits);
+            serve(shared, boot_id, Arc::new(queue)).await
         }
         None => {
             let direct = Direct { gateways: gateways.clone(), timeout: around.limits.timeout };
-            let queue = LinkedQueue::new("direct", around.clone(), direct);
-            serve(config, deps, around, gateways, Arc::new(queue)).await
+            let queue = LinkedQueue::new("direct", around, direct);
+            serve(shared, boot_id, Arc::new(queue)).await
         }
     }
 }
 
 async fn serve<R: Routes, Q: Queue>(
-    config: Config,
-    deps: Deps,
-    around: Around<R>,
-    gateways: Gateways,
+    shared: Shared<R>,
+    boot_id: String,
     queue: Arc<Q>,
 ) -> Result<Running, StartError> {
-    let Around { boot_id, routes, heard, tasks, limits } = around;
-    let service = PresenceService {
-        boot_id,
-        routes: Arc::clone(&routes),
-        queue: Arc::clone(&queue),
-        heard: Arc::clone(&heard),
-        original: Original::connect(&config, &deps.readiness),
-        binder: Binder::new(
-            Arc::clone(&routes),
-            gateways,
-            Arc::clone(&heard),
-            deps.clock.clone(),
-            config.routes.close_timeout(),
-        ),
-        dispatcher: Dispatcher {
-            routes: Arc::clone(&routes),
-            queue: Arc::clone(&queue),
-            heard: Arc::clone(&heard),
-            broadcast_above: config.routes.broadcast_above,
-        },
-    };
-
+    let dispatch = dispatch(&shared, boot_id, &queue)?;
+    let connections = connections(&shared)?;
+    let Shared { config, deps, tasks, routing, roster, .. } = shared;
+    let mut server = Server::builder();
+    if let Some(routing) = routing.here().cloned() {
+        server = server.add_service(routing_service::serve::<Routing<R>>(routing));
+    }
+    if let Some(dispatch) = dispatch.here().cloned() {
+        server = server.add_service(dispatch_service::serve::<Dispatch<_, Q>>(dispatch));
+    }
+    if let Some(connections) = connections.here().cloned() {
+        server = server.add_service(connection_service::serve::<Connections<_>>(connections));
+    }
+    if config.has(PartName::Presence) {
+        server = server.add_service(presence_service::serve(PresenceService {
+            binder: Binder::new(Arc::clone(&routing), connections, deps.clock.clone()),
+            routing: Arc::clone(&routing),
+            dispatch,
+            meet_timeout: config.targets.timeout(),
+            original: Original::connect(&config, &deps.readiness),
+        }));
+    }
     let clock = deps.clock.clone();
-    let server = Server::builder()
-        .add_service(mpim_proto::presence_service::serve(service))
-        .add_service(mpim_proto::health(move || clock.now_ms()));
+    let server = server.add_service(mpim_proto::health(move || clock.now_ms()));
     let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
 
-    let meeting = meet(
-        Arc::clone(&routes),
-        Arc::clone(&queue),
-        heard,
-        limits.heartbeat,
-        deps.shutdown.clone(),
-    );
-    tasks.spawn_essential("meeting gateways", meeting);
+    let (met, meets) = (Arc::clone(&queue), config.has(PartName::Dispatch));
+    let interval = config.push.limits().heartbeat;
+    // Also gateways whose renewals others got: they would notice the end of this instance.
+    let meet = move |gateway: &Arc<Gateway>| {
+        if meets {
+            met.heard_of(gateway);
+        }
+    };
+    tasks.spawn_essential("roster", roster.follow(interval, deps.shutdown.clone(), meet));
+    if let Some(routing) = routing.here().cloned() {
+        let (shutdown, interval) = (deps.shutdown.clone(), config.routes.sweep_interval());
+        tasks.spawn_essential("sweep", async move {
+            while tokio::time::timeout(interval, shutdown.triggered()).await.is_err() {
+                routing.sweep().await;
+            }
+        });
+    }
     let shutdown = deps.shutdown.clone();
     tasks.spawn_essential("server", async move {
         let outcome = server.serve(shutdown.triggered()).await;
@@ -131,29 +171,44 @@ async fn serve<R: Routes, Q: Queue>(
         queue.close();
         outcome
     });
-    let (shutdown, interval) = (deps.shutdown.clone(), config.routes.sweep_interval());
-    tasks.spawn_essential("sweep", async move {
-        while tokio::time::timeout(interval, shutdown.triggered()).await.is_err() {
-            routes.sweep().await;
-        }
-    });
     Ok(Running::new(addr, tasks))
 }
 
-/// Makes this instance known to all gateways, also to those whose binds and renewals others got:
-/// they would notice its end, and it can reach them should the routes be out of reach.
-async fn meet<R: Routes, Q: Queue>(
-    routes: Arc<R>,
-    queue: Arc<Q>,
-    heard: Arc<Heard>,
-    interval: Duration,
-    shutdown: Shutdown,
-) {
-    while tokio::time::timeout(interval, shutdown.triggered()).await.is_err() {
-        // If they cannot be read, what is known stays.
-        for gateway in routes.gateways().await.unwrap_or_default() {
-            heard.note(&gateway);
-            queue.heard_of(&gateway);
-        }
-    }
+/// The links of this process, or the way to those of others.
+#[expect(clippy::type_complexity, reason = "the part, and where it may be")]
+fn dispatch<R: Routes, Q: Queue>(
+    shared: &Shared<R>,
+    boot_id: String,
+    queue: &Arc<Q>,
+) -> Result<Arc<Part<Dispatch<RoutingPart<R>, Q>, dispatch_service::Client>>, StartError> {
+    let Shared { config, deps, routing, roster, .. } = shared;
+    Ok(Arc::new(if config.has(PartName::Dispatch) {
+        let dispatcher = Dispatcher {
+            routing: Arc::clone(routing),
+            roster: Arc::clone(roster),
+            queue: Arc::clone(queue),
+            broadcast_above: config.routes.broadcast_above,
+        };
+        Part::Here(Arc::new(Dispatch { boot_id, dispatcher }))
+    } else {
+        let client = dispatch_service::Client::new(&deps.channel(&config.targets.dispatch)?);
+        // Callers know how long their entries may take.
+        Part::Elsewhere { client, timeout: Duration::MAX }
+    }))
+}
+
+fn connections<R: Routes>(
+    shared: &Shared<R>,
+) -> Result<Arc<Part<Connections<RoutingPart<R>>, connection_service::Client>>, StartError> {
+    let Shared { config, deps, gateways, routing, roster, .. } = shared;
+    let close_timeout = config.routes.close_timeout();
+    Ok(Arc::new(if config.has(PartName::Connections) {
+        let (routing, roster) = (Arc::clone(routing), Arc::clone(roster));
+        let gateways = gateways.clone();
+        Part::Here(Arc::new(Connections { routing, roster, gateways, close_timeout }))
+    } else {
+        let client = connection_service::Client::new(&deps.channel(&config.targets.connections)?);
+        // It may have to ask routing first.
+        Part::Elsewhere { client, timeout: close_timeout + config.targets.timeout() }
+    }))
 }

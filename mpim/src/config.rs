@@ -67,11 +67,15 @@ impl Config {
     /// Where each service finds those that it calls.
     fn targets(&mut self) -> impl Iterator<Item = &mut Target> {
         let message = &mut self.message.targets;
+        let presence = &mut self.presence.targets;
         let gateway = &mut self.gateway.targets;
         [
             &mut self.user.original.presence,
             &mut message.user,
             &mut message.presence,
+            &mut presence.routing,
+            &mut presence.dispatch,
+            &mut presence.connections,
             &mut self.group.targets.message,
             &mut gateway.user,
             &mut gateway.message,

@@ -16,12 +16,15 @@ use im_common::Readiness;
 use im_common::original::{channel, hash, route_key};
 use im_common::redis::{Redis, RedisFailure};
 use metrics::counter;
-use mpim_proto::{C2cMsg, Delivery, EntryKind, Published};
+use mpim_proto::{
+    C2cMsg, Delivery, EntryKind, GatewayBoot, ListGatewaysReq, Published, QuerySessionsReq,
+    ResolveReq, UnbindRouteReq, routing_service,
+};
+use mprpc::{Context, Status};
 use prost::Message as _;
 use prost::bytes::Bytes;
 
 use crate::config::Config;
-use crate::routing::{Key, Routes, RoutesError};
 
 /// Publishes unless that was done, and remembers it if somebody listened. Answers with the number
 /// of those who did, or -1.
@@ -68,6 +71,10 @@ pub(crate) struct Outgoing {
     entry: Option<Published>,
 }
 
+fn is_original(gateway: &GatewayBoot) -> bool {
+    gateway.gateway_addr.is_empty()
+}
+
 impl Original {
     /// With the mode on: begins to connect.
     pub(crate) fn connect(config: &Config, readiness: &Readiness) -> Option<Self> {
@@ -107,18 +114,21 @@ impl Original {
     /// If the routes could not be read or written.
     pub(crate) async fn unbind(
         &self,
-        routes: &impl Routes,
+        cx: &Context,
+        routing: &impl routing_service::Server,
         user_id: i64,
-    ) -> Result<(), RoutesError> {
-        for route in routes.query(user_id).await? {
-            if route.gateway.is_original() {
-                let (device, session_id) = (route.device, route.session_id);
-                routes.unbind("", &Key { user_id, device, session_id }).await?;
+    ) -> Result<(), Status> {
+        for session in routing.query(cx, QuerySessionsReq { user_id }).await?.sessions {
+            if session.gateway.as_ref().is_some_and(is_original) {
+                let (device, session_id) = (session.device, session.session_id);
+                let boot_id = String::new();
+                let request = UnbindRouteReq { user_id, device, boot_id, session_id };
+                routing.unbind(cx, request).await?;
             }
         }
-        let ours = routes.gateways().await?;
+        let ours = routing.list_gateways(cx, ListGatewaysReq::default()).await?.gateways;
         let Some(id) = self.query(user_id).await else { return Ok(()) };
-        if ours.iter().any(|gateway| gateway.id == id) {
+        if ours.iter().any(|gateway| gateway.gateway_id == id) {
             return Ok(());
         }
         let removed: Result<(), RedisFailure> = self
@@ -141,28 +151,39 @@ impl Original {
     }
 
     /// A `Deliver`. Answers whether a gateway of the original has it.
-    pub(crate) async fn deliver(&self, routes: &impl Routes, outgoing: Outgoing) -> bool {
-        !self.publish(routes, &[outgoing]).await.is_empty()
+    pub(crate) async fn deliver(
+        &self,
+        cx: &Context,
+        routing: &impl routing_service::Server,
+        outgoing: Outgoing,
+    ) -> bool {
+        !self.publish(cx, routing, &[outgoing]).await.is_empty()
     }
 
     /// Entries that im-message has committed. Answers with those that gateways of the original have.
     pub(crate) async fn dispatch(
         &self,
-        routes: &impl Routes,
+        cx: &Context,
+        routing: &impl routing_service::Server,
         outgoing: Vec<Outgoing>,
     ) -> Vec<Published> {
-        let reached = self.publish(routes, &outgoing).await;
+        let reached = self.publish(cx, routing, &outgoing).await;
         let reached = reached.into_iter().filter_map(|place| outgoing.get(place)?.entry.clone());
         reached.collect()
     }
 
     /// Publishes for the users who are at gateways of the original. Answers with the places of what
     /// has reached one; nothing is waited for but Redis.
-    async fn publish(&self, routes: &impl Routes, outgoing: &[Outgoing]) -> Vec<usize> {
+    async fn publish(
+        &self,
+        cx: &Context,
+        routing: &impl routing_service::Server,
+        outgoing: &[Outgoing],
+    ) -> Vec<usize> {
         let mut users: Vec<i64> = outgoing.iter().map(|one| one.to).collect();
         users.sort_unstable();
         users.dedup();
-        let at = self.gateways(routes, &users).await;
+        let at = self.gateways(cx, routing, &users).await;
         let all = outgoing.iter().enumerate();
         let wanted: Vec<(usize, &Outgoing, &String)> = all
             .flat_map(|(place, one)| {
@@ -223,13 +244,20 @@ impl Original {
     }
 
     /// For each user who is at gateways of the original: their ids.
-    async fn gateways(&self, routes: &impl Routes, users: &[i64]) -> HashMap<i64, Vec<String>> {
+    async fn gateways(
+        &self,
+        cx: &Context,
+        routing: &impl routing_service::Server,
+        users: &[i64],
+    ) -> HashMap<i64, Vec<String>> {
         let mut at: HashMap<i64, Vec<String>> = HashMap::new();
         // Without the routes, which have said so themselves, nobody is at a gateway of the original:
         // whoever is not reached pulls.
-        for (user_id, gateway) in routes.resolve(users).await.unwrap_or_default() {
-            if gateway.is_original() {
-                at.entry(user_id).or_default().push(gateway.id.clone());
+        let request = ResolveReq { user_ids: users.to_vec() };
+        for here in routing.resolve(cx, request).await.unwrap_or_default().at {
+            let Some(gateway) = here.gateway.filter(is_original) else { continue };
+            for user_id in here.user_ids {
+                at.entry(user_id).or_default().push(gateway.gateway_id.clone());
             }
         }
         let named = self.named(users).await;
@@ -238,10 +266,11 @@ impl Original {
         }
         // Gateways of ours put their users' routes there, too, for the original's services. They
         // have their own way of pushing, which loses nothing.
-        let Ok(ours) = routes.gateways().await else {
+        let Ok(ours) = routing.list_gateways(cx, ListGatewaysReq::default()).await else {
             return at;
         };
-        let ours: HashSet<&str> = ours.iter().map(|gateway| gateway.id.as_str()).collect();
+        let ours = ours.gateways.iter().map(|gateway| gateway.gateway_id.as_str());
+        let ours: HashSet<&str> = ours.collect();
         for (user_id, id) in named {
             let known = at.entry(user_id).or_default();
             if !ours.contains(id.as_str()) && !known.contains(&id) {

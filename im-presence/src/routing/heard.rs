@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::routing::Gateway;
+use super::Gateway;
 
 /// See the module.
 #[derive(Debug)]

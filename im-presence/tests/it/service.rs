@@ -1,5 +1,6 @@
 //! `PresenceService`, method by method.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use im_common::{Clock, Deps, Running};
@@ -56,7 +57,11 @@ impl Presence {
         self.client.deliver(&cx(), req).await.unwrap().result.unwrap()
     }
 
-    async fn renew(&self, boot_id: &str, routes: &[(i64, &str)]) -> mpim_proto::RenewRoutesResp {
+    async fn renew(
+        &self,
+        (boot_id, gateway_addr): (&str, SocketAddr),
+        routes: &[(i64, &str)],
+    ) -> mpim_proto::RenewRoutesResp {
         let routes = routes.iter().map(|(user_id, session)| RouteKey {
             user_id: *user_id,
             device: "text".to_owned(),
@@ -67,7 +72,7 @@ impl Presence {
             gateway_id: "g".into(),
             boot_id,
             routes: routes.collect(),
-            gateway_addr: "127.0.0.1:1".into(),
+            gateway_addr: gateway_addr.to_string(),
         };
         self.client.renew_routes(&cx(), req).await.unwrap()
     }
@@ -165,20 +170,21 @@ async fn a_renewal_tells_what_is_missing_and_how_far_the_link_is() {
     let presence = presence(|_| ()).await;
     let a = Gateway::start("a", GOOD).await;
     presence.bind(a.binds(1, "1")).await;
-    let answer = presence.renew("boot-a", &[(1, "1"), (2, "2")]).await;
+    let answer = presence.renew(("boot-a", a.addr), &[(1, "1"), (2, "2")]).await;
     let missing: Vec<i64> = answer.missing.iter().map(|key| key.user_id).collect();
     assert_eq!((missing, answer.last_push), (vec![2], 0));
     let payload = C2cMsg { msg_id: 1, ..C2cMsg::default() }.encode_to_vec();
     assert!(presence.deliver(1, payload).await.is_ok());
-    assert_eq!(presence.renew("boot-a", &[]).await.last_push, 1);
+    assert_eq!(presence.renew(("boot-a", a.addr), &[]).await.last_push, 1);
 }
 
 #[tokio::test]
 async fn every_start_has_another_boot_id() {
     let (first, second) = (presence(|_| ()).await, presence(|_| ()).await);
-    let boot_id = first.renew("boot-a", &[]).await.boot_id;
-    assert_ne!(boot_id, second.renew("boot-a", &[]).await.boot_id);
-    assert_eq!(boot_id, first.renew("boot-b", &[]).await.boot_id);
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+    let boot_id = first.renew(("boot-a", nowhere), &[]).await.boot_id;
+    assert_ne!(boot_id, second.renew(("boot-a", nowhere), &[]).await.boot_id);
+    assert_eq!(boot_id, first.renew(("boot-b", nowhere), &[]).await.boot_id);
 }
 
 #[tokio::test]

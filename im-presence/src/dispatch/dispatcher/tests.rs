@@ -7,7 +7,9 @@ use mpim_proto::Entry;
 
 use super::*;
 use crate::dispatch::queue::QueueError;
-use crate::routing::{MemoryLimits, MemoryRoutes, RedisLimits, RedisRoutes, Route};
+use crate::routing::{
+    Heard, MemoryLimits, MemoryRoutes, RedisLimits, RedisRoutes, Route, Routes, Routing,
+};
 
 /// Notes what it is offered; confirms that `reached` sessions got what is delivered.
 #[derive(Default)]
@@ -32,7 +34,24 @@ impl Queue for Notes {
     fn close(&self) {}
 }
 
-async fn dispatcher(routes: &[(i64, &str)], queue: Notes) -> Dispatcher<MemoryRoutes, Notes> {
+fn heard() -> Heard {
+    Heard::new(Duration::from_secs(10), 10)
+}
+
+fn cx() -> Context {
+    Context::with_timeout(Duration::from_secs(60))
+}
+
+fn over<G: routing_service::Server>(routing: G, queue: Notes) -> Dispatcher<G, Notes> {
+    let routing = Arc::new(routing);
+    let roster = Arc::new(Roster::new(Arc::clone(&routing), heard()));
+    Dispatcher { routing, roster, queue: Arc::new(queue), broadcast_above: 4 }
+}
+
+async fn dispatcher(
+    routes: &[(i64, &str)],
+    queue: Notes,
+) -> Dispatcher<Routing<MemoryRoutes>, Notes> {
     let limits =
         MemoryLimits { ttl_ms: 1000, original_ttl_ms: 1000, routes_max: 100, devices_max: 10 };
     let table = MemoryRoutes::new(limits, Clock::manual(0));
@@ -49,12 +68,7 @@ async fn dispatcher(routes: &[(i64, &str)], queue: Notes) -> Dispatcher<MemoryRo
             .await
             .unwrap();
     }
-    Dispatcher {
-        routes: Arc::new(table),
-        queue: Arc::new(queue),
-        heard: Arc::new(Heard::new(Duration::from_secs(10), 10)),
-        broadcast_above: 4,
-    }
+    over(Routing::new(table, heard()), queue)
 }
 
 fn delivery(msg_id: i64, recipients: &[i64]) -> Delivery {
@@ -88,7 +102,7 @@ async fn each_gateway_gets_one_entry_with_its_own_recipients_in_order() {
     let routes = [(1, "a"), (2, "b"), (3, "a"), (1, "b"), (9, "c")];
     let dispatcher = dispatcher(&routes, Notes::default()).await;
     let deliveries = vec![delivery(10, &[1, 2, 3, 4]), delivery(11, &[2, 1])];
-    dispatcher.dispatch(deliveries, false).await.unwrap();
+    dispatcher.dispatch(&cx(), deliveries, false).await.unwrap();
     assert_eq!(
         offered(&dispatcher.queue),
         [
@@ -101,7 +115,7 @@ async fn each_gateway_gets_one_entry_with_its_own_recipients_in_order() {
 #[tokio::test]
 async fn a_resync_goes_to_every_gateway_once() {
     let dispatcher = dispatcher(&[(1, "a"), (2, "b")], Notes::default()).await;
-    dispatcher.dispatch(vec![delivery(10, &[1])], true).await.unwrap();
+    dispatcher.dispatch(&cx(), vec![delivery(10, &[1])], true).await.unwrap();
     assert_eq!(
         offered(&dispatcher.queue),
         [("a".into(), vec![(10, vec![1])], true), ("b".into(), vec![], true)]
@@ -112,7 +126,7 @@ async fn a_resync_goes_to_every_gateway_once() {
 async fn deliver_tells_no_route_from_nobody_there() {
     let queue = Notes { reached: [("a".to_owned(), 0)].into(), ..Notes::default() };
     let dispatcher = dispatcher(&[(1, "a"), (2, "down")], queue).await;
-    let deliver = |user_id| dispatcher.deliver(user_id, C2cMsg::default());
+    let deliver = async |user_id| dispatcher.deliver(&cx(), user_id, C2cMsg::default()).await;
     assert!(matches!(deliver(3).await, Err(DeliverError::NoRoute)));
     assert!(matches!(deliver(1).await, Err(DeliverError::Offline)));
     assert!(matches!(deliver(2).await, Err(DeliverError::Offline)));
@@ -123,7 +137,7 @@ async fn deliver_counts_the_sessions_of_all_gateways() {
     let reached = [("a".to_owned(), 1), ("b".to_owned(), 1)].into();
     let queue = Notes { reached, ..Notes::default() };
     let dispatcher = dispatcher(&[(1, "a"), (1, "b"), (1, "down")], queue).await;
-    assert_eq!(dispatcher.deliver(1, C2cMsg::default()).await.unwrap(), 2);
+    assert_eq!(dispatcher.deliver(&cx(), 1, C2cMsg::default()).await.unwrap(), 2);
 }
 
 #[tokio::test]
@@ -131,7 +145,7 @@ async fn an_entry_for_many_goes_to_every_gateway_and_others_to_their_own() {
     let dispatcher = dispatcher(&[(1, "a"), (2, "b")], Notes::default()).await;
     let many = [1, 2, 3, 4, 5];
     let deliveries = vec![delivery(10, &many), delivery(11, &[1])];
-    dispatcher.dispatch(deliveries, false).await.unwrap();
+    dispatcher.dispatch(&cx(), deliveries, false).await.unwrap();
     assert_eq!(
         offered(&dispatcher.queue),
         [
@@ -152,22 +166,19 @@ fn routes_out_of_reach() -> RedisRoutes {
 
 #[tokio::test]
 async fn without_routes_every_gateway_that_was_heard_of_gets_the_entries() {
-    let dispatcher = Dispatcher {
-        routes: Arc::new(routes_out_of_reach()),
-        queue: Arc::new(Notes { reached: [("a".to_owned(), 1)].into(), ..Notes::default() }),
-        heard: Arc::new(Heard::new(Duration::from_secs(10), 10)),
-        broadcast_above: 4,
-    };
-    let dispatch = async |resync| dispatcher.dispatch(vec![delivery(10, &[1, 2])], resync).await;
+    let queue = Notes { reached: [("a".to_owned(), 1)].into(), ..Notes::default() };
+    let dispatcher = over(Routing::new(routes_out_of_reach(), heard()), queue);
+    let dispatch =
+        async |resync| dispatcher.dispatch(&cx(), vec![delivery(10, &[1, 2])], resync).await;
     assert!(dispatch(false).await.is_err(), "nobody to give it to: the caller tries again");
     for name in ["a", "b"] {
         let (addr, boot_id) = ("127.0.0.1:1".to_owned(), format!("boot-{name}"));
-        dispatcher.heard.note(&Arc::new(Gateway { id: name.to_owned(), addr, boot_id }));
+        dispatcher.meet(&Arc::new(Gateway { id: name.to_owned(), addr, boot_id }));
     }
     dispatch(true).await.unwrap();
     assert_eq!(
         offered(&dispatcher.queue),
         [("a".into(), vec![(10, vec![1, 2])], true), ("b".into(), vec![(10, vec![1, 2])], true),]
     );
-    assert_eq!(dispatcher.deliver(1, C2cMsg::default()).await.unwrap(), 1);
+    assert_eq!(dispatcher.deliver(&cx(), 1, C2cMsg::default()).await.unwrap(), 1);
 }

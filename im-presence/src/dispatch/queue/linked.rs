@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use im_common::Tasks;
-use mpim_proto::Push;
+use mpim_proto::{Push, routing_service};
+use mprpc::Context;
 use tokio::sync::oneshot;
 
 use super::carrier::{Carrier, Carriers};
 use super::link::{End, Item, Link};
 use super::metrics::LinkMetrics;
 use super::{Queue, QueueError};
-use crate::routing::Heard;
-use crate::routing::{Gateway, Routes};
+use crate::routing::{Gateway, Roster};
 
 /// The bounds of a queue of links.
 #[derive(Clone, Debug)]
@@ -40,18 +40,17 @@ pub(crate) struct PushLimits {
 
 /// See the module. Cheap to clone.
 #[derive(Debug)]
-pub(crate) struct LinkedQueue<R, C: Carriers> {
-    shared: Arc<Shared<R, C>>,
+pub(crate) struct LinkedQueue<G, C: Carriers> {
+    shared: Arc<Shared<G, C>>,
 }
 
 #[derive(Debug)]
-struct Shared<R, C: Carriers> {
+struct Shared<G, C: Carriers> {
     /// Made anew at each start of im-presence; half of the name of each link.
     boot_id: String,
     limits: PushLimits,
     carriers: C,
-    routes: Arc<R>,
-    heard: Arc<Heard>,
+    roster: Arc<Roster<G>>,
     tasks: Tasks,
     metrics: LinkMetrics,
     links: Mutex<Links<C::Carrier>>,
@@ -91,39 +90,37 @@ impl<C: Carrier> Links<C> {
 
 /// What links have in common with the rest of im-presence.
 #[derive(Debug)]
-pub(crate) struct Around<R> {
+pub(crate) struct Around<G> {
     /// Of this im-presence.
     pub(crate) boot_id: String,
     pub(crate) limits: PushLimits,
-    pub(crate) routes: Arc<R>,
-    pub(crate) heard: Arc<Heard>,
+    pub(crate) roster: Arc<Roster<G>>,
     pub(crate) tasks: Tasks,
 }
 
-impl<R> Clone for Around<R> {
+impl<G> Clone for Around<G> {
     fn clone(&self) -> Self {
         Self {
             boot_id: self.boot_id.clone(),
             limits: self.limits.clone(),
-            routes: Arc::clone(&self.routes),
-            heard: Arc::clone(&self.heard),
+            roster: Arc::clone(&self.roster),
             tasks: self.tasks.clone(),
         }
     }
 }
 
-impl<R: Routes, C: Carriers> LinkedQueue<R, C> {
+impl<G: routing_service::Server, C: Carriers> LinkedQueue<G, C> {
     /// Tasks run until [`close`](Self::close). `name` tells its metrics from those of other queues.
-    pub(crate) fn new(name: &'static str, around: Around<R>, carriers: C) -> Self {
-        let Around { boot_id, limits, routes, heard, tasks } = around;
+    pub(crate) fn new(name: &'static str, around: Around<G>, carriers: C) -> Self {
+        let Around { boot_id, limits, roster, tasks } = around;
         let metrics = LinkMetrics::new(name);
         let links = Mutex::new(Links { by_boot: HashMap::new(), floor: 0 });
-        let shared = Shared { boot_id, limits, carriers, routes, heard, tasks, metrics, links };
+        let shared = Shared { boot_id, limits, carriers, roster, tasks, metrics, links };
         Self { shared: Arc::new(shared) }
     }
 }
 
-impl<R: Routes, C: Carriers> Shared<R, C> {
+impl<G: routing_service::Server, C: Carriers> Shared<G, C> {
     fn links(&self) -> MutexGuard<'_, Links<C::Carrier>> {
         // A panic while it is held leaves at worst a link that nobody uses.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
@@ -167,15 +164,11 @@ impl<R: Routes, C: Carriers> Shared<R, C> {
             addr = gateway.addr,
             "the gateway is gone: its routes are dropped"
         );
-        self.heard.forget(&gateway.boot_id);
-        if let Err(error) = self.routes.drop_gateway(&gateway.boot_id).await {
-            // They end with their lifetime.
-            tracing::debug!(%error, "could not drop the routes of a gateway that is gone");
-        }
+        self.roster.gone(&Context::with_timeout(self.limits.timeout), gateway).await;
     }
 }
 
-impl<R: Routes, C: Carriers> Queue for LinkedQueue<R, C> {
+impl<G: routing_service::Server, C: Carriers> Queue for LinkedQueue<G, C> {
     fn heard_of(&self, gateway: &Arc<Gateway>) -> u64 {
         let link = self.shared.link(gateway).filter(|_| C::Carrier::CONFIRMS);
         link.map_or(0, |link| link.settled())

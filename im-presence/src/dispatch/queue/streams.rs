@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use im_common::redis::{Redis, RedisFailure};
-use mpim_proto::{PUSH_STREAM_FIELD, Push, PushReq, push_stream_name};
+use mpim_proto::{PUSH_STREAM_FIELD, Push, PushReq, push_stream_name, routing_service};
 use prost::Message as _;
 
 use super::carrier::{Carrier, Carriers, Failure};
@@ -16,7 +16,7 @@ use super::direct::{Direct, DirectCarrier};
 use super::linked::{Around, LinkedQueue};
 use super::{Queue, QueueError};
 use crate::connections::Gateways;
-use crate::routing::{Gateway, Routes};
+use crate::routing::Gateway;
 
 /// The bounds of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -29,15 +29,15 @@ pub(crate) struct StreamLimits {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct StreamQueue<R> {
-    streams: LinkedQueue<R, Streams>,
+pub(crate) struct StreamQueue<G> {
+    streams: LinkedQueue<G, Streams>,
     /// Links of their own, for what is to be confirmed.
-    direct: LinkedQueue<R, Direct>,
+    direct: LinkedQueue<G, Direct>,
 }
 
-impl<R: Routes> StreamQueue<R> {
+impl<G: routing_service::Server> StreamQueue<G> {
     pub(crate) fn new(
-        around: Around<R>,
+        around: Around<G>,
         gateways: Gateways,
         redis: Redis,
         limits: StreamLimits,
@@ -55,7 +55,7 @@ impl<R: Routes> StreamQueue<R> {
     }
 }
 
-impl<R: Routes> Queue for StreamQueue<R> {
+impl<G: routing_service::Server> Queue for StreamQueue<G> {
     fn heard_of(&self, gateway: &Arc<Gateway>) -> u64 {
         self.streams.heard_of(gateway)
     }

@@ -13,8 +13,7 @@ use mprpc::{Context, Server, Status};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Around, PushLimits};
-use crate::routing::Heard;
-use crate::routing::{Gateway, MemoryLimits, MemoryRoutes};
+use crate::routing::{Gateway, Heard, MemoryLimits, MemoryRoutes, Roster, Routing};
 
 /// A gateway that hands out what it is pushed, and answers each push once it is allowed to.
 struct FakeGateway {
@@ -79,11 +78,15 @@ pub(super) fn at(name: &str, addr: SocketAddr) -> Arc<Gateway> {
     Arc::new(Gateway { id, addr: addr.to_string(), boot_id })
 }
 
+/// Routes in memory.
+pub(super) type TestRouting = Routing<MemoryRoutes>;
+
 /// Patient limits, but for what `change` does to them, over routes in memory.
-pub(super) fn around(change: impl FnOnce(&mut PushLimits)) -> Around<MemoryRoutes> {
+pub(super) fn around(change: impl FnOnce(&mut PushLimits)) -> Around<TestRouting> {
     let limits =
         MemoryLimits { ttl_ms: 10_000, original_ttl_ms: 10_000, routes_max: 10, devices_max: 10 };
-    let routes = Arc::new(MemoryRoutes::new(limits, Clock::manual(0)));
+    let heard = || Heard::new(Duration::from_secs(10), 10);
+    let routing = Routing::new(MemoryRoutes::new(limits, Clock::manual(0)), heard());
     let mut limits = crate::PushConfig::default().limits();
     limits.timeout = Duration::from_secs(60);
     limits.heartbeat = Duration::from_secs(60);
@@ -91,8 +94,7 @@ pub(super) fn around(change: impl FnOnce(&mut PushLimits)) -> Around<MemoryRoute
     Around {
         boot_id: "p".into(),
         limits,
-        routes,
-        heard: Arc::new(Heard::new(Duration::from_secs(10), 10)),
+        roster: Arc::new(Roster::new(Arc::new(routing), heard())),
         tasks: Tasks::new("test", Shutdown::new()),
     }
 }

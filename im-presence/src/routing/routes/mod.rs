@@ -23,7 +23,7 @@ pub(crate) use self::memory::{MemoryLimits, MemoryRoutes};
 pub(crate) use self::redis::{RedisLimits, RedisRoutes};
 
 /// One run of one gateway process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Gateway {
     /// The gateway's name: what `QueryRoute` answers.
     pub(crate) id: String,

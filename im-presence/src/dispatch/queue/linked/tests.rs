@@ -1,19 +1,21 @@
+use mpim_proto::routing_service::Server as _;
+use mpim_proto::{BindRouteReq, QuerySessionsReq};
+
 use super::*;
 use crate::connections::Gateways;
-use crate::dispatch::queue::testing::{around, at, gateway, msg_ids, push};
+use crate::dispatch::queue::testing::{TestRouting, around, at, gateway, msg_ids, push};
 use crate::dispatch::queue::{Direct, conformance};
-use crate::routing::{MemoryRoutes, Route};
 
 struct Fixture {
-    queue: LinkedQueue<MemoryRoutes, Direct>,
-    routes: Arc<MemoryRoutes>,
+    queue: LinkedQueue<TestRouting, Direct>,
+    routing: Arc<TestRouting>,
 }
 
 fn queue(change: impl FnOnce(&mut PushLimits)) -> Fixture {
     let around = around(change);
-    let routes = Arc::clone(&around.routes);
+    let routing = Arc::clone(around.roster.routing());
     let direct = Direct { gateways: Gateways::new(10), timeout: around.limits.timeout };
-    Fixture { queue: LinkedQueue::new("direct", around, direct), routes }
+    Fixture { queue: LinkedQueue::new("direct", around, direct), routing }
 }
 
 #[tokio::test]
@@ -28,7 +30,7 @@ async fn the_direct_queue_conforms() {
 
 /// Waits until `last_push` is at least `number`, and answers with it.
 async fn last_push(
-    queue: &LinkedQueue<MemoryRoutes, Direct>,
+    queue: &LinkedQueue<TestRouting, Direct>,
     gateway: &Arc<Gateway>,
     number: u64,
 ) -> u64 {
@@ -78,9 +80,9 @@ async fn a_gateway_that_does_not_answer_holds_up_no_other() {
 
 #[tokio::test]
 async fn a_push_that_times_out_is_given_up_with_what_waits_and_leaves_a_hole() {
-    let Fixture { queue, routes } = queue(|limits| limits.timeout = Duration::from_millis(200));
+    let Fixture { queue, routing } = queue(|limits| limits.timeout = Duration::from_millis(200));
     let mut a = gateway("a", 0).await;
-    bind(&routes, &a.gateway).await;
+    bind(&routing, &a.gateway).await;
     queue.offer(&a.gateway, vec![push(1)], false).await;
     a.next().await;
     queue.offer(&a.gateway, vec![push(2)], false).await;
@@ -90,7 +92,7 @@ async fn a_push_that_times_out_is_given_up_with_what_waits_and_leaves_a_hole() {
     queue.offer(&a.gateway, vec![push(3)], false).await;
     let next = a.next().await;
     assert_eq!((next.number, msg_ids(&next)), (3, vec![3]));
-    assert_eq!(routes.query(1).await.unwrap().len(), 1, "slow is not gone");
+    assert!(has_route(&routing).await, "slow is not gone");
 }
 
 #[tokio::test]
@@ -140,40 +142,57 @@ async fn a_resync_travels_without_any_push() {
     assert!(push.resync && push.pushes.is_empty());
 }
 
-async fn bind(routes: &MemoryRoutes, gateway: &Arc<Gateway>) {
-    let (device, session_id) = ("text".to_owned(), "1".to_owned());
-    let route = Route { user_id: 1, device, session_id, since_ms: 0, gateway: Arc::clone(gateway) };
-    routes.bind(route).await.unwrap();
+/// Binds a route of user 1 there.
+async fn bind(routing: &TestRouting, gateway: &Gateway) {
+    let request = BindRouteReq {
+        user_id: 1,
+        gateway_id: gateway.id.clone(),
+        device: "text".to_owned(),
+        gateway_addr: gateway.addr.clone(),
+        boot_id: gateway.boot_id.clone(),
+        session_id: "s".to_owned(),
+        since_ms: 0,
+    };
+    routing.bind(&cx(), request).await.unwrap();
 }
 
-async fn has_no_route(routes: &MemoryRoutes) {
+async fn has_route(routing: &TestRouting) -> bool {
+    let sessions = routing.query(&cx(), QuerySessionsReq { user_id: 1 }).await.unwrap().sessions;
+    !sessions.is_empty()
+}
+
+async fn has_no_route(routing: &TestRouting) {
     let wait = async {
-        while !routes.query(1).await.unwrap().is_empty() {
+        while has_route(routing).await {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("no route in time");
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("dropped in time");
+}
+
+fn cx() -> Context {
+    Context::with_timeout(Duration::from_secs(60))
 }
 
 #[tokio::test]
 async fn a_gateway_that_refuses_connections_loses_its_routes_and_its_link_at_once() {
-    let Fixture { queue, routes } = queue(|_| ());
+    let Fixture { queue, routing } = queue(|_| ());
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = at("gone", closed);
-    bind(&routes, &gone).await;
+    bind(&routing, &gone).await;
     assert_eq!(queue.deliver(&gone, push(1)).await, Err(QueueError::Unreachable));
-    has_no_route(&routes).await;
+    has_no_route(&routing).await;
     assert!(queue.shared.links().by_boot.is_empty());
 }
 
 #[tokio::test]
 async fn the_routes_of_a_boot_whose_address_another_boot_has_taken_are_dropped() {
-    let Fixture { queue, routes } = queue(|_| ());
+    let Fixture { queue, routing } = queue(|_| ());
     let new = gateway("new", 9).await;
     let old = Arc::new(Gateway { boot_id: "boot-old".into(), ..Gateway::clone(&new.gateway) });
-    bind(&routes, &old).await;
+    bind(&routing, &old).await;
     assert_eq!(queue.deliver(&old, push(1)).await, Err(QueueError::Unreachable));
-    has_no_route(&routes).await;
+    has_no_route(&routing).await;
 }
 
 #[tokio::test]
@@ -250,12 +269,12 @@ async fn a_queue_that_closes_waits_for_a_gateway_no_longer_than_for_a_few_pushes
 /// The kernel takes connections for a process that is stopped.
 #[tokio::test]
 async fn a_gateway_that_is_frozen_keeps_its_routes() {
-    let Fixture { queue, routes } = queue(|limits| limits.timeout = Duration::from_millis(100));
+    let Fixture { queue, routing } = queue(|limits| limits.timeout = Duration::from_millis(100));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let frozen = at("frozen", listener.local_addr().unwrap());
-    bind(&routes, &frozen).await;
+    bind(&routing, &frozen).await;
     assert_eq!(queue.deliver(&frozen, push(1)).await, Err(QueueError::Behind));
     assert_eq!(queue.deliver(&frozen, push(2)).await, Err(QueueError::Behind));
-    assert_eq!(routes.query(1).await.unwrap().len(), 1);
+    assert!(has_route(&routing).await);
     assert_eq!(queue.shared.links().by_boot.len(), 1);
 }

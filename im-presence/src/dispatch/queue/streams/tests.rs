@@ -7,8 +7,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::dispatch::queue::conformance;
-use crate::dispatch::queue::testing::{around, gateway, msg_ids, push};
-use crate::routing::MemoryRoutes;
+use crate::dispatch::queue::testing::{TestRouting, around, gateway, msg_ids, push};
 
 const LIMITS: StreamLimits = StreamLimits { requests_max: 100, ttl: Duration::from_secs(60) };
 
@@ -32,7 +31,7 @@ async fn ping(mut connection: MultiplexedConnection) -> redis::RedisResult<()> {
 fn queue(
     redis: &Redis,
     change: impl FnOnce(&mut super::super::PushLimits),
-) -> StreamQueue<MemoryRoutes> {
+) -> StreamQueue<TestRouting> {
     StreamQueue::new(around(change), Gateways::new(10), redis.clone(), LIMITS)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::routing::{Gateway, Key, Route};
+use crate::routing::routes::{Gateway, Key, Route};
 
 /// Whose route it is. `epoch` is that of the gateway: of a gateway that was dropped and came back,
 /// the former routes have another one.

@@ -4,7 +4,7 @@ use im_common::redis::{Redis, RedisFailure};
 use redis::{Pipeline, RedisResult, Script};
 
 use super::record;
-use crate::routing::Gateway;
+use crate::routing::routes::Gateway;
 
 /// Loaded into Redis when it does not have them (any more).
 #[derive(Debug)]

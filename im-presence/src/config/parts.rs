@@ -1,0 +1,61 @@
+//! Which parts of im-presence a process has, and where the others are.
+
+use std::time::Duration;
+
+use im_common::{Rules, Target};
+use serde::{Deserialize, Serialize};
+
+/// A part of im-presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartName {
+    /// What gateways and other services ask: `PresenceService`. Calls the other three.
+    Presence,
+    /// The table of routes.
+    Routing,
+    /// The links to gateways. Calls routing.
+    Dispatch,
+    /// Lists gateways, and closes sessions there. Calls routing.
+    Connections,
+}
+
+impl PartName {
+    /// All of them: what a process has that is told nothing else.
+    pub(super) const ALL: [Self; 4] =
+        [Self::Presence, Self::Routing, Self::Dispatch, Self::Connections];
+}
+
+/// Where the parts are that a process does not have.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TargetsConfig {
+    /// Routing.
+    pub routing: Target,
+    /// Dispatch.
+    pub dispatch: Target,
+    /// Connections.
+    pub connections: Target,
+    /// How long a call of routing may take. Less than half of what im-message gives a dispatch: with
+    /// routing away, that goes to every gateway.
+    pub timeout_ms: u32,
+}
+
+impl Default for TargetsConfig {
+    fn default() -> Self {
+        Self {
+            routing: Target::on_loopback(8015),
+            dispatch: Target::on_loopback(8016),
+            connections: Target::on_loopback(8017),
+            timeout_ms: 500,
+        }
+    }
+}
+
+impl TargetsConfig {
+    pub(super) fn validate(&self, rules: &mut Rules) {
+        rules.within("targets.timeout_ms", self.timeout_ms, 10..=10_000);
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms.into())
+    }
+}

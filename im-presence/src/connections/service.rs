@@ -1,0 +1,109 @@
+//! `ConnectionService`: asks gateways, wherever they are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mpim_proto::{
+    CloseDeviceReq, CloseSessionReq, CloseSessionsReq, CloseSessionsResp, GatewayBoot,
+    ListGatewaysReq, ListGatewaysResp, QuerySessionsReq, QuerySessionsResp, connection_service,
+    routing_service,
+};
+use mprpc::{Context, Status};
+use tokio::task::JoinSet;
+
+use super::Gateways;
+use crate::routing::{Gateway, Roster, gateway};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Connections<G> {
+    pub(crate) routing: Arc<G>,
+    pub(crate) roster: Arc<Roster<G>>,
+    pub(crate) gateways: Gateways,
+    /// How long a gateway may take to hand over the cursors of what it closes.
+    pub(crate) close_timeout: Duration,
+}
+
+impl<G: routing_service::Server> Connections<G> {
+    /// Asks gateways to close sessions, all at once. Gateways of the original system cannot be asked.
+    async fn close(
+        &self,
+        cx: &Context,
+        requests: impl Iterator<Item = (Arc<Gateway>, CloseSessionReq)>,
+    ) -> CloseSessionsResp {
+        let cx = cx.capped(self.close_timeout);
+        let mut closing = JoinSet::new();
+        for (gateway, request) in requests {
+            let Some(client) = self.gateways.client(&gateway) else { continue };
+            let (cx, request) =
+                (cx.clone(), CloseSessionReq { boot_id: gateway.boot_id.clone(), ..request });
+            closing.spawn(async move {
+                let closed = client.close_session(&cx, request).await;
+                closed.map(drop).map_err(|status| (gateway, status))
+            });
+        }
+        let mut unreached = 0;
+        for closed in closing.join_all().await {
+            if let Err((gateway, status)) = closed {
+                unreached += 1;
+                // It is dead, or frozen. A session that was replaced has lost its route either way,
+                // and gets no more pushes.
+                let gateway_id = &gateway.id;
+                tracing::info!(gateway_id, %status, "a gateway could not be asked to close sessions");
+            }
+        }
+        CloseSessionsResp { result: Some(mpim_proto::Result::ok()), unreached }
+    }
+}
+
+impl<G: routing_service::Server> connection_service::Server for Connections<G> {
+    async fn list_gateways(
+        &self,
+        cx: &Context,
+        _: ListGatewaysReq,
+    ) -> Result<ListGatewaysResp, Status> {
+        let gateways = self.roster.gateways(cx).await?;
+        let gateways = gateways.iter().map(|gateway| GatewayBoot::from(&**gateway)).collect();
+        let result = Some(mpim_proto::Result::ok());
+        Ok(ListGatewaysResp { result, gateways, incomplete: false })
+    }
+
+    async fn list_sessions(
+        &self,
+        cx: &Context,
+        req: QuerySessionsReq,
+    ) -> Result<QuerySessionsResp, Status> {
+        self.routing.query(cx, req).await
+    }
+
+    async fn close_sessions(
+        &self,
+        cx: &Context,
+        req: CloseSessionsReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        let CloseSessionsReq { sessions, reason } = req;
+        let requests = sessions.into_iter().filter_map(|session| {
+            let request = CloseSessionReq {
+                session_id: session.session_id,
+                reason: reason.clone(),
+                ..CloseSessionReq::default()
+            };
+            Some((gateway(session.gateway)?, request))
+        });
+        Ok(self.close(cx, requests).await)
+    }
+
+    async fn close_device(
+        &self,
+        cx: &Context,
+        req: CloseDeviceReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        let CloseDeviceReq { user_id, device, reason, began_before_ms } = req;
+        let began_before_ms = if began_before_ms == 0 { i64::MAX } else { began_before_ms };
+        let request =
+            CloseSessionReq { user_id, device, reason, began_before_ms, ..Default::default() };
+        let gateways = self.roster.gateways(cx).await?;
+        let requests = gateways.into_iter().map(|gateway| (gateway, request.clone()));
+        Ok(self.close(cx, requests).await)
+    }
+}
