@@ -26,8 +26,9 @@ pub fn binary(name: &str) -> PathBuf {
 /// Builds all of them; the directory that they are in.
 fn build() -> PathBuf {
     let this_test = std::env::current_exe().expect("a running program has a path");
-    // <target directory>/<profile>/deps/<test>
-    let directory = this_test.ancestors().nth(2).expect("tests run from a target directory");
+    // <target directory>/<profile>/deps/<test>, or <target directory>/<profile>/<program>
+    let mut above = this_test.ancestors().skip(1).skip_while(|above| above.ends_with("deps"));
+    let directory = above.next().expect("tests run from a target directory");
     let target = directory.parent().expect("a profile has a target directory around it");
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
 
 /// Two users or a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Conversation {
     /// Two users, the smaller uid first: see [`pair`](Self::pair).
     Pair(i64, i64),
@@ -29,7 +32,7 @@ impl fmt::Display for Conversation {
 }
 
 /// What a sender knows of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Outcome {
     /// `+OK`, with this id.
     Acknowledged(i64),
@@ -40,7 +43,7 @@ pub enum Outcome {
 }
 
 /// A message that somebody sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Sent {
     /// Their uid.
     pub by: i64,
@@ -53,10 +56,14 @@ pub struct Sent {
     pub text: String,
     /// What became of it.
     pub outcome: Outcome,
+    /// When, since the load began.
+    pub at: Duration,
+    /// When that was known, if it ever was.
+    pub answered_at: Option<Duration>,
 }
 
 /// A message that somebody was shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Receipt {
     /// Their uid.
     pub by: i64,
@@ -68,20 +75,35 @@ pub struct Receipt {
     pub id: i64,
     /// What it said.
     pub text: String,
+    /// When, since the load began.
+    pub at: Duration,
+}
+
+/// A connection that ended before its client wanted it to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ending {
+    /// The uid of who had it.
+    pub of: i64,
+    /// Which of their connections, from 1.
+    pub session: u32,
+    /// When, since the load began.
+    pub at: Duration,
 }
 
 /// Sends and receipts, those of each session in their order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "said above")]
 pub struct Journal {
     pub sent: Vec<Sent>,
     pub receipts: Vec<Receipt>,
     /// Answers to messages that were not `+OK`.
     pub errors: Vec<String>,
+    /// Connections that were lost.
+    pub endings: Vec<Ending>,
 }
 
 /// A message as the history has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields of a line of history")]
 pub struct Entry {
     pub seq: i64,
@@ -91,7 +113,7 @@ pub struct Entry {
 }
 
 /// The history of a conversation, read back at the end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Timeline {
     /// Whose.
     pub of: Conversation,
@@ -104,7 +126,7 @@ pub struct Timeline {
 }
 
 /// Everything that the invariants are about.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "said above")]
 pub struct Run {
     pub journal: Journal,

@@ -26,6 +26,7 @@
 //! | `walk` | [`hops`]: the hops of a message, out of the logs |
 //! | `load` | [`Load`]: talking users that outlive faults and keep a journal |
 //! | `journal`, `checker` | [`Run`]: what was sent, acknowledged, shown and stored, and whether L, D, O and S hold |
+//! | `chaos` | faults in rounds, for the program of that name and for tests |
 #![forbid(unsafe_code)]
 #![expect(
     clippy::panic,
@@ -35,6 +36,7 @@
 
 mod admin;
 mod binaries;
+pub mod chaos;
 mod checker;
 mod classic_client;
 mod journal;
@@ -50,7 +52,7 @@ pub use admin::{get, is_ready, is_waiting_for};
 pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};
-pub use journal::{Conversation, Entry, Journal, Outcome, Receipt, Run, Sent, Timeline};
+pub use journal::{Conversation, Ending, Entry, Journal, Outcome, Receipt, Run, Sent, Timeline};
 pub use load::{Load, Talker};
 pub use people::{PASSWORD, Person, register_two};
 pub use process::Process;

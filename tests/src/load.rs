@@ -5,12 +5,14 @@
 
 mod talk;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::{Conversation, Entry, Journal, Outcome, PASSWORD, Run, TextClient, Timeline, until};
 use talk::Talking;
@@ -45,6 +47,7 @@ enum Phase {
 #[derive(Debug)]
 struct Shared {
     addresses: Vec<SocketAddr>,
+    began: Instant,
     journal: Mutex<Journal>,
     /// Talkers who had the last word everywhere.
     concluded: Mutex<HashSet<i64>>,
@@ -55,8 +58,25 @@ impl Shared {
         self.journal.lock().expect("no talker has panicked")
     }
 
+    /// Since the load began.
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     fn concluded(&self) -> MutexGuard<'_, HashSet<i64>> {
         self.concluded.lock().expect("no talker has panicked")
+    }
+}
+
+/// Who knows what talkers know, also when they are gone.
+#[derive(Debug)]
+pub(crate) struct Witness(Arc<Shared>);
+
+impl Witness {
+    /// What happened so far.
+    pub(crate) fn journal(&self) -> Journal {
+        let journal = self.0.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.clone()
     }
 }
 
@@ -74,7 +94,7 @@ impl Load {
     /// to the one after that when a connection cannot be had or ends.
     pub fn start(addresses: Vec<SocketAddr>, talkers: Vec<Talker>) -> Self {
         let (journal, concluded) = Default::default();
-        let shared = Arc::new(Shared { addresses, journal, concluded });
+        let shared = Arc::new(Shared { addresses, began: Instant::now(), journal, concluded });
         let (phase, watched) = watch::channel(Phase::Talk);
         let mut tasks = JoinSet::new();
         for (place, talker) in talkers.iter().enumerate() {
@@ -82,6 +102,11 @@ impl Load {
             tasks.spawn(talking.run());
         }
         Self { shared, phase, talkers, tasks }
+    }
+
+    /// Somebody who outlives it.
+    pub(crate) fn witness(&self) -> Witness {
+        Witness(Arc::clone(&self.shared))
     }
 
     /// Waits until each of them had another message acknowledged and was shown another: so sending
@@ -111,6 +136,31 @@ impl Load {
             }
         })
         .await;
+    }
+
+    /// Waits until everybody is served again after something was mended at `healed`: each had a message
+    /// acknowledged that they sent since, and was shown one that was sent since. How long that took
+    /// from then on.
+    ///
+    /// # Panics
+    /// When that takes longer than the deadline.
+    pub async fn recovered(&self, healed: Instant) -> Duration {
+        let healed = healed.saturating_duration_since(self.shared.began);
+        let served_at = until("everybody is served again", async || {
+            let recovery = Recovery::since(healed, &self.shared.journal());
+            let waiting: Vec<_> =
+                self.talkers.iter().filter(|t| recovery.of(t.uid).is_none()).collect();
+            let served = self.talkers.iter().filter_map(|talker| recovery.of(talker.uid)).max();
+            match served {
+                Some(at) if waiting.is_empty() => Ok(at),
+                _ => Err(format!(
+                    "not yet {:?}",
+                    waiting.iter().map(|t| &t.name).collect::<Vec<_>>()
+                )),
+            }
+        })
+        .await;
+        served_at.saturating_sub(healed)
     }
 
     /// Lets them have their last words and ends them when everybody was shown what was
@@ -168,6 +218,41 @@ impl Load {
             }
         }
         timelines
+    }
+}
+
+/// Who is served since something was mended.
+struct Recovery {
+    /// When each first had a message acknowledged that they sent since.
+    acknowledged: HashMap<i64, Duration>,
+    /// When each was first shown a message that was sent since.
+    shown: HashMap<i64, Duration>,
+}
+
+impl Recovery {
+    fn since(healed: Duration, journal: &Journal) -> Self {
+        let mut recovery = Self { acknowledged: HashMap::new(), shown: HashMap::new() };
+        // Both lists are in the order of their times, so that only their ends are looked at.
+        let new = journal.sent.partition_point(|sent| sent.at < healed);
+        let sent_since = &journal.sent[new..];
+        for sent in sent_since.iter().filter(|sent| is_acknowledged(sent.outcome)) {
+            let at = sent.answered_at.unwrap_or(sent.at);
+            let first = recovery.acknowledged.entry(sent.by).or_insert(at);
+            *first = at.min(*first);
+        }
+        let texts: HashSet<&str> = sent_since.iter().map(|sent| sent.text.as_str()).collect();
+        let new = journal.receipts.partition_point(|receipt| receipt.at < healed);
+        for receipt in &journal.receipts[new..] {
+            if texts.contains(receipt.text.as_str()) {
+                recovery.shown.entry(receipt.by).or_insert(receipt.at);
+            }
+        }
+        recovery
+    }
+
+    /// When this user was served again, if they are.
+    fn of(&self, uid: i64) -> Option<Duration> {
+        Some(*self.acknowledged.get(&uid)?.max(self.shown.get(&uid)?))
     }
 }
 

@@ -86,7 +86,7 @@ impl Process {
     /// # Panics
     /// When the program cannot be built.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary(self.program));
+        let mut command = test_servers::mortal(&binary(self.program));
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.as_encoded_bytes().starts_with(b"MPIM_")) {
             command.env_remove(name);

@@ -232,7 +232,8 @@ impl Stack {
         self.process_with(Instance { service, number: 1 })
     }
 
-    fn process_with(&self, instance: Instance) -> String {
+    /// The name of the process that an instance is in.
+    pub(crate) fn process_with(&self, instance: Instance) -> String {
         match self.layout {
             Layout::Embedded => "mpim".to_owned(),
             Layout::Five | Layout::Cluster => instance.name(),
@@ -265,8 +266,16 @@ impl Stack {
     /// # Panics
     /// When it does not within the deadline.
     pub async fn restart(&mut self, process: impl AsRef<str>) {
+        self.process(&process).start();
+        self.is_back(process).await;
+    }
+
+    /// Waits until a process that was started again answers.
+    ///
+    /// # Panics
+    /// When it does not within the deadline.
+    pub(crate) async fn is_back(&mut self, process: impl AsRef<str>) {
         let process = process.as_ref();
-        self.process(process).start();
         for instance in self.instances() {
             if self.process_with(instance) == process
                 && let Err(PortTaken(log)) = self.ready(instance).await

@@ -50,7 +50,9 @@ pub use ensemble::ZooKeeperEnsemble;
 pub use etcd::Etcd;
 pub use mariadb::{Database, MariaDb};
 pub use ports::free_address;
-pub use private::{Private, PrivateEtcd, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, Server};
+pub use private::{
+    Private, PrivateEtcd, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, Server, mortal,
+};
 pub use redis::{Redis, redis_connection};
 pub use shared::{mariadb, redis, zookeeper};
 pub use way::Way;

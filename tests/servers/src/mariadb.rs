@@ -160,8 +160,9 @@ fn user() -> String {
 /// A data directory to copy, made once: that takes longer than everything else about a server.
 fn template() -> PathBuf {
     let this_test = std::env::current_exe().expect("a running program has a path");
-    // <target directory>/<profile>/deps/<test>
-    let target = this_test.ancestors().nth(3).expect("tests run from a target directory");
+    // <target directory>/<profile>/deps/<test>, or <target directory>/<profile>/<program>
+    let mut above = this_test.ancestors().skip(1).skip_while(|above| above.ends_with("deps"));
+    let target = above.nth(1).expect("tests run from a target directory");
     let (template, lock) = (target.join("test-mariadb"), target.join("test-mariadb.lock"));
     let lock = File::create(lock).expect("the target directory can be written");
     lock.lock().expect("a file can be locked");

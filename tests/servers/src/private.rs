@@ -209,10 +209,16 @@ fn is_stopped(pid: u32) -> bool {
     })
 }
 
-/// A program that ends with the thread that starts it: a test that is killed leaves nothing behind.
 pub(crate) fn command(program: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(find(program).unwrap_or_else(|| program.into()));
+    mortal(&find(program).unwrap_or_else(|| program.into()))
+}
+
+/// A program that ends with the thread that starts it: a test that is killed leaves nothing behind.
+/// Without `setpriv`, one that outlives it.
+pub fn mortal(program: &Path) -> Command {
+    let Some(setpriv) = find("setpriv") else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL"]).arg(program);
     command
 }
 

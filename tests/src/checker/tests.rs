@@ -1,5 +1,7 @@
 //! Each invariant, broken on purpose.
 
+use std::time::Duration;
+
 use super::*;
 use crate::journal::{Conversation, Journal};
 
@@ -22,6 +24,8 @@ fn good() -> Run {
         to: of,
         text: entry(seq).text,
         outcome: Outcome::Acknowledged(entry(seq).id),
+        at: Duration::ZERO,
+        answered_at: None,
     };
     let receipt = |session: u32, seq: i64| Receipt {
         by: BOB,
@@ -29,6 +33,7 @@ fn good() -> Run {
         within: of,
         id: entry(seq).id,
         text: entry(seq).text,
+        at: Duration::ZERO,
     };
     Run {
         journal: Journal {
@@ -37,6 +42,7 @@ fn good() -> Run {
                 .map(|(session, seq)| receipt(session, seq))
                 .into(),
             errors: Vec::new(),
+            endings: Vec::new(),
         },
         timelines: vec![Timeline {
             of,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Phase, Shared, Talker, is_acknowledged};
-use crate::{Conversation, DEADLINE, Outcome, PASSWORD, Push, Receipt, Sent, TextClient};
+use crate::{Conversation, DEADLINE, Ending, Outcome, PASSWORD, Push, Receipt, Sent, TextClient};
 
 /// Between two messages.
 const BEAT: Duration = Duration::from_millis(5);
@@ -71,6 +71,14 @@ impl Talking {
                 self.connections += 1;
                 // How it ended makes no difference.
                 let _ = self.talk(client).await;
+                if *self.phase.borrow() != Phase::End {
+                    let ending = Ending {
+                        of: self.talker.uid,
+                        session: self.connections,
+                        at: self.shared.now(),
+                    };
+                    self.shared.journal().endings.push(ending);
+                }
                 if !self.talker.repeats {
                     self.in_flight.clear();
                 }
@@ -153,6 +161,8 @@ impl Talking {
             to,
             text,
             outcome: Outcome::Unknown,
+            at: self.shared.now(),
+            answered_at: None,
         });
         Some(line)
     }
@@ -163,12 +173,15 @@ impl Talking {
                 Some(group) => Conversation::Group(group),
                 None => Conversation::pair(self.talker.uid, push.from),
             };
-            self.shared.journal().receipts.push(Receipt {
+            let mut journal = self.shared.journal();
+            let at = self.shared.now();
+            journal.receipts.push(Receipt {
                 by: self.talker.uid,
                 session: self.connections,
                 within,
                 id: push.id,
                 text: push.text,
+                at,
             });
             return;
         }
@@ -186,6 +199,7 @@ impl Talking {
         };
         let mut journal = self.shared.journal();
         journal.sent[place].outcome = outcome;
+        journal.sent[place].answered_at = Some(self.shared.now());
         if !is_acknowledged(outcome) {
             let error = format!("{line} to {}", journal.sent[place].text);
             journal.errors.push(error);

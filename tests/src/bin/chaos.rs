@@ -1,0 +1,170 @@
+//! Faults on a running MPIM, as many as one likes, and a verdict: see `mpim_tests::chaos`.
+#![expect(clippy::print_stdout, reason = "a program for people")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use mpim_tests::Layout;
+use mpim_tests::chaos::{Fault, Options, Report, RoundReport, run};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Lets people talk, breaks things, mends them, and holds what was acknowledged and shown against the
+/// history. Exits with 0 only if everything held.
+#[derive(Debug, Parser)]
+#[command(name = "chaos")]
+struct Arguments {
+    /// In what shape MPIM runs.
+    #[arg(long, value_enum, default_value_t = Shape::Embedded)]
+    stack: Shape,
+    /// How many rounds.
+    #[arg(long, default_value_t = 20)]
+    rounds: u64,
+    /// The seed of the first round; each next round has the next number. Chosen if it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Which faults, by name; all that the stack can have if it is not given.
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<String>,
+    /// Lists the faults and ends.
+    #[arg(long)]
+    list: bool,
+    /// No round begins later than this, in minutes.
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
+    /// After how many rounds a new stack is started.
+    #[arg(long, default_value_t = 250)]
+    rounds_of_a_stack: u64,
+    /// Where journals and logs of rounds that failed are kept.
+    #[arg(long, default_value = "target/chaos")]
+    keep: PathBuf,
+    /// Writes every round to this file as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// A recovery that takes too long is shown, and no failure: for a machine that is busy.
+    #[arg(long)]
+    lenient: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shape {
+    Embedded,
+    Static,
+    Cluster,
+}
+
+impl Shape {
+    fn layout(self) -> Layout {
+        match self {
+            Self::Embedded => Layout::Embedded,
+            Self::Static => Layout::Five,
+            Self::Cluster => Layout::Cluster,
+        }
+    }
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let layout = arguments.stack.layout();
+    if arguments.list {
+        for fault in Fault::of(layout) {
+            println!("{:<16} {}", fault.name(), fault.says());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = Options {
+        layout,
+        rounds: arguments.rounds,
+        seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000_000)),
+        faults: chosen(layout, &arguments.faults)?,
+        time_max: Duration::from_secs(60 * arguments.minutes),
+        rounds_of_a_stack: arguments.rounds_of_a_stack,
+        keep: arguments.keep.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut report = Report::default();
+    let ended = runtime.block_on(watched(&options, &mut report))?;
+    print!("\n{}", report.table());
+    if let Some(path) = &arguments.json {
+        let json = serde_json::to_vec_pretty(&report.json())?;
+        std::fs::write(path, json).with_context(|| path.display().to_string())?;
+    }
+    let late = report.late().count();
+    let right = report.failed().count() == 0 && (arguments.lenient || late == 0);
+    println!(
+        "\n{} rounds from seed {}: {}{}",
+        report.rounds().len(),
+        options.seed,
+        if right { "everything held" } else { "FAILED" },
+        if ended == Ended::Interrupted { ", interrupted" } else { "" },
+    );
+    let success = right && ended == Ended::ByItself;
+    Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn chosen(layout: Layout, names: &[String]) -> anyhow::Result<Vec<Fault>> {
+    let possible = Fault::of(layout);
+    if names.is_empty() {
+        return Ok(possible);
+    }
+    let named = |name: &String| match Fault::named(name) {
+        Some(fault) if possible.contains(&fault) => Ok(fault),
+        Some(_) => bail!("{name} is not possible on this stack"),
+        None => bail!("there is no fault {name}; --list shows them"),
+    };
+    names.iter().map(named).collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    ByItself,
+    Interrupted,
+}
+
+/// Runs the rounds unless somebody has enough of it. Either way no process is left.
+async fn watched(options: &Options, report: &mut Report) -> anyhow::Result<Ended> {
+    let bar = ProgressBar::new(options.rounds);
+    let style = "{elapsed_precise} [{bar:30}] {pos}/{len} rounds, {eta} left {msg}";
+    bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
+    let mut failed = 0;
+    let told = |round: &RoundReport| {
+        failed += u64::from(!round.is_right());
+        bar.inc(1);
+        bar.set_message(format!("| {failed} failed | {}", round.fault.name()));
+        if !round.is_right() || round.is_late() {
+            bar.suspend(|| println!("{}", line(round)));
+        }
+    };
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let ended = tokio::select! {
+        ran = run(options, report, told) => ran.map(|()| Ended::ByItself),
+        _ = interrupt.recv() => Ok(Ended::Interrupted),
+        _ = terminate.recv() => Ok(Ended::Interrupted),
+    };
+    bar.finish_and_clear();
+    ended
+}
+
+/// Of a round that was not as it should be.
+fn line(round: &RoundReport) -> String {
+    let recovery = round.recovery.map_or_else(|| "never".to_owned(), |time| format!("{time:.1?}"));
+    let mut line = format!(
+        "round {} ({} of {}): recovered in {recovery}; --rounds 1 --seed {}",
+        round.number,
+        round.fault.name(),
+        round.hit,
+        round.seed
+    );
+    for violation in round.violations.iter().take(5) {
+        line += "\n    ";
+        line += violation;
+    }
+    if let Some(kept) = &round.kept {
+        line += &format!("\n    kept in {}", kept.display());
+    }
+    line
+}

@@ -1,0 +1,80 @@
+//! Faults on a running MPIM, round after round, and what came of them.
+//!
+//! One stack lives through all rounds. In each, new people talk in new conversations, a fault strikes,
+//! is mended, everybody has a last word, and the whole history is read back and held against what the
+//! people know: the invariants of [`Run`](crate::Run), and that those whom the fault does not concern
+//! notice nothing. How long it took until everybody was served again is noted.
+//!
+//! What happens in a round follows from its seed: which fault, where, and when. Seeds of a run are
+//! consecutive numbers, so a round that failed is repeated as a run of one round from its seed.
+
+mod arena;
+mod chance;
+mod crowd;
+mod fault;
+mod kept;
+mod report;
+mod round;
+mod strike;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use arena::Arena;
+pub use fault::Fault;
+pub use report::{Report, RoundReport};
+
+/// What a run is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// In what shape MPIM runs.
+    pub layout: crate::Layout,
+    /// So many rounds.
+    pub rounds: u64,
+    /// The seed of the first round.
+    pub seed: u64,
+    /// Which faults; each round picks one.
+    pub faults: Vec<Fault>,
+    /// No round begins later than this.
+    pub time_max: Duration,
+    /// After so many rounds a new stack is started.
+    pub rounds_of_a_stack: u64,
+    /// Where journals of rounds that failed are kept.
+    pub keep: PathBuf,
+}
+
+/// Runs the rounds. `report` is complete up to the last round also when this is dropped, which ends
+/// all processes; `told` hears of each round.
+///
+/// # Errors
+/// The stack cannot be had here.
+pub async fn run(
+    options: &Options,
+    report: &mut Report,
+    mut told: impl FnMut(&RoundReport),
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut arena = None;
+    for number in 0..options.rounds {
+        if began.elapsed() >= options.time_max {
+            break;
+        }
+        if number % options.rounds_of_a_stack.max(1) == 0 {
+            arena = None;
+        }
+        let mut here = match arena.take() {
+            Some(arena) => arena,
+            None => Arena::start(options.layout).await?,
+        };
+        let round = round::play(&mut here, options, number).await;
+        // What a round has left in disorder must not spoil the next one.
+        if round.is_right() {
+            arena = Some(here);
+        }
+        told(&round);
+        report.add(round);
+    }
+    Ok(())
+}

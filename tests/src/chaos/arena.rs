@@ -1,0 +1,36 @@
+//! Where the rounds take place.
+
+use crate::{Layout, Service, Stack};
+
+/// Instances of each service in a cluster.
+const INSTANCES: usize = 2;
+/// A session with ZooKeeper: short, so that it can be made to expire.
+const ZOOKEEPER_SESSION_MS: u64 = 4_000;
+
+/// A running stack, with what faults need to get at it.
+pub(super) struct Arena {
+    pub(super) stack: Stack,
+}
+
+impl Arena {
+    /// # Errors
+    /// Something that it runs on is not installed.
+    pub(super) async fn start(layout: Layout) -> anyhow::Result<Self> {
+        let builder = match layout {
+            Layout::Embedded | Layout::Five => Stack::builder(layout),
+            Layout::Cluster => {
+                let builder = Stack::cluster_on_its_own_servers().await;
+                let builder = builder.ok_or_else(|| anyhow::anyhow!("no servers for a cluster"))?;
+                builder
+                    .instances(INSTANCES)
+                    .set_everywhere("zookeeper.session_timeout_ms", ZOOKEEPER_SESSION_MS)
+            }
+        };
+        Ok(Self { stack: builder.start().await })
+    }
+
+    /// The name of the process in which an instance of a service is.
+    pub(super) fn process_of(&self, service: Service, number: usize) -> String {
+        self.stack.process_with(crate::Instance { service, number })
+    }
+}

@@ -1,0 +1,100 @@
+//! One round: people talk, a fault strikes, and what they know is held against the history.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::arena::Arena;
+use super::chance::Chance;
+use super::fault::Fault;
+use super::{Options, RoundReport, crowd, kept};
+use crate::load::Witness;
+use crate::{Load, Outcome, Run};
+
+/// No round takes longer, whatever hangs.
+const ROUND_MAX: Duration = Duration::from_secs(240);
+
+/// What a round that came to its end has to tell.
+struct Played {
+    hit: String,
+    recovery: Duration,
+    run: Run,
+}
+
+/// Plays round `number` of a run. Whatever happens in it, this comes back.
+pub(super) async fn play(arena: &mut Arena, options: &Options, number: u64) -> RoundReport {
+    let seed = options.seed.wrapping_add(number);
+    let mut chance = Chance::of(seed);
+    let fault = *chance.pick(&options.faults);
+    let began = Instant::now();
+    let mut witness = None;
+    let playing = AssertUnwindSafe(talk(arena, fault, &mut chance, number, &mut witness));
+    let played = match timeout(ROUND_MAX, playing.catch_unwind()).await {
+        Ok(Ok(played)) => Ok(played),
+        Ok(Err(panic)) => Err(said(panic.as_ref())),
+        Err(_) => Err(format!("the round took longer than {ROUND_MAX:?}")),
+    };
+    let mut report = RoundReport::new(number, seed, fault);
+    let run = match played {
+        Ok(Played { hit, recovery, run }) => {
+            report.hit = hit;
+            report.recovery = Some(recovery);
+            report.violations = run.violations().iter().map(ToString::to_string).collect();
+            run
+        }
+        Err(stuck) => {
+            report.violations.push(stuck);
+            let journal = witness.map(|witness| witness.journal()).unwrap_or_default();
+            Run { journal, timelines: Vec::new() }
+        }
+    };
+    count(&run, &mut report);
+    report.took = began.elapsed();
+    if !report.is_right() {
+        report.kept = kept::keep(&options.keep, arena, &report, &run);
+    }
+    report
+}
+
+async fn talk(
+    arena: &mut Arena,
+    fault: Fault,
+    chance: &mut Chance,
+    number: u64,
+    witness: &mut Option<Witness>,
+) -> Played {
+    let talkers = crowd::gather(&arena.stack, number).await;
+    let load = Load::start(arena.stack.text_addresses(), talkers);
+    *witness = Some(load.witness());
+    load.flows().await;
+    sleep(chance.ms(0..400)).await;
+    let struck = fault.strike(arena, chance).await;
+    let recovery = load.recovered(struck.healed).await;
+    sleep(chance.ms(0..200)).await;
+    let run = load.finish(crowd::JOINS).await;
+    Played { hit: struck.hit, recovery, run }
+}
+
+fn count(run: &Run, report: &mut RoundReport) {
+    for sent in &run.journal.sent {
+        match sent.outcome {
+            Outcome::Acknowledged(_) => report.acknowledged += 1,
+            Outcome::Refused => report.refused += 1,
+            Outcome::Unknown => report.unknown += 1,
+        }
+    }
+    report.shown = run.journal.receipts.len() as u64;
+    let answered = run.journal.sent.iter();
+    let waited = answered.filter_map(|sent| sent.answered_at?.checked_sub(sent.at));
+    report.slowest = waited.max().unwrap_or_default();
+}
+
+/// What a panic says.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_else(|| "something panicked".to_owned())
+}
