@@ -1,6 +1,9 @@
 //! Who talks in a round.
 
-use crate::{Conversation, Person, Stack, Talker};
+use std::io;
+use std::net::SocketAddr;
+
+use crate::{Conversation, PASSWORD, Person, Stack, Talker, TextClient, until};
 
 /// Entries without a line that the group begins with: the joins of its members.
 pub(super) const JOINS: i64 = 4;
@@ -34,4 +37,37 @@ pub(super) async fn gather(stack: &Stack, round: u64) -> Vec<Talker> {
         repeats: place % 2 == 1,
     };
     people.iter().zip(to).enumerate().map(talker).collect()
+}
+
+/// Somebody who only comes to see whether one is let in.
+pub(super) struct Visitor {
+    name: String,
+    uid: i64,
+}
+
+impl Visitor {
+    pub(super) async fn register(stack: &Stack, round: u64) -> Self {
+        let person = Person::register(stack, &format!("visitor{round}")).await;
+        Self { name: person.name, uid: person.uid }
+    }
+
+    /// Waits until a log-in works at each gateway.
+    pub(super) async fn comes(&self, stack: &Stack) {
+        for address in stack.text_addresses() {
+            until(&format!("one can log in at {address}"), async || {
+                let seen = self.try_at(address).await.map_err(|error| error.to_string())?;
+                let right = format!("+OK uid={}", self.uid);
+                if seen.as_ref() == Some(&right) { Ok(()) } else { Err(format!("{seen:?}")) }
+            })
+            .await;
+        }
+    }
+
+    /// The answer to a log-in.
+    async fn try_at(&self, address: SocketAddr) -> io::Result<Option<String>> {
+        let mut client = TextClient::try_connect(address).await?;
+        client.try_line().await?;
+        client.try_send_bytes(format!("LOGIN {} {PASSWORD}\n", self.name).as_bytes()).await?;
+        client.try_line().await
+    }
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::arena::Arena;
 use super::chance::Chance;
+use super::crowd::Visitor;
 use super::fault::Fault;
 use super::{Options, RoundReport, crowd, kept};
 use crate::load::Witness;
@@ -67,12 +68,18 @@ async fn talk(
     witness: &mut Option<Witness>,
 ) -> Played {
     let talkers = crowd::gather(&arena.stack, number).await;
+    let visitor = Visitor::register(&arena.stack, number).await;
     let load = Load::start(arena.stack.text_addresses(), talkers);
     *witness = Some(load.witness());
     load.flows().await;
     sleep(chance.ms(0..400)).await;
     let struck = fault.strike(arena, chance).await;
-    let recovery = load.recovered(struck.healed).await;
+    let comes = async {
+        visitor.comes(&arena.stack).await;
+        struck.healed.elapsed()
+    };
+    let (served, let_in) = tokio::join!(load.recovered(struck.healed), comes);
+    let recovery = served.max(let_in);
     sleep(chance.ms(0..200)).await;
     let run = load.finish(crowd::JOINS).await;
     Played { hit: struck.hit, recovery, run }
