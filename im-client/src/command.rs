@@ -192,6 +192,9 @@ mod tests {
             (&["addfriend:9", "addfriend 9"], Command::AddFriend { friend_id: 9 }),
             (&["removefriend:9", "delfriend 9"], Command::RemoveFriend { friend_id: 9 }),
             (&["getfriends", "friends"], Command::GetFriends),
+            (&["block:9", "block 9"], Command::Block { uid: 9 }),
+            (&["unblock:9", "unblock 9"], Command::Unblock { uid: 9 }),
+            (&["blocked"], Command::Blocked),
             (&["creategroup:crew:all: of us", "creategroup crew all: of us"], {
                 group("crew", "all: of us")
             }),

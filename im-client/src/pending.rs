@@ -136,6 +136,9 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Ack { .. }
         | Command::History { .. }
         | Command::GetFriends
+        | Command::Block { .. }
+        | Command::Unblock { .. }
+        | Command::Blocked
         | Command::Members { .. }
         | Command::Groups
         | Command::Help

@@ -1,6 +1,8 @@
 //! Commands that are one question to a service: the question, and the answer in the protocol's
 //! words. The user is always the session's.
 
+mod blocks;
+
 use std::borrow::Cow;
 
 use im_wire::text::{Command, Hist, Peer, Reply, failure};
@@ -63,6 +65,13 @@ async fn ask(
             let answer = users.get_friends(cx, GetFriendsReq { user_id }).await?;
             refusal(answer.result).unwrap_or(Reply::Friends(answer.friend_ids))
         }
+        Command::Block { uid } => {
+            blocks::set(gateway, cx, user_id, uid, true).await?.unwrap_or(Reply::UserBlocked)
+        }
+        Command::Unblock { uid } => {
+            blocks::set(gateway, cx, user_id, uid, false).await?.unwrap_or(Reply::UserUnblocked)
+        }
+        Command::Blocked => blocks::list(gateway, cx, user_id).await?,
         Command::CreateGroup { name, description } => {
             let request = CreateGroupReq { creator_id: user_id, group_name: name, description };
             let answer = groups.create_group(cx, request).await?;

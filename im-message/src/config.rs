@@ -25,6 +25,8 @@ pub struct Config {
     pub dispatch: DispatchConfig,
     /// How im-user is asked who exists.
     pub users: UsersConfig,
+    /// Whom users may shut out.
+    pub blocks: BlocksConfig,
     /// How much one answer may hold.
     pub answer: AnswerConfig,
 }
@@ -84,6 +86,13 @@ pub struct UsersConfig {
     pub timeout_ms: u64,
 }
 
+/// Whom users may shut out.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct BlocksConfig {
+    /// Users that one user may shut out.
+    pub per_user_max: usize,
+}
+
 /// How much one answer may hold.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct AnswerConfig {
@@ -106,6 +115,7 @@ impl Default for Config {
             lane: LaneConfig::default(),
             dispatch: DispatchConfig::default(),
             users: UsersConfig::default(),
+            blocks: BlocksConfig::default(),
             answer: AnswerConfig::default(),
         }
     }
@@ -149,6 +159,12 @@ impl Default for UsersConfig {
     }
 }
 
+impl Default for BlocksConfig {
+    fn default() -> Self {
+        Self { per_user_max: 1_000 }
+    }
+}
+
 impl Default for AnswerConfig {
     fn default() -> Self {
         Self { entries_max: 500, bytes_max: 1 << 20, conversations_max: 500 }
@@ -175,6 +191,7 @@ impl Validate for Config {
         rules.within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1..=60_000);
         rules.within("users.cached_max", self.users.cached_max, 0..=100_000_000);
         rules.within("users.timeout_ms", self.users.timeout_ms, 1..=60_000);
+        rules.within("blocks.per_user_max", self.blocks.per_user_max, 1..=100_000);
         let AnswerConfig { entries_max, bytes_max, conversations_max } = self.answer;
         rules.within("answer.entries_max", entries_max, 1..=10_000);
         rules.within("answer.bytes_max", bytes_max, 1..=3 << 20);

@@ -39,6 +39,15 @@ impl ConvId {
         }
     }
 
+    /// The other of a pair; for notes to oneself, oneself. `None` for a group, and for a stranger.
+    pub(crate) fn other_of_pair(self, uid: i64) -> Option<i64> {
+        match self {
+            Self::Pair { low, high } if uid == low => Some(high),
+            Self::Pair { low, high } if uid == high => Some(low),
+            _ => None,
+        }
+    }
+
     /// Whether the name alone shuts this user out: someone else's pair.
     pub(crate) fn excludes(self, uid: i64) -> bool {
         matches!(self, Self::Pair { low, high } if uid != low && uid != high)

@@ -25,6 +25,7 @@
 //! | `lane` | batches, and the order of messages |
 //! | `dispatch` | telling im-presence, and what happens when it is away |
 //! | `send` | the checks before a message is written; membership changes |
+//! | `blocking` | who shuts out whom |
 //! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
 //! | `users` | asking im-user who exists |
 //! | `service`, `proto` | requests to use cases, outcomes to answers |
@@ -47,6 +48,7 @@
 //! wrote is read under the lock that orders it.
 #![forbid(unsafe_code)]
 
+mod blocking;
 mod config;
 mod conversation;
 mod dispatch;

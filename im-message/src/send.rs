@@ -49,6 +49,9 @@ pub(crate) enum SendError {
     NoSuchGroup,
     #[error("not a member")]
     NotMember,
+    /// The other of the pair shuts the sender out.
+    #[error("blocked")]
+    Blocked,
     #[error("already in group")]
     AlreadyMember,
     #[error("empty text")]
@@ -178,6 +181,7 @@ impl From<AppendError> for SendError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::NotMember => Self::NotMember,
+            AppendError::Blocked => Self::Blocked,
             AppendError::AlreadyMember => Self::AlreadyMember,
             AppendError::NoSuchConversation => Self::NoSuchGroup,
             AppendError::Conflict => Self::Conflict,

@@ -3,6 +3,7 @@
 //! Domain failures become a `Result` in the answer, everything else a status; both happen in
 //! `outcome`, and nowhere else.
 
+mod blocks;
 mod outcome;
 
 use std::sync::Arc;
@@ -12,14 +13,15 @@ use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     C2cMsg, ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp,
     FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, GroupMsg, ListBehindReq,
-    ListBehindResp, MembershipChange, PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp,
-    SendGroupReq, SendGroupResp, SendOutcome, SendReq, SendResp, message_service, send_batch_req,
-    user_service,
+    ListBehindResp, ListBlockedReq, ListBlockedResp, MembershipChange, PullOfflineReq,
+    PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendOutcome,
+    SendReq, SendResp, SetBlockReq, SetBlockResp, message_service, send_batch_req, user_service,
 };
 use mprpc::{Context, Status};
 use tracing::Instrument;
 
 use self::outcome::{bounded, conv, limit, ok, outcome, outcomes, refusal, unavailable};
+use crate::blocking::Blocking;
 use crate::config::AnswerConfig;
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
@@ -38,6 +40,7 @@ pub(crate) struct MessageService<T, U> {
     pub(crate) sender: Sender<U>,
     pub(crate) offline: Offline<T>,
     pub(crate) answer: AnswerConfig,
+    pub(crate) blocking: Blocking,
 }
 
 impl<T: Timeline, U: user_service::Server> message_service::Server for MessageService<T, U> {
@@ -239,6 +242,18 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
             }
             Err(error) => Ok(ChangeMembershipResp { result: refusal(error)?, seq: 0 }),
         }
+    }
+
+    async fn set_block(&self, cx: &Context, request: SetBlockReq) -> Result<SetBlockResp, Status> {
+        self.block_or_unblock(cx, request).await
+    }
+
+    async fn list_blocked(
+        &self,
+        _cx: &Context,
+        request: ListBlockedReq,
+    ) -> Result<ListBlockedResp, Status> {
+        self.page_of_blocked(request).await
     }
 }
 

@@ -8,6 +8,7 @@ use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
 use mpim_proto::{message_service, presence_service, user_service};
 use mprpc::{ChannelError, Server, ServerError};
 
+use crate::blocking::Blocking;
 use crate::config::Config;
 use crate::dispatch::{self, Dispatchers};
 use crate::lane::{Lanes, Workers};
@@ -122,6 +123,8 @@ where
         text_bytes_max: config.text.bytes_max,
     };
     let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
-    let service = MessageService { store, sender, offline, answer: config.answer.clone() };
+    let blocking = Blocking { clock: deps.clock.clone(), per_user_max: config.blocks.per_user_max };
+    let answer = config.answer.clone();
+    let service = MessageService { store, sender, offline, answer, blocking };
     Assembled { service, background: Background { workers, dispatchers } }
 }

@@ -78,6 +78,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         parse: |_| Some(Input::Ask(Command::GetFriends)),
     },
     Entry {
+        names: &["block"],
+        arguments: &["<uid>"],
+        about: "take no messages from a user",
+        parse: |arguments| Some(Input::Ask(Command::Block { uid: arguments.id()? })),
+    },
+    Entry {
+        names: &["unblock"],
+        arguments: &["<uid>"],
+        about: "take messages from a user again",
+        parse: |arguments| Some(Input::Ask(Command::Unblock { uid: arguments.id()? })),
+    },
+    Entry {
+        names: &["blocked"],
+        arguments: &[],
+        about: "list those whose messages you do not take",
+        parse: |_| Some(Input::Ask(Command::Blocked)),
+    },
+    Entry {
         names: &["creategroup"],
         arguments: &["<name>", "[description]"],
         about: "make a group",

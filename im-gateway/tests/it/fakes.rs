@@ -64,6 +64,7 @@ pub(crate) struct State {
     /// By user id: name and password.
     users: Vec<(String, String)>,
     friends: BTreeSet<(i64, i64)>,
+    blocks: BTreeSet<(i64, i64)>,
     groups: BTreeMap<i64, BTreeSet<i64>>,
     pub(crate) timelines: BTreeMap<String, Vec<Entry>>,
     sent: HashMap<(String, i64, String), i64>,

@@ -7,8 +7,9 @@ use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp, FetchRangeReq,
     FetchRangeResp, GetPositionsReq, GetPositionsResp, ListBehindReq, ListBehindResp,
-    MembershipChange, PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq,
-    SendGroupResp, SendReq, SendResp, message_service,
+    ListBlockedReq, ListBlockedResp, MembershipChange, PullOfflineReq, PullOfflineResp,
+    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, SetBlockReq,
+    SetBlockResp, message_service,
 };
 use mprpc::discovery::Memory;
 use mprpc::{Context, Server, Status};
@@ -84,5 +85,7 @@ impl message_service::Server for Messages {
         advance_cursors(AdvanceCursorsReq) -> AdvanceCursorsResp,
         fetch_for_many(FetchForManyReq) -> FetchForManyResp,
         advance_for_many(AdvanceForManyReq) -> AdvanceForManyResp,
+        set_block(SetBlockReq) -> SetBlockResp,
+        list_blocked(ListBlockedReq) -> ListBlockedResp,
     }
 }

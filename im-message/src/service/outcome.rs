@@ -17,6 +17,7 @@ pub(super) fn refusal(error: SendError) -> Result<Option<mpim_proto::Result>, St
     match error {
         SendError::BadSender
         | SendError::NotMember
+        | SendError::Blocked
         | SendError::AlreadyMember
         | SendError::EmptyText
         | SendError::TextTooLong

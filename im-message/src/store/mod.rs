@@ -7,6 +7,7 @@
 //! The contract of each method is tested by `conformance`, one suite that runs on every adapter
 //! (and on `model`, a few maps behind a mutex, which says what the contract means).
 
+mod blocks;
 #[cfg(test)]
 pub(crate) mod conformance;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use thiserror::Error;
 use crate::conversation::ConvId;
 use crate::entry::{Entry, NewEntry};
 
+pub(crate) use self::blocks::{Blocks, PairBlocks};
 pub(crate) use self::mysql::MysqlTimeline;
 pub(crate) use self::shared::{SharedRange, Sight};
 pub(crate) use self::sqlite::SqliteTimeline;
@@ -38,14 +40,14 @@ pub(crate) use self::sqlite::SqliteTimeline;
 ///
 /// All methods are cancel safe: dropping the future of one that writes leaves it unknown
 /// whether the fact became true, as does its failure.
-pub(crate) trait Timeline: Send + Sync + 'static {
+pub(crate) trait Timeline: Blocks + Send + Sync + 'static {
     /// Writes entries in the given order, and answers for each in the same order.
     ///
     /// Under the locks of all conversations concerned, which are taken first and in one order,
     /// for each entry: an entry with the same key by the same author in this conversation (also
     /// one earlier in the batch) is answered with its numbers if its content is the same, and
     /// is a [`AppendError::Conflict`] if not. Otherwise the author must be a member (a joiner
-    /// must not be), the entry gets the next seq of its conversation and a msg_id above all
+    /// must not be) whom the other of a pair does not [shut out](Blocks), the entry gets the next seq of its conversation and a msg_id above all
     /// earlier ones of the conversation, and `Joined` and `Left` begin and end a span with it. The
     /// first message of a pair begins the spans of both.
     ///
@@ -69,8 +71,8 @@ pub(crate) trait Timeline: Send + Sync + 'static {
     /// Up to `limit` conversations in which the device lacks something that its user sees
     /// (`cursor < head`), and whether there are more after the last of them.
     ///
-    /// In the order in which the conversations began, from the one after `after`: one that
-    /// begins while somebody goes through the pages is on a later page. (Where two instances begin
+    /// In the order in which the conversations began (a pair of whom one shut the other out before
+    /// either wrote, then), from the one after `after`: one that begins while somebody goes through the pages is on a later page. (Where two instances begin
     /// conversations in the same second, it may be on an earlier one. Whoever lists is bound to be
     /// told of new messages before they list, so they hear of it all the same.)
     fn behind(
@@ -214,6 +216,8 @@ pub(crate) struct Appended {
 pub(crate) enum AppendError {
     #[error("the author is not a member of the conversation")]
     NotMember,
+    #[error("the other of the pair shuts the author out")]
+    Blocked,
     #[error("the author is a member of the conversation already")]
     AlreadyMember,
     #[error("the conversation never had a member")]

@@ -3,7 +3,7 @@
 //!
 //! It shares no code with the adapters; it is meant to be obviously right, not fast.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,8 +11,8 @@ use im_common::StoreError;
 use tokio::sync::Semaphore;
 
 use super::{
-    AppendError, Appended, BETWEEN_MAX, Position, Range, RangeLimit, Reader, SharedRange, Sight,
-    Timeline,
+    AppendError, Appended, BETWEEN_MAX, Blocks, Position, Range, RangeLimit, Reader, SharedRange,
+    Sight, Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -25,6 +25,8 @@ struct State {
     conversations: HashMap<ConvId, Conversation>,
     cursors: HashMap<(Reader, ConvId), (i64, i64)>,
     batch_lengths: Vec<usize>,
+    /// Who shuts out whom.
+    blocks: BTreeSet<(i64, i64)>,
 }
 
 #[derive(Default, Clone)]
@@ -135,6 +137,11 @@ impl State {
             (Content::Text(_) | Content::Left, false) => return Err(AppendError::NotMember),
             _ => {}
         }
+        if let Some(other) = new.conv.other_of_pair(new.author)
+            && self.blocks.contains(&(other, new.author))
+        {
+            return Err(AppendError::Blocked);
+        }
         let seq = i64::try_from(conversation.entries.len()).unwrap() + 1;
         let msg_id = self.msg_id_next.max(now_ms << 22).max(1);
         self.msg_id_next = msg_id + 1;
@@ -169,6 +176,48 @@ impl State {
     fn cursor_mut(&mut self, reader: &Reader, position: Position) -> &mut (i64, i64) {
         let key = (reader.clone(), position.conv);
         self.cursors.entry(key).or_insert((position.cursor, 0))
+    }
+}
+
+impl Blocks for Model {
+    async fn block(
+        &self,
+        by: i64,
+        whom: i64,
+        _now_ms: i64,
+        blocked_max: usize,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let blocked = state.blocks.iter().filter(|(uid, _)| *uid == by).count();
+        if !state.blocks.contains(&(by, whom)) && blocked >= blocked_max {
+            return Ok(false);
+        }
+        state.blocks.insert((by, whom));
+        let conv = ConvId::pair(by, whom);
+        if !state.conversations.contains_key(&conv) {
+            state.order.push(conv);
+            state.conversations.insert(conv, Conversation::default());
+        }
+        Ok(true)
+    }
+
+    async fn unblock(&self, by: i64, whom: i64) -> Result<(), StoreError> {
+        self.state().blocks.remove(&(by, whom));
+        Ok(())
+    }
+
+    async fn blocked(
+        &self,
+        by: i64,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<i64>, bool), StoreError> {
+        let state = self.state();
+        let all = state.blocks.iter().filter(|(uid, whom)| *uid == by && *whom > after);
+        let mut found: Vec<i64> = all.map(|(_, whom)| *whom).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Ok((found, more))
     }
 }
 
@@ -304,7 +353,8 @@ impl Timeline for Model {
     }
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
-        Ok(self.state().conversations.contains_key(&conv))
+        let state = self.state();
+        Ok(state.conversations.get(&conv).is_some_and(|found| !found.entries.is_empty()))
     }
 
     async fn locate(&self, msg_ids: Vec<i64>) -> Result<Vec<(ConvId, i64)>, StoreError> {

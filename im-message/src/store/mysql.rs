@@ -5,6 +5,7 @@
 //! different instances, lanes and conversations commit side by side.
 
 mod append;
+mod blocks;
 mod cursors;
 mod gather;
 mod ids;
@@ -34,7 +35,8 @@ use crate::conversation::ConvId;
 use crate::entry::{Content, Entry, NewEntry};
 
 /// Steps of the schema; published ones are never changed.
-const MIGRATIONS: &[&str] = &[include_str!("mysql/0001_timelines.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("mysql/0001_timelines.sql"), include_str!("mysql/0002_blocks.sql")];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.
 const UNKNOWN_MAX: usize = 3;

@@ -5,6 +5,7 @@
 //! a commit share the next one.
 
 mod append;
+mod blocks;
 mod cursors;
 mod read;
 
@@ -20,7 +21,8 @@ use crate::conversation::ConvId;
 use crate::entry::NewEntry;
 
 /// Steps of the schema; published ones are never changed.
-const MIGRATIONS: &[&str] = &[include_str!("sqlite/0001_timelines.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("sqlite/0001_timelines.sql"), include_str!("sqlite/0002_blocks.sql")];
 
 /// [`Timeline`] on a SQLite file. Clones share it.
 #[derive(Debug, Clone)]
@@ -119,7 +121,7 @@ impl Timeline for SqliteTimeline {
     }
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
-        self.db.read("look up a conversation", move |db| Ok(conv_row(db, conv)?.is_some())).await
+        self.db.read("look up a conversation", move |db| read::exists(db, conv)).await
     }
 
     async fn locate(&self, msg_ids: Vec<i64>) -> Result<Vec<(ConvId, i64)>, StoreError> {

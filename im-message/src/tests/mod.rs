@@ -3,6 +3,7 @@
 //! sockets.
 
 mod batches;
+mod blocking;
 mod dispatching;
 pub(crate) mod neighbours;
 mod offline;

@@ -74,6 +74,18 @@ pub enum Command {
     },
     /// `GETFRIENDS`.
     GetFriends,
+    /// `BLOCK <uid>`.
+    Block {
+        /// Above 0.
+        uid: i64,
+    },
+    /// `UNBLOCK <uid>`.
+    Unblock {
+        /// Above 0.
+        uid: i64,
+    },
+    /// `BLOCKED`: whom the caller shuts out.
+    Blocked,
     /// `CREATEGROUP <name> [description]`.
     CreateGroup {
         /// Not empty, no space.
@@ -131,6 +143,9 @@ impl Command {
             Self::AddFriend { .. } => "ADDFRIEND",
             Self::RemoveFriend { .. } => "REMOVEFRIEND",
             Self::GetFriends => "GETFRIENDS",
+            Self::Block { .. } => "BLOCK",
+            Self::Unblock { .. } => "UNBLOCK",
+            Self::Blocked => "BLOCKED",
             Self::CreateGroup { .. } => "CREATEGROUP",
             Self::JoinGroup { .. } => "JOINGROUP",
             Self::LeaveGroup { .. } => "LEAVEGROUP",

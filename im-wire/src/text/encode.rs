@@ -76,6 +76,7 @@ impl LineWriter<'_> {
             Command::AddFriend { friend_id } | Command::RemoveFriend { friend_id } => {
                 self.id("the friend", *friend_id)
             }
+            Command::Block { uid } | Command::Unblock { uid } => self.id("the user", *uid),
             Command::JoinGroup { group_id }
             | Command::LeaveGroup { group_id }
             | Command::Members { group_id } => self.id("the group", *group_id),
@@ -83,6 +84,7 @@ impl LineWriter<'_> {
             Command::Logout
             | Command::Pull
             | Command::GetFriends
+            | Command::Blocked
             | Command::Groups
             | Command::Help
             | Command::WhoAmI

@@ -34,6 +34,9 @@ enum Kind {
     AddFriend,
     RemoveFriend,
     GetFriends,
+    Block,
+    Unblock,
+    Blocked,
     CreateGroup,
     JoinGroup,
     LeaveGroup,
@@ -44,7 +47,7 @@ enum Kind {
     Ping,
 }
 
-const KINDS: [(&str, Kind); 21] = [
+const KINDS: [(&str, Kind); 24] = [
     // The frequent ones first: this is searched from the front.
     ("SEND", Kind::Send),
     ("SENDID", Kind::SendId),
@@ -60,6 +63,9 @@ const KINDS: [(&str, Kind); 21] = [
     ("ADDFRIEND", Kind::AddFriend),
     ("REMOVEFRIEND", Kind::RemoveFriend),
     ("GETFRIENDS", Kind::GetFriends),
+    ("BLOCK", Kind::Block),
+    ("UNBLOCK", Kind::Unblock),
+    ("BLOCKED", Kind::Blocked),
     ("CREATEGROUP", Kind::CreateGroup),
     ("JOINGROUP", Kind::JoinGroup),
     ("LEAVEGROUP", Kind::LeaveGroup),
@@ -99,6 +105,8 @@ impl Kind {
             Self::RemoveFriend => {
                 Command::RemoveFriend { friend_id: arguments.last_id(failure::BAD_FRIEND_ID)? }
             }
+            Self::Block => Command::Block { uid: arguments.last_id(failure::BAD_UID)? },
+            Self::Unblock => Command::Unblock { uid: arguments.last_id(failure::BAD_UID)? },
             Self::CreateGroup => arguments.create_group()?,
             Self::JoinGroup => {
                 Command::JoinGroup { group_id: arguments.last_id(failure::BAD_GROUP_ID)? }
@@ -113,6 +121,7 @@ impl Kind {
             Self::Logout => Command::Logout,
             Self::Pull => Command::Pull,
             Self::GetFriends => Command::GetFriends,
+            Self::Blocked => Command::Blocked,
             Self::Groups => Command::Groups,
             Self::Help => Command::Help,
             Self::WhoAmI => Command::WhoAmI,

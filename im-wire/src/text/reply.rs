@@ -30,6 +30,12 @@ pub enum Reply {
     FriendRemoved,
     /// `+OK friends: 1,2,3`.
     Friends(Vec<i64>),
+    /// `+OK user blocked`.
+    UserBlocked,
+    /// `+OK user unblocked`.
+    UserUnblocked,
+    /// `+OK blocked: 1,2,3`.
+    Blocked(Vec<i64>),
     /// `+OK group_id=<n>`.
     GroupId(i64),
     /// `+OK joined group`.
@@ -72,6 +78,9 @@ impl Reply {
             Self::FriendAdded => out.write_str("+OK friend added")?,
             Self::FriendRemoved => out.write_str("+OK friend removed")?,
             Self::Friends(uids) => write_list(out, "friends", uids)?,
+            Self::UserBlocked => out.write_str("+OK user blocked")?,
+            Self::UserUnblocked => out.write_str("+OK user unblocked")?,
+            Self::Blocked(uids) => write_list(out, "blocked", uids)?,
             Self::GroupId(group_id) => write!(out, "+OK group_id={group_id}")?,
             Self::JoinedGroup => out.write_str("+OK joined group")?,
             Self::LeftGroup => out.write_str("+OK left group")?,
@@ -97,8 +106,8 @@ fn write_list(out: &mut impl Write, name: &str, ids: &[i64]) -> fmt::Result {
 }
 
 const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
-    REMOVEFRIEND GETFRIENDS CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID \
-    WHOAMI PING HELP";
+    REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS \
+    SENDGROUP SENDGROUPID WHOAMI PING HELP";
 
 /// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
 ///
@@ -152,6 +161,8 @@ pub mod failure {
     pub const AUTH_TOO_MANY_ATTEMPTS: &str = "auth too many attempts";
     /// The receiver does not exist.
     pub const NO_SUCH_USER: &str = "no such user";
+    /// The receiver shuts the sender out.
+    pub const BLOCKED: &str = "blocked";
     /// The sender is not in the group.
     pub const NOT_A_MEMBER: &str = "not a member";
     /// The text exceeds the configured length.

@@ -31,6 +31,10 @@ fn every_reply_has_its_bytes() {
         (Reply::FriendRemoved, "+OK friend removed\n"),
         (Reply::Friends(vec![1, 2, 3]), "+OK friends: 1,2,3\n"),
         (Reply::Friends(vec![]), "+OK friends: \n"),
+        (Reply::UserBlocked, "+OK user blocked\n"),
+        (Reply::UserUnblocked, "+OK user unblocked\n"),
+        (Reply::Blocked(vec![2, 7]), "+OK blocked: 2,7\n"),
+        (Reply::err(failure::BLOCKED), "-ERR blocked\n"),
         (Reply::GroupId(4), "+OK group_id=4\n"),
         (Reply::JoinedGroup, "+OK joined group\n"),
         (Reply::LeftGroup, "+OK left group\n"),
@@ -40,8 +44,8 @@ fn every_reply_has_its_bytes() {
         (
             Reply::Help,
             "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
-             REMOVEFRIEND GETFRIENDS CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP \
-             SENDGROUPID WHOAMI PING HELP\n",
+             REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP JOINGROUP LEAVEGROUP \
+             MEMBERS GROUPS SENDGROUP SENDGROUPID WHOAMI PING HELP\n",
         ),
         (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
         (Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS), "-ERR auth too many attempts\n"),

@@ -121,6 +121,8 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(name, description)| Command::CreateGroup { name, description }),
         id.clone().prop_map(|msg_id| Command::Ack { msg_id }),
         id.clone().prop_map(|friend_id| Command::AddFriend { friend_id }),
+        id.clone().prop_map(|uid| Command::Block { uid }),
+        id.clone().prop_map(|uid| Command::Unblock { uid }),
         id.clone().prop_map(|group_id| Command::JoinGroup { group_id }),
         (id, 0..=i64::MAX, 1..=u32::MAX, any::<bool>()).prop_map(
             |(id, after_seq, limit, group)| {

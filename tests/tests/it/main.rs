@@ -28,6 +28,7 @@ macro_rules! on_all_stacks {
     };
 }
 
+mod blocks;
 mod chat;
 mod classic;
 mod cluster;

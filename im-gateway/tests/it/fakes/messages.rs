@@ -4,8 +4,9 @@ use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     ChangeMembershipReq, ChangeMembershipResp, Entry, FetchForManyReq, FetchForManyResp,
     FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, ListBehindReq,
-    ListBehindResp, Position, PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp,
-    SendGroupReq, SendGroupResp, SendReq, SendResp, Sight, Span, message_service, send_batch_req,
+    ListBehindResp, ListBlockedReq, ListBlockedResp, Position, PullOfflineReq, PullOfflineResp,
+    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, SetBlockReq,
+    SetBlockResp, Sight, Span, message_service, send_batch_req,
 };
 use mprpc::{Context, Status};
 
@@ -184,5 +185,33 @@ impl message_service::Server for Fakes {
         _: ChangeMembershipReq,
     ) -> Result<ChangeMembershipResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn set_block(&self, _: &Context, req: SetBlockReq) -> Result<SetBlockResp, Status> {
+        let block = (req.user_id, req.other_id);
+        if req.user_id == req.other_id {
+            return Ok(SetBlockResp { result: invalid("bad uid") });
+        }
+        let mut state = self.state();
+        let _changed = match req.blocked {
+            true => state.blocks.insert(block),
+            false => state.blocks.remove(&block),
+        };
+        Ok(SetBlockResp { result: ok() })
+    }
+
+    async fn list_blocked(
+        &self,
+        _: &Context,
+        req: ListBlockedReq,
+    ) -> Result<ListBlockedResp, Status> {
+        let state = self.state();
+        let theirs = state.blocks.iter().filter(|(by, _)| *by == req.user_id);
+        let after = theirs.filter(|(_, whom)| *whom > req.after_user_id);
+        let mut user_ids: Vec<i64> = after.map(|(_, whom)| *whom).collect();
+        // Small pages, so that there are several.
+        let more = user_ids.len() > 2;
+        user_ids.truncate(2);
+        Ok(ListBlockedResp { result: ok(), user_ids, more })
     }
 }

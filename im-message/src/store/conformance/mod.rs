@@ -5,6 +5,7 @@
 //! live as long as the store does (a temporary directory), or `None` where it cannot be had.
 
 mod append;
+mod blocks;
 mod concurrent;
 mod cursors;
 mod membership;
@@ -17,10 +18,12 @@ use std::sync::Arc;
 
 pub(crate) use self::writers::*;
 pub(crate) use self::{
-    append::*, concurrent::*, cursors::*, membership::*, random::*, reading::*, shared::*,
+    append::*, blocks::*, concurrent::*, cursors::*, membership::*, random::*, reading::*,
+    shared::*,
 };
 use super::{
-    AppendError, Appended, Position, Range, RangeLimit, Reader, SharedRange, Sight, Timeline,
+    AppendError, Appended, Blocks, Position, Range, RangeLimit, Reader, SharedRange, Sight,
+    Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -54,6 +57,12 @@ macro_rules! timeline_conformance {
             notes_to_oneself_have_one_member
             strangers_can_neither_write_to_a_pair_nor_read_it
             only_members_write_to_a_group
+            who_is_shut_out_is_refused_until_let_in_again
+            what_was_accepted_before_a_block_is_given_its_numbers_again
+            a_block_before_the_first_message_is_in_force_and_shows_nowhere
+            only_so_many_can_be_shut_out_at_once
+            who_is_shut_out_is_listed_page_by_page
+            a_block_is_in_force_once_answered_while_messages_stream_in
             a_joiner_sees_from_their_joining_on
             a_leaver_sees_up_to_their_leaving_and_nothing_newer
             who_comes_back_sees_both_times_but_not_what_was_between

@@ -92,7 +92,18 @@ impl World {
                 store.withdraw_given(&reader).await.unwrap();
                 model.withdraw_given(&reader).await.unwrap();
             }
-            _ => {}
+            _ => {
+                let (by, whom, max) = (reader.uid, self.uid(), self.random.usize(1..4));
+                if self.random.bool() {
+                    let ours = store.block(by, whom, NOW_MS, max).await.unwrap();
+                    assert_eq!(ours, model.block(by, whom, NOW_MS, max).await.unwrap());
+                } else {
+                    store.unblock(by, whom).await.unwrap();
+                    model.unblock(by, whom).await.unwrap();
+                }
+                let ours = store.blocked(by, 0, 2).await.unwrap();
+                assert_eq!(ours, model.blocked(by, 0, 2).await.unwrap(), "step {step}");
+            }
         }
         let limit = RangeLimit { entries_max: self.random.usize(1..6), bytes_max: 12 };
         let after = self.random.i64(0..6);

@@ -122,7 +122,7 @@ async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan) -> Result<(), Err
         let names = plan.unused.iter().map(|conv| conv.to_string().into()).collect();
         let (length, params) = filled(names, 1);
         let delete = format!(
-            "DELETE FROM conversation WHERE max_seq = 0 AND conv_id IN ({})",
+            "DELETE FROM conversation WHERE max_seq = 0 AND blocks = 0 AND conv_id IN ({})",
             repeated("?", length, ", ")
         );
         tx.exec_drop(delete, params).await?;
@@ -148,7 +148,7 @@ async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan) -> Result<(), Err
     let advanced: Vec<Value> = plan
         .advanced
         .iter()
-        .flat_map(|(conv, Locked { id, max_seq, last_msg_id }, _)| {
+        .flat_map(|(conv, Locked { id, max_seq, last_msg_id, .. }, _)| {
             [conv.to_string().into(), (*id).into(), (*max_seq).into(), (*last_msg_id).into()]
         })
         .collect();

@@ -11,7 +11,7 @@ use super::plan::{Loaded, Locked, may_begin};
 use super::sql::{LIST_MAX, filled, repeated};
 use crate::conversation::ConvId;
 use crate::entry::NewEntry;
-use crate::store::Appended;
+use crate::store::{Appended, PairBlocks};
 
 /// A conversation to lock. Ordered by its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,17 +57,18 @@ pub(super) async fn lock(
     let texts = names.iter().map(|name| (&name.text).into()).collect();
     let (length, params) = filled(texts, 1);
     let select = format!(
-        "SELECT conv_id, id, max_seq, last_msg_id FROM conversation FORCE INDEX (PRIMARY) \
+        "SELECT conv_id, id, max_seq, last_msg_id, blocks FROM conversation FORCE INDEX (PRIMARY) \
          WHERE conv_id IN ({}) {how}",
         repeated("?", length, ", ")
     );
-    let rows: Vec<(String, i64, i64, i64)> = tx.exec(select, params).await?;
+    let rows: Vec<(String, i64, i64, i64, i64)> = tx.exec(select, params).await?;
     let found: HashSet<&str, RandomState> = rows.iter().map(|row| row.0.as_str()).collect();
     if names.iter().any(|name| name.may_begin && !found.contains(name.text.as_str())) {
         return Ok(None);
     }
-    let locked = |(name, id, max_seq, last_msg_id): (String, i64, i64, i64)| {
-        Ok((super::conv_id(&name)?, Locked { id, max_seq, last_msg_id }))
+    let locked = |(name, id, max_seq, last_msg_id, blocks): (String, i64, i64, i64, i64)| {
+        let blocks = PairBlocks::stored(blocks);
+        Ok((super::conv_id(&name)?, Locked { id, max_seq, last_msg_id, blocks }))
     };
     rows.into_iter().map(locked).collect::<Result<_, Error>>().map(Some)
 }

@@ -9,15 +9,17 @@ use foldhash::fast::RandomState;
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, NewEntry};
-use crate::store::{AppendError, Appended};
+use crate::store::{AppendError, Appended, PairBlocks};
 
 /// A conversation as its lock found it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Locked {
     pub(super) id: i64,
-    /// 0: it was made by this transaction, and goes again unless something is written to it.
+    /// 0: it was made by this transaction, and goes again unless something is written to it; or it is
+    /// a pair of whom one shut the other out before either wrote.
     pub(super) max_seq: i64,
     pub(super) last_msg_id: i64,
+    pub(super) blocks: PairBlocks,
 }
 
 /// The short id of a conversation, an author, and a key.
@@ -124,6 +126,9 @@ impl Planning {
             (Content::Joined, true) => return Err(AppendError::AlreadyMember),
             (Content::Text(_) | Content::Left, false) => return Err(AppendError::NotMember),
             _ => {}
+        }
+        if conversation.blocks.shuts_out(entry.conv, entry.author) {
+            return Err(AppendError::Blocked);
         }
         let msg_id = self.msg_ids.next().unwrap_or(self.msg_ids.end);
         conversation.max_seq += 1;

@@ -30,8 +30,9 @@ pub(super) async fn members(conn: &mut Conn, conv: ConvId) -> Result<Vec<i64>, E
     .await
 }
 
+/// A pair may have a row because of a block alone.
 pub(super) async fn exists(conn: &mut Conn, conv: ConvId) -> Result<bool, Error> {
-    let select = "SELECT 1 FROM conversation WHERE conv_id = ?";
+    let select = "SELECT 1 FROM conversation WHERE conv_id = ? AND max_seq > 0";
     let found: Option<i64> = conn.exec_first(select, (conv.to_string(),)).await?;
     Ok(found.is_some())
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, NewEntry};
-use crate::store::{AppendError, Appended};
+use crate::store::{AppendError, Appended, PairBlocks};
 
 /// Writes `entries` in order. An `Err` means that nothing of it may stay.
 pub(super) fn append(
@@ -38,6 +38,7 @@ struct Conversation {
     row: i64,
     max_seq: i64,
     stored_max_seq: i64,
+    blocks: PairBlocks,
 }
 
 impl<'tx> Batch<'tx> {
@@ -81,13 +82,16 @@ impl<'tx> Batch<'tx> {
         let Some(index) = self.conversation(entry)? else {
             return Ok(Err(AppendError::NoSuchConversation));
         };
-        let row = self.conversations[index].row;
+        let Conversation { row, blocks, .. } = self.conversations[index];
         // Before membership: somebody who left still gets the answer to what they had sent.
         if let Some(earlier) = self.earlier(row, entry)? {
             return Ok(earlier);
         }
         if let Err(refusal) = self.check_member(row, entry)? {
             return Ok(Err(refusal));
+        }
+        if blocks.shuts_out(entry.conv, entry.author) {
+            return Ok(Err(AppendError::Blocked));
         }
         let appended = self.number(index);
         self.insert(row, entry, appended)?;
@@ -104,25 +108,26 @@ impl<'tx> Batch<'tx> {
         let name = entry.conv.to_string();
         let found = self
             .tx
-            .prepare_cached("SELECT id, max_seq FROM conversation WHERE conv_id = ?")?
-            .query_row([&name], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached("SELECT id, max_seq, blocks FROM conversation WHERE conv_id = ?")?
+            .query_row([&name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let may_begin = match entry.conv {
             ConvId::Pair { .. } => matches!(entry.content, Content::Text(_)),
             ConvId::Group(_) => entry.content == Content::Joined,
         };
-        let (row, max_seq) = match found {
+        let (row, max_seq, blocks) = match found {
             Some(found) => found,
             None if may_begin => {
                 self.tx
                     .prepare_cached("INSERT INTO conversation (conv_id, max_seq) VALUES (?, 0)")?
                     .execute([&name])?;
-                (self.tx.last_insert_rowid(), 0)
+                (self.tx.last_insert_rowid(), 0, 0)
             }
             None => return Ok(None),
         };
         let index = self.conversations.len();
-        self.conversations.push(Conversation { row, max_seq, stored_max_seq: max_seq });
+        let blocks = PairBlocks::stored(blocks);
+        self.conversations.push(Conversation { row, max_seq, stored_max_seq: max_seq, blocks });
         self.indexes.insert(entry.conv, index);
         Ok(Some(index))
     }

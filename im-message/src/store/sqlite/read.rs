@@ -18,6 +18,12 @@ pub(super) fn members(db: &Connection, conv: ConvId) -> rusqlite::Result<Vec<i64
     .collect()
 }
 
+/// A pair may have a row because of a block alone.
+pub(super) fn exists(db: &Connection, conv: ConvId) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM conversation WHERE conv_id = ? AND max_seq > 0")?
+        .exists([conv.to_string()])
+}
+
 /// Goes through the user's conversations by the id they have in this file, which is the order
 /// in which they began.
 pub(super) fn behind(

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::store::Blocks;
 
 /// A timeline that is served by several instances in turn.
 struct Several {
@@ -44,6 +45,34 @@ timeline_conformance! { two().await;
     concurrent_repetitions_become_one_message
     a_message_that_races_with_membership_is_within_a_span
     what_many_write_at_once_could_have_been_written_in_turn
+    who_is_shut_out_is_refused_until_let_in_again
+    a_block_before_the_first_message_is_in_force_and_shows_nowhere
+    a_block_is_in_force_once_answered_while_messages_stream_in
+}
+
+impl Blocks for Several {
+    async fn block(
+        &self,
+        by: i64,
+        whom: i64,
+        now_ms: i64,
+        blocked_max: usize,
+    ) -> Result<bool, StoreError> {
+        self.next().block(by, whom, now_ms, blocked_max).await
+    }
+
+    async fn unblock(&self, by: i64, whom: i64) -> Result<(), StoreError> {
+        self.next().unblock(by, whom).await
+    }
+
+    async fn blocked(
+        &self,
+        by: i64,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<i64>, bool), StoreError> {
+        self.next().blocked(by, after, limit).await
+    }
 }
 
 impl Timeline for Several {
