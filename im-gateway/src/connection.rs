@@ -7,8 +7,10 @@
 mod commands;
 mod ending;
 mod socket;
+mod timer;
 
 pub(crate) use ending::linger;
+use timer::Timer;
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -103,6 +105,7 @@ pub(crate) struct Connection {
     /// The time to be logged in, for as long as there is no session.
     login_by: Instant,
     tick: Tick,
+    timer: Timer,
     /// Told to end: when, at the latest.
     drain_by: Option<Instant>,
 }
@@ -124,6 +127,7 @@ impl Connection {
             input_ended: false,
             login_by,
             tick,
+            timer: Timer::new(),
             drain_by: None,
         }
     }
@@ -150,8 +154,7 @@ impl Connection {
                 () = self.control.wake.notified() => {}
                 // Errors show when the socket is read or written.
                 _ = self.stream.ready(interest.unwrap_or(Interest::ERROR)), if interest.is_some() => {}
-                () = tokio::time::sleep_until(deadline.unwrap_or(self.login_by)),
-                    if deadline.is_some() => {}
+                () = self.timer.wait(deadline) => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use mpim_proto::CursorMove;
 
 use crate::delivery::ConvId;
@@ -21,9 +22,9 @@ struct Move {
 /// See the module. Memory: one record for each conversation that has moved and not been written.
 #[derive(Debug, Default)]
 pub(crate) struct Cursors {
-    waiting: HashMap<ConvId, Move>,
+    waiting: HashMap<ConvId, Move, RandomState>,
     /// Part of the call that is under way.
-    handed_over: HashMap<ConvId, Move>,
+    handed_over: HashMap<ConvId, Move, RandomState>,
 }
 
 /// One batch for `AdvanceCursors`, with the id of each conversation's last message.
@@ -57,7 +58,7 @@ impl Cursors {
 
     /// im-message has the last batch.
     pub(crate) fn written(&mut self) {
-        self.handed_over = HashMap::new();
+        self.handed_over = HashMap::default();
     }
 
     /// The last batch may not have been written: it joins the next.
@@ -78,7 +79,7 @@ impl Cursors {
         !self.waiting.contains_key(conv_id) && !self.handed_over.contains_key(conv_id)
     }
 
-    fn batch(moved: &HashMap<ConvId, Move>) -> Moves {
+    fn batch(moved: &HashMap<ConvId, Move, RandomState>) -> Moves {
         let moves = moved.iter().map(|(conv_id, Move { seq, .. })| CursorMove {
             conv_id: conv_id.to_string(),
             seq: *seq,

@@ -11,6 +11,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 /// A conversation's id.
 pub(crate) type ConvId = Arc<str>;
 
@@ -43,7 +45,7 @@ pub(crate) enum Wish {
 /// heard of; [`forget_idle`](Self::forget_idle) bounds it.
 #[derive(Debug, Default)]
 pub(crate) struct Timelines {
-    timelines: HashMap<ConvId, Timeline>,
+    timelines: HashMap<ConvId, Timeline, RandomState>,
     /// Those that something must be asked for, oldest first.
     wishes: VecDeque<ConvId>,
 }
@@ -55,6 +57,8 @@ struct Timeline {
     /// The highest seq heard of.
     head: i64,
     asking: Asking,
+    /// The user's own leaving was the last that they saw: what comes next may not be for them.
+    left: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,11 +79,15 @@ impl Timeline {
 
 impl Timelines {
     /// An entry was pushed. Without `room` to show it, it counts as behind.
+    ///
+    /// While the session is behind, or the user had left, a page says what comes next, and no push:
+    /// one that was late may be of a time when the user was not a member, though they are one again.
     pub(crate) fn offer(&mut self, conv_id: &ConvId, seq: i64, room: bool) -> Verdict {
         let timeline = self.timeline(conv_id);
+        let takes_pushes = room && !timeline.left && !timeline.is_behind();
         match timeline.position {
             Some(position) if seq <= position => Verdict::Known,
-            Some(position) if seq == position + 1 && room => {
+            Some(position) if seq == position + 1 && takes_pushes => {
                 timeline.position = Some(seq);
                 timeline.head = timeline.head.max(seq);
                 Verdict::Next
@@ -129,7 +137,13 @@ impl Timelines {
         }
         timeline.position = Some(seq);
         timeline.head = timeline.head.max(seq);
+        timeline.left = false;
         Verdict::Next
+    }
+
+    /// The position has moved to the entry that says that the user left.
+    pub(crate) fn left(&mut self, conv_id: &ConvId) {
+        self.timeline(conv_id).left = true;
     }
 
     /// A fetched page ends: the user has, or may not see, everything up to `complete_to`, and the
@@ -227,6 +241,7 @@ impl Timelines {
             position: None,
             head: 0,
             asking: Asking::No,
+            left: false,
         })
     }
 

@@ -36,6 +36,20 @@ pub(crate) struct Post {
     pub(crate) close: Option<String>,
 }
 
+impl Post {
+    fn leave_entry(&mut self, entry: &Arc<Pushed>, max: usize) {
+        if self.mail.len() < max {
+            self.mail.push_back(Mail::Entry(Arc::clone(entry)));
+        } else if let Some(head) = self.heads.get_mut(entry.conv_id()) {
+            *head = (*head).max(entry.seq());
+        } else if self.heads.len() < max {
+            self.heads.insert(Arc::clone(entry.conv_id()), entry.seq());
+        } else {
+            self.sync_within = Some(Duration::ZERO);
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
@@ -51,22 +65,10 @@ impl Mailbox {
         Self { post: Mutex::new(Some(Post::default())), max, wake }
     }
 
-    /// Leaves an entry, or at least its seq. Answers whether there is a session to get it.
-    pub(crate) fn leave_entry(&self, entry: &Arc<Pushed>) -> bool {
-        self.change(|post| {
-            if post.mail.len() < self.max {
-                post.mail.push_back(Mail::Entry(Arc::clone(entry)));
-                return;
-            }
-            if let Some(head) = post.heads.get_mut(entry.conv_id()) {
-                *head = (*head).max(entry.seq());
-            } else if post.heads.len() < self.max {
-                post.heads.insert(Arc::clone(entry.conv_id()), entry.seq());
-            } else {
-                post.sync_within = Some(Duration::ZERO);
-            }
-        })
-        .is_some()
+    /// Leaves entries, or at least their seqs. Answers whether there is a session to get them.
+    pub(crate) fn leave_entries(&self, entries: &[Arc<Pushed>]) -> bool {
+        self.change(|post| entries.iter().for_each(|entry| post.leave_entry(entry, self.max)))
+            .is_some()
     }
 
     /// Leaves a message outside any timeline. Answers whether it will be shown: what finds no room
@@ -150,7 +152,7 @@ mod tests {
     fn while_it_is_full_only_the_heads_are_kept() {
         let mailbox = mailbox(2);
         for seq in 1..=5 {
-            assert!(mailbox.leave_entry(&entry(0, seq)));
+            assert!(mailbox.leave_entries(&[entry(0, seq)]));
         }
         assert!(!mailbox.leave_direct(&crate::pushed::direct(&mpim_proto::C2cMsg::default())));
         let post = mailbox.empty().unwrap();
@@ -163,7 +165,7 @@ mod tests {
     fn more_heads_than_the_bound_become_one_sync() {
         let mailbox = mailbox(2);
         for conv in 0..100 {
-            mailbox.leave_entry(&entry(conv, 1));
+            mailbox.leave_entries(&[entry(conv, 1)]);
         }
         let post = mailbox.empty().unwrap();
         assert_eq!((post.mail.len(), post.heads.len()), (2, 2));
@@ -183,7 +185,7 @@ mod tests {
     fn nothing_is_left_for_a_session_that_has_ended() {
         let mailbox = mailbox(2);
         mailbox.shut();
-        assert!(!mailbox.leave_entry(&entry(0, 1)));
+        assert!(!mailbox.leave_entries(&[entry(0, 1)]));
         mailbox.close("too late");
         assert!(mailbox.empty().is_none());
     }

@@ -62,7 +62,7 @@ impl Pushes {
         let missed = self.links().pushed(boot_id, number, now);
         let hop = walk::hop!("gateway.push");
         walk::record(&hop, msg_ids(&req.pushes));
-        let reached = hop.in_scope(|| req.pushes.into_iter().map(|push| self.leave(push)).sum());
+        let reached = hop.in_scope(|| self.leave_all(req.pushes));
         self.resync(missed.map(Missed::as_str).or(req.resync.then_some("asked")));
         reached
     }
@@ -98,21 +98,40 @@ impl Pushes {
         }
     }
 
-    /// Leaves a push with the sessions of its recipients; answers with how many those are.
-    fn leave(&self, push: Push) -> u32 {
-        let sessions = &self.sessions;
-        let recipients = push.recipients.into_iter();
-        match push.content {
-            Some(Content::Entry(entry)) => {
-                let entry = Arc::new(Pushed::new(entry));
-                recipients.map(|to| sessions.leave(to, |it| it.mailbox.leave_entry(&entry))).sum()
+    /// Leaves pushes with the sessions of their recipients; answers with how many those are.
+    ///
+    /// Entries that follow each other and are for the same users, as in a group that talks, are left
+    /// together: each session is found and woken once, however many they are.
+    fn leave_all(&self, pushes: Vec<Push>) -> u32 {
+        let (mut entries, mut readers) = (Vec::new(), Vec::new());
+        let mut reached = 0;
+        for Push { content, recipients } in pushes {
+            if recipients != readers {
+                reached += self.leave_entries(&std::mem::take(&mut entries), &readers);
             }
-            Some(Content::Direct(msg)) => {
-                let direct = direct(&msg);
-                recipients.map(|to| sessions.leave(to, |it| it.mailbox.leave_direct(&direct))).sum()
+            match content {
+                Some(Content::Entry(entry)) => entries.push(Arc::new(Pushed::new(entry))),
+                Some(Content::Direct(msg)) => {
+                    let direct = direct(&msg);
+                    let leave = |it: &Handle| it.mailbox.leave_direct(&direct);
+                    reached +=
+                        recipients.iter().map(|to| self.sessions.leave(*to, leave)).sum::<u32>();
+                }
+                None => {}
             }
-            None => 0,
+            readers = recipients;
         }
+        reached + self.leave_entries(&entries, &readers)
+    }
+
+    /// Counts each entry for itself.
+    fn leave_entries(&self, entries: &[Arc<Pushed>], readers: &[i64]) -> u32 {
+        if entries.is_empty() {
+            return 0;
+        }
+        let leave = |it: &Handle| it.mailbox.leave_entries(entries);
+        let sessions: u32 = readers.iter().map(|to| self.sessions.leave(*to, leave)).sum();
+        sessions.saturating_mul(u32::try_from(entries.len()).unwrap_or(u32::MAX))
     }
 
     fn links(&self) -> MutexGuard<'_, Links> {

@@ -62,6 +62,11 @@ impl Pushed {
         shown.then(|| self.line.get_or_init(|| self.encode()))
     }
 
+    /// Whether it says that the user left the conversation.
+    pub(crate) fn is_leaving_of(&self, user_id: i64) -> bool {
+        self.entry.kind() == EntryKind::Left && self.entry.from == user_id
+    }
+
     fn encode(&self) -> PushLine {
         let push = Push {
             msg_id: self.entry.msg_id,

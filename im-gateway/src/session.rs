@@ -5,6 +5,7 @@
 
 mod answers;
 mod directs;
+mod room;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,15 +27,10 @@ use crate::rate::Rate;
 use crate::sending::{Batch, Sending, Target};
 use crate::sessions::Registration;
 use crate::sync::Sync;
-use crate::window::{Step, Window, WindowLimits};
+use crate::window::{Step, Window};
 
 /// Conversations in one question for positions.
 const LOCATE_MAX: usize = 256;
-/// How much larger the window is while a `PULL` is answered. The client's `ACK`s are behind its
-/// `PULL` and so not read; without this, one that acknowledges for itself could not get more than
-/// a window before `pull_done`. The window's bytes bind as ever.
-const PULL_WINDOW: usize = 64;
-
 /// What the client is told of a command that the fleet has no service for.
 pub(crate) const NOT_SUPPORTED: &str = "not supported by this fleet";
 
@@ -360,6 +356,9 @@ impl Session {
 
     /// The position has moved to `entry`: shows it, or passes it over.
     fn step_to(&mut self, client: &mut Client<'_>, entry: &Pushed) {
+        if entry.is_leaving_of(self.user_id()) {
+            self.timelines.left(entry.conv_id());
+        }
         match entry.line_for(self.user_id()) {
             Some(line) if self.directs.is_new(entry) => {
                 let hop = walk::hop!("gateway.deliver");
@@ -374,28 +373,5 @@ impl Session {
 
     fn delivered(&mut self, steps: Vec<Step>) {
         steps.into_iter().for_each(|step| self.cursors.delivered(step));
-    }
-
-    fn limits(&self) -> WindowLimits {
-        let mut limits = self.config.window();
-        if self.pull.is_some() {
-            limits.messages_max = limits.messages_max.saturating_mul(PULL_WINDOW);
-        }
-        limits
-    }
-
-    fn has_room(&self, client: &Client<'_>) -> bool {
-        self.window.has_room(self.limits(), client.wire.output_end(), client.peer_has)
-    }
-
-    /// Whether the window is at most half full: a client that takes one message at a time must not
-    /// cost a page for each.
-    fn has_room_for_a_page(&self, client: &Client<'_>) -> bool {
-        let WindowLimits { messages_max, bytes_max } = self.limits();
-        let half = WindowLimits {
-            messages_max: messages_max.div_ceil(2),
-            bytes_max: bytes_max.div_ceil(2),
-        };
-        self.window.has_room(half, client.wire.output_end(), client.peer_has)
     }
 }

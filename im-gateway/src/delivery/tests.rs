@@ -25,6 +25,34 @@ fn the_next_entry_is_shown_and_an_older_one_is_not() {
 }
 
 #[test]
+fn while_it_is_behind_a_push_does_not_say_what_comes_next() {
+    let (mut timelines, c) = (Timelines::default(), conv("c"));
+    // Whoever was away from 5 to 7 stands at 4: 5 is not theirs, but may be pushed late.
+    timelines.place(&c, 4, 8);
+    assert_eq!(timelines.offer(&c, 5, true), Verdict::Behind);
+    timelines.next_wish();
+    assert_eq!(timelines.offer(&c, 5, true), Verdict::Behind);
+    assert_eq!(timelines.fetched(&c, 8), Verdict::Next);
+    timelines.page_end(&c, Some(8), 8);
+    assert_eq!(timelines.offer(&c, 9, true), Verdict::Next);
+}
+
+#[test]
+fn who_has_left_is_shown_nothing_that_is_pushed_until_a_page_says_that_they_are_back() {
+    let (mut timelines, c) = at(4);
+    assert_eq!(timelines.offer(&c, 5, true), Verdict::Next);
+    timelines.left(&c);
+    assert_eq!(timelines.offer(&c, 6, true), Verdict::Behind);
+    assert!(timelines.next_wish().is_some());
+    timelines.page_end(&c, Some(5), 5);
+    assert_eq!(timelines.offer(&c, 6, true), Verdict::Behind, "they are still away");
+    assert!(timelines.next_wish().is_some());
+    assert_eq!(timelines.fetched(&c, 7), Verdict::Next);
+    timelines.page_end(&c, Some(7), 7);
+    assert_eq!(timelines.offer(&c, 8, true), Verdict::Next);
+}
+
+#[test]
 fn a_gap_is_fetched_once_from_the_position_on() {
     let (mut timelines, c) = at(4);
     assert_eq!(timelines.offer(&c, 7, true), Verdict::Behind);

@@ -144,3 +144,25 @@ async fn cursors_of_many_sessions_are_written_together() {
         }
     }
 }
+
+/// Recipients are the members of when an entry is dispatched, not of when it was written.
+#[tokio::test]
+async fn what_was_said_while_somebody_was_away_is_not_shown_though_it_is_pushed_to_them() {
+    let mut system = System::start().await;
+    let mut ada = system.register("ada").await;
+    ada.ask("CREATEGROUP team").await;
+    let first = system.store(GROUP, 99, "first");
+    let left = system.fakes.state().append(GROUP, 1, EntryKind::Left, "");
+    system.push(&[&first, &left], &[1]).await;
+    assert!(ada.line().await.ends_with("text=first"));
+    let away = system.store(GROUP, 99, "while ada was away");
+    let back = system.fakes.state().append(GROUP, 1, EntryKind::Joined, "");
+    let spans = vec![Span { from_seq: 1, to_seq: 2 }, Span { from_seq: 4, to_seq: i64::MAX }];
+    system.fakes.state().spans.insert((1, GROUP.to_owned()), spans);
+    system.push(&[&away], &[1]).await;
+    system.push(&[&back], &[1]).await;
+    let last = system.store(GROUP, 99, "last");
+    system.push(&[&last], &[1]).await;
+    assert!(ada.line().await.ends_with("text=last"));
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+}

@@ -1,0 +1,34 @@
+//! How much may be on its way to a session's client.
+
+use super::{Client, Session};
+use crate::window::WindowLimits;
+
+/// How much larger the window is while a `PULL` is answered. The client's `ACK`s are behind its
+/// `PULL` and so not read; without this, one that acknowledges for itself could not get more than
+/// a window before `pull_done`. The window's bytes bind as ever.
+const PULL_WINDOW: usize = 64;
+
+impl Session {
+    fn limits(&self) -> WindowLimits {
+        let mut limits = self.config.window();
+        if self.pull.is_some() {
+            limits.messages_max = limits.messages_max.saturating_mul(PULL_WINDOW);
+        }
+        limits
+    }
+
+    pub(super) fn has_room(&self, client: &Client<'_>) -> bool {
+        self.window.has_room(self.limits(), client.wire.output_end(), client.peer_has)
+    }
+
+    /// Whether the window is at most half full: a client that takes one message at a time must not
+    /// cost a page for each.
+    pub(super) fn has_room_for_a_page(&self, client: &Client<'_>) -> bool {
+        let WindowLimits { messages_max, bytes_max } = self.limits();
+        let half = WindowLimits {
+            messages_max: messages_max.div_ceil(2),
+            bytes_max: bytes_max.div_ceil(2),
+        };
+        self.window.has_room(half, client.wire.output_end(), client.peer_has)
+    }
+}
