@@ -141,6 +141,9 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Blocked
         | Command::Members { .. }
         | Command::Groups
+        | Command::Device { .. }
+        | Command::Devices
+        | Command::Revoke { .. }
         | Command::Help
         | Command::WhoAmI
         | Command::Ping => true,

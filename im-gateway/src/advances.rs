@@ -21,7 +21,7 @@ use crate::gateway::Gateway;
 use crate::gather::Turns;
 use crate::metrics::{METRICS, count};
 use crate::session::Failed;
-use crate::sessions::DEVICE;
+use crate::sessions::Handle;
 
 /// Calls begin at least this far apart: a cursor that is written so much later costs nobody
 /// anything, and a hundred sessions more share the call.
@@ -31,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub(crate) struct Advance {
     user_id: i64,
+    device: String,
     moves: Moves,
     answer: oneshot::Sender<Result<(), Failed>>,
 }
@@ -39,11 +40,13 @@ pub(crate) struct Advance {
 /// the same.
 pub(crate) async fn advance(
     gateway: &Arc<Gateway>,
-    user_id: i64,
+    session: &Handle,
     moves: Moves,
 ) -> Result<(), Failed> {
     let (answer, answered) = oneshot::channel();
-    if let Some(turns) = gateway.advances.join(&(), Advance { user_id, moves, answer }) {
+    let (user_id, device) = (session.user_id, session.device.clone());
+    let advance = Advance { user_id, device, moves, answer };
+    if let Some(turns) = gateway.advances.join(&(), advance) {
         gateway.tasks.spawn("cursors", run(Arc::clone(gateway), turns));
     }
     answered.await.unwrap_or(Err(Failed))
@@ -68,9 +71,9 @@ async fn run(gateway: Arc<Gateway>, mut turns: Turns<(), Advance>) {
 
 /// Who waits for it, and what is to be written for them.
 fn device(
-    Advance { user_id, moves, answer }: Advance,
+    Advance { user_id, device, moves, answer }: Advance,
 ) -> (oneshot::Sender<Result<(), Failed>>, AdvanceCursorsReq) {
-    (answer, AdvanceCursorsReq { user_id, device: DEVICE.to_owned(), moves: moves.moves })
+    (answer, AdvanceCursorsReq { user_id, device, moves: moves.moves })
 }
 
 /// In one call, unless a single device has more than one takes.

@@ -24,7 +24,7 @@ use crate::metrics::METRICS;
 use crate::original;
 use crate::sending::{Batch, Target};
 use crate::session::{Answer, Call, Failed};
-use crate::sessions::{DEVICE, Handle};
+use crate::sessions::Handle;
 
 /// Conversations on one page of a comparison of heads.
 const BEHIND_PAGE: i32 = 200;
@@ -47,6 +47,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
                     Target::Group(to) => send_batch_req::To::ToGroup(to),
                 }),
                 messages,
+                device: session.device.clone(),
             };
             let hop = walk::hop!("gateway.send");
             let begun = Instant::now();
@@ -58,7 +59,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
         Call::Locate(asked) => {
             let request = GetPositionsReq {
                 user_id,
-                device: DEVICE.to_owned(),
+                device: session.device.clone(),
                 conv_ids: asked.iter().map(ToString::to_string).collect(),
             };
             let _place = (gateway.fetches.acquire().await, InUse::of(&METRICS.fetches));
@@ -73,7 +74,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
         Call::ListBehind { after } => {
             let request = ListBehindReq {
                 user_id,
-                device: DEVICE.to_owned(),
+                device: session.device.clone(),
                 after_conv_id: after,
                 limit: BEHIND_PAGE,
             };
@@ -86,7 +87,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
             Answer::Listed(noted(gateway, "ListBehind", page))
         }
         Call::AdvanceCursors(moves) => {
-            Answer::Advanced(advances::advance(gateway, user_id, moves).await)
+            Answer::Advanced(advances::advance(gateway, session, moves).await)
         }
         Call::Bind => Answer::Bound(noted(gateway, "BindRoute", bind(gateway, &cx, session).await)),
     }
@@ -101,11 +102,12 @@ pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> R
     let request = BindRouteReq {
         user_id: session.user_id,
         gateway_id: identity.gateway_id,
-        device: DEVICE.to_owned(),
+        device: session.device.clone(),
         gateway_addr: identity.addr,
         boot_id: identity.boot_id,
         session_id: session.session_id.clone(),
         since_ms: session.since_ms(),
+        ..BindRouteReq::default()
     };
     let answer = gateway.services.presence.bind_route(cx, request).await?;
     match answer.result {
@@ -122,15 +124,18 @@ pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> R
 pub(crate) async fn advance_cursors(
     gateway: &Gateway,
     cx: &Context,
-    user_id: i64,
+    session: &Handle,
     moves: Moves,
 ) -> Result<(), Failed> {
     let hop = walk::hop!("gateway.cursor");
     walk::record(&hop, moves.msg_ids);
     let advance = async {
         for moves in moves.moves.chunks(MOVES_MAX) {
-            let (device, moves) = (DEVICE.to_owned(), moves.to_vec());
-            let request = AdvanceCursorsReq { user_id, device, moves };
+            let request = AdvanceCursorsReq {
+                user_id: session.user_id,
+                device: session.device.clone(),
+                moves: moves.to_vec(),
+            };
             let answer = gateway.services.message.advance_cursors(cx, request).await;
             noted(gateway, "AdvanceCursors", answer)?;
         }

@@ -111,6 +111,9 @@ async fn ask(
         Command::Register { .. }
         | Command::Login { .. }
         | Command::Logout
+        | Command::Device { .. }
+        | Command::Devices
+        | Command::Revoke { .. }
         | Command::Send { .. }
         | Command::SendGroup { .. }
         | Command::Pull

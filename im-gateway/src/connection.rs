@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use im_wire::text::{Reply, ServerConnection, Slot};
+use mpim_proto::TEXT_DEVICE;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -95,6 +96,8 @@ pub(crate) struct Connection {
     wire: ServerConnection,
     work: Work,
     session: Option<Box<Session>>,
+    /// Which device the next session will be.
+    device: String,
     /// Sessions that this connection has had; answers to a former one's calls are dropped.
     sessions: u64,
     /// Bytes of the output that the kernel took.
@@ -121,6 +124,7 @@ impl Connection {
             stream,
             work: Work::new(),
             session: None,
+            device: TEXT_DEVICE.to_owned(),
             sessions: 0,
             written: 0,
             peer_has: 0,

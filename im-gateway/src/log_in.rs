@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::original::{self, Unbegun};
 use crate::session::Ending;
-use crate::sessions::{DEVICE, Registration};
+use crate::sessions::Registration;
 
 /// Somebody who has proved who they are.
 pub(crate) struct Proved {
@@ -83,7 +83,10 @@ fn busy(gateway: &Gateway, command: &'static str, status: &Status) -> Reply {
 pub(crate) async fn bind(gateway: &Gateway, registration: &Registration) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     let bound = calls::bind(gateway, &cx, registration.handle()).await;
-    bound.map_err(|status| unavailable(gateway, "LOGIN", &status))
+    bound.map_err(|status| match status.code() {
+        Code::ResourceExhausted => Reply::err(failure::TOO_MANY_SESSIONS),
+        _ => unavailable(gateway, "LOGIN", &status),
+    })
 }
 
 /// Revokes a token.
@@ -108,12 +111,12 @@ pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
     if !moves.moves.is_empty() {
         let cx = Context::with_timeout(bound);
         // A failure is logged there.
-        let _ = calls::advance_cursors(gateway, &cx, handle.user_id, moves).await;
+        let _ = calls::advance_cursors(gateway, &cx, handle, moves).await;
     }
     registration.handed_over();
     let request = UnbindRouteReq {
         user_id: handle.user_id,
-        device: DEVICE.to_owned(),
+        device: handle.device.clone(),
         boot_id: gateway.identity.boot_id.clone(),
         session_id: handle.session_id.clone(),
     };

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use self::links::{Links, Missed};
 use crate::pushed::{Pushed, direct};
-use crate::sessions::{DEVICE, Handle, Sessions};
+use crate::sessions::{Handle, Sessions};
 
 /// Between two looks whether a link has gone silent.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -152,14 +152,19 @@ pub(crate) struct PushService {
 impl PushService {
     /// The sessions that are to be closed.
     fn meant(&self, req: &CloseSessionReq) -> Vec<Arc<Handle>> {
+        let (user_id, before_ms) = (req.user_id, req.began_before_ms);
+        let is_meant = |device: &str| match req.device_class.as_str() {
+            "" => device == req.device,
+            class => device.split(':').next() == Some(class),
+        };
         if req.boot_id != self.boot_id {
             Vec::new()
         } else if !req.session_id.is_empty() {
             self.sessions.get(&req.session_id).into_iter().collect()
-        } else if req.device == DEVICE {
-            self.sessions.began_before(req.user_id, req.began_before_ms)
+        } else if before_ms == 0 {
+            self.sessions.of_devices(user_id, is_meant)
         } else {
-            Vec::new()
+            self.sessions.began_before(user_id, is_meant, before_ms)
         }
     }
 }
@@ -211,7 +216,8 @@ mod tests {
             let links = Links::new(1, Duration::from_secs(1));
             let pushes = Pushes::new(Arc::clone(&sessions), links, SPREAD_MAX);
             let add = |user_id| {
-                let session = sessions.add(user_id, Mailbox::new(8, Arc::default()));
+                let session =
+                    sessions.add(user_id, "text".to_owned(), Mailbox::new(8, Arc::default()));
                 session.handle().set_bound(1);
                 session
             };

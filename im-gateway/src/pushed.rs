@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
 use im_wire::text::{Push, PushLine};
-use mpim_proto::{C2cMsg, Entry, EntryKind, GroupMsg};
+use mpim_proto::{C2cMsg, Entry, EntryKind, GroupMsg, TEXT_DEVICE};
 
 use crate::delivery::ConvId;
 use crate::direct::Direct;
@@ -18,6 +18,8 @@ pub(crate) struct Pushed {
     conv_id: ConvId,
     entry: Entry,
     line: OnceLock<PushLine>,
+    /// What the other devices of its sender get.
+    copy: OnceLock<PushLine>,
 }
 
 impl Pushed {
@@ -28,7 +30,7 @@ impl Pushed {
 
     /// The same for an entry of a conversation whose id is known already.
     pub(crate) fn of(conv_id: ConvId, entry: Entry) -> Self {
-        Self { conv_id, entry, line: OnceLock::new() }
+        Self { conv_id, entry, line: OnceLock::new(), copy: OnceLock::new() }
     }
 
     pub(crate) fn conv_id(&self) -> &ConvId {
@@ -53,13 +55,21 @@ impl Pushed {
         Step { conv_id: Arc::clone(&self.conv_id), seq: self.entry.seq, msg_id: self.entry.msg_id }
     }
 
-    /// The line that shows it to `user_id`. `None` for what is passed over: their own messages,
-    /// since all text sessions are one device and it has sent them, and entries that text lines
-    /// cannot show.
-    pub(crate) fn line_for(&self, user_id: i64) -> Option<&PushLine> {
-        let text = self.entry.kind() == EntryKind::Text;
-        let shown = text && self.entry.from != user_id;
-        shown.then(|| self.line.get_or_init(|| self.encode()))
+    /// The line that shows it to `user_id` on `device`. `None` for what is passed over: what the
+    /// device has sent itself, and entries that text lines cannot show.
+    pub(crate) fn line_for(&self, user_id: i64, device: &str) -> Option<&PushLine> {
+        if self.entry.kind() != EntryKind::Text {
+            return None;
+        }
+        if self.entry.from != user_id {
+            return Some(self.line.get_or_init(|| self.encode(None)));
+        }
+        let sent_it = match self.entry.device.as_str() {
+            "" => device == TEXT_DEVICE,
+            sender => device == sender,
+        };
+        let receiver = || receiver(&self.conv_id, self.entry.from);
+        (!sent_it).then(|| self.copy.get_or_init(|| self.encode(receiver())))
     }
 
     /// Whether it says that the user left the conversation.
@@ -67,11 +77,11 @@ impl Pushed {
         self.entry.kind() == EntryKind::Left && self.entry.from == user_id
     }
 
-    fn encode(&self) -> PushLine {
+    fn encode(&self, to: Option<i64>) -> PushLine {
         let push = Push {
             msg_id: self.entry.msg_id,
             from: self.entry.from,
-            to: None,
+            to,
             ts_ms: self.entry.ts_ms,
             group_id: self.conv_id.strip_prefix("grp_").and_then(|group_id| group_id.parse().ok()),
             text: Cow::Borrowed(&self.entry.text),
@@ -112,6 +122,13 @@ fn said(from: i64, text: &str) -> u64 {
     FixedState::default().hash_one((from, text))
 }
 
+/// The other user of a pair; nobody of a group.
+fn receiver(conv_id: &str, from: i64) -> Option<i64> {
+    let (one, other) = conv_id.strip_prefix("c2c_")?.split_once('_')?;
+    let (one, other): (i64, i64) = (one.parse().ok()?, other.parse().ok()?);
+    Some(if one == from { other } else { one })
+}
+
 /// The conversation of two users.
 pub(crate) fn pair(a: i64, b: i64) -> String {
     format!("c2c_{}_{}", a.min(b), a.max(b))
@@ -127,13 +144,21 @@ mod tests {
     use super::*;
 
     fn pushed(conv_id: &str, from: i64, kind: EntryKind) -> Pushed {
+        Pushed::new(entry(conv_id, from, kind))
+    }
+
+    fn entry(conv_id: &str, from: i64, kind: EntryKind) -> Entry {
         let (conv_id, text) = (conv_id.to_owned(), "hi".to_owned());
-        let entry = Entry { conv_id, seq: 3, msg_id: 7, from, ts_ms: 5, kind: kind.into(), text };
-        Pushed::new(entry)
+        let (kind, device) = (kind.into(), String::new());
+        Entry { conv_id, seq: 3, msg_id: 7, from, ts_ms: 5, kind, text, device }
     }
 
     fn line(pushed: &Pushed, user_id: i64) -> Option<String> {
-        let line = pushed.line_for(user_id)?;
+        line_on(pushed, user_id, "text")
+    }
+
+    fn line_on(pushed: &Pushed, user_id: i64, device: &str) -> Option<String> {
+        let line = pushed.line_for(user_id, device)?;
         Some(String::from_utf8(line.as_bytes().to_vec()).unwrap())
     }
 
@@ -150,6 +175,26 @@ mod tests {
         assert_eq!(line(&pushed("c2c_1_2", 1, EntryKind::Text), 1), None);
         assert_eq!(line(&pushed("grp_4", 1, EntryKind::Joined), 2), None);
         assert_eq!(line(&pushed("grp_4", 1, EntryKind::Left), 2), None);
+    }
+
+    #[test]
+    fn the_other_devices_of_the_sender_are_shown_to_whom_it_went() {
+        let of_text = pushed("c2c_1_2", 1, EntryKind::Text);
+        let copy = "MSG id=7 from=1 to=2 ts=5 text=hi\n";
+        assert_eq!(line_on(&of_text, 1, "mobile:a").unwrap(), copy);
+        assert_eq!(line_on(&of_text, 1, "text:a").unwrap(), copy, "a device of its own");
+        let of_mobile = |conv_id, from| {
+            let device = "mobile:a".to_owned();
+            Pushed::new(Entry { device, ..entry(conv_id, from, EntryKind::Text) })
+        };
+        assert_eq!(line_on(&of_mobile("c2c_1_2", 2), 2, "mobile:a"), None);
+        let copy = line(&of_mobile("c2c_1_2", 2), 2).unwrap();
+        assert_eq!(copy, "MSG id=7 from=2 to=1 ts=5 text=hi\n");
+        assert_eq!(line(&of_mobile("c2c_1_2", 2), 1).unwrap(), "MSG id=7 from=2 ts=5 text=hi\n");
+        let to_oneself = line(&of_mobile("c2c_3_3", 3), 3).unwrap();
+        assert_eq!(to_oneself, "MSG id=7 from=3 to=3 ts=5 text=hi\n");
+        let in_group = line(&of_mobile("grp_4", 1), 1).unwrap();
+        assert_eq!(in_group, "MSG id=7 from=1 ts=5 group=4 text=hi\n");
     }
 
     #[test]

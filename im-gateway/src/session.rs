@@ -359,7 +359,8 @@ impl Session {
         if entry.is_leaving_of(self.user_id()) {
             self.timelines.left(entry.conv_id());
         }
-        match entry.line_for(self.user_id()) {
+        let session = self.registration.handle();
+        match entry.line_for(session.user_id, &session.device) {
             Some(line) if self.directs.is_new(entry) => {
                 let hop = walk::hop!("gateway.deliver");
                 walk::record(&hop, [entry.msg_id()]);

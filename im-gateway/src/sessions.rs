@@ -12,15 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::mailbox::Mailbox;
 use crate::metrics::METRICS;
 
-/// All sessions of text lines are this one device of their user.
-pub(crate) const DEVICE: &str = "text";
-
 const SHARDS: usize = 64;
 
 /// A session as others see it.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) user_id: i64,
+    /// The name of the user's device that it is.
+    pub(crate) device: String,
     /// Unique within this boot of the gateway.
     pub(crate) session_id: String,
     pub(crate) mailbox: Mailbox,
@@ -50,7 +49,7 @@ impl Handle {
     pub(crate) fn key(&self) -> RouteKey {
         RouteKey {
             user_id: self.user_id,
-            device: DEVICE.to_owned(),
+            device: self.device.clone(),
             session_id: self.session_id.clone(),
         }
     }
@@ -76,9 +75,15 @@ impl Sessions {
     }
 
     /// Adds a session. From here on it gets pushes: they must find it before its route is bound.
-    pub(crate) fn add(self: &Arc<Self>, user_id: i64, mailbox: Mailbox) -> Registration {
+    pub(crate) fn add(
+        self: &Arc<Self>,
+        user_id: i64,
+        device: String,
+        mailbox: Mailbox,
+    ) -> Registration {
         let handle = Arc::new(Handle {
             user_id,
+            device,
             session_id: self.next_id.fetch_add(1, Ordering::Relaxed).to_string(),
             mailbox,
             bound: AtomicBool::new(false),
@@ -111,12 +116,29 @@ impl Sessions {
         all.iter().filter(|other| number(other) < number(session)).cloned().collect()
     }
 
-    /// The sessions of `user_id` that began before that, by the clock of im-presence. One that it has
-    /// not told yet when it began is none of them: it may be the one that closes the others.
-    pub(crate) fn began_before(&self, user_id: i64, before_ms: i64) -> Vec<Arc<Handle>> {
+    /// The sessions of `user_id` on those devices that began before that, by the clock of
+    /// im-presence. One that it has not told yet when it began is none of them: it may be the one
+    /// that closes the others.
+    pub(crate) fn began_before(
+        &self,
+        user_id: i64,
+        is_meant: impl Fn(&str) -> bool,
+        before_ms: i64,
+    ) -> Vec<Arc<Handle>> {
+        let mut sessions = self.of_devices(user_id, is_meant);
+        sessions.retain(|it| (1..before_ms).contains(&it.since_ms()));
+        sessions
+    }
+
+    /// The sessions of `user_id` on those devices, also those that are only beginning.
+    pub(crate) fn of_devices(
+        &self,
+        user_id: i64,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Vec<Arc<Handle>> {
         let users = self.of_users(user_id);
         let all = users.get(&user_id).map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|it| (1..before_ms).contains(&it.since_ms())).cloned().collect()
+        all.iter().filter(|it| is_meant(&it.device)).cloned().collect()
     }
 
     /// The sessions whose routes are to be renewed.
@@ -183,7 +205,7 @@ mod tests {
     use super::*;
 
     fn add(sessions: &Arc<Sessions>, user_id: i64) -> Registration {
-        sessions.add(user_id, Mailbox::new(8, Arc::default()))
+        sessions.add(user_id, "text".to_owned(), Mailbox::new(8, Arc::default()))
     }
 
     #[test]
@@ -221,7 +243,7 @@ mod tests {
             session
         });
         let before = |user_id, ms| -> Vec<String> {
-            let before = sessions.began_before(user_id, ms);
+            let before = sessions.began_before(user_id, |device| device == "text", ms);
             before.into_iter().map(|handle| handle.session_id.clone()).collect()
         };
         let (old, new) = (&old.handle().session_id, &new.handle().session_id);

@@ -55,6 +55,8 @@ pub(crate) struct NewEntry {
     pub(crate) author: i64,
     pub(crate) key: DedupKey,
     pub(crate) content: Content,
+    /// The author's device; empty for `text` and where there is none.
+    pub(crate) device: String,
 }
 
 /// An entry of a timeline.
@@ -68,4 +70,6 @@ pub(crate) struct Entry {
     /// When it was committed. For people to read; nothing is ordered by it.
     pub(crate) ts_ms: i64,
     pub(crate) content: Content,
+    /// The author's device, which needs no copy; empty for `text` and where there is none.
+    pub(crate) device: String,
 }

@@ -221,6 +221,7 @@ fn committed(batch: &[NewEntry], answers: &Answers) -> Vec<Committed> {
                 author: new.author,
                 ts_ms: *ts_ms,
                 content: new.content.clone(),
+                device: new.device.clone(),
             },
         }),
         _ => None,

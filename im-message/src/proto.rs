@@ -20,6 +20,7 @@ pub(crate) fn entry(conv: ConvId, entry: &Entry) -> mpim_proto::Entry {
         ts_ms: entry.ts_ms,
         kind: kind.into(),
         text,
+        device: entry.device.clone(),
     }
 }
 

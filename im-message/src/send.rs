@@ -1,14 +1,14 @@
 //! Sending messages, and changing who is a member: everything that goes through a lane.
 
 use im_common::StoreError;
-use mpim_proto::user_service;
+use mpim_proto::{DeviceName, TEXT_DEVICE, user_service};
 use mprpc::{Context, Status};
 use thiserror::Error;
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, NewEntry};
 use crate::lane::{Answers, LaneError, Lanes};
-use crate::store::{AppendError, Appended};
+use crate::store::{AppendError, Appended, Reader};
 use crate::users::Users;
 
 /// The longest id that a client may choose, in bytes: twice a UUID as text, and short enough to be
@@ -60,6 +60,8 @@ pub(crate) enum SendError {
     TextTooLong,
     #[error("bad client_msg_id")]
     BadClientMsgId,
+    #[error("bad device")]
+    BadDevice,
     #[error("conflict")]
     Conflict,
     /// Nothing was written, and nothing will be.
@@ -89,10 +91,11 @@ impl<U: user_service::Server> Sender<U> {
     pub(crate) async fn send(
         &self,
         cx: &Context,
-        from: i64,
+        from: &Reader,
         to: To,
         drafts: Vec<Draft>,
     ) -> Result<Vec<Result<Appended, SendError>>, SendError> {
+        let (from, device) = (from.uid, author_device(&from.device)?);
         if from <= 0 {
             return Err(SendError::BadSender);
         }
@@ -109,7 +112,8 @@ impl<U: user_service::Server> Sender<U> {
             .into_iter()
             .map(|draft| {
                 let (key, content) = self.check(draft)?;
-                entries.push(NewEntry { conv, author: from, key, content });
+                let device = device.to_owned();
+                entries.push(NewEntry { conv, author: from, key, content, device });
                 Ok(())
             })
             .collect();
@@ -152,7 +156,8 @@ impl<U: user_service::Server> Sender<U> {
     ) -> Result<i64, SendError> {
         let conv = ConvId::Group(group_id);
         let key = DedupKey::change(change_id);
-        let entry = NewEntry { conv, author: uid, key, content: change };
+        let device = String::new();
+        let entry = NewEntry { conv, author: uid, key, content: change, device };
         let mut answers = self.append(cx, conv, vec![entry]).await?;
         let answer = answers.pop().ok_or(SendError::Closing)?;
         Ok(answer?.seq)
@@ -174,6 +179,14 @@ impl<U: user_service::Server> Sender<U> {
             Ok(Err(LaneError::Closed)) => Err(SendError::Closing),
             Err(_elapsed) => Err(SendError::TooSlow),
         }
+    }
+}
+
+/// How an author's device is stored: `text`, which most are, as nothing.
+fn author_device(device: &str) -> Result<&str, SendError> {
+    match device {
+        "" | TEXT_DEVICE => Ok(""),
+        named => DeviceName::parse(named).map(|_| named).ok_or(SendError::BadDevice),
     }
 }
 

@@ -20,7 +20,7 @@ use mpim_proto::{
 use mprpc::{Context, Status};
 use tracing::Instrument;
 
-use self::outcome::{bounded, conv, limit, ok, outcome, outcomes, refusal, unavailable};
+use self::outcome::{bounded, conv, limit, ok, outcome, outcomes, reader, refusal, unavailable};
 use crate::blocking::Blocking;
 use crate::config::AnswerConfig;
 use crate::conversation::ConvId;
@@ -82,7 +82,8 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
             text: message.text,
         };
         let drafts = request.messages.into_iter().map(draft).collect();
-        match self.send_walking(cx, request.from, to, drafts).await {
+        let from = Reader { uid: request.from, device: request.device };
+        match self.send_walking(cx, &from, to, drafts).await {
             Ok(answers) => Ok(SendBatchResp { result: ok(), outcomes: outcomes(answers)? }),
             Err(error) => Ok(SendBatchResp { result: refusal(error)?, outcomes: Vec::new() }),
         }
@@ -124,7 +125,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         _cx: &Context,
         request: ListBehindReq,
     ) -> Result<ListBehindResp, Status> {
-        let reader = Reader { uid: request.user_id, device: request.device };
+        let reader = reader(request.user_id, request.device)?;
         let after = match request.after_conv_id.as_str() {
             "" => None,
             conv_id => Some(conv(conv_id)?),
@@ -141,7 +142,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         request: GetPositionsReq,
     ) -> Result<GetPositionsResp, Status> {
         bounded(request.conv_ids.len())?;
-        let reader = Reader { uid: request.user_id, device: request.device };
+        let reader = reader(request.user_id, request.device)?;
         let convs = request.conv_ids.iter().map(|conv_id| conv(conv_id));
         let convs = convs.collect::<Result<_, _>>()?;
         let positions = self.store.positions(&reader, convs).await.map_err(unavailable)?;
@@ -209,7 +210,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         request: AdvanceCursorsReq,
     ) -> Result<AdvanceCursorsResp, Status> {
         bounded(request.moves.len())?;
-        let reader = Reader { uid: request.user_id, device: request.device };
+        let reader = reader(request.user_id, request.device)?;
         let moves = request.moves.iter().map(|to| Ok((conv(&to.conv_id)?, to.seq)));
         let moves = moves.collect::<Result<_, Status>>()?;
         self.store.advance_cursors(&reader, moves).await.map_err(unavailable)?;
@@ -265,7 +266,8 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
         to: To,
         draft: Draft,
     ) -> Result<SendOutcome, Status> {
-        let mut answers = match self.send_walking(cx, from, to, vec![draft]).await {
+        let from = Reader { uid: from, device: String::new() };
+        let mut answers = match self.send_walking(cx, &from, to, vec![draft]).await {
             Ok(answers) => answers,
             Err(error) => vec![Err(error)],
         };
@@ -281,7 +283,7 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
     async fn send_walking(
         &self,
         cx: &Context,
-        from: i64,
+        from: &Reader,
         to: To,
         drafts: Vec<Draft>,
     ) -> Result<Vec<Result<Appended, SendError>>, SendError> {

@@ -1,5 +1,6 @@
 //! The configuration of im-presence. `conf/static/im-presence.toml` explains each key.
 
+mod devices;
 mod original;
 mod parts;
 
@@ -9,6 +10,7 @@ use im_common::redis::{RedisConfig, RedisUrl};
 use im_common::{RpcConfig, Rules, Validate};
 use serde::{Deserialize, Serialize};
 
+pub use self::devices::{DevicePolicy, DevicesConfig};
 pub use self::original::OriginalConfig;
 pub use self::parts::{PartName, TargetsConfig};
 use crate::dispatch::{PushLimits, StreamLimits};
@@ -25,6 +27,8 @@ pub struct Config {
     pub targets: TargetsConfig,
     /// Who is connected where, and for how long that is believed.
     pub routes: RoutesConfig,
+    /// Which devices of a user may be connected at once.
+    pub devices: DevicesConfig,
     /// What is on its way to gateways.
     pub push: PushConfig,
     /// Where Redis is, for what is kept or carried there.
@@ -42,7 +46,7 @@ pub struct RoutesConfig {
     pub original_ttl_ms: u32,
     /// Routes of all users together.
     pub routes_max: usize,
-    /// Devices of one user.
+    /// Sessions of one user, of all devices together.
     pub devices_max: usize,
     /// An entry for more recipients than this goes to every gateway, and no routes are looked up.
     pub broadcast_above: usize,
@@ -104,6 +108,7 @@ impl Default for Config {
             rpc: RpcConfig::on_loopback(8012),
             targets: TargetsConfig::default(),
             routes: RoutesConfig::default(),
+            devices: DevicesConfig::default(),
             push: PushConfig::default(),
             redis: RedisRoles::default(),
             original: OriginalConfig::default(),

@@ -8,15 +8,18 @@
 //!   [`routing_service`], [`dispatch_service`] and [`connection_service`],
 //!   [`gateway_service`]: one module for each service;
 //! * [`health()`]: the service that every binary answers on its own port;
+//! * [`DeviceName`]: how devices are called;
 //! * [`push_stream_name`]: where in Redis pushes stand that are not calls;
 //! * `result`: makers for [`Result`], in the original's words.
 
 #![expect(missing_docs, reason = "generated from .proto files, which carry the documentation")]
 
+mod device;
 mod health;
 mod push_stream;
 mod result;
 
+pub use device::{DeviceClass, DeviceName, TEXT_DEVICE};
 pub use health::health;
 pub use push_stream::{PUSH_STREAM_FIELD, push_stream_name};
 

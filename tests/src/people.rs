@@ -38,6 +38,18 @@ impl Person {
         self.client = client;
     }
 
+    /// Logs in on a connection that is this device; the person's other one stays.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn on_device(&self, stack: &Stack, device: &str) -> TextClient {
+        let mut client = stack.connect().await;
+        client.expect(&format!("DEVICE {device}"), &format!("+OK device {device}")).await;
+        let reply = format!("+OK uid={}", self.uid);
+        client.expect(&format!("LOGIN {} {PASSWORD}", self.name), &reply).await;
+        client
+    }
+
     /// Closes the connection, and answers with one that is logged in as nobody.
     pub async fn leave(&mut self, stack: &Stack) {
         self.client = stack.connect().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use im_wire::text::{Command, Reply, Slot, failure};
+use mpim_proto::DeviceName;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -37,6 +38,12 @@ impl Connection {
             }
             (Command::Help, _) => client.wire.reply(slot, Reply::Help),
             (Command::Ping, _) => client.wire.reply(slot, Reply::Pong),
+            (Command::Device { .. }, Some(_)) => {
+                client.wire.reply(slot, Reply::err(failure::ALREADY_LOGGED_IN));
+            }
+            (Command::Device { name }, None) => {
+                client.wire.reply(slot, name_device(&mut self.device, name));
+            }
             // A log-in that ended the former session may have failed to begin the next.
             (_, None) => client.wire.reply(slot, Reply::err(failure::NOT_LOGIN)),
             (Command::Logout, Some(session)) => {
@@ -113,6 +120,7 @@ impl Connection {
         let Proved { user_id, token, unbegun } = proved;
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
+        let device = self.device.clone();
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
         self.work.push(Box::pin(async move {
             if let Some((user_id, token, handed_over)) = former {
@@ -121,7 +129,7 @@ impl Connection {
                 let _ = log_in::revoke(&gateway, user_id, token).await;
             }
             // Added before it is bound, so that no push can come and not find it.
-            let registration = gateway.sessions.add(user_id, mailbox);
+            let registration = gateway.sessions.add(user_id, device, mailbox);
             let outcome = match log_in::bind(&gateway, &registration).await {
                 Ok(()) => Ok((registration, token)),
                 Err(reply) => {
@@ -161,4 +169,13 @@ impl Connection {
         // It is only ever dropped.
         ended.map(drop)
     }
+}
+
+/// `DEVICE`.
+fn name_device(device: &mut String, name: String) -> Reply {
+    if DeviceName::parse(&name).is_none() {
+        return Reply::err(failure::BAD_DEVICE);
+    }
+    device.clone_from(&name);
+    Reply::Device(name)
 }

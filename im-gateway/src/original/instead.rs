@@ -39,7 +39,7 @@ pub(crate) async fn send(
     cx: &Context,
     batch: SendBatchReq,
 ) -> Result<Vec<SendOutcome>, &'static str> {
-    let SendBatchReq { from, to, messages } = batch;
+    let SendBatchReq { from, to, messages, .. } = batch;
     let mut outcomes = Vec::with_capacity(messages.len());
     for message in messages {
         match send_one(gateway, cx, from, to, message.text).await {

@@ -68,11 +68,13 @@ pub(crate) struct State {
     groups: BTreeMap<i64, BTreeSet<i64>>,
     pub(crate) timelines: BTreeMap<String, Vec<Entry>>,
     sent: HashMap<(String, i64, String), i64>,
+    /// By user and conversation; of another device than `text`, its name stands before the
+    /// conversation's.
     pub(crate) cursors: HashMap<(i64, String), i64>,
     /// What users see in fetches for many; all of it where nothing is said.
     pub(crate) spans: HashMap<(i64, String), Vec<Span>>,
-    /// `(user, session)` that are bound.
-    pub(crate) routes: HashMap<i64, BindRouteReq>,
+    /// That are bound, by user and device.
+    pub(crate) routes: HashMap<(i64, String), BindRouteReq>,
     pub(crate) presence_boot_id: String,
     pub(crate) last_push: u64,
     pub(crate) renewals: usize,
@@ -93,6 +95,13 @@ fn invalid(msg: &str) -> Option<mpim_proto::Result> {
     Some(mpim_proto::Result::invalid(msg))
 }
 
+pub(crate) fn cursor_key(user_id: i64, device: &str, conv_id: &str) -> (i64, String) {
+    match device {
+        "text" => (user_id, conv_id.to_owned()),
+        device => (user_id, format!("{device} {conv_id}")),
+    }
+}
+
 impl State {
     pub(crate) fn append(
         &mut self,
@@ -111,6 +120,7 @@ impl State {
             ts_ms: 1_000,
             kind: kind.into(),
             text: text.to_owned(),
+            device: String::new(),
         };
         timeline.push(entry.clone());
         entry
@@ -135,13 +145,19 @@ impl State {
         }
     }
 
-    fn position(&self, user_id: i64, conv_id: &str) -> Position {
-        let cursor = self.cursors.get(&(user_id, conv_id.to_owned())).copied().unwrap_or(0);
+    fn position(&self, user_id: i64, device: &str, conv_id: &str) -> Position {
+        let cursor = self.cursors.get(&cursor_key(user_id, device, conv_id)).copied().unwrap_or(0);
         let head = self.timelines.get(conv_id).map_or(0, Vec::len) as i64;
         Position { conv_id: conv_id.to_owned(), cursor, head }
     }
 
-    fn send(&mut self, from: i64, conv_id: &str, id: &str, text: &str) -> SendOutcome {
+    fn send(
+        &mut self,
+        (from, device): (i64, &str),
+        conv_id: &str,
+        id: &str,
+        text: &str,
+    ) -> SendOutcome {
         let key = (conv_id.to_owned(), from, id.to_owned());
         if let Some(seq) = self.sent.get(&key) {
             let entry = &self.timelines[conv_id][usize::try_from(seq - 1).unwrap()];
@@ -149,6 +165,8 @@ impl State {
             return SendOutcome { result, msg_id: entry.msg_id, seq: *seq };
         }
         let entry = self.append(conv_id, from, EntryKind::Text, text);
+        let stored = self.timelines.get_mut(conv_id).and_then(|timeline| timeline.last_mut());
+        stored.unwrap().device = if device == "text" { String::new() } else { device.to_owned() };
         self.sent.insert(key, entry.seq);
         SendOutcome { result: ok(), msg_id: entry.msg_id, seq: entry.seq }
     }

@@ -83,7 +83,7 @@ async fn routes_that_im_presence_lost_are_bound_again_and_then_heads_are_compare
     }
     system.store(CONV, 2, "while nobody knew the route");
     assert!(ada.line().await.ends_with("text=while nobody knew the route"));
-    system.until("bound again", |state| state.routes.contains_key(&1)).await;
+    system.until("bound again", |state| state.routes.contains_key(&(1, "text".to_owned()))).await;
     let renewals = system.fakes.state().renewals;
     system.until("renewed on", |state| state.renewals > renewals + 2).await;
     let binds = system.asked().into_iter().filter(|it| matches!(it, Asked::Bind { .. }));
@@ -98,12 +98,15 @@ async fn a_session_whose_route_a_later_one_has_ends_instead_of_taking_it_back() 
     {
         let mut state = system.fakes.state();
         let since_ms = state.next_since_ms();
-        let route = state.routes.get_mut(&1).unwrap();
+        let route = state.routes.get_mut(&(1, "text".to_owned())).unwrap();
         route.session_id = "at another gateway".to_owned();
         route.since_ms = since_ms;
     }
     assert_eq!(ada.lines(2).await, ["-ERR closing logged in elsewhere", "closed"]);
-    assert_eq!(system.fakes.state().routes[&1].session_id, "at another gateway");
+    assert_eq!(
+        system.fakes.state().routes[&(1, "text".to_owned())].session_id,
+        "at another gateway"
+    );
 }
 
 #[tokio::test]
@@ -215,7 +218,7 @@ async fn a_client_that_does_not_read_is_cut_off_loses_nothing_and_holds_up_nobod
             assert!(texts(&lines)[99].starts_with(&format!("{number} ")));
         }
     }
-    system.until("cut off", |state| !state.routes.contains_key(&1)).await;
+    system.until("cut off", |state| !state.routes.contains_key(&(1, "text".to_owned()))).await;
     drop(silent);
     let cursor = system.fakes.state().cursors.get(&(1, "grp_1".to_owned())).copied().unwrap_or(0);
     assert!(cursor < 2_001, "it cannot have got all of it: {cursor}");

@@ -183,7 +183,7 @@ async fn a_fenced_session_is_closed_with_the_reason_once_its_cursors_are_handed_
 async fn a_session_is_closed_as_the_older_one_of_its_device_only_if_it_is_older() {
     let system = System::start().await;
     let (mut ada, mut bob) = (system.register("ada").await, system.register("bob").await);
-    let since_ms = system.fakes.state().routes[&1].since_ms;
+    let since_ms = system.fakes.state().routes[&(1, "text".to_owned())].since_ms;
     system.close_older(1, since_ms).await;
     assert_eq!(ada.ask("PING").await, "+OK pong");
     system.close_older(1, since_ms + 1).await;

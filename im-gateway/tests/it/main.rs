@@ -5,6 +5,7 @@
 mod client;
 mod commands;
 mod delivery;
+mod devices;
 mod fakes;
 mod fan_out;
 mod faults;

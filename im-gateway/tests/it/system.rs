@@ -131,7 +131,7 @@ impl System {
     }
 
     pub(crate) async fn close_session(&self, user_id: i64) {
-        let route = self.fakes.state().routes[&user_id].clone();
+        let route = self.fakes.state().routes[&(user_id, "text".to_owned())].clone();
         let (boot_id, session_id) = (route.boot_id, route.session_id);
         self.close(CloseSessionReq { boot_id, session_id, ..CloseSessionReq::default() }).await;
     }

@@ -173,7 +173,14 @@ mod tests {
     }
 
     fn entries(seqs: impl IntoIterator<Item = i64>) -> Vec<Committed> {
-        let entry = |seq| Entry { seq, msg_id: seq, author: 1, ts_ms: 0, content: Content::Joined };
+        let entry = |seq| Entry {
+            seq,
+            msg_id: seq,
+            author: 1,
+            ts_ms: 0,
+            content: Content::Joined,
+            device: String::new(),
+        };
         let conv = ConvId::Group(1);
         seqs.into_iter().map(|seq| Committed { conv, entry: entry(seq) }).collect()
     }

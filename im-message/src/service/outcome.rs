@@ -1,12 +1,12 @@
 //! What callers are told: results, statuses, and what is wrong with a request.
 
 use im_common::StoreError;
-use mpim_proto::SendOutcome;
+use mpim_proto::{DeviceName, SendOutcome, TEXT_DEVICE};
 use mprpc::Status;
 
 use crate::conversation::ConvId;
 use crate::send::SendError;
-use crate::store::Appended;
+use crate::store::{Appended, Reader};
 
 /// Conversations named by one request, and messages acknowledged by one `Ack`.
 const NAMED_MAX: usize = 4096;
@@ -22,6 +22,7 @@ pub(super) fn refusal(error: SendError) -> Result<Option<mpim_proto::Result>, St
         | SendError::EmptyText
         | SendError::TextTooLong
         | SendError::BadClientMsgId
+        | SendError::BadDevice
         | SendError::Conflict => Ok(Some(mpim_proto::Result::invalid(&msg))),
         SendError::NoSuchUser | SendError::NoSuchGroup => {
             Ok(Some(mpim_proto::Result::not_found(&msg)))
@@ -67,6 +68,15 @@ pub(super) fn unavailable(error: StoreError) -> Status {
 
 pub(super) fn conv(conv_id: &str) -> Result<ConvId, Status> {
     conv_id.parse().map_err(|_| Status::invalid_argument("malformed conv_id"))
+}
+
+/// A device as a request names it; nothing stands for `text`.
+pub(super) fn reader(uid: i64, device: String) -> Result<Reader, Status> {
+    let device = if device.is_empty() { TEXT_DEVICE.to_owned() } else { device };
+    match DeviceName::parse(&device) {
+        Some(_) => Ok(Reader { uid, device }),
+        None => Err(Status::invalid_argument("bad device")),
+    }
 }
 
 pub(super) fn bounded(named: usize) -> Result<(), Status> {

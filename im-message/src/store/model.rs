@@ -146,7 +146,8 @@ impl State {
         let msg_id = self.msg_id_next.max(now_ms << 22).max(1);
         self.msg_id_next = msg_id + 1;
         let author = new.author;
-        let entry = Entry { seq, msg_id, author, ts_ms: now_ms, content: new.content.clone() };
+        let (content, device) = (new.content.clone(), new.device.clone());
+        let entry = Entry { seq, msg_id, author, ts_ms: now_ms, content, device };
         conversation.entries.push((new.key.clone(), entry));
         match (&new.content, new.conv.pair_members()) {
             (Content::Joined, _) => {

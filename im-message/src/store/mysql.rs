@@ -35,8 +35,11 @@ use crate::conversation::ConvId;
 use crate::entry::{Content, Entry, NewEntry};
 
 /// Steps of the schema; published ones are never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("mysql/0001_timelines.sql"), include_str!("mysql/0002_blocks.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("mysql/0001_timelines.sql"),
+    include_str!("mysql/0002_blocks.sql"),
+    include_str!("mysql/0003_devices.sql"),
+];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.
 const UNKNOWN_MAX: usize = 3;

@@ -21,8 +21,11 @@ use crate::conversation::ConvId;
 use crate::entry::NewEntry;
 
 /// Steps of the schema; published ones are never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("sqlite/0001_timelines.sql"), include_str!("sqlite/0002_blocks.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sqlite/0001_timelines.sql"),
+    include_str!("sqlite/0002_blocks.sql"),
+    include_str!("sqlite/0003_devices.sql"),
+];
 
 /// [`Timeline`] on a SQLite file. Clones share it.
 #[derive(Debug, Clone)]
@@ -230,7 +233,7 @@ mod tests {
 
     fn text(conv: ConvId, key: &str) -> NewEntry {
         let content = Content::Text(key.to_owned());
-        NewEntry { conv, author: 1, key: DedupKey::client(key), content }
+        NewEntry { conv, author: 1, key: DedupKey::client(key), content, device: String::new() }
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ fn batch(from: i64, to: i64, texts: &[&str]) -> SendBatchReq {
         from,
         to: Some(send_batch_req::To::ToUser(to)),
         messages: texts.iter().map(outgoing).collect(),
+        ..SendBatchReq::default()
     }
 }
 

@@ -55,6 +55,7 @@ async fn a_range_has_the_entries_with_all_that_is_to_be_known_of_them() {
         ts_ms: NOW_MS,
         kind: EntryKind::Text.into(),
         text: "hello".to_owned(),
+        device: String::new(),
     };
     assert_eq!(range.entries[1], expected);
 }

@@ -177,7 +177,12 @@ async fn many_senders_at_once_get_one_dense_order_and_everyone_is_told_in_it() {
                 };
                 let messages: Vec<_> = (0..3).map(outgoing).collect();
                 let to = Some(send_batch_req::To::ToGroup(7));
-                let request = SendBatchReq { from, to, messages: messages.clone() };
+                let request = SendBatchReq {
+                    from,
+                    to,
+                    messages: messages.clone(),
+                    ..SendBatchReq::default()
+                };
                 // As after a lost answer: the same again, at the same time.
                 let twice = (cx(), cx());
                 let (first, second) = tokio::join!(

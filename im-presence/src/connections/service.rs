@@ -98,10 +98,15 @@ impl<G: routing_service::Server> connection_service::Server for Connections<G> {
         cx: &Context,
         req: CloseDeviceReq,
     ) -> Result<CloseSessionsResp, Status> {
-        let CloseDeviceReq { user_id, device, reason, began_before_ms } = req;
-        let began_before_ms = if began_before_ms == 0 { i64::MAX } else { began_before_ms };
-        let request =
-            CloseSessionReq { user_id, device, reason, began_before_ms, ..Default::default() };
+        let CloseDeviceReq { user_id, device, reason, began_before_ms, device_class } = req;
+        let request = CloseSessionReq {
+            user_id,
+            device,
+            device_class,
+            reason,
+            began_before_ms,
+            ..CloseSessionReq::default()
+        };
         let gateways = self.roster.gateways(cx).await?;
         let requests = gateways.into_iter().map(|gateway| (gateway, request.clone()));
         Ok(self.close(cx, requests).await)

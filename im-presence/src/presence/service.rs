@@ -5,16 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliveResp, DispatchReq, DispatchResp,
-    GatewayBoot, MeetReq, QueryRouteReq, QueryRouteResp, QuerySessionsReq, RenewRoutesReq,
-    RenewRoutesResp, UnbindRouteReq, UnbindRouteResp, connection_service, dispatch_service,
-    presence_service, routing_service,
+    BindRouteReq, BindRouteResp, C2cMsg, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
+    DeviceName, DispatchReq, DispatchResp, GatewayBoot, MeetReq, QueryDevicesReq, QueryDevicesResp,
+    QueryRouteReq, QueryRouteResp, QuerySessionsReq, RenewRoutesReq, RenewRoutesResp,
+    UnbindRouteReq, UnbindRouteResp, connection_service, dispatch_service, presence_service,
+    routing_service,
 };
 use mprpc::{Context, Status};
 use prost::Message as _;
 
 use super::bind::Binder;
+use super::devices::Devices;
 use super::original::{Original, Outgoing};
+
+/// What the user of a closed device can be told, at most.
+const REASON_BYTES_MAX: usize = 256;
+
+/// A gateway of the original may call its devices anything.
+fn check_device(device: &str) -> Result<(), Status> {
+    match DeviceName::parse(device) {
+        Some(_) => Ok(()),
+        None => Err(Status::invalid_argument("bad device")),
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -22,6 +35,7 @@ pub(crate) struct PresenceService<G, C, D> {
     pub(crate) routing: Arc<G>,
     pub(crate) dispatch: Arc<D>,
     pub(crate) binder: Binder<G, C>,
+    pub(crate) devices: Devices<G, C>,
     /// How long a renewal waits for dispatch, which it can do without.
     pub(crate) meet_timeout: Duration,
     /// Only beside the original system.
@@ -36,6 +50,9 @@ where
 {
     async fn bind_route(&self, cx: &Context, req: BindRouteReq) -> Result<BindRouteResp, Status> {
         let original = req.gateway_addr.is_empty();
+        if !original {
+            check_device(&req.device)?;
+        }
         let (user_id, gateway_id) = (req.user_id, req.gateway_id.clone());
         let bound = self.binder.bind(cx, req).await?;
         if let (true, Some(beside)) = (original, &self.original) {
@@ -115,6 +132,27 @@ where
         // Without an answer no link is named: the links say themselves how far they are.
         let met = met.unwrap_or_default();
         Ok(RenewRoutesResp { boot_id: met.boot_id, last_push: met.last_push, ..renewed })
+    }
+
+    async fn query_devices(
+        &self,
+        cx: &Context,
+        req: QueryDevicesReq,
+    ) -> Result<QueryDevicesResp, Status> {
+        let devices = self.devices.online(cx, req.user_id).await?;
+        Ok(QueryDevicesResp { result: Some(mpim_proto::Result::ok()), devices })
+    }
+
+    async fn close_device(
+        &self,
+        cx: &Context,
+        req: CloseDeviceReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        check_device(&req.device)?;
+        if req.reason.len() > REASON_BYTES_MAX {
+            return Err(Status::invalid_argument("the reason is too long"));
+        }
+        self.devices.close(cx, req).await
     }
 
     async fn dispatch(&self, cx: &Context, req: DispatchReq) -> Result<DispatchResp, Status> {

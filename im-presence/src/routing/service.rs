@@ -61,6 +61,7 @@ fn ok() -> Option<mpim_proto::Result> {
 impl<R: Routes> routing_service::Server for Routing<R> {
     async fn bind(&self, _cx: &Context, req: BindRouteReq) -> Result<BindResp, Status> {
         check_names(&[&req.gateway_id, &req.device, &req.session_id])?;
+        let excludes = req.excludes();
         // One of the original system tells nothing but its name.
         let gateway = match req.gateway_addr.as_str() {
             "" => Arc::new(Gateway { id: req.gateway_id, ..Gateway::default() }),
@@ -79,7 +80,7 @@ impl<R: Routes> routing_service::Server for Routing<R> {
             since_ms: req.since_ms,
             gateway,
         };
-        Ok(match self.routes.bind(route).await.map_err(status)? {
+        Ok(match self.routes.bind(route, excludes).await.map_err(status)? {
             Bound::Here { since_ms, replaced } => {
                 let replaced = replaced.into_iter().map(Into::into).collect();
                 BindResp { result: ok(), since_ms, replaced }

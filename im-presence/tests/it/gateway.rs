@@ -75,7 +75,7 @@ impl Gateway {
             gateway_addr: self.addr.to_string(),
             boot_id: format!("boot-{}", self.name),
             session_id: session.to_owned(),
-            since_ms: 0,
+            ..BindRouteReq::default()
         }
     }
 

@@ -136,7 +136,8 @@ fn message(to: i64, msg_id: i64, text: &str) -> C2cMsg {
 
 fn entry(conv_id: &str, msg_id: i64, text: &str) -> Entry {
     let (conv_id, text) = (conv_id.to_owned(), text.to_owned());
-    Entry { conv_id, seq: 3, msg_id, from: 9, ts_ms: 5, kind: EntryKind::Text.into(), text }
+    let kind = EntryKind::Text.into();
+    Entry { conv_id, seq: 3, msg_id, from: 9, ts_ms: 5, kind, text, ..Entry::default() }
 }
 
 #[tokio::test]

@@ -129,10 +129,14 @@ async fn what_is_bound_at_one_instance_is_reached_and_fenced_through_another() {
 async fn closes_older(gateway: &mut Gateway, began_before_ms: i64) {
     let Told::Close(close) = gateway.told().await else { panic!("not told to close") };
     let boot_id = format!("boot-{}", gateway.name);
-    let (device, reason) = ("text".to_owned(), "logged in elsewhere".to_owned());
-    let session_id = String::new();
-    let wanted =
-        CloseSessionReq { boot_id, session_id, reason, user_id: 1, device, began_before_ms };
+    let wanted = CloseSessionReq {
+        boot_id,
+        reason: "logged in elsewhere".to_owned(),
+        user_id: 1,
+        device_class: "text".to_owned(),
+        began_before_ms,
+        ..CloseSessionReq::default()
+    };
     assert_eq!(close, wanted);
 }
 

@@ -15,15 +15,15 @@ use prost::Message as _;
 
 use crate::gateway::{Behaviour, Gateway, Told};
 
-const GOOD: Behaviour = Behaviour { reached: 1, closes: true };
+pub(crate) const GOOD: Behaviour = Behaviour { reached: 1, closes: true };
 
-struct Presence {
-    client: presence_service::Client,
+pub(crate) struct Presence {
+    pub(crate) client: presence_service::Client,
     clock: Clock,
     running: Running,
 }
 
-async fn presence(change: impl FnOnce(&mut Config)) -> Presence {
+pub(crate) async fn presence(change: impl FnOnce(&mut Config)) -> Presence {
     let mut config = Config::default();
     config.rpc.listen.set_port(0);
     change(&mut config);
@@ -34,13 +34,13 @@ async fn presence(change: impl FnOnce(&mut Config)) -> Presence {
     Presence { client: presence_service::Client::new(&channel), clock, running }
 }
 
-fn cx() -> Context {
+pub(crate) fn cx() -> Context {
     Context::with_timeout(Duration::from_secs(60))
 }
 
 impl Presence {
     /// Binds, and answers when the session began.
-    async fn bind(&self, req: BindRouteReq) -> i64 {
+    pub(crate) async fn bind(&self, req: BindRouteReq) -> i64 {
         let answer = self.client.bind_route(&cx(), req).await.unwrap();
         assert!(answer.result.unwrap().is_ok());
         answer.since_ms

@@ -110,6 +110,18 @@ pub enum Command {
     },
     /// `GROUPS`: the caller's.
     Groups,
+    /// `DEVICE <class>:<id>`, before logging in: which device the connection's sessions are.
+    Device {
+        /// Not empty; whether it is a device's name is for others to say.
+        name: String,
+    },
+    /// `DEVICES`: the caller's.
+    Devices,
+    /// `REVOKE <device>`: ends what one of the caller's devices may do.
+    Revoke {
+        /// As in `DEVICE`.
+        device: String,
+    },
     /// `HELP`.
     Help,
     /// `WHOAMI`.
@@ -151,6 +163,9 @@ impl Command {
             Self::LeaveGroup { .. } => "LEAVEGROUP",
             Self::Members { .. } => "MEMBERS",
             Self::Groups => "GROUPS",
+            Self::Device { .. } => "DEVICE",
+            Self::Devices => "DEVICES",
+            Self::Revoke { .. } => "REVOKE",
             Self::Help => "HELP",
             Self::WhoAmI => "WHOAMI",
             Self::Ping => "PING",

@@ -42,12 +42,15 @@ enum Kind {
     LeaveGroup,
     Members,
     Groups,
+    Device,
+    Devices,
+    Revoke,
     Help,
     WhoAmI,
     Ping,
 }
 
-const KINDS: [(&str, Kind); 24] = [
+const KINDS: [(&str, Kind); 27] = [
     // The frequent ones first: this is searched from the front.
     ("SEND", Kind::Send),
     ("SENDID", Kind::SendId),
@@ -71,6 +74,9 @@ const KINDS: [(&str, Kind); 24] = [
     ("LEAVEGROUP", Kind::LeaveGroup),
     ("MEMBERS", Kind::Members),
     ("GROUPS", Kind::Groups),
+    ("DEVICE", Kind::Device),
+    ("DEVICES", Kind::Devices),
+    ("REVOKE", Kind::Revoke),
     ("HELP", Kind::Help),
     ("WHOAMI", Kind::WhoAmI),
 ];
@@ -82,7 +88,7 @@ impl Kind {
     }
 
     fn needs_session(self) -> bool {
-        !matches!(self, Self::Register | Self::Login | Self::Help | Self::Ping)
+        !matches!(self, Self::Register | Self::Login | Self::Device | Self::Help | Self::Ping)
     }
 
     fn parse(self, arguments: &mut Arguments<'_>) -> Result<Command, &'static str> {
@@ -117,6 +123,9 @@ impl Kind {
             Self::Members => {
                 Command::Members { group_id: arguments.last_id(failure::BAD_GROUP_ID)? }
             }
+            Self::Device => Command::Device { name: arguments.last_word(failure::USAGE_DEVICE)? },
+            Self::Revoke => Command::Revoke { device: arguments.last_word(failure::USAGE_REVOKE)? },
+            Self::Devices => Command::Devices,
             // What follows a command without arguments is ignored, as the original does.
             Self::Logout => Command::Logout,
             Self::Pull => Command::Pull,
@@ -161,6 +170,12 @@ impl<'a> Arguments<'a> {
     /// The last argument, where it is an id. Blanks behind it are forgiven, since they do not show.
     fn last_id(&mut self, bad: &'static str) -> Result<i64, &'static str> {
         id(self.rest().unwrap_or_default().trim_ascii_end(), bad)
+    }
+
+    /// The last argument, where it is a name. Blanks behind it are forgiven, since they do not show.
+    fn last_word(&mut self, usage: &'static str) -> Result<String, &'static str> {
+        let word = self.rest().unwrap_or_default().trim_ascii_end();
+        if word.is_empty() { Err(usage) } else { Ok(utf8(word)?.to_owned()) }
     }
 
     fn credentials(&mut self, usage: &'static str) -> Result<(Bytes, Secret), &'static str> {

@@ -46,6 +46,12 @@ pub enum Reply {
     Members(Vec<i64>),
     /// `+OK groups: 1,2,3`.
     Groups(Vec<i64>),
+    /// `+OK device <name>`.
+    Device(String),
+    /// `+OK devices: text online, mobile:a offline`: each with whether it is connected.
+    Devices(Vec<(String, bool)>),
+    /// `+OK revoked`.
+    Revoked,
     /// `+OK commands: …`.
     Help,
     /// `+OK pong`.
@@ -86,6 +92,12 @@ impl Reply {
             Self::LeftGroup => out.write_str("+OK left group")?,
             Self::Members(uids) => write_list(out, "members", uids)?,
             Self::Groups(group_ids) => write_list(out, "groups", group_ids)?,
+            Self::Device(name) => {
+                out.write_str("+OK device ")?;
+                write_escaped(out, name)?;
+            }
+            Self::Devices(devices) => write_devices(out, devices)?,
+            Self::Revoked => out.write_str("+OK revoked")?,
             Self::Help => out.write_str(HELP)?,
             Self::Pong => out.write_str("+OK pong")?,
             Self::Err(text) => {
@@ -105,9 +117,19 @@ fn write_list(out: &mut impl Write, name: &str, ids: &[i64]) -> fmt::Result {
     Ok(())
 }
 
+fn write_devices(out: &mut impl Write, devices: &[(String, bool)]) -> fmt::Result {
+    out.write_str("+OK devices: ")?;
+    for (at, (name, online)) in devices.iter().enumerate() {
+        out.write_str(if at == 0 { "" } else { ", " })?;
+        write_escaped(out, name)?;
+        out.write_str(if *online { " online" } else { " offline" })?;
+    }
+    Ok(())
+}
+
 const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
     REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS \
-    SENDGROUP SENDGROUPID WHOAMI PING HELP";
+    SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE WHOAMI PING HELP";
 
 /// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
 ///
@@ -140,6 +162,11 @@ pub mod failure {
     /// An argument is missing.
     pub const USAGE_HISTORY: &str = "HISTORY <uid or g<gid>> <after_seq> <limit>";
 
+    /// The name is missing or empty.
+    pub const USAGE_DEVICE: &str = "DEVICE <class>:<id>";
+    /// The name is missing or empty.
+    pub const USAGE_REVOKE: &str = "REVOKE <device>";
+
     /// The receiver of a `SEND` is no positive number.
     pub const BAD_TO_UID: &str = "bad toUid";
     /// The uid of another command is no positive number.
@@ -154,6 +181,14 @@ pub mod failure {
     pub const BAD_CLIENT_MSG_ID: &str = "bad client_msg_id";
     /// The bounds of a history are no numbers, or out of bounds.
     pub const BAD_RANGE: &str = "bad range";
+
+    /// A device is called `text`, `web`, `mobile`, `desktop` or `bot`, perhaps with `:` and an id of 1
+    /// to 64 letters, digits, `.`, `_` and `-`.
+    pub const BAD_DEVICE: &str = "bad device";
+    /// Which device a session is, is settled by its log-in.
+    pub const ALREADY_LOGGED_IN: &str = "already logged in";
+    /// The user has as many sessions as one may have.
+    pub const TOO_MANY_SESSIONS: &str = "too many sessions";
 
     /// Unknown name or wrong password: the same text, so that nobody learns which.
     pub const AUTH_BAD_CRED: &str = "auth bad cred";

@@ -35,6 +35,7 @@ mod cluster;
 mod commands;
 mod configuration;
 mod delivery;
+mod devices;
 mod faults;
 mod groups;
 mod input;

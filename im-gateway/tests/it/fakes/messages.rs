@@ -10,7 +10,7 @@ use mpim_proto::{
 };
 use mprpc::{Context, Status};
 
-use super::{Asked, Fakes, invalid, ok, original};
+use super::{Asked, Fakes, cursor_key, invalid, ok, original};
 
 impl message_service::Server for Fakes {
     async fn send_batch(&self, _: &Context, req: SendBatchReq) -> Result<SendBatchResp, Status> {
@@ -36,7 +36,7 @@ impl message_service::Server for Fakes {
                 return Ok(refused("not a member"));
             }
             let send = |message: mpim_proto::Outgoing| {
-                state.send(req.from, &conv_id, &message.client_msg_id, &message.text)
+                state.send((req.from, &req.device), &conv_id, &message.client_msg_id, &message.text)
             };
             SendBatchResp { result: ok(), outcomes: req.messages.into_iter().map(send).collect() }
         };
@@ -52,7 +52,7 @@ impl message_service::Server for Fakes {
             .timelines
             .keys()
             .filter(|conv_id| **conv_id > req.after_conv_id && state.sees(req.user_id, conv_id));
-        let positions = seen.map(|conv_id| state.position(req.user_id, conv_id));
+        let positions = seen.map(|conv_id| state.position(req.user_id, &req.device, conv_id));
         let behind = positions.filter(|position| position.cursor < position.head);
         // Small pages, so that there are several.
         let mut positions: Vec<Position> = behind.take(3).collect();
@@ -69,7 +69,8 @@ impl message_service::Server for Fakes {
         self.before("get_positions").await?;
         let state = self.state();
         let seen = req.conv_ids.iter().filter(|conv_id| state.sees(req.user_id, conv_id));
-        let positions = seen.map(|conv_id| state.position(req.user_id, conv_id)).collect();
+        let positions =
+            seen.map(|conv_id| state.position(req.user_id, &req.device, conv_id)).collect();
         Ok(GetPositionsResp { result: ok(), positions })
     }
 
@@ -146,7 +147,8 @@ impl message_service::Server for Fakes {
         moves.sort();
         let mut state = self.state();
         for (conv_id, seq) in &moves {
-            let cursor = state.cursors.entry((req.user_id, conv_id.clone())).or_default();
+            let cursor =
+                state.cursors.entry(cursor_key(req.user_id, &req.device, conv_id)).or_default();
             *cursor = (*cursor).max(*seq);
         }
         state.asked.push(Asked::Advance { user_id: req.user_id, moves });

@@ -1,9 +1,9 @@
 //! im-presence, as far as the gateway asks it.
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, DeliveReq, DeliveResp, DispatchReq, DispatchResp, QueryRouteReq,
-    QueryRouteResp, RenewRoutesReq, RenewRoutesResp, UnbindRouteReq, UnbindRouteResp,
-    presence_service,
+    BindRouteReq, BindRouteResp, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
+    DispatchReq, DispatchResp, QueryDevicesReq, QueryDevicesResp, QueryRouteReq, QueryRouteResp,
+    RenewRoutesReq, RenewRoutesResp, UnbindRouteReq, UnbindRouteResp, presence_service,
 };
 use mprpc::{Context, Status};
 
@@ -17,13 +17,14 @@ impl presence_service::Server for Fakes {
             original::bind(&redis, req.user_id, &req.gateway_id).await;
             return Ok(BindRouteResp { result: ok(), since_ms: 0 });
         }
+        let key = (req.user_id, req.device.clone());
         let mut state = self.state();
         let since_ms = if req.since_ms == 0 { state.next_since_ms() } else { req.since_ms };
-        if state.routes.get(&req.user_id).is_some_and(|route| route.since_ms > since_ms) {
+        if state.routes.get(&key).is_some_and(|route| route.since_ms > since_ms) {
             let result = invalid("logged in elsewhere");
             return Ok(BindRouteResp { result, since_ms: 0 });
         }
-        state.routes.insert(req.user_id, BindRouteReq { since_ms, ..req });
+        state.routes.insert(key, BindRouteReq { since_ms, ..req });
         Ok(BindRouteResp { result: ok(), since_ms })
     }
 
@@ -35,8 +36,9 @@ impl presence_service::Server for Fakes {
         self.before("unbind_route").await?;
         let mut state = self.state();
         let (user_id, session_id) = (req.user_id, req.session_id);
-        if state.routes.get(&user_id).is_some_and(|route| route.session_id == session_id) {
-            state.routes.remove(&user_id);
+        let key = (user_id, req.device);
+        if state.routes.get(&key).is_some_and(|route| route.session_id == session_id) {
+            state.routes.remove(&key);
         }
         state.asked.push(Asked::Unbind { user_id, session_id });
         Ok(UnbindRouteResp { result: ok() })
@@ -51,7 +53,8 @@ impl presence_service::Server for Fakes {
         let mut state = self.state();
         state.renewals += 1;
         let missing = req.routes.into_iter().filter(|key| {
-            state.routes.get(&key.user_id).is_none_or(|route| route.session_id != key.session_id)
+            let route = state.routes.get(&(key.user_id, key.device.clone()));
+            route.is_none_or(|route| route.session_id != key.session_id)
         });
         Ok(RenewRoutesResp {
             result: ok(),
@@ -63,6 +66,25 @@ impl presence_service::Server for Fakes {
 
     async fn query_route(&self, _: &Context, _: QueryRouteReq) -> Result<QueryRouteResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn query_devices(
+        &self,
+        _: &Context,
+        req: QueryDevicesReq,
+    ) -> Result<QueryDevicesResp, Status> {
+        let state = self.state();
+        let bound = state.routes.keys().filter(|(user_id, _)| *user_id == req.user_id);
+        let devices = bound.map(|(_, device)| device.clone()).collect();
+        Ok(QueryDevicesResp { result: ok(), devices })
+    }
+
+    async fn close_device(
+        &self,
+        _: &Context,
+        _: CloseDeviceReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        Ok(CloseSessionsResp { result: ok(), unreached: 0 })
     }
 
     async fn deliver(&self, _: &Context, _: DeliveReq) -> Result<DeliveResp, Status> {

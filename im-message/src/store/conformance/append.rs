@@ -25,6 +25,7 @@ pub(crate) async fn seqs_are_dense_and_msg_ids_grow<T: Timeline>(store: Arc<T>) 
         author: 2,
         ts_ms: NOW_MS,
         content: Content::Text("2".to_owned()),
+        device: String::new(),
     };
     assert_eq!(entries[1], expected);
 }
@@ -37,6 +38,19 @@ pub(crate) async fn the_same_message_again_is_given_the_same_numbers<T: Timeline
     let again = store.append(Arc::from([text(conv, 1, "k", "hello")]), later_ms).await;
     assert_eq!(*again[0].as_ref().unwrap(), Appended { new: false, ..first });
     assert_eq!(visible_seqs(&*store, 1, conv).await, [1, 2]);
+}
+
+/// A repetition is the same message whichever device repeats it.
+pub(crate) async fn an_entry_keeps_the_device_that_sent_it_first<T: Timeline>(store: Arc<T>) {
+    let conv = ConvId::pair(1, 2);
+    let of = |device: &str, key| NewEntry { device: device.to_owned(), ..text(conv, 1, key, "t") };
+    let first = put(&*store, of("mobile:a", "a")).await;
+    put(&*store, of("", "b")).await;
+    let again = put(&*store, of("web:b", "a")).await;
+    assert_eq!(again, Appended { new: false, ..first });
+    let entries = visible(&*store, 2, conv).await.unwrap().entries;
+    let devices: Vec<&str> = entries.iter().map(|entry| entry.device.as_str()).collect();
+    assert_eq!(devices, ["mobile:a", ""]);
 }
 
 pub(crate) async fn a_repetition_within_one_batch_is_given_the_same_numbers<T: Timeline>(

@@ -48,6 +48,7 @@ macro_rules! timeline_conformance {
         $crate::store::conformance::timeline_conformance! { $make;
             seqs_are_dense_and_msg_ids_grow
             the_same_message_again_is_given_the_same_numbers
+            an_entry_keeps_the_device_that_sent_it_first
             a_repetition_within_one_batch_is_given_the_same_numbers
             the_same_key_with_other_text_is_a_conflict_and_changes_nothing
             keys_of_different_authors_conversations_and_origins_do_not_meet
@@ -93,17 +94,21 @@ macro_rules! timeline_conformance {
 }
 pub(crate) use timeline_conformance;
 
+fn new(conv: ConvId, author: i64, key: DedupKey, content: Content) -> NewEntry {
+    NewEntry { conv, author, key, content, device: String::new() }
+}
+
 fn text(conv: ConvId, author: i64, key: &str, text: &str) -> NewEntry {
     let content = Content::Text(text.to_owned());
-    NewEntry { conv, author, key: DedupKey::client(key), content }
+    new(conv, author, DedupKey::client(key), content)
 }
 
 fn joined(conv: ConvId, author: i64, change_id: &str) -> NewEntry {
-    NewEntry { conv, author, key: DedupKey::change(change_id), content: Content::Joined }
+    new(conv, author, DedupKey::change(change_id), Content::Joined)
 }
 
 fn left(conv: ConvId, author: i64, change_id: &str) -> NewEntry {
-    NewEntry { conv, author, key: DedupKey::change(change_id), content: Content::Left }
+    new(conv, author, DedupKey::change(change_id), Content::Left)
 }
 
 fn reader(uid: i64) -> Reader {

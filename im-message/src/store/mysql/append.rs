@@ -130,18 +130,18 @@ async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan) -> Result<(), Err
     if plan.rows.is_empty() {
         return Ok(());
     }
-    let mut rows: Vec<Value> = Vec::with_capacity(plan.rows.len() * 8);
+    let mut rows: Vec<Value> = Vec::with_capacity(plan.rows.len() * 9);
     for row in &plan.rows {
         let entry = &batch[row.index];
         let Appended { seq, msg_id, ts_ms, .. } = row.appended;
         let (kind, text) = columns(&entry.content);
         rows.extend([row.conv.into(), seq.into(), msg_id.into(), entry.author.into()]);
         rows.extend([entry.key.as_bytes().into(), kind.into(), ts_ms.into(), text.into()]);
+        rows.push(entry.device.as_bytes().into());
     }
-    let insert =
-        "INSERT INTO entry (conv, seq, msg_id, author, dedup_key, kind, ts_ms, text) VALUES ";
-    for (length, params) in pieces(rows, 8) {
-        let insert = format!("{insert}{}", repeated("(?, ?, ?, ?, ?, ?, ?, ?)", length, ", "));
+    let insert = "INSERT INTO entry (conv, seq, msg_id, author, dedup_key, kind, ts_ms, text, device) VALUES ";
+    for (length, params) in pieces(rows, 9) {
+        let insert = format!("{insert}{}", repeated("(?, ?, ?, ?, ?, ?, ?, ?, ?)", length, ", "));
         changed(tx, insert, params, length).await?;
     }
     change_spans(tx, plan).await?;

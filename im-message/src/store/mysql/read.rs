@@ -12,13 +12,13 @@ use crate::store::shared::{Spans, distinct};
 use crate::store::{Position, Range, RangeLimit, Reader, SharedRange};
 
 /// A row of `entry` as it is read.
-pub(super) type EntryRow = (i64, i64, i64, i64, i64, String);
+pub(super) type EntryRow = (i64, i64, i64, i64, i64, String, String);
 
-pub(super) const ENTRY_COLUMNS: &str = "seq, msg_id, author, ts_ms, kind, text";
+pub(super) const ENTRY_COLUMNS: &str = "seq, msg_id, author, ts_ms, kind, text, device";
 
 pub(super) fn entry(row: EntryRow) -> Result<Entry, Error> {
-    let (seq, msg_id, author, ts_ms, kind, text) = row;
-    Ok(Entry { seq, msg_id, author, ts_ms, content: content(kind, text)? })
+    let (seq, msg_id, author, ts_ms, kind, text, device) = row;
+    Ok(Entry { seq, msg_id, author, ts_ms, content: content(kind, text)?, device })
 }
 
 pub(super) async fn members(conn: &mut Conn, conv: ConvId) -> Result<Vec<i64>, Error> {

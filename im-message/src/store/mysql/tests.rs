@@ -37,7 +37,7 @@ mod conformance {
 
 fn text(conv: ConvId, author: i64, key: &str) -> NewEntry {
     let content = Content::Text(key.to_owned());
-    NewEntry { conv, author, key: DedupKey::client(key), content }
+    NewEntry { conv, author, key: DedupKey::client(key), content, device: String::new() }
 }
 
 /// The seqs and texts of a conversation, as a user sees them.

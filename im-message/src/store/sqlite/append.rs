@@ -191,8 +191,9 @@ impl<'tx> Batch<'tx> {
         let (kind, text) = columns(&entry.content);
         self.tx
             .prepare_cached(
-                "INSERT INTO entry (msg_id, conv, seq, author, dedup_key, kind, ts_ms, text)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entry
+                     (msg_id, conv, seq, author, dedup_key, kind, ts_ms, text, device)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute((
                 appended.msg_id,
@@ -203,6 +204,7 @@ impl<'tx> Batch<'tx> {
                 kind,
                 appended.ts_ms,
                 text,
+                &entry.device,
             ))?;
         Ok(())
     }

@@ -128,7 +128,7 @@ fn entries(
     limit: RangeLimit,
 ) -> rusqlite::Result<(Vec<Entry>, Option<i64>)> {
     let mut statement = db.prepare_cached(
-        "SELECT seq, msg_id, author, ts_ms, kind, text FROM entry
+        "SELECT seq, msg_id, author, ts_ms, kind, text, device FROM entry
          WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq",
     )?;
     let mut entries: Vec<Entry> = Vec::new();
@@ -197,5 +197,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         author: row.get(2)?,
         ts_ms: row.get(3)?,
         content,
+        device: row.get(6)?,
     })
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use im_common::redis::{Redis, RedisConfig, RedisUrl};
 use im_common::{Clock, Readiness};
-use mpim_proto::Entry;
+use mpim_proto::{Entry, Excludes};
 
 use super::*;
 use crate::dispatch::queue::QueueError;
@@ -64,7 +64,10 @@ async fn dispatcher(
         let session_id = index.to_string();
         let device = format!("device-{index}");
         table
-            .bind(Route { user_id: *user_id, device, session_id, since_ms: 0, gateway })
+            .bind(
+                Route { user_id: *user_id, device, session_id, since_ms: 0, gateway },
+                Excludes::Device,
+            )
             .await
             .unwrap();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use im_common::Clock;
 
-use super::{Bound, Gateway, Key, Route, Routes, RoutesError};
+use super::{Bound, Excludes, Gateway, Key, Route, Routes, RoutesError};
 
 /// The time by which an adapter lets routes expire, and the lifetimes that it was given.
 pub(super) struct Time {
@@ -58,10 +58,22 @@ pub(super) fn route(user_id: i64, device: &str, session: &str, gateway: &Arc<Gat
     }
 }
 
-/// Binds, and answers which session's route was replaced.
+/// Binds a session of which each device has one, and answers whose route it replaced.
 async fn bind(routes: &impl Routes, route: &Route) -> Option<String> {
-    match routes.bind(route.clone()).await.unwrap() {
-        Bound::Here { replaced, .. } => replaced.map(|route| route.session_id),
+    let mut replaced = bind_excluding(routes, route, Excludes::Device).await;
+    assert!(replaced.len() <= 1, "{replaced:?}");
+    replaced.pop()
+}
+
+/// Binds, and answers which sessions' routes were replaced.
+async fn bind_excluding(routes: &impl Routes, route: &Route, excludes: Excludes) -> Vec<String> {
+    match routes.bind(route.clone(), excludes).await.unwrap() {
+        Bound::Here { replaced, .. } => {
+            let mut replaced: Vec<String> =
+                replaced.into_iter().map(|route| route.session_id).collect();
+            replaced.sort_unstable();
+            replaced
+        }
         Bound::Fenced => panic!("{route:?} is fenced"),
     }
 }
@@ -86,6 +98,9 @@ pub(super) async fn suite<R: Routes>(fresh: impl AsyncFn() -> (Arc<R>, Time)) {
     a_session_that_binds_again_gives_way_to_one_that_began_later(&*routes, &time).await;
     a_session_is_not_fenced_by_a_bind_of_its_own(&*fresh().await.0).await;
     devices_do_not_replace_each_other(&*fresh().await.0).await;
+    sessions_that_exclude_nothing_live_side_by_side(&*fresh().await.0).await;
+    a_session_replaces_all_of_its_class_if_it_excludes_that(&*fresh().await.0).await;
+    a_session_gives_way_only_to_those_that_it_excludes(&*fresh().await.0).await;
     a_user_cannot_have_more_devices_than_the_bound(&*fresh().await.0).await;
     only_the_session_itself_unbinds_its_route(&*fresh().await.0).await;
     only_the_session_itself_renews_its_route(&*fresh().await.0).await;
@@ -119,19 +134,20 @@ async fn a_session_that_binds_again_gives_way_to_one_that_began_later(
 ) {
     let (a, b) = (gateway("a"), gateway("b"));
     let mut old = route(1, "text", "old", &a);
-    let Ok(Bound::Here { since_ms, .. }) = routes.bind(old.clone()).await else {
+    let Ok(Bound::Here { since_ms, .. }) = routes.bind(old.clone(), Excludes::Device).await else {
         panic!("not bound")
     };
     old.since_ms = since_ms;
     // Who came last came last, also by a clock that went back.
     time.go_back(5_000);
     let mut new = route(1, "text", "new", &b);
-    let Ok(Bound::Here { since_ms, replaced }) = routes.bind(new.clone()).await else {
+    let Ok(Bound::Here { since_ms, replaced }) = routes.bind(new.clone(), Excludes::Device).await
+    else {
         panic!("not bound")
     };
-    assert_eq!(replaced, Some(old.clone()));
+    assert_eq!(replaced, [old.clone()]);
     new.since_ms = since_ms;
-    assert_eq!(routes.bind(old.clone()).await.unwrap(), Bound::Fenced);
+    assert_eq!(routes.bind(old.clone(), Excludes::Device).await.unwrap(), Bound::Fenced);
     assert_eq!(sessions(routes, 1).await, ["new"]);
     assert_eq!(bind(routes, &new).await, None);
     // All routes are lost, and the old session is the first to come back.
@@ -143,14 +159,18 @@ async fn a_session_that_binds_again_gives_way_to_one_that_began_later(
 /// A bind may be carried out although its answer was lost, and the session was told another time.
 async fn a_session_is_not_fenced_by_a_bind_of_its_own(routes: &impl Routes) {
     let mut one = route(1, "text", "1", &gateway("a"));
-    let Ok(Bound::Here { since_ms, .. }) = routes.bind(one.clone()).await else {
+    let Ok(Bound::Here { since_ms, .. }) = routes.bind(one.clone(), Excludes::Device).await else {
         panic!("not bound")
     };
     one.since_ms = since_ms - 1;
-    let again = Bound::Here { since_ms, replaced: None };
-    assert_eq!(routes.bind(one.clone()).await.unwrap(), again);
+    let again = Bound::Here { since_ms, replaced: Vec::new() };
+    assert_eq!(routes.bind(one.clone(), Excludes::Device).await.unwrap(), again);
     let same_id = Route { gateway: gateway("b"), ..one };
-    assert_eq!(routes.bind(same_id).await.unwrap(), Bound::Fenced, "it is of another boot");
+    assert_eq!(
+        routes.bind(same_id, Excludes::Device).await.unwrap(),
+        Bound::Fenced,
+        "it is of another boot"
+    );
 }
 
 async fn devices_do_not_replace_each_other(routes: &impl Routes) {
@@ -161,12 +181,52 @@ async fn devices_do_not_replace_each_other(routes: &impl Routes) {
     assert_eq!(sessions(routes, 1).await, ["2", "3"], "newest last");
 }
 
+async fn sessions_that_exclude_nothing_live_side_by_side(routes: &impl Routes) {
+    let (a, b) = (gateway("a"), gateway("b"));
+    let [one, two] = [route(1, "text", "1", &a), route(1, "text", "2", &a)];
+    let same_id = route(1, "text", "1", &b);
+    for route in [&one, &two, &same_id, &one] {
+        assert!(bind_excluding(routes, route, Excludes::Nothing).await.is_empty());
+    }
+    assert_eq!(routes.query(1).await.unwrap().len(), 3);
+    assert_eq!(routes.renew(&a, vec![key(&one), key(&two)]).await.unwrap(), []);
+    assert!(routes.unbind(&a.boot_id, &key(&one)).await.unwrap());
+    assert_eq!(sessions(routes, 1).await, ["2", "1"]);
+    let replaced = bind_excluding(routes, &route(1, "text", "3", &a), Excludes::Device).await;
+    assert_eq!(replaced, ["1", "2"], "one that excludes them replaces all of the device");
+}
+
+async fn a_session_replaces_all_of_its_class_if_it_excludes_that(routes: &impl Routes) {
+    let a = gateway("a");
+    for (device, session) in [("mobile:a", "1"), ("mobile", "2"), ("web:a", "3")] {
+        bind(routes, &route(1, device, session, &a)).await;
+    }
+    bind(routes, &route(2, "mobile:a", "4", &a)).await;
+    let replaced = bind_excluding(routes, &route(1, "mobile:b", "5", &a), Excludes::Class).await;
+    assert_eq!(replaced, ["1", "2"]);
+    assert_eq!(sessions(routes, 1).await, ["3", "5"]);
+    assert_eq!(sessions(routes, 2).await, ["4"], "another user");
+}
+
+async fn a_session_gives_way_only_to_those_that_it_excludes(routes: &impl Routes) {
+    let a = gateway("a");
+    let mut old = route(1, "mobile:a", "old", &a);
+    let Ok(Bound::Here { since_ms, .. }) = routes.bind(old.clone(), Excludes::Class).await else {
+        panic!("not bound")
+    };
+    old.since_ms = since_ms;
+    bind(routes, &route(1, "mobile:b", "new", &a)).await;
+    assert_eq!(routes.bind(old.clone(), Excludes::Class).await.unwrap(), Bound::Fenced);
+    assert_eq!(bind(routes, &old).await, None, "of its own device nobody began later");
+    assert_eq!(sessions(routes, 1).await, ["old", "new"]);
+}
+
 async fn a_user_cannot_have_more_devices_than_the_bound(routes: &impl Routes) {
     let a = gateway("a");
     for device in 0..DEVICES_MAX {
-        routes.bind(route(1, &device.to_string(), "s", &a)).await.unwrap();
+        routes.bind(route(1, &device.to_string(), "s", &a), Excludes::Device).await.unwrap();
     }
-    let refused = routes.bind(route(1, "one more", "s", &a)).await;
+    let refused = routes.bind(route(1, "one more", "s", &a), Excludes::Device).await;
     assert!(matches!(refused, Err(RoutesError::Full { what: "routes.devices_max" })));
     assert_eq!(routes.query(1).await.unwrap().len(), DEVICES_MAX, "those that exist stay");
     assert_eq!(bind(routes, &route(1, "0", "t", &a)).await.as_deref(), Some("s"));
@@ -176,8 +236,8 @@ async fn only_the_session_itself_unbinds_its_route(routes: &impl Routes) {
     let (a, b) = (gateway("a"), gateway("b"));
     let old = route(1, "text", "1", &a);
     let new = route(1, "text", "1", &b);
-    routes.bind(old.clone()).await.unwrap();
-    routes.bind(new.clone()).await.unwrap();
+    routes.bind(old.clone(), Excludes::Device).await.unwrap();
+    routes.bind(new.clone(), Excludes::Device).await.unwrap();
     assert!(!routes.unbind(&a.boot_id, &key(&old)).await.unwrap());
     assert_eq!(routes.query(1).await.unwrap().len(), 1);
     assert!(routes.unbind(&b.boot_id, &key(&new)).await.unwrap());
@@ -190,9 +250,9 @@ async fn only_the_session_itself_renews_its_route(routes: &impl Routes) {
     let fenced = route(1, "text", "1", &a);
     let kept = route(2, "text", "2", &a);
     let never = route(3, "text", "3", &a);
-    routes.bind(fenced.clone()).await.unwrap();
-    routes.bind(kept.clone()).await.unwrap();
-    routes.bind(route(1, "text", "1", &b)).await.unwrap();
+    routes.bind(fenced.clone(), Excludes::Device).await.unwrap();
+    routes.bind(kept.clone(), Excludes::Device).await.unwrap();
+    routes.bind(route(1, "text", "1", &b), Excludes::Device).await.unwrap();
     let keys = vec![key(&fenced), key(&kept), key(&never)];
     let missing = routes.renew(&a, keys).await.unwrap();
     assert_eq!(missing, [key(&fenced), key(&never)]);
@@ -201,8 +261,8 @@ async fn only_the_session_itself_renews_its_route(routes: &impl Routes) {
 async fn a_route_that_is_not_renewed_expires(routes: &impl Routes, time: &Time) {
     let a = gateway("a");
     let (renewed, left) = (route(1, "text", "1", &a), route(2, "text", "2", &a));
-    routes.bind(renewed.clone()).await.unwrap();
-    routes.bind(left.clone()).await.unwrap();
+    routes.bind(renewed.clone(), Excludes::Device).await.unwrap();
+    routes.bind(left.clone(), Excludes::Device).await.unwrap();
     for _ in 0..=RENEWALS {
         time.pass(time.ttl_ms / RENEWALS).await;
         assert_eq!(routes.renew(&a, vec![key(&renewed)]).await.unwrap(), []);
@@ -216,7 +276,7 @@ async fn a_route_that_is_not_renewed_expires(routes: &impl Routes, time: &Time) 
 async fn an_original_route_lives_longer_without_renewal(routes: &impl Routes, time: &Time) {
     let original =
         Arc::new(Gateway { id: "old".into(), addr: String::new(), boot_id: String::new() });
-    routes.bind(route(1, "", "", &original)).await.unwrap();
+    routes.bind(route(1, "", "", &original), Excludes::Device).await.unwrap();
     time.pass(time.ttl_ms * 5 / 4).await;
     assert_eq!(routes.query(1).await.unwrap().len(), 1);
     assert_eq!(routes.gateways().await.unwrap(), []);
@@ -226,10 +286,10 @@ async fn an_original_route_lives_longer_without_renewal(routes: &impl Routes, ti
 
 async fn resolve_names_each_gateway_of_a_user_once(routes: &impl Routes) {
     let (a, b) = (gateway("a"), gateway("b"));
-    routes.bind(route(1, "text", "1", &a)).await.unwrap();
-    routes.bind(route(1, "web", "2", &a)).await.unwrap();
-    routes.bind(route(1, "phone", "1", &b)).await.unwrap();
-    routes.bind(route(3, "text", "3", &a)).await.unwrap();
+    routes.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
+    routes.bind(route(1, "web", "2", &a), Excludes::Device).await.unwrap();
+    routes.bind(route(1, "phone", "1", &b), Excludes::Device).await.unwrap();
+    routes.bind(route(3, "text", "3", &a), Excludes::Device).await.unwrap();
     let resolved = routes.resolve(&[3, 2, 1]).await.unwrap();
     assert_eq!(resolved, [(3, Arc::clone(&a)), (1, a), (1, b)]);
 }
@@ -237,8 +297,8 @@ async fn resolve_names_each_gateway_of_a_user_once(routes: &impl Routes) {
 async fn dropping_a_gateway_ends_its_routes_and_no_others(routes: &impl Routes) {
     let (a, b) = (gateway("a"), gateway("b"));
     let dropped = route(1, "text", "1", &a);
-    routes.bind(dropped.clone()).await.unwrap();
-    routes.bind(route(2, "text", "1", &b)).await.unwrap();
+    routes.bind(dropped.clone(), Excludes::Device).await.unwrap();
+    routes.bind(route(2, "text", "1", &b), Excludes::Device).await.unwrap();
     routes.drop_gateway(&a.boot_id).await.unwrap();
     assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(2, Arc::clone(&b))]);
     assert_eq!(routes.query(1).await.unwrap(), []);
@@ -248,8 +308,8 @@ async fn dropping_a_gateway_ends_its_routes_and_no_others(routes: &impl Routes) 
 
 async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
     let a = gateway("a");
-    routes.bind(route(1, "text", "1", &a)).await.unwrap();
-    routes.bind(route(2, "text", "2", &a)).await.unwrap();
+    routes.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
+    routes.bind(route(2, "text", "2", &a), Excludes::Device).await.unwrap();
     routes.drop_gateway(&a.boot_id).await.unwrap();
     assert_eq!(bind(routes, &route(1, "text", "1", &a)).await, None);
     assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(1, Arc::clone(&a))], "only what it bound");
@@ -258,8 +318,8 @@ async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
 
 async fn gateways_are_those_heard_of_within_a_lifetime(routes: &impl Routes, time: &Time) {
     let (a, b) = (gateway("a"), gateway("b"));
-    routes.bind(route(1, "text", "1", &a)).await.unwrap();
-    routes.bind(route(2, "text", "2", &b)).await.unwrap();
+    routes.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
+    routes.bind(route(2, "text", "2", &b), Excludes::Device).await.unwrap();
     for _ in 0..=RENEWALS {
         time.pass(time.ttl_ms / RENEWALS).await;
         routes.renew(&b, vec![]).await.unwrap();

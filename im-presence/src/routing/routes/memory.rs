@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use im_common::Clock;
 
-use super::{Bound, Gateway, Key, Route, Routes, RoutesError};
+use super::{Bound, Excludes, Gateway, Key, Route, Routes, RoutesError, covers};
 
 const SHARDS: usize = 64;
 
@@ -66,6 +66,10 @@ impl Entry {
 
     fn is_of(&self, boot_id: &str, session_id: &str) -> bool {
         self.session_id == session_id && self.boot.gateway.boot_id == boot_id
+    }
+
+    fn is_session_of(&self, route: &Route) -> bool {
+        self.device == route.device && self.is_of(&route.gateway.boot_id, &route.session_id)
     }
 
     fn route(&self, user_id: i64) -> Route {
@@ -131,7 +135,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Routes for MemoryRoutes {
-    async fn bind(&self, route: Route) -> Result<Bound, RoutesError> {
+    async fn bind(&self, route: Route, excludes: Excludes) -> Result<Bound, RoutesError> {
         let now_ms = self.clock.now_ms();
         let boot = self.boot(&route.gateway, now_ms);
         let expires_ms = now_ms + self.ttl_ms(&route.gateway);
@@ -141,21 +145,23 @@ impl Routes for MemoryRoutes {
         bound.retain(|bound| bound.is_live(now_ms));
         self.routes.fetch_sub(before - bound.len(), Ordering::Relaxed);
 
-        let old = bound.iter().position(|bound| bound.device == route.device);
-        let old_since_ms = old.map_or(i64::MIN, |index| bound[index].since_ms);
+        let latest_ms = bound.iter().map(|bound| bound.since_ms).max();
+        let mine = |bound: &Entry| bound.is_session_of(&route);
+        let ends = |bound: &Entry| mine(bound) || covers(excludes, &route.device, &bound.device);
         let since_ms = match route.since_ms {
             // A clock that went back must not make the newest session the oldest.
-            0 => now_ms.max(old_since_ms.saturating_add(1)),
-            since_ms if since_ms >= old_since_ms => since_ms,
-            // Its own, of a bind whose answer it never got.
-            _ if old
-                .is_some_and(|at| bound[at].is_of(&boot.gateway.boot_id, &route.session_id)) =>
-            {
-                old_since_ms
+            0 => now_ms.max(latest_ms.map_or(i64::MIN, |latest_ms| latest_ms.saturating_add(1))),
+            since_ms => {
+                // If its own is later, that is of a bind whose answer it never got.
+                let own = bound.iter().find(|bound| mine(bound)).map(|bound| bound.since_ms);
+                let since_ms = since_ms.max(own.unwrap_or(since_ms));
+                if bound.iter().any(|bound| ends(bound) && bound.since_ms > since_ms) {
+                    return Ok(Bound::Fenced);
+                }
+                since_ms
             }
-            _ => return Ok(Bound::Fenced),
         };
-        if old.is_none() {
+        if !bound.iter().any(ends) {
             let full = if bound.len() >= self.limits.devices_max {
                 Some("routes.devices_max")
             } else if self.routes.load(Ordering::Relaxed) >= self.limits.routes_max {
@@ -169,17 +175,22 @@ impl Routes for MemoryRoutes {
                 }
                 return Err(RoutesError::Full { what });
             }
-            self.routes.fetch_add(1, Ordering::Relaxed);
         }
-        let old = old.map(|index| bound.remove(index).route(route.user_id));
-        let replaced = old.filter(|old| !old.same_session(&route));
-        bound.push(Entry {
+        let ended: Vec<Entry> = bound.extract_if(.., |bound| ends(bound)).collect();
+        self.routes.fetch_sub(ended.len(), Ordering::Relaxed);
+        self.routes.fetch_add(1, Ordering::Relaxed);
+        let others = ended.iter().filter(|ended| !mine(ended));
+        let replaced = others.map(|ended| ended.route(route.user_id)).collect();
+        // The one that began last is at the end.
+        let at = bound.partition_point(|bound| bound.since_ms <= since_ms);
+        let entry = Entry {
             device: route.device,
             session_id: route.session_id,
             since_ms,
             boot,
             expires_ms,
-        });
+        };
+        bound.insert(at, entry);
         Ok(Bound::Here { since_ms, replaced })
     }
 
@@ -316,12 +327,19 @@ mod tests {
         let routes = MemoryRoutes::new(limits(), Clock::manual(0));
         let gateway = conformance::gateway("g");
         for user in 0..50 {
-            routes.bind(conformance::route(user, "text", "s", &gateway)).await.unwrap();
+            routes
+                .bind(conformance::route(user, "text", "s", &gateway), Excludes::Device)
+                .await
+                .unwrap();
         }
-        let refused = routes.bind(conformance::route(50, "text", "s", &gateway)).await;
+        let refused =
+            routes.bind(conformance::route(50, "text", "s", &gateway), Excludes::Device).await;
         assert!(matches!(refused, Err(RoutesError::Full { what: "routes.routes_max" })));
         assert_eq!(routes.query(50).await.unwrap(), []);
-        routes.bind(conformance::route(49, "text", "s2", &gateway)).await.unwrap();
+        routes
+            .bind(conformance::route(49, "text", "s2", &gateway), Excludes::Device)
+            .await
+            .unwrap();
         assert_eq!(routes.query(0).await.unwrap().len(), 1);
     }
 
@@ -331,12 +349,15 @@ mod tests {
         let routes = MemoryRoutes::new(limits(), clock.clone());
         let gateway = conformance::gateway("g");
         for user in 0..50 {
-            routes.bind(conformance::route(user, "text", "s", &gateway)).await.unwrap();
+            routes
+                .bind(conformance::route(user, "text", "s", &gateway), Excludes::Device)
+                .await
+                .unwrap();
         }
         clock.advance_ms(10_001);
         routes.sweep().await;
         assert_eq!(routes.routes.load(Ordering::Relaxed), 0);
         assert!(lock(&routes.boots).is_empty());
-        routes.bind(conformance::route(50, "text", "s", &gateway)).await.unwrap();
+        routes.bind(conformance::route(50, "text", "s", &gateway), Excludes::Device).await.unwrap();
     }
 }

@@ -5,8 +5,8 @@
 //! after a crash. Routes are not the truth about anything: whoever loses them all gets them back
 //! from the gateways, which bind again what their renewals find missing.
 //!
-//! The methods are atomic facts. In particular [`Routes::bind`] decides in one step which session
-//! was replaced, and [`Routes::unbind`] and [`Routes::renew`] touch a route only if it is still that
+//! The methods are atomic facts. In particular [`Routes::bind`] decides in one step which sessions
+//! were replaced, and [`Routes::unbind`] and [`Routes::renew`] touch a route only if it is still that
 //! of the session named: a session that was fenced can never take away its successor's route.
 
 #[cfg(test)]
@@ -18,6 +18,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use im_common::redis::RedisFailure;
+pub(crate) use mpim_proto::Excludes;
 
 pub(crate) use self::memory::{MemoryLimits, MemoryRoutes};
 pub(crate) use self::redis::{RedisLimits, RedisRoutes};
@@ -53,10 +54,14 @@ pub(crate) struct Route {
     pub(crate) gateway: Arc<Gateway>,
 }
 
-impl Route {
-    /// Whether both are the route of one and the same session.
-    pub(crate) fn same_session(&self, other: &Self) -> bool {
-        self.session_id == other.session_id && self.gateway.boot_id == other.gateway.boot_id
+/// Whether a session of `device` cannot live beside one of `other`. What stands before the colon of
+/// a device's name is its class; those of the original may be called anything.
+fn covers(excludes: Excludes, device: &str, other: &str) -> bool {
+    let class = |device: &str| device.split_once(':').map_or(device, |(class, _)| class).to_owned();
+    match excludes {
+        Excludes::Nothing => false,
+        Excludes::Device => device == other,
+        Excludes::Class => class(device) == class(other),
     }
 }
 
@@ -67,8 +72,8 @@ pub(crate) enum Bound {
     Here {
         /// When the session began.
         since_ms: i64,
-        /// The live route of *another* session that it has replaced.
-        replaced: Option<Route>,
+        /// The live routes of *other* sessions that it has replaced.
+        replaced: Vec<Route>,
     },
     /// A session that began later has the route; nothing has changed.
     Fenced,
@@ -104,14 +109,18 @@ impl From<RedisFailure> for RoutesError {
 
 /// What im-presence needs from a place that keeps routes.
 pub(crate) trait Routes: Send + Sync + 'static {
-    /// Makes `route` the only one of its user and device, for one lifetime from now. A session that
-    /// begins replaces whatever is there, and counts as later than it whatever the clock says. One
-    /// that binds again renews its route, or gets back what was lost, unless another session that
-    /// began later has a live one.
+    /// Binds `route` for one lifetime from now, and ends the user's other routes that it `excludes`.
+    /// A session that begins counts as later than all others of its user, whatever the clock says.
+    /// One that binds again renews its route, or gets back what was lost, unless one of those that
+    /// it would end began later.
     ///
     /// # Errors
     /// [`RoutesError::Full`] when a bound is reached; then nothing has changed.
-    fn bind(&self, route: Route) -> impl Future<Output = Result<Bound, RoutesError>> + Send;
+    fn bind(
+        &self,
+        route: Route,
+        excludes: Excludes,
+    ) -> impl Future<Output = Result<Bound, RoutesError>> + Send;
 
     /// Gives the routes `keys` of a gateway's boot another lifetime, or at least half of one, and the
     /// gateway itself. Answers with those that are not bound to the session that they name (any more).

@@ -2,7 +2,7 @@
 //!
 //! | key | is |
 //! |---|---|
-//! | `<prefix>route:<user>` | a hash: device to route, each with its own expiry by Redis's clock |
+//! | `<prefix>route:<user>` | a hash: session to route, each with its own expiry by Redis's clock |
 //! | `<prefix>gateways` | a hash: boot id to gateway, with its epoch and when it was last heard of |
 //!
 //! Each change is one script on one key. A route is live while it has not expired and its gateway is
@@ -26,7 +26,7 @@ use redis::{Pipeline, RedisResult, Value, from_redis_value};
 
 use self::record::{Kept, Listed};
 use self::scripts::{Bind, Hear, Scripts};
-use super::{Bound, Gateway, Key, Route, Routes, RoutesError};
+use super::{Bound, Excludes, Gateway, Key, Route, Routes, RoutesError};
 
 /// Routes of one pipeline: what is renewed at once must be done within the response timeout.
 const PIPELINE_ROUTES_MAX: usize = 5_000;
@@ -156,8 +156,8 @@ impl RedisRoutes {
             self.junk.found(&self.route_key(user_id), &error);
             Vec::new()
         });
-        let kept = routes.iter().filter_map(|(device, route)| {
-            let kept = Kept::parse(user_id, device, route);
+        let kept = routes.iter().filter_map(|(_, route)| {
+            let kept = Kept::parse(user_id, route);
             if kept.is_none() {
                 self.junk.found(&self.route_key(user_id), &"not a route");
             }
@@ -180,7 +180,7 @@ impl RedisRoutes {
         let mut look = Pipeline::with_capacity(keys.len() + 1);
         look.cmd("TIME");
         for key in keys {
-            look.cmd("HGET").arg(self.route_key(key.user_id)).arg(&key.device);
+            look.cmd("HGET").arg(self.route_key(key.user_id)).arg(record::field_of(boot_id, key));
         }
         look.ignore_errors();
         let answers = self.redis.run("look at routes", |mut connection| async move {
@@ -208,7 +208,8 @@ impl RedisRoutes {
         for &at in &old {
             let route_key = self.route_key(keys[at].user_id);
             let ttls = (self.limits.ttl_ms, self.key_ttl_ms());
-            self.scripts.renew(&mut renew, &route_key, &keys[at].device, &begins[at], ttls);
+            let field = record::field_of(boot_id, &keys[at]);
+            self.scripts.renew(&mut renew, &route_key, &field, &begins[at], ttls);
         }
         let answers = self.redis.run("renew routes", |mut connection| async move {
             renew.query_async::<Vec<bool>>(&mut connection).await
@@ -221,7 +222,7 @@ impl RedisRoutes {
 }
 
 impl Routes for RedisRoutes {
-    async fn bind(&self, route: Route) -> Result<Bound, RoutesError> {
+    async fn bind(&self, route: Route, excludes: Excludes) -> Result<Bound, RoutesError> {
         let gateway = &route.gateway;
         // The gateway first: its epoch is part of the route, and only of those that are listed are
         // routes live.
@@ -232,7 +233,9 @@ impl Routes for RedisRoutes {
         let by_boot = self.listed(Ok(listed));
         let bind = Bind {
             key: self.route_key(route.user_id),
+            field: record::field(&gateway.boot_id, &route.device, &route.session_id),
             device: &route.device,
+            excludes,
             identity: record::identity(&route, &epoch),
             since_ms: route.since_ms,
             ttl_ms: self.ttl_ms(gateway),
@@ -240,14 +243,14 @@ impl Routes for RedisRoutes {
             devices_max: self.limits.devices_max,
             epochs: by_boot.iter().map(|(boot_id, it)| (boot_id.as_str(), it.epoch.as_str())),
         };
-        let (outcome, since_ms, old, junk) = self.scripts.bind(&self.redis, bind).await?;
+        let (outcome, since_ms, ended, junk) = self.scripts.bind(&self.redis, bind).await?;
         if junk {
             self.junk.found(&self.route_key(route.user_id), &"not a route");
         }
         match outcome.as_str() {
             "here" => {
-                let old = Kept::parse(route.user_id, route.device.as_bytes(), &old);
-                let replaced = old.map(|old| old.route).filter(|old| !old.same_session(&route));
+                let replaced = ended.iter().filter_map(|it| Kept::parse(route.user_id, it));
+                let replaced = replaced.map(|kept| kept.route).collect();
                 Ok(Bound::Here { since_ms, replaced })
             }
             "full" => Err(RoutesError::Full { what: "routes.devices_max" }),
@@ -271,7 +274,10 @@ impl Routes for RedisRoutes {
     async fn unbind(&self, boot_id: &str, key: &Key) -> Result<bool, RoutesError> {
         let begins = record::identity_begins(boot_id, key, None);
         let route_key = self.route_key(key.user_id);
-        Ok(self.scripts.unbind(&self.redis, &route_key, &key.device, &begins).await?)
+        Ok(self
+            .scripts
+            .unbind(&self.redis, &route_key, &record::field_of(boot_id, key), &begins)
+            .await?)
     }
 
     async fn query(&self, user_id: i64) -> Result<Vec<Route>, RoutesError> {

@@ -151,7 +151,7 @@ async fn bind(routing: &TestRouting, gateway: &Gateway) {
         gateway_addr: gateway.addr.clone(),
         boot_id: gateway.boot_id.clone(),
         session_id: "s".to_owned(),
-        since_ms: 0,
+        ..BindRouteReq::default()
     };
     routing.bind(&cx(), request).await.unwrap();
 }

@@ -20,6 +20,7 @@ struct Identity<'a> {
     epoch: &'a str,
     gateway: &'a str,
     addr: &'a str,
+    device: &'a str,
 }
 
 /// The same, as it is read.
@@ -30,6 +31,7 @@ struct IdentityRead {
     epoch: String,
     gateway: String,
     addr: String,
+    device: String,
 }
 
 /// Where a gateway is, as it is listed.
@@ -44,10 +46,20 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Where a session's route stands among those of its user: a device may have several.
+pub(super) fn field(boot_id: &str, device: &str, session_id: &str) -> String {
+    json(&[device, boot_id, session_id])
+}
+
+/// The same of the session that `key` names.
+pub(super) fn field_of(boot_id: &str, key: &Key) -> String {
+    field(boot_id, &key.device, &key.session_id)
+}
+
 pub(super) fn identity(route: &Route, epoch: &str) -> String {
     let Gateway { id, addr, boot_id } = &*route.gateway;
-    let session = &route.session_id;
-    json(&Identity { boot: boot_id, session, epoch, gateway: id, addr })
+    let Route { session_id: session, device, .. } = route;
+    json(&Identity { boot: boot_id, session, epoch, gateway: id, addr, device })
 }
 
 /// How the identity of a session's route begins, whatever its epoch or only in `epoch`.
@@ -89,14 +101,14 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Takes apart what is kept for a device; `None` if that makes no sense.
-    pub(super) fn parse(user_id: i64, device: &[u8], kept: &[u8]) -> Option<Self> {
+    /// Takes apart what is kept; `None` if that makes no sense.
+    pub(super) fn parse(user_id: i64, kept: &[u8]) -> Option<Self> {
         let [expires_ms, since_ms, identity] = parts(kept)?;
         let identity: IdentityRead = serde_json::from_str(identity).ok()?;
-        let IdentityRead { boot, session, epoch, gateway, addr } = identity;
+        let IdentityRead { boot, session, epoch, gateway, addr, device } = identity;
         let route = Route {
             user_id,
-            device: str::from_utf8(device).ok()?.to_owned(),
+            device,
             session_id: session,
             since_ms: since_ms.parse().ok()?,
             gateway: Arc::new(Gateway { id: gateway, addr, boot_id: boot }),
@@ -143,7 +155,7 @@ mod tests {
         assert!(written.starts_with(&identity_begins("b\"1", &key, None)));
         assert!(written.starts_with(&identity_begins("b\"1", &key, Some("99"))));
         assert!(!written.starts_with(&identity_begins("b\"1", &key, Some("9"))));
-        let kept = Kept::parse(1, b"text", format!("1 20 5 {written}").as_bytes()).unwrap();
+        let kept = Kept::parse(1, format!("1 20 5 {written}").as_bytes()).unwrap();
         assert_eq!((&kept.route, kept.expires_ms), (&route(), 20));
         let kept_text = format!("1 20 5 {written}");
         let begins = |epoch| identity_begins("b\"1", &key, Some(epoch));
@@ -161,9 +173,9 @@ mod tests {
     #[test]
     fn junk_makes_no_sense() {
         for junk in ["", "1", "1 2 3", "1 2 3 {}", "2 20 5 {}", "1 x 5 {}", "\u{1f4a9}"] {
-            assert!(Kept::parse(1, b"text", junk.as_bytes()).is_none(), "{junk}");
+            assert!(Kept::parse(1, junk.as_bytes()).is_none(), "{junk}");
             assert!(listed(b"b", junk.as_bytes()).is_none(), "{junk}");
         }
-        assert!(Kept::parse(1, b"text", &[0xff]).is_none());
+        assert!(Kept::parse(1, &[0xff]).is_none());
     }
 }

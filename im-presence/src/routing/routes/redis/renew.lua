@@ -1,5 +1,5 @@
 -- Give a session's route another lifetime, if it still is its own.
--- KEYS: the user's routes. ARGV: device, how its identity begins, lifetime (ms), that of the key (ms).
+-- KEYS: the user's routes. ARGV: field, how its identity begins, lifetime (ms), that of the key (ms).
 local route = redis.pcall('HGET', KEYS[1], ARGV[1])
 if type(route) ~= 'string' then
   return 0

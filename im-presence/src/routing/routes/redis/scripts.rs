@@ -4,7 +4,7 @@ use im_common::redis::{Redis, RedisFailure};
 use redis::{Pipeline, RedisResult, Script};
 
 use super::record;
-use crate::routing::routes::Gateway;
+use crate::routing::routes::{Excludes, Gateway};
 
 /// Loaded into Redis when it does not have them (any more).
 #[derive(Debug)]
@@ -27,7 +27,9 @@ pub(super) struct Hear {
 /// What binding takes.
 pub(super) struct Bind<'a, E> {
     pub(super) key: String,
+    pub(super) field: String,
     pub(super) device: &'a str,
+    pub(super) excludes: Excludes,
     pub(super) identity: String,
     /// 0 for a session that begins.
     pub(super) since_ms: i64,
@@ -69,10 +71,11 @@ impl Scripts {
         &self,
         redis: &Redis,
         bind: Bind<'_, impl Iterator<Item = (&'a str, &'a str)>>,
-    ) -> Result<(String, i64, Vec<u8>, bool), RedisFailure> {
+    ) -> Result<(String, i64, Vec<Vec<u8>>, bool), RedisFailure> {
         let mut script = self.bind.key(bind.key);
-        script.arg(bind.device).arg(bind.identity).arg(bind.since_ms);
+        script.arg(bind.field).arg(bind.identity).arg(bind.since_ms);
         script.arg(bind.ttl_ms).arg(bind.key_ttl_ms).arg(bind.devices_max);
+        script.arg(bind.device).arg(bind.excludes.as_str_name());
         for (boot_id, epoch) in bind.epochs {
             script.arg(boot_id).arg(epoch);
         }
@@ -95,12 +98,12 @@ impl Scripts {
         &self,
         pipeline: &mut Pipeline,
         key: &str,
-        device: &str,
+        field: &str,
         begins: &str,
         ttls: (i64, i64),
     ) {
         let mut renew = self.renew.key(key);
-        renew.arg(device).arg(begins).arg(ttls.0).arg(ttls.1);
+        renew.arg(field).arg(begins).arg(ttls.0).arg(ttls.1);
         pipeline.invoke_script(&renew);
     }
 
@@ -108,11 +111,11 @@ impl Scripts {
         &self,
         redis: &Redis,
         key: &str,
-        device: &str,
+        field: &str,
         begins: &str,
     ) -> Result<bool, RedisFailure> {
         let mut unbind = self.unbind.key(key);
-        unbind.arg(device).arg(begins);
+        unbind.arg(field).arg(begins);
         redis
             .run("unbind a route", |mut connection| async move {
                 let unbound: RedisResult<bool> = unbind.invoke_async(&mut connection).await;

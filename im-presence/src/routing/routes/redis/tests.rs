@@ -64,12 +64,14 @@ async fn what_one_instance_binds_another_finds_and_replaces() {
     let (one, two) =
         (routes_at(&server.url(), &prefix).await, routes_at(&server.url(), &prefix).await);
     let (a, b) = (gateway("a"), gateway("b"));
-    one.bind(route(1, "text", "1", &a)).await.unwrap();
+    one.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
     assert_eq!(two.resolve(&[1]).await.unwrap(), [(1, Arc::clone(&a))]);
-    let Bound::Here { replaced, .. } = two.bind(route(1, "text", "2", &b)).await.unwrap() else {
+    let Bound::Here { replaced, .. } =
+        two.bind(route(1, "text", "2", &b), Excludes::Device).await.unwrap()
+    else {
         panic!("fenced");
     };
-    assert_eq!(replaced.unwrap().gateway, a);
+    assert_eq!(replaced[0].gateway, a);
     let fenced = Key { user_id: 1, device: "text".into(), session_id: "1".into() };
     assert_eq!(one.renew(&a, vec![fenced.clone()]).await.unwrap(), [fenced]);
     assert_eq!(one.resolve(&[1]).await.unwrap(), [(1, b)]);
@@ -82,7 +84,7 @@ async fn after_a_wipe_routes_are_missing_until_they_are_bound_again() {
     let a = gateway("a");
     let key = Key { user_id: 1, device: "text".into(), session_id: "1".into() };
     for wipe in ["FLUSHALL", "restart"] {
-        routes.bind(route(1, "text", "1", &a)).await.unwrap();
+        routes.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
         assert_eq!(routes.renew(&a, vec![key.clone()]).await.unwrap(), []);
         if wipe == "restart" {
             server.kill().await;
@@ -112,14 +114,14 @@ async fn while_redis_is_frozen_every_operation_fails_within_the_bound() {
     let unavailable = |failed: Option<RoutesError>| {
         assert!(matches!(failed, Some(RoutesError::Unavailable(_))), "{failed:?}");
     };
-    unavailable(routes.bind(route(1, "text", "1", &a)).await.err());
+    unavailable(routes.bind(route(1, "text", "1", &a), Excludes::Device).await.err());
     unavailable(routes.renew(&a, vec![]).await.err());
     unavailable(routes.resolve(&[1]).await.err());
     unavailable(routes.query(1).await.err());
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     server.resume();
     let bound = async {
-        while routes.bind(route(1, "text", "1", &a)).await.is_err() {
+        while routes.bind(route(1, "text", "1", &a), Excludes::Device).await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -131,7 +133,7 @@ async fn junk_is_treated_as_absent_and_hurts_nobody_else() {
     let Some(server) = test_servers::redis().await else { return };
     let routes = routes_at(&server.url(), &server.fresh_prefix()).await;
     let a = gateway("a");
-    routes.bind(route(3, "text", "3", &a)).await.unwrap();
+    routes.bind(route(3, "text", "3", &a), Excludes::Device).await.unwrap();
     let (one, two, three) = (routes.route_key(1), routes.route_key(2), routes.route_key(3));
     let gateways_key = routes.gateways_key.clone();
     let junk = routes.redis.run("put junk", |mut connection| async move {
@@ -164,8 +166,11 @@ async fn junk_is_treated_as_absent_and_hurts_nobody_else() {
     assert_eq!(routes.renew(&a, keys.to_vec()).await.unwrap(), keys);
     for key in &keys {
         assert!(!routes.unbind(&a.boot_id, key).await.unwrap());
-        let bound = routes.bind(route(key.user_id, "text", &key.session_id, &a)).await.unwrap();
-        assert!(matches!(bound, Bound::Here { replaced: None, .. }));
+        let bound = routes
+            .bind(route(key.user_id, "text", &key.session_id, &a), Excludes::Device)
+            .await
+            .unwrap();
+        assert!(matches!(bound, Bound::Here { replaced, .. } if replaced.is_empty()));
     }
     let resolved = routes.resolve(&[1, 2, 3]).await.unwrap();
     assert_eq!(resolved.iter().map(|(user_id, _)| *user_id).collect::<Vec<_>>(), [1, 2, 3]);
@@ -179,7 +184,9 @@ async fn five_thousand_routes_are_renewed_in_one_go() {
     let a = gateway("a");
     let binds = (0..5_000).map(|user_id| {
         let (routes, a) = (Arc::clone(&routes), Arc::clone(&a));
-        tokio::spawn(async move { routes.bind(route(user_id, "text", "s", &a)).await.unwrap() })
+        tokio::spawn(async move {
+            routes.bind(route(user_id, "text", "s", &a), Excludes::Device).await.unwrap()
+        })
     });
     for bind in binds.collect::<Vec<_>>() {
         bind.await.unwrap();

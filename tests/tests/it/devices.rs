@@ -1,0 +1,60 @@
+//! Several devices of a user.
+
+use mpim_tests::{Push, Service, StackBuilder, register_two};
+
+on_all_stacks! {
+    each_device_sees_everything_once_and_in_order_whatever_is_killed,
+    the_policy_of_a_class_decides_who_stays,
+}
+
+fn texts(pushes: &[Push]) -> Vec<&str> {
+    pushes.iter().map(|push| push.text.as_str()).collect()
+}
+
+/// What bob and ada say, in its order: each of ada's devices sees all of it but what it said itself.
+async fn each_device_sees_everything_once_and_in_order_whatever_is_killed(stack: StackBuilder) {
+    let mut stack = stack.start().await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    let mut mobile = ada.on_device(&stack, "mobile:a").await;
+    bob.send(ada.uid, "1 bob").await;
+    mobile.number(&format!("SEND {} 2 mobile", bob.uid), "msg_id").await;
+    ada.send(bob.uid, "3 text").await;
+    assert_eq!(texts(&ada.client.pushes(2).await), ["1 bob", "2 mobile"]);
+    assert_eq!(texts(&mobile.pushes(2).await), ["1 bob", "3 text"]);
+    assert_eq!(texts(&bob.client.pushes(2).await), ["2 mobile", "3 text"]);
+    // The cursor of one does not move the other's.
+    ada.client.expect("LOGOUT", "+OK logout success").await;
+    bob.send(ada.uid, "4 bob").await;
+    assert_eq!(texts(&mobile.pushes(1).await), ["4 bob"]);
+    mobile.expect("LOGOUT", "+OK logout success").await;
+    bob.send(ada.uid, "5 bob").await;
+
+    for service in [Service::Message, Service::Presence, Service::Gateway] {
+        let process = stack.process_of(service);
+        stack.kill(&process).await;
+        stack.restart(&process).await;
+    }
+    bob.log_in(&stack).await;
+    bob.send(ada.uid, "6 bob").await;
+    ada.log_in(&stack).await;
+    let mut mobile = ada.on_device(&stack, "mobile:a").await;
+    assert_eq!(texts(&ada.client.pushes(3).await), ["4 bob", "5 bob", "6 bob"]);
+    assert_eq!(texts(&mobile.pushes(2).await), ["5 bob", "6 bob"]);
+    mobile.number(&format!("SEND {} 7 mobile", bob.uid), "msg_id").await;
+    assert_eq!(texts(&ada.client.pushes(1).await), ["7 mobile"]);
+    assert!(mobile.pull().await.is_empty() && ada.client.pull().await.is_empty());
+}
+
+async fn the_policy_of_a_class_decides_who_stays(stack: StackBuilder) {
+    let stack = stack.set(Service::Presence, "devices.mobile", "kick");
+    let stack = stack.set(Service::Presence, "devices.text", "allow").start().await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    let mut first = ada.on_device(&stack, "mobile:a").await;
+    let mut second = ada.on_device(&stack, "mobile:b").await;
+    assert_eq!(first.rest().await, ["-ERR closing logged in elsewhere"]);
+    let mut other_text = ada.on_device(&stack, "text").await;
+    bob.send(ada.uid, "to all that stayed").await;
+    for client in [&mut second, &mut other_text, &mut ada.client] {
+        assert_eq!(client.push().await.text, "to all that stayed");
+    }
+}
