@@ -13,6 +13,7 @@ fn main() -> Result<(), mprpc_build::Error> {
             "proto/dispatch.proto",
             "proto/connection.proto",
             "proto/gateway.proto",
+            "proto/dead_letter.proto",
         ],
         &["proto"],
     )

@@ -23,6 +23,8 @@ pub struct Config {
     pub lane: LaneConfig,
     /// How im-presence is told of what was committed.
     pub dispatch: DispatchConfig,
+    /// What is kept of dispatches that were given up on.
+    pub dead_letters: DeadLettersConfig,
     /// How im-user is asked who exists.
     pub users: UsersConfig,
     /// Whom users may shut out.
@@ -75,6 +77,15 @@ pub struct DispatchConfig {
     pub retry_ms_min: u64,
     /// The longest pause after a failure.
     pub retry_ms_max: u64,
+    /// An entry that im-presence did not take for so long is given up when the next try fails.
+    pub age_ms_max: u64,
+}
+
+/// What is kept of dispatches that were given up on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct DeadLettersConfig {
+    /// Letters; beyond it the oldest go.
+    pub count_max: usize,
 }
 
 /// How im-user is asked who exists.
@@ -114,6 +125,7 @@ impl Default for Config {
             text: TextConfig::default(),
             lane: LaneConfig::default(),
             dispatch: DispatchConfig::default(),
+            dead_letters: DeadLettersConfig::default(),
             users: UsersConfig::default(),
             blocks: BlocksConfig::default(),
             answer: AnswerConfig::default(),
@@ -149,7 +161,14 @@ impl Default for DispatchConfig {
             timeout_ms: 2_000,
             retry_ms_min: 20,
             retry_ms_max: 1_000,
+            age_ms_max: 300_000,
         }
+    }
+}
+
+impl Default for DeadLettersConfig {
+    fn default() -> Self {
+        Self { count_max: 10_000 }
     }
 }
 
@@ -189,6 +208,8 @@ impl Validate for Config {
         rules.within("dispatch.timeout_ms", dispatch.timeout_ms, 1..=60_000);
         rules.within("dispatch.retry_ms_min", dispatch.retry_ms_min, 1..=dispatch.retry_ms_max);
         rules.within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1..=60_000);
+        rules.within("dispatch.age_ms_max", dispatch.age_ms_max, 1..=86_400_000);
+        rules.within("dead_letters.count_max", self.dead_letters.count_max, 1..=1_000_000);
         rules.within("users.cached_max", self.users.cached_max, 0..=100_000_000);
         rules.within("users.timeout_ms", self.users.timeout_ms, 1..=60_000);
         rules.within("blocks.per_user_max", self.blocks.per_user_max, 1..=100_000);

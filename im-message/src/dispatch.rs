@@ -3,14 +3,17 @@
 //! Each lane has an [`Outlet`], into which it puts what it committed, and a task behind it that
 //! sends one `Dispatch` at a time, in order; what gathers meanwhile goes with the next. Dispatches
 //! may get lost, messages cannot: they are in the timeline. So when im-presence is away for
-//! longer than the outlet has room, the oldest are forgotten, and the next dispatch that arrives
-//! carries `resync`, which makes every gateway compare heads. The same goes for what a crash
+//! longer than the outlet has room, or an entry may wait, the oldest are given up, and the next
+//! dispatch that arrives carries `resync`, which makes every gateway compare heads. An operator finds
+//! what was given up among the dead letters (`given_up`), and can have it told again (`replay`). The same goes for what a crash
 //! left behind, so the first dispatch after the start is a resync; but where the store remembers
 //! what was not told, any instance tells of it instead (`sweep`).
 
+mod given_up;
 mod original;
 mod outlet;
 mod recipients;
+mod replay;
 mod sweep;
 mod teller;
 
@@ -18,42 +21,51 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use im_common::{Tasks, walk};
+use im_common::{Clock, Tasks, in_one_line, walk};
 use mpim_proto::presence_service;
+use mprpc::Status;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::Instrument;
 
+use self::given_up::Gathered;
 use self::outlet::Intake;
 pub(crate) use self::outlet::{Committed, Outlet};
-use self::teller::{Teller, is_refusal};
-use crate::config::DispatchConfig;
+pub(crate) use self::replay::{Replay, ReplayError};
+use self::teller::{Teller, is_refusal, refused};
+use crate::config::{Config, DispatchConfig};
 use crate::metrics::DispatchMetrics;
 use crate::store::Timeline;
 
-/// Makes a dispatcher for each of `lanes` lanes, and the outlets that lead to them. Nothing is told
-/// before [`Dispatchers::start`].
+/// Makes a dispatcher for each lane, the outlets that lead to them, and what tells again on demand.
+/// Nothing is told before [`Dispatchers::start`].
 pub(crate) fn prepare<T: Timeline, P: presence_service::Server>(
-    config: &DispatchConfig,
-    lanes: usize,
+    config: &Config,
+    clock: &Clock,
     store: &Arc<T>,
     presence: &Arc<P>,
-) -> (Vec<Outlet>, Dispatchers<T, P>) {
+) -> (Vec<Outlet>, (Dispatchers<T, P>, Replay<T, P>)) {
     let metrics = DispatchMetrics::new();
     let teller = |lane: usize| Teller {
-        config: config.clone(),
+        config: config.dispatch.clone(),
         lane: lane as u64,
         store: store.clone(),
         presence: presence.clone(),
         metrics: metrics.clone(),
+        clock: clock.clone(),
+        letters_max: config.dead_letters.count_max,
     };
+    let entries_max = config.dispatch.queue_entries_max;
+    let lanes = config.lane.count;
     let one = |lane: usize| {
         // One resync after the start is enough for all lanes.
         let resync = lane == 0 && !T::KEEPS_UNTOLD;
-        let (outlet, intake) = outlet::outlet(config.queue_entries_max, resync, metrics.clone());
+        let (outlet, intake) = outlet::outlet(entries_max, resync, metrics.clone());
         (outlet, (teller(lane), intake))
     };
     let (outlets, intakes) = (0..lanes).map(one).unzip();
-    (outlets, Dispatchers { intakes, sweeper: teller(lanes) })
+    let dispatchers = Dispatchers { intakes, sweeper: teller(lanes) };
+    (outlets, (dispatchers, Replay::new(teller(lanes + 1))))
 }
 
 /// The dispatchers of all lanes, before they run.
@@ -88,35 +100,68 @@ struct Dispatcher<T, P> {
 impl<T: Timeline, P: presence_service::Server> Dispatcher<T, P> {
     async fn run(self) {
         let Self { teller, intake, .. } = &self;
-        let config = &teller.config;
         let mut failures = 0;
-        while let Some(mut gathered) = intake.next(config.batch_entries_max).await {
+        let mut unburied = 0;
+        while let Some(mut gathered) = intake.next(teller.config.batch_entries_max).await {
             let hop = walk::hop!("message.dispatch");
-            match teller.tell(&gathered).instrument(hop).await {
-                Ok(sent) => {
-                    teller.told(&gathered.told(sent));
+            match self.tell(&mut gathered).instrument(hop).await {
+                Ok(()) => {
                     if failures > 0 {
                         tracing::info!(failures, "im-presence takes dispatches again");
                     }
                     failures = 0;
-                    teller.store.told(&intake.put_back(gathered));
                 }
                 Err(status) => {
                     if failures == 0 {
                         tracing::warn!(%status, "im-presence did not take a dispatch; trying on");
                     }
                     failures += 1;
-                    // Refused as it is, it would be refused for ever and hold up what follows.
-                    if is_refusal(&status) {
-                        teller.forgot(&gathered.forget());
-                    }
-                    teller.store.told(&intake.put_back(gathered));
-                    if intake.is_closed() {
-                        return;
-                    }
-                    tokio::time::sleep(self.pause(failures)).await;
+                    self.give_up(&mut gathered, &status);
                 }
             }
+            match teller.bury(&mut gathered, failures).await {
+                Ok(()) => unburied = 0,
+                Err(error) => {
+                    if unburied == 0 {
+                        let error = in_one_line(&error);
+                        tracing::warn!(error, "dead letters cannot be kept; trying on");
+                    }
+                    unburied += 1;
+                }
+            }
+            teller.store.told(&intake.put_back(gathered));
+            let worst = failures.max(unburied);
+            if worst > 0 {
+                if intake.is_closed() {
+                    return;
+                }
+                tokio::time::sleep(self.pause(worst)).await;
+            }
+        }
+    }
+
+    /// Tells what there is to tell.
+    async fn tell(&self, gathered: &mut Gathered) -> Result<(), Status> {
+        if gathered.has_news() {
+            let sent = self.teller.tell(gathered).await?;
+            self.teller.told(&gathered.told(sent));
+            self.teller.store.told(&gathered.resynced());
+        }
+        Ok(())
+    }
+
+    /// What has no prospect after this failure.
+    fn give_up(&self, gathered: &mut Gathered, status: &Status) {
+        // Refused as it is, it would be refused for ever and hold up what follows.
+        if is_refusal(status) {
+            self.teller.give_up(gathered, gathered.entries.len(), &refused(status));
+            return;
+        }
+        let age_max = Duration::from_millis(self.teller.config.age_ms_max);
+        if let Some(oldest) = Instant::now().checked_sub(age_max) {
+            let count = gathered.older_than(oldest);
+            let reason = format!("im-presence did not take it in time: {status}");
+            self.teller.give_up(gathered, count, &reason);
         }
     }
 

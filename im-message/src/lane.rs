@@ -179,7 +179,7 @@ impl<T: Timeline> Worker<T> {
         let answers = append.instrument(hop.clone()).await;
         self.metrics.append_seconds.record(since.elapsed());
         self.metrics.note(&answers);
-        let committed = committed(&batch, &answers);
+        let committed = committed(&batch, &answers, since);
         walk::record(&hop, committed.iter().map(|committed| committed.entry.msg_id));
         // The hop ends with the commit, so whoever watches sees it before what follows from it.
         drop(hop);
@@ -210,7 +210,7 @@ impl LaneMetrics {
 }
 
 /// What the others have to be told of: what is new.
-fn committed(batch: &[NewEntry], answers: &Answers) -> Vec<Committed> {
+fn committed(batch: &[NewEntry], answers: &Answers, since: Instant) -> Vec<Committed> {
     let both = batch.iter().zip(answers);
     both.filter_map(|(new, answer)| match answer {
         Ok(Appended { seq, msg_id, ts_ms, new: true }) => Some(Committed {
@@ -223,6 +223,7 @@ fn committed(batch: &[NewEntry], answers: &Answers) -> Vec<Committed> {
                 content: new.content.clone(),
                 device: new.device.clone(),
             },
+            since,
         }),
         _ => None,
     })

@@ -24,6 +24,7 @@
 //! | `store` | the port `Timeline`, its contract as a test suite, and the adapters for SQLite and MySQL |
 //! | `lane` | batches, and the order of messages |
 //! | `dispatch` | telling im-presence, and what happens when it is away |
+//! | `dead_letters` | what was given up on, for an operator |
 //! | `send` | the checks before a message is written; membership changes |
 //! | `blocking` | who shuts out whom |
 //! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
@@ -51,6 +52,7 @@
 mod blocking;
 mod config;
 mod conversation;
+mod dead_letters;
 mod dispatch;
 mod entry;
 mod lane;
@@ -67,6 +69,7 @@ mod users;
 mod tests;
 
 pub use config::{
-    AnswerConfig, Config, DispatchConfig, LaneConfig, TargetsConfig, TextConfig, UsersConfig,
+    AnswerConfig, Config, DeadLettersConfig, DispatchConfig, LaneConfig, TargetsConfig, TextConfig,
+    UsersConfig,
 };
 pub use start::{StartError, start};

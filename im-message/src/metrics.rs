@@ -54,6 +54,8 @@ pub(crate) struct DispatchMetrics {
     pub(crate) failed: Counter,
     /// Entries that another instance had left untold.
     pub(crate) swept: Counter,
+    /// Letters about entries that were given up.
+    pub(crate) dead_letters: Counter,
 }
 
 impl DispatchMetrics {
@@ -64,7 +66,14 @@ impl DispatchMetrics {
             forgotten: counter!("mpim_message_dispatch_forgotten_total"),
             failed: counter!("mpim_message_dispatch_failures_total"),
             swept: counter!("mpim_message_swept_total"),
+            dead_letters: counter!("mpim_message_dead_letters_total"),
         }
+    }
+
+    /// Entries of a lane were given up.
+    pub(crate) fn gave_up(&self, entries: usize) {
+        self.forgotten.increment(entries as u64);
+        self.waiting.decrement(count(entries));
     }
 }
 

@@ -20,7 +20,8 @@ use mpim_proto::{
 use mprpc::{Context, Status};
 use tracing::Instrument;
 
-use self::outcome::{bounded, conv, limit, ok, outcome, outcomes, reader, refusal, unavailable};
+pub(crate) use self::outcome::{bounded, limit, ok, unavailable};
+use self::outcome::{conv, outcome, outcomes, reader, refusal};
 use crate::blocking::Blocking;
 use crate::config::AnswerConfig;
 use crate::conversation::ConvId;

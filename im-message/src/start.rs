@@ -5,11 +5,12 @@ use std::sync::Arc;
 use im_common::mysql::OpenError;
 use im_common::sqlite::DatabaseError;
 use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
-use mpim_proto::{message_service, presence_service, user_service};
+use mpim_proto::{dead_letter_service, message_service, presence_service, user_service};
 use mprpc::{ChannelError, Server, ServerError};
 
 use crate::blocking::Blocking;
 use crate::config::Config;
+use crate::dead_letters::DeadLetterService;
 use crate::dispatch::{self, Dispatchers};
 use crate::lane::{Lanes, Workers};
 use crate::offline::Offline;
@@ -64,11 +65,12 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 async fn serve<T: Timeline>(store: T, config: Config, deps: Deps) -> Result<Running, StartError> {
     let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
     let presence = presence_service::Client::new(&deps.channel(&config.targets.presence)?);
-    let Assembled { service, background } =
+    let Assembled { service, dead_letters, background } =
         assemble(&config, &deps, Arc::new(store), users, Arc::new(presence));
     let clock = deps.clock.clone();
     let server = Server::builder()
         .add_service(message_service::serve(service))
+        .add_service(dead_letter_service::serve(dead_letters))
         .add_service(mpim_proto::health(move || clock.now_ms()));
     let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
@@ -81,9 +83,10 @@ async fn serve<T: Timeline>(store: T, config: Config, deps: Deps) -> Result<Runn
     Ok(Running::new(addr, tasks))
 }
 
-/// The service, and what works behind it once it is started.
+/// The services, and what works behind them once it is started.
 pub(crate) struct Assembled<T, U, P> {
     pub(crate) service: MessageService<T, U>,
+    pub(crate) dead_letters: DeadLetterService<T, P>,
     pub(crate) background: Background<T, P>,
 }
 
@@ -114,8 +117,8 @@ where
     U: user_service::Server,
     P: presence_service::Server,
 {
-    let (outlets, dispatchers) =
-        dispatch::prepare(&config.dispatch, config.lane.count, &store, &presence);
+    let (outlets, (dispatchers, replay)) =
+        dispatch::prepare(config, &deps.clock, &store, &presence);
     let (lanes, workers) = Lanes::prepare(&config.lane, &store, &deps.clock, outlets);
     let sender = Sender {
         lanes,
@@ -125,6 +128,7 @@ where
     let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
     let blocking = Blocking { clock: deps.clock.clone(), per_user_max: config.blocks.per_user_max };
     let answer = config.answer.clone();
-    let service = MessageService { store, sender, offline, answer, blocking };
-    Assembled { service, background: Background { workers, dispatchers } }
+    let service = MessageService { store: store.clone(), sender, offline, answer, blocking };
+    let dead_letters = DeadLetterService { store, replay };
+    Assembled { service, dead_letters, background: Background { workers, dispatchers } }
 }

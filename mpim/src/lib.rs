@@ -11,13 +11,16 @@
 //! | `start` | the five in the order in which they need each other |
 //! | `banner` | what a person who starts it reads first |
 //! | `load` | a tool: `mpim load` puts a running gateway under load |
+//! | `dead_letters` | a tool: `mpim dead-letters` shows dispatches that were given up on |
 #![forbid(unsafe_code)]
 
 mod banner;
 mod config;
+mod dead_letters;
 mod load;
 mod start;
 
 pub use config::Config;
+pub use dead_letters::tool as dead_letters;
 pub use load::tool as load;
 pub use start::start;

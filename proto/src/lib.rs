@@ -4,9 +4,9 @@
 //! A domain failure (a wrong password, no such group) is an answer with a [`Result`], never a
 //! status: callers on the classic wire have no other way to learn of it.
 //!
-//! * [`user_service`], [`group_service`], [`message_service`], [`presence_service`] with its parts
-//!   [`routing_service`], [`dispatch_service`] and [`connection_service`],
-//!   [`gateway_service`]: one module for each service;
+//! * [`user_service`], [`group_service`], [`message_service`] with [`dead_letter_service`] beside it,
+//!   [`presence_service`] with its parts [`routing_service`], [`dispatch_service`] and
+//!   [`connection_service`], [`gateway_service`]: one module for each service;
 //! * [`health()`]: the service that every binary answers on its own port;
 //! * [`DeviceName`]: how devices are called;
 //! * [`push_stream_name`]: where in Redis pushes stand that are not calls;

@@ -1,11 +1,12 @@
 //! The bounded hand-over between a lane, which must never wait for im-presence, and its
 //! dispatcher.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::given_up::Gathered;
 use crate::conversation::ConvId;
 use crate::entry::Entry;
 use crate::metrics::{DispatchMetrics, count};
@@ -15,6 +16,8 @@ use crate::metrics::{DispatchMetrics, count};
 pub(crate) struct Committed {
     pub(crate) conv: ConvId,
     pub(crate) entry: Entry,
+    /// When the store was given it, or found it.
+    pub(crate) since: Instant,
 }
 
 /// The lane's end.
@@ -24,14 +27,6 @@ pub(crate) struct Outlet(Arc<Shared>);
 /// The dispatcher's end.
 #[derive(Debug)]
 pub(super) struct Intake(Arc<Shared>);
-
-/// What the dispatcher takes at once.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) entries: VecDeque<Committed>,
-    /// Something before these entries was forgotten.
-    pub(super) resync: bool,
-}
 
 #[derive(Debug)]
 struct Shared {
@@ -53,16 +48,16 @@ pub(super) fn outlet(
     resync: bool,
     metrics: DispatchMetrics,
 ) -> (Outlet, Intake) {
-    let gathered = Gathered { entries: VecDeque::new(), resync };
+    let gathered = Gathered::beginning(resync);
     let waiting = Mutex::new(Waiting { gathered, closed: false });
     let shared = Arc::new(Shared { waiting, changed: Notify::new(), entries_max, metrics });
     (Outlet(shared.clone()), Intake(shared))
 }
 
 impl Outlet {
-    /// Adds entries behind those that wait. Beyond the bound the oldest are forgotten, because
+    /// Adds entries behind those that wait. Beyond the bound the oldest are given up, because
     /// the newest are the likeliest to be looked at, and a resync stands for the rest. Answers with
-    /// the msg_ids of those that were forgotten.
+    /// the msg_ids of those of which nothing more is remembered.
     pub(crate) fn offer(&self, entries: Vec<Committed>) -> Vec<i64> {
         if entries.is_empty() {
             return Vec::new();
@@ -97,44 +92,20 @@ impl Intake {
         }
     }
 
-    /// Puts what was not told in front of what came since; the msg_ids of what had to be forgotten.
+    /// Puts what was not told in front of what came since; the msg_ids of those of which nothing
+    /// more is remembered.
     pub(super) fn put_back(&self, untold: Gathered) -> Vec<i64> {
-        if untold.entries.is_empty() && !untold.resync {
+        if untold.is_empty() {
             return Vec::new();
         }
         let mut waiting = self.0.lock();
         let since = std::mem::replace(&mut waiting.gathered, untold);
-        waiting.gathered.entries.extend(since.entries);
-        waiting.gathered.resync |= since.resync;
+        waiting.gathered.extend(since);
         self.0.cut(&mut waiting.gathered)
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.0.lock().closed
-    }
-}
-
-impl Gathered {
-    /// The first `count` entries were told, and the resync with them; their msg_ids.
-    pub(super) fn told(&mut self, count: usize) -> Vec<i64> {
-        self.resync = false;
-        self.drain(count)
-    }
-
-    /// Gives the entries up, and a resync stands for them; their msg_ids.
-    pub(super) fn forget(&mut self) -> Vec<i64> {
-        self.resync = true;
-        self.drain(self.entries.len())
-    }
-
-    fn cut(&mut self, entries_max: usize) -> Vec<i64> {
-        let excess = self.entries.len().saturating_sub(entries_max);
-        self.resync |= excess > 0;
-        self.drain(excess)
-    }
-
-    fn drain(&mut self, count: usize) -> Vec<i64> {
-        self.entries.drain(..count).map(|committed| committed.entry.msg_id).collect()
     }
 }
 
@@ -144,22 +115,20 @@ impl Shared {
     }
 
     fn cut(&self, gathered: &mut Gathered) -> Vec<i64> {
-        let forgotten = gathered.cut(self.entries_max);
-        self.metrics.waiting.decrement(count(forgotten.len()));
-        self.metrics.forgotten.increment(forgotten.len() as u64);
-        forgotten
+        let excess = gathered.entries.len().saturating_sub(self.entries_max);
+        gathered.give_up(excess, "more entries waited for im-presence than there is room for");
+        self.metrics.gave_up(excess);
+        gathered.cut()
     }
 
     /// Outer `None`: nothing yet. Inner `None`: nothing ever again.
     fn take(&self, entries_max: usize) -> Option<Option<Gathered>> {
         let mut waiting = self.lock();
         let Waiting { gathered, closed } = &mut *waiting;
-        if gathered.entries.is_empty() && !gathered.resync {
+        if gathered.is_empty() {
             return closed.then_some(None);
         }
-        let count = gathered.entries.len().min(entries_max);
-        let entries = gathered.entries.drain(..count).collect();
-        Some(Some(Gathered { entries, resync: std::mem::take(&mut gathered.resync) }))
+        Some(Some(gathered.take(entries_max)))
     }
 }
 
@@ -182,7 +151,8 @@ mod tests {
             device: String::new(),
         };
         let conv = ConvId::Group(1);
-        seqs.into_iter().map(|seq| Committed { conv, entry: entry(seq) }).collect()
+        let since = Instant::now();
+        seqs.into_iter().map(|seq| Committed { conv, entry: entry(seq), since }).collect()
     }
 
     fn seqs(gathered: &Gathered) -> Vec<i64> {
@@ -217,9 +187,11 @@ mod tests {
         let untold = intake.next(2).await.unwrap();
         assert!(!untold.resync);
         assert_eq!(outlet.offer(entries(4..=5)), [0; 0]);
-        assert_eq!(intake.put_back(untold), [1, 2]);
+        assert_eq!(intake.put_back(untold), [0; 0]);
         let rest = intake.next(9).await.unwrap();
         assert_eq!((seqs(&rest), rest.resync), (vec![3, 4, 5], true));
+        let given_up: Vec<_> = rest.given_up.iter().map(|given_up| given_up.seq).collect();
+        assert_eq!(given_up, [1, 2]);
     }
 
     #[tokio::test]

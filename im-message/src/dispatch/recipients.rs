@@ -31,7 +31,7 @@ pub(super) async fn deliveries(
     let mut groups: HashMap<ConvId, Vec<i64>> = HashMap::new();
     let mut deliveries = Vec::with_capacity(entries.len());
     let mut bytes = 0;
-    for Committed { conv, entry } in entries {
+    for Committed { conv, entry, .. } in entries {
         let mut recipients = match conv.pair_members() {
             Some(pair) => pair,
             None => match groups.get(conv) {

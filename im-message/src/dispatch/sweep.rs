@@ -10,11 +10,12 @@ use im_common::{StoreError, in_one_line, walk};
 use mpim_proto::presence_service;
 use mprpc::Status;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::Instrument;
 
-use super::outlet::{Committed, Gathered};
-use super::teller::{Teller, is_refusal};
+use super::given_up::Gathered;
+use super::outlet::Committed;
+use super::teller::{Teller, is_refusal, refused};
 use crate::store::Timeline;
 
 /// How often the store is let go of what was told.
@@ -72,18 +73,20 @@ impl<T: Timeline, P: presence_service::Server> Sweeper<T, P> {
                 return Ok(());
             }
             let entries = found.len();
-            let committed = found.into_iter().map(|(conv, entry)| Committed { conv, entry });
-            let mut gathered = Gathered { entries: committed.collect(), resync: false };
-            // Nothing but the store remembers them until the resync that stands for them was taken.
-            let mut forgotten = Vec::new();
-            while !gathered.entries.is_empty() || gathered.resync {
+            let since = Instant::now();
+            let committed = found.into_iter().map(|(conv, entry)| Committed { conv, entry, since });
+            let mut gathered = Gathered::of(committed);
+            while gathered.has_news() {
                 match self.teller.tell(&gathered).await {
                     Ok(sent) => {
                         store.told(&gathered.told(sent));
-                        store.told(&std::mem::take(&mut forgotten));
+                        store.told(&gathered.resynced());
                     }
                     Err(status) if is_refusal(&status) && !gathered.entries.is_empty() => {
-                        forgotten = gathered.forget();
+                        let all = gathered.entries.len();
+                        gathered.give_up(all, &refused(&status));
+                        self.teller.metrics.forgotten.increment(all as u64);
+                        self.teller.bury(&mut gathered, 1).await?;
                     }
                     Err(status) => return Err(Failure::Presence(status)),
                 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use im_common::walk;
+use im_common::{Clock, walk};
 use mpim_proto::{Delivery, DispatchReq, Published, presence_service};
 use mprpc::{Code, Context, Status};
 
+use super::given_up::Gathered;
 use super::original;
-use super::outlet::Gathered;
 use super::recipients::deliveries;
 use crate::config::DispatchConfig;
 use crate::metrics::{DispatchMetrics, count};
@@ -23,6 +23,9 @@ pub(super) struct Teller<T, P> {
     pub(super) store: Arc<T>,
     pub(super) presence: Arc<P>,
     pub(super) metrics: DispatchMetrics,
+    pub(super) clock: Clock,
+    /// Dead letters that are kept.
+    pub(super) letters_max: usize,
 }
 
 impl<T: Timeline, P: presence_service::Server> Teller<T, P> {
@@ -33,11 +36,10 @@ impl<T: Timeline, P: presence_service::Server> Teller<T, P> {
         self.store.told(msg_ids);
     }
 
-    /// Entries of this lane were given up.
-    pub(super) fn forgot(&self, msg_ids: &[i64]) {
-        self.metrics.forgotten.increment(msg_ids.len() as u64);
-        self.metrics.waiting.decrement(count(msg_ids.len()));
-        self.store.told(msg_ids);
+    /// Entries of this lane will not be told of any more.
+    pub(super) fn give_up(&self, gathered: &mut Gathered, count: usize, reason: &str) {
+        gathered.give_up(count, reason);
+        self.metrics.gave_up(count);
     }
 
     /// Sends as much of `gathered` as fits into one request; the number of entries sent.
@@ -96,4 +98,9 @@ impl<T: Timeline, P: presence_service::Server> Teller<T, P> {
 /// Whether sending the same again is pointless.
 pub(super) fn is_refusal(status: &Status) -> bool {
     matches!(status.code(), Code::InvalidArgument | Code::OutOfRange | Code::Internal)
+}
+
+/// Why what im-presence refused is given up.
+pub(super) fn refused(status: &Status) -> String {
+    format!("im-presence refused it: {status}")
 }

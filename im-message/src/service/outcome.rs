@@ -57,11 +57,11 @@ pub(super) fn outcome(appended: Appended) -> SendOutcome {
     SendOutcome { result: ok(), msg_id: appended.msg_id, seq: appended.seq }
 }
 
-pub(super) fn ok() -> Option<mpim_proto::Result> {
+pub(crate) fn ok() -> Option<mpim_proto::Result> {
     Some(mpim_proto::Result::ok())
 }
 
-pub(super) fn unavailable(error: StoreError) -> Status {
+pub(crate) fn unavailable(error: StoreError) -> Status {
     error.report();
     Status::unavailable(error.to_string())
 }
@@ -79,7 +79,7 @@ pub(super) fn reader(uid: i64, device: String) -> Result<Reader, Status> {
     }
 }
 
-pub(super) fn bounded(named: usize) -> Result<(), Status> {
+pub(crate) fn bounded(named: usize) -> Result<(), Status> {
     match named {
         0..=NAMED_MAX => Ok(()),
         _ => Err(Status::invalid_argument(format!("more than {NAMED_MAX} named at once"))),
@@ -87,7 +87,7 @@ pub(super) fn bounded(named: usize) -> Result<(), Status> {
 }
 
 /// What was asked for, within what is given at most; nothing asked for is the most.
-pub(super) fn limit(asked: i32, most: usize) -> usize {
+pub(crate) fn limit(asked: i32, most: usize) -> usize {
     match usize::try_from(asked) {
         Ok(asked @ 1..) => asked.min(most),
         _ => most,

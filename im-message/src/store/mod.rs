@@ -10,6 +10,7 @@
 mod blocks;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod dead_letters;
 #[cfg(test)]
 pub(crate) mod model;
 mod mysql;
@@ -27,6 +28,7 @@ use crate::conversation::ConvId;
 use crate::entry::{Entry, NewEntry};
 
 pub(crate) use self::blocks::{Blocks, PairBlocks};
+pub(crate) use self::dead_letters::{DeadLetter, DeadLetters, NewDeadLetter, REASON_MAX};
 pub(crate) use self::mysql::MysqlTimeline;
 pub(crate) use self::shared::{SharedRange, Sight};
 pub(crate) use self::sqlite::SqliteTimeline;
@@ -40,7 +42,7 @@ pub(crate) use self::sqlite::SqliteTimeline;
 ///
 /// All methods are cancel safe: dropping the future of one that writes leaves it unknown
 /// whether the fact became true, as does its failure.
-pub(crate) trait Timeline: Blocks + Send + Sync + 'static {
+pub(crate) trait Timeline: Blocks + DeadLetters + Send + Sync + 'static {
     /// Writes entries in the given order, and answers for each in the same order.
     ///
     /// Under the locks of all conversations concerned, which are taken first and in one order,

@@ -3,6 +3,8 @@
 //!
 //! It shares no code with the adapters; it is meant to be obviously right, not fast.
 
+mod dead_letters;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,8 +13,8 @@ use im_common::StoreError;
 use tokio::sync::Semaphore;
 
 use super::{
-    AppendError, Appended, BETWEEN_MAX, Blocks, Position, Range, RangeLimit, Reader, SharedRange,
-    Sight, Timeline,
+    AppendError, Appended, BETWEEN_MAX, Blocks, DeadLetter, Position, Range, RangeLimit, Reader,
+    SharedRange, Sight, Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -27,6 +29,8 @@ struct State {
     batch_lengths: Vec<usize>,
     /// Who shuts out whom.
     blocks: BTreeSet<(i64, i64)>,
+    letters: Vec<DeadLetter>,
+    last_letter: i64,
 }
 
 #[derive(Default, Clone)]

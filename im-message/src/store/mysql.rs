@@ -7,6 +7,7 @@
 mod append;
 mod blocks;
 mod cursors;
+mod dead_letters;
 mod gather;
 mod ids;
 mod locked;
@@ -39,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("mysql/0001_timelines.sql"),
     include_str!("mysql/0002_blocks.sql"),
     include_str!("mysql/0003_devices.sql"),
+    include_str!("mysql/0004_dead_letters.sql"),
 ];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.

@@ -7,6 +7,7 @@
 mod append;
 mod blocks;
 mod cursors;
+mod dead_letters;
 mod read;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0001_timelines.sql"),
     include_str!("sqlite/0002_blocks.sql"),
     include_str!("sqlite/0003_devices.sql"),
+    include_str!("sqlite/0004_dead_letters.sql"),
 ];
 
 /// [`Timeline`] on a SQLite file. Clones share it.

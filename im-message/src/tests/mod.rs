@@ -4,6 +4,7 @@
 
 mod batches;
 mod blocking;
+mod dead_letters;
 mod dispatching;
 pub(crate) mod neighbours;
 mod offline;
@@ -28,6 +29,7 @@ use mprpc::Context;
 
 use self::neighbours::{Presence, Users};
 use crate::config::Config;
+use crate::dead_letters::DeadLetterService;
 use crate::service::MessageService;
 use crate::start::{Assembled, assemble};
 use crate::store::model::Model;
@@ -37,6 +39,7 @@ const NOW_MS: i64 = 1_700_000_000_000;
 /// im-message without a port, and everything around it.
 struct World {
     service: Arc<MessageService<Model, Users>>,
+    dead_letters: DeadLetterService<Model, Presence>,
     store: Arc<Model>,
     users: Users,
     presence: Arc<Presence>,
@@ -51,10 +54,10 @@ impl World {
         let deps = Deps { clock: Clock::manual(NOW_MS), ..Deps::default() };
         let (store, users, presence) = (Arc::new(store), Users::new(1..=9), Presence::new());
         let tasks = Tasks::new("im-message", deps.shutdown.clone());
-        let Assembled { service, background } =
+        let Assembled { service, dead_letters, background } =
             assemble(&config, &deps, store.clone(), users.clone(), presence.clone());
         background.start(&tasks);
-        Self { service: Arc::new(service), store, users, presence }
+        Self { service: Arc::new(service), dead_letters, store, users, presence }
     }
 
     /// One lane only, so that everything meets in it.

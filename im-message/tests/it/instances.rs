@@ -69,6 +69,39 @@ async fn what_its_twin_could_not_tell_either_is_not_forgotten_with_it() {
     twin.running.stop(DRAIN).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_given_up_is_told_by_a_twin_if_nobody_lived_to_tell_of_a_resync() {
+    let Some(server) = test_servers::mariadb().await else { return };
+    let database = server.fresh_database("given_up");
+    let directory = tempfile::tempdir().unwrap();
+    let mut crowded = on_server(directory.path(), database.url());
+    crowded.lane.count = 1;
+    crowded.dispatch.queue_entries_max = 1;
+    let dying = World::start_with(crowded).await;
+    dying.presence.refuse(Some(mprpc::Status::unavailable("not for you")));
+    for n in 0..3 {
+        dying.send(1, 2, &n.to_string()).await;
+    }
+    let channel = Channel::builder(format!("static://{}", dying.running.addr)).build().unwrap();
+    let operator = mpim_proto::dead_letter_service::Client::new(&channel);
+    let waiting = async {
+        loop {
+            let list = mpim_proto::ListDeadLettersReq::default();
+            let letters = operator.list_dead_letters(&cx(), list).await.unwrap().letters;
+            if letters.iter().map(|it| it.last_seq - it.first_seq + 1).sum::<i64>() == 2 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
+    dying.running.stop(DRAIN).await.unwrap();
+    let twin = World::start_with(on_server(directory.path(), database.url())).await;
+    let all = |presence: &Presence| presence.delivered().len() == 3;
+    twin.presence.until("all of them", all).await;
+    twin.running.stop(DRAIN).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_wrong_password_ends_the_start_with_what_and_where() {
     let Some(server) = test_servers::mariadb().await else { return };

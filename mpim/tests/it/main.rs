@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod dead_letters;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod process;

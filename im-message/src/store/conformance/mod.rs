@@ -8,6 +8,7 @@ mod append;
 mod blocks;
 mod concurrent;
 mod cursors;
+mod dead_letters;
 mod membership;
 mod random;
 mod reading;
@@ -16,14 +17,13 @@ mod writers;
 
 use std::sync::Arc;
 
-pub(crate) use self::writers::*;
 pub(crate) use self::{
-    append::*, blocks::*, concurrent::*, cursors::*, membership::*, random::*, reading::*,
-    shared::*,
+    append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, membership::*, random::*,
+    reading::*, shared::*, writers::*,
 };
 use super::{
-    AppendError, Appended, Blocks, Position, Range, RangeLimit, Reader, SharedRange, Sight,
-    Timeline,
+    AppendError, Appended, Blocks, DeadLetter, DeadLetters, NewDeadLetter, Position, Range,
+    RangeLimit, Reader, SharedRange, Sight, Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -89,6 +89,10 @@ macro_rules! timeline_conformance {
             a_message_that_races_with_membership_is_within_a_span
             random_histories_agree_with_the_model
             what_many_write_at_once_could_have_been_written_in_turn
+            dead_letters_are_listed_in_pages_and_found_by_id
+            a_dead_letter_again_is_the_same_one
+            beyond_the_bound_the_oldest_dead_letters_go
+            the_entries_of_a_dead_letter_are_read_whoever_may_see_them
         }
     };
 }

@@ -176,7 +176,7 @@ pub(super) fn locate(db: &Connection, msg_ids: &[i64]) -> rusqlite::Result<Vec<(
     Ok(found)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let kind: i64 = row.get(4)?;
     let content = match kind {
         0 => Content::Text(row.get(5)?),

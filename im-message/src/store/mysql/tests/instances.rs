@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::Blocks;
+use crate::store::{Blocks, DeadLetter, DeadLetters, NewDeadLetter};
 
 /// A timeline that is served by several instances in turn.
 struct Several {
@@ -72,6 +72,41 @@ impl Blocks for Several {
         limit: usize,
     ) -> Result<(Vec<i64>, bool), StoreError> {
         self.next().blocked(by, after, limit).await
+    }
+}
+
+impl DeadLetters for Several {
+    async fn bury(
+        &self,
+        letters: Vec<NewDeadLetter>,
+        count_max: usize,
+    ) -> Result<usize, StoreError> {
+        self.next().bury(letters, count_max).await
+    }
+
+    async fn dead_letters(
+        &self,
+        after_id: i64,
+        limit: usize,
+    ) -> Result<(Vec<DeadLetter>, bool), StoreError> {
+        self.next().dead_letters(after_id, limit).await
+    }
+
+    async fn dead_letters_of(&self, ids: Vec<i64>) -> Result<Vec<DeadLetter>, StoreError> {
+        self.next().dead_letters_of(ids).await
+    }
+
+    async fn remove_dead_letters(&self, ids: Vec<i64>) -> Result<usize, StoreError> {
+        self.next().remove_dead_letters(ids).await
+    }
+
+    async fn entries(
+        &self,
+        conv: ConvId,
+        seqs: (i64, i64),
+        entries_max: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.next().entries(conv, seqs, entries_max).await
     }
 }
 
