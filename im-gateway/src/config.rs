@@ -1,6 +1,7 @@
 //! The configuration of im-gateway. `conf/static/im-gateway.toml` explains each key.
 
 mod original;
+mod public;
 mod redis;
 mod validate;
 
@@ -12,6 +13,7 @@ use im_wire::text::TextLimits;
 use serde::{Deserialize, Serialize};
 
 pub use self::original::OriginalConfig;
+pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
 use crate::window::WindowLimits;
 
@@ -25,6 +27,8 @@ pub struct Config {
     pub rpc: RpcConfig,
     /// The services that the gateway calls.
     pub targets: TargetsConfig,
+    /// What is said of this gateway to those who send clients somewhere.
+    pub public: PublicConfig,
     /// Connections that speak text lines.
     pub text: TextConfig,
     /// What one session may do, and have on its way.
@@ -152,6 +156,7 @@ impl Default for Config {
             gateway_id: String::new(),
             rpc: RpcConfig::on_loopback(8014),
             targets: TargetsConfig::default(),
+            public: PublicConfig::default(),
             text: TextConfig::default(),
             session: SessionConfig::default(),
             calls: CallsConfig::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use im_common::{Clock, Tasks};
-use mpim_proto::{group_service, message_service, presence_service, user_service};
+use mpim_proto::{GatewayOffer, group_service, message_service, presence_service, user_service};
 use tokio::sync::Semaphore;
 
 use crate::advances::Advance;
@@ -31,6 +31,8 @@ pub(crate) struct Identity {
     pub(crate) addr: String,
     /// Made anew at each start.
     pub(crate) boot_id: String,
+    /// What clients are offered.
+    pub(crate) offer: GatewayOffer,
 }
 
 /// See the module.

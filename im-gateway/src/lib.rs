@@ -96,7 +96,7 @@ mod tick;
 mod window;
 
 pub use config::{
-    CallsConfig, ClosingConfig, Config, OriginalConfig, RedisRoles, RoutesConfig, SessionConfig,
-    TargetsConfig, TextConfig,
+    CallsConfig, ClosingConfig, Config, OriginalConfig, PublicConfig, RedisRoles, RoutesConfig,
+    SessionConfig, TargetsConfig, TextConfig,
 };
 pub use start::{StartError, start};

@@ -63,6 +63,7 @@ impl Renewer {
                 gateway_id: self.gateway.identity.gateway_id.clone(),
                 boot_id: self.gateway.identity.boot_id.clone(),
                 gateway_addr: self.gateway.identity.addr.clone(),
+                offer: Some(self.gateway.identity.offer.clone()),
                 routes: batch.iter().map(|session| session.key()).collect(),
             };
             let cx = Context::with_timeout(timeout);

@@ -84,12 +84,14 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let addr = server.local_addr();
     // Whoever pushes knows the address from the route and not from the registry: a push is for one
     // gateway, not for any.
-    let reached_at = config.rpc.advertised(addr).to_string();
+    let advertised = config.rpc.advertised(addr);
+    let reached_at = advertised.to_string();
     let gateway_id = match config.gateway_id.as_str() {
         "" => reached_at.clone(),
         configured => configured.to_owned(),
     };
-    let identity = Identity { gateway_id, addr: reached_at, boot_id };
+    let offer = config.public.offer(text_addr, advertised);
+    let identity = Identity { gateway_id, addr: reached_at, boot_id, offer };
     let tasks = Tasks::new("im-gateway", deps.shutdown.clone());
     let original = original::routes(&config, &identity.gateway_id, &deps.readiness);
     let redis = &config.redis;

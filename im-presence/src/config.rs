@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::devices::{DevicePolicy, DevicesConfig};
 pub use self::original::OriginalConfig;
-pub use self::parts::{PartName, TargetsConfig};
+pub use self::parts::{PartName, RoutingConfig, TargetsConfig};
 use crate::dispatch::{PushLimits, StreamLimits};
 use crate::routing::{Heard, MemoryLimits, RedisLimits};
 
@@ -25,6 +25,8 @@ pub struct Config {
     pub rpc: RpcConfig,
     /// Where the parts are that this process does not have.
     pub targets: TargetsConfig,
+    /// Which gateway a user is sent to.
+    pub routing: RoutingConfig,
     /// Who is connected where, and for how long that is believed.
     pub routes: RoutesConfig,
     /// Which devices of a user may be connected at once.
@@ -107,6 +109,7 @@ impl Default for Config {
             parts: PartName::ALL.into(),
             rpc: RpcConfig::on_loopback(8012),
             targets: TargetsConfig::default(),
+            routing: RoutingConfig::default(),
             routes: RoutesConfig::default(),
             devices: DevicesConfig::default(),
             push: PushConfig::default(),

@@ -70,7 +70,7 @@
 //! | `start` | the wiring: which parts, which adapters, which server |
 //! | `part` | a part here or elsewhere |
 //! | `presence` | requests to the parts; `bind`: binding, and what is closed then; `devices`: which are connected, and closing one for good; `original`: users at gateways of the original system, reached through Redis |
-//! | `routing` | `routes`: the port, its conformance suite, the adapters in memory and in Redis; `heard` and `roster`: the gateways that are there |
+//! | `routing` | `routes`: the port, its conformance suite, the adapters in memory and in Redis; `heard` and `roster`: the gateways that are there; `strategy`: which of them a user is sent to |
 //! | `dispatch` | `dispatcher`: entries to gateways, the original's `Deliver`; `queue`: the port to gateways, numbered links by calls or over streams in Redis |
 //! | `connections` | `gateways`: connections by address; closing sessions |
 
@@ -86,6 +86,7 @@ mod start;
 
 pub use config::{
     Config, DevicePolicy, DevicesConfig, OriginalConfig, PartName, PushConfig, QueueKind,
-    RedisRoles, RoutesConfig, TargetsConfig,
+    RedisRoles, RoutesConfig, RoutingConfig, TargetsConfig,
 };
+pub use routing::Strategy;
 pub use start::{StartError, start};

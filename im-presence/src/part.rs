@@ -10,9 +10,9 @@ use std::time::Duration;
 use mpim_proto::{
     BindResp, BindRouteReq, CloseDeviceReq, CloseSessionsReq, CloseSessionsResp, DeliveReq,
     DeliveResp, DispatchReq, DispatchResp, DropGatewayReq, DropGatewayResp, ListGatewaysReq,
-    ListGatewaysResp, MeetReq, MeetResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq,
-    RenewRoutesResp, ResolveReq, ResolveResp, UnbindRouteReq, UnbindRouteResp, connection_service,
-    dispatch_service, routing_service,
+    ListGatewaysResp, MeetReq, MeetResp, PickGatewayReq, PickGatewayResp, QuerySessionsReq,
+    QuerySessionsResp, RenewRoutesReq, RenewRoutesResp, ResolveReq, ResolveResp, UnbindRouteReq,
+    UnbindRouteResp, connection_service, dispatch_service, routing_service,
 };
 use mprpc::{Context, Status};
 
@@ -60,6 +60,7 @@ goes_where_the_part_is!(routing_service {
     resolve: ResolveReq => ResolveResp;
     list_gateways: ListGatewaysReq => ListGatewaysResp;
     drop_gateway: DropGatewayReq => DropGatewayResp;
+    pick_gateway: PickGatewayReq => PickGatewayResp;
 });
 
 goes_where_the_part_is!(dispatch_service {

@@ -8,6 +8,7 @@ mod messages;
 mod roster;
 mod routes;
 mod service;
+mod strategy;
 
 pub(crate) use self::heard::Heard;
 pub(crate) use self::messages::{gateway, gateways, reachable};
@@ -18,3 +19,4 @@ pub(crate) use self::routes::{
     Gateway, MemoryLimits, MemoryRoutes, RedisLimits, RedisRoutes, Routes,
 };
 pub(crate) use self::service::{REPLACED, Routing};
+pub use self::strategy::Strategy;

@@ -28,6 +28,10 @@ pub enum StartError {
 
 /// Routing, wherever it is.
 type RoutingPart<R> = Part<Routing<R>, routing_service::Client>;
+/// Dispatch, wherever it is.
+type DispatchPart<R, Q> = Part<Dispatch<RoutingPart<R>, Q>, dispatch_service::Client>;
+/// Connections, wherever it is.
+type ConnectionsPart<R> = Part<Connections<RoutingPart<R>>, connection_service::Client>;
 
 /// What the parts of one process share.
 struct Shared<R> {
@@ -71,7 +75,7 @@ async fn with_routes<R: Routes>(
     routes: R,
 ) -> Result<Running, StartError> {
     let routing = if config.has(PartName::Routing) {
-        Part::Here(Arc::new(Routing::new(routes, config.heard())))
+        Part::Here(Arc::new(Routing::new(routes, config.heard(), config.routing.strategy)))
     } else {
         let client = routing_service::Client::new(&deps.channel(&config.targets.routing)?);
         Part::Elsewhere { client, timeout: config.targets.timeout() }
@@ -181,12 +185,11 @@ async fn serve<R: Routes, Q: Queue>(
 }
 
 /// The links of this process, or the way to those of others.
-#[expect(clippy::type_complexity, reason = "the part, and where it may be")]
 fn dispatch<R: Routes, Q: Queue>(
     shared: &Shared<R>,
     boot_id: String,
     queue: &Arc<Q>,
-) -> Result<Arc<Part<Dispatch<RoutingPart<R>, Q>, dispatch_service::Client>>, StartError> {
+) -> Result<Arc<DispatchPart<R, Q>>, StartError> {
     let Shared { config, deps, routing, roster, .. } = shared;
     Ok(Arc::new(if config.has(PartName::Dispatch) {
         let dispatcher = Dispatcher {
@@ -203,9 +206,7 @@ fn dispatch<R: Routes, Q: Queue>(
     }))
 }
 
-fn connections<R: Routes>(
-    shared: &Shared<R>,
-) -> Result<Arc<Part<Connections<RoutingPart<R>>, connection_service::Client>>, StartError> {
+fn connections<R: Routes>(shared: &Shared<R>) -> Result<Arc<ConnectionsPart<R>>, StartError> {
     let Shared { config, deps, gateways, routing, roster, .. } = shared;
     let close_timeout = config.routes.close_timeout();
     Ok(Arc::new(if config.has(PartName::Connections) {

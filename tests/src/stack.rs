@@ -1,5 +1,6 @@
 //! MPIM as one process, as five, or as a cluster.
 
+mod apart;
 mod layout;
 mod servers;
 mod service;
@@ -33,6 +34,7 @@ pub struct StackBuilder {
     instances: usize,
     owner: Owner,
     streams: bool,
+    apart: bool,
     settings: Vec<(Option<Service>, &'static str, String)>,
 }
 
@@ -66,6 +68,18 @@ impl StackBuilder {
     #[must_use]
     pub fn streams(mut self) -> Self {
         self.streams = true;
+        self
+    }
+
+    /// Gives each part of im-presence a process of its own: im-presence, im-routing, im-dispatch,
+    /// im-connections. Only the five can.
+    ///
+    /// # Panics
+    /// When it is another layout.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        assert_eq!(self.layout, Layout::Five, "conf/apart stands beside conf/static");
+        self.apart = true;
         self
     }
 
@@ -108,6 +122,7 @@ impl Stack {
             instances: 1,
             owner: Owner::Everybody,
             streams: false,
+            apart: false,
             settings: Vec::new(),
         }
     }
@@ -141,6 +156,9 @@ impl Stack {
         let layout = builder.layout;
         let mut stack = Self { layout, addresses, processes, servers, directory };
         stack.processes.iter_mut().for_each(Process::start);
+        for part in apart::PARTS {
+            stack.part_ready(part).await?;
+        }
         for instance in stack.instances() {
             stack.ready(instance).await?;
         }
@@ -195,6 +213,15 @@ impl Stack {
     /// Where a service takes calls; its first instance.
     pub fn address(&self, service: Service) -> SocketAddr {
         self.addresses[0].rpc(service)
+    }
+
+    /// Where a part of im-presence takes calls that has a process of its own: `routing`.
+    ///
+    /// # Panics
+    /// When there is no such part.
+    pub fn part_address(&self, part: &str) -> SocketAddr {
+        let mut addresses = apart::PARTS.into_iter().zip(self.addresses[0].parts());
+        addresses.find(|(other, _)| *other == part).expect("one of the parts").1
     }
 
     /// Where an instance says whether it is ready. That of the one process: im-user's first.
@@ -295,9 +322,32 @@ impl Stack {
         let addresses = &self.addresses[instance.number - 1];
         let (rpc, text) = (addresses.rpc(instance.service), addresses.text());
         let process = self.process_with(instance);
-        let what = format!("{} answers", instance.name());
-        until(&what, async || {
-            let process = self.process(&process);
+        self.answers(&process, &instance.name(), async || match ping(rpc).await {
+            Ok(()) if instance.service == Service::Gateway => welcomed(text).await,
+            pinged => pinged,
+        })
+        .await
+    }
+
+    /// The same of a part of im-presence, if it has a process of its own.
+    async fn part_ready(&mut self, part: &str) -> Result<(), PortTaken> {
+        let name = apart::name(part);
+        if !self.processes.iter().any(|process| process.name() == name) {
+            return Ok(());
+        }
+        let address = self.part_address(part);
+        self.answers(&name, &name, async || ping(address).await).await
+    }
+
+    /// Waits until a look at what is in `process` finds it answering.
+    async fn answers(
+        &mut self,
+        process: &str,
+        what: &str,
+        look: impl AsyncFn() -> Result<(), String>,
+    ) -> Result<(), PortTaken> {
+        until(&format!("{what} answers"), async || {
+            let process = self.process(process);
             if let Some(status) = process.exit_status() {
                 let log = process.log_tail();
                 if log.contains("in use") {
@@ -305,11 +355,8 @@ impl Stack {
                 }
                 panic!("{} ended with {status}:\n{log}", process.name());
             }
-            let seen = match ping(rpc).await {
-                Ok(()) if instance.service == Service::Gateway => welcomed(text).await,
-                pinged => pinged,
-            };
-            seen.map(Ok).map_err(|error| format!("{error}\n{}", process.log_tail()))
+            let process = &*process;
+            look().await.map(Ok).map_err(|error| format!("{error}\n{}", process.log_tail()))
         })
         .await
     }

@@ -7,6 +7,7 @@ use super::Config;
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
+        self.public.validate(&mut rules);
         let text = &self.text;
         rules.within("text.connections_max", text.connections_max, 1..=10_000_000);
         rules.within("text.line_bytes_max", text.line_bytes_max, 64..=1 << 20);
@@ -63,9 +64,11 @@ mod tests {
         let mut config = Config::default();
         config.text.line_bytes_max = 0;
         config.session.page_messages = -1;
+        config.public.endpoint = "example.org".to_owned();
         assert_eq!(
             config.validate().unwrap_err(),
             [
+                "public.endpoint: must be empty or host:port",
                 "text.line_bytes_max: must be 64..=1048576, is 0",
                 "session.page_messages: must be 1..=1000, is -1"
             ]

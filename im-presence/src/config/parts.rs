@@ -1,9 +1,11 @@
-//! Which parts of im-presence a process has, and where the others are.
+//! Which parts of im-presence a process has, where the others are, and `[routing]`.
 
 use std::time::Duration;
 
 use im_common::{Rules, Target};
 use serde::{Deserialize, Serialize};
+
+use crate::routing::Strategy;
 
 /// A part of im-presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -37,6 +39,19 @@ pub struct TargetsConfig {
     /// How long a call of routing may take. Less than half of what im-message gives a dispatch: with
     /// routing away, that goes to every gateway.
     pub timeout_ms: u32,
+}
+
+/// Which gateway a user is sent to.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RoutingConfig {
+    /// By which rule.
+    pub strategy: Strategy,
+}
+
+impl Default for RoutingConfig {
+    fn default() -> Self {
+        Self { strategy: Strategy::ConsistentHash }
+    }
 }
 
 impl Default for TargetsConfig {

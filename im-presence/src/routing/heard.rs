@@ -9,14 +9,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Gateway;
+use super::routes::{Gateway, Offer};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Heard {
     lifetime: Duration,
     max: usize,
-    by_boot: Mutex<HashMap<String, (Arc<Gateway>, Instant)>>,
+    by_boot: Mutex<HashMap<String, One>>,
+}
+
+#[derive(Debug)]
+struct One {
+    gateway: Arc<Gateway>,
+    offer: Option<Offer>,
+    heard_at: Instant,
 }
 
 impl Heard {
@@ -34,12 +41,21 @@ impl Heard {
         let now = Instant::now();
         let mut by_boot = self.lock();
         if by_boot.len() >= self.max && !by_boot.contains_key(&gateway.boot_id) {
-            by_boot.retain(|_, (_, heard_at)| now - *heard_at < self.lifetime);
+            by_boot.retain(|_, one| now - one.heard_at < self.lifetime);
             if by_boot.len() >= self.max {
                 return;
             }
         }
-        by_boot.insert(gateway.boot_id.clone(), (Arc::clone(gateway), now));
+        let new = || One { gateway: Arc::clone(gateway), offer: None, heard_at: now };
+        let one = by_boot.entry(gateway.boot_id.clone()).or_insert_with(new);
+        (one.gateway, one.heard_at) = (Arc::clone(gateway), now);
+    }
+
+    /// What it says that it offers clients.
+    pub(crate) fn note_offer(&self, gateway: &Gateway, offer: &Offer) {
+        if let Some(one) = self.lock().get_mut(&gateway.boot_id) {
+            one.offer = Some(offer.clone());
+        }
     }
 
     /// It is gone.
@@ -49,13 +65,23 @@ impl Heard {
 
     /// Those heard of within the lifetime.
     pub(crate) fn gateways(&self) -> Vec<Arc<Gateway>> {
-        let now = Instant::now();
-        let mut by_boot = self.lock();
-        by_boot.retain(|_, (_, heard_at)| now - *heard_at < self.lifetime);
-        by_boot.values().map(|(gateway, _)| Arc::clone(gateway)).collect()
+        self.fresh().values().map(|one| Arc::clone(&one.gateway)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Arc<Gateway>, Instant)>> {
+    /// Those of them that offered something.
+    pub(crate) fn offers(&self) -> Vec<(Arc<Gateway>, Offer)> {
+        let offers = |one: &One| Some((Arc::clone(&one.gateway), one.offer.clone()?));
+        self.fresh().values().filter_map(offers).collect()
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, HashMap<String, One>> {
+        let now = Instant::now();
+        let mut by_boot = self.lock();
+        by_boot.retain(|_, one| now - one.heard_at < self.lifetime);
+        by_boot
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, One>> {
         // Each change is one insertion or removal: a panic leaves nothing half done.
         self.by_boot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +108,11 @@ mod tests {
         assert_eq!(heard.gateways().len(), 2, "no more than the bound");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(heard.gateways(), [Arc::clone(&b)]);
+        let offer = Offer { endpoint: "b:6000".to_owned(), weight: 1, priority: 0 };
+        heard.note_offer(&b, &offer);
+        heard.note(&b);
         heard.note(&c);
+        assert_eq!(heard.offers(), [(Arc::clone(&b), offer)], "what it offers is remembered, too");
         heard.forget(&b.boot_id);
         assert_eq!(heard.gateways(), [c]);
     }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mpim_proto::{GatewayBoot, RouteKey, RoutedSession, UsersAtGateway};
+use mpim_proto::{GatewayBoot, GatewayOffer, RouteKey, RoutedSession, UsersAtGateway};
 use mprpc::Status;
 
-use super::routes::{Gateway, Key, Route};
+use super::routes::{Gateway, Key, Offer, Route};
 use crate::connections::is_address;
 
 /// The longest name (of a gateway, boot, device, session) that is kept.
@@ -38,6 +38,18 @@ pub(crate) fn reachable(named: GatewayBoot) -> Result<Arc<Gateway>, Status> {
         ));
     }
     Ok(Arc::new(Gateway { id, addr, boot_id }))
+}
+
+/// What a gateway offers clients.
+///
+/// # Errors
+/// Its endpoint is none.
+pub(super) fn check_offer(offer: GatewayOffer) -> Result<Offer, Status> {
+    let GatewayOffer { endpoint, weight, priority } = offer;
+    if !is_address(&endpoint) {
+        return Err(Status::invalid_argument("the endpoint of an offer must be host:port"));
+    }
+    Ok(Offer { endpoint, weight, priority })
 }
 
 /// The gateway that a message names; an empty one names none.

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use im_common::in_one_line;
+use metrics::counter;
 use mpim_proto::{
     BindResp, BindRouteReq, DropGatewayReq, DropGatewayResp, GatewayBoot, ListGatewaysReq,
-    ListGatewaysResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq, RenewRoutesResp,
-    ResolveReq, ResolveResp, UnbindRouteReq, UnbindRouteResp, routing_service,
+    ListGatewaysResp, PickGatewayReq, PickGatewayResp, QuerySessionsReq, QuerySessionsResp,
+    RenewRoutesReq, RenewRoutesResp, ResolveReq, ResolveResp, UnbindRouteReq, UnbindRouteResp,
+    routing_service,
 };
 use mprpc::{Context, Status};
 
 use super::Heard;
-use super::messages::{by_gateway, check_names, reachable};
-use super::routes::{Bound, Gateway, Key, Route, Routes, RoutesError};
+use super::messages::{by_gateway, check_names, check_offer, reachable};
+use super::routes::{Bound, Gateway, Key, Offer, Route, Routes, RoutesError};
+use super::strategy::Strategy;
 
 /// What the user of a session that another one replaced is told.
 pub(crate) const REPLACED: &str = "logged in elsewhere";
@@ -23,6 +26,7 @@ pub(crate) struct Routing<R> {
     routes: R,
     /// What is left when the routes cannot be read.
     heard: Heard,
+    strategy: Strategy,
 }
 
 /// The one place where a failure of the routes becomes a status.
@@ -34,8 +38,8 @@ fn status(error: RoutesError) -> Status {
 }
 
 impl<R: Routes> Routing<R> {
-    pub(crate) fn new(routes: R, heard: Heard) -> Self {
-        Self { routes, heard }
+    pub(crate) fn new(routes: R, heard: Heard, strategy: Strategy) -> Self {
+        Self { routes, heard, strategy }
     }
 
     /// Frees what has expired. To be called from time to time.
@@ -100,11 +104,15 @@ impl<R: Routes> routing_service::Server for Routing<R> {
     }
 
     async fn renew(&self, _cx: &Context, req: RenewRoutesReq) -> Result<RenewRoutesResp, Status> {
-        let RenewRoutesReq { gateway_id, boot_id, routes, gateway_addr } = req;
+        let RenewRoutesReq { gateway_id, boot_id, routes, gateway_addr, offer } = req;
         let gateway = reachable(GatewayBoot { gateway_id, gateway_addr, boot_id })?;
         self.heard.note(&gateway);
+        let offer = offer.map(check_offer).transpose()?;
+        if let Some(offer) = &offer {
+            self.heard.note_offer(&gateway, offer);
+        }
         let keys = routes.into_iter().map(Key::from).collect();
-        let missing = self.routes.renew(&gateway, keys).await.map_err(status)?;
+        let missing = self.routes.renew(&gateway, offer, keys).await.map_err(status)?;
         let missing = missing.into_iter().map(Into::into).collect();
         Ok(RenewRoutesResp { result: ok(), missing, ..RenewRoutesResp::default() })
     }
@@ -150,5 +158,35 @@ impl<R: Routes> routing_service::Server for Routing<R> {
         self.heard.forget(&req.boot_id);
         self.routes.drop_gateway(&req.boot_id).await.map_err(status)?;
         Ok(DropGatewayResp { result: ok() })
+    }
+
+    async fn pick_gateway(
+        &self,
+        _cx: &Context,
+        req: PickGatewayReq,
+    ) -> Result<PickGatewayResp, Status> {
+        let offered = match self.routes.offers().await {
+            Ok(offered) => offered,
+            Err(error) => {
+                let offered = self.heard.offers();
+                if offered.is_empty() {
+                    return Err(status(error));
+                }
+                offered
+            }
+        };
+        let picked = self.strategy.pick(req.user_id, &offered);
+        let outcome = if picked.is_some() { "picked" } else { "no_gateway" };
+        counter!("mpim_presence_gateways_picked_total", "outcome" => outcome).increment(1);
+        Ok(match picked {
+            Some((gateway, Offer { endpoint, .. })) => {
+                let (gateway_id, endpoint) = (gateway.id.clone(), endpoint.clone());
+                PickGatewayResp { result: ok(), gateway_id, endpoint }
+            }
+            None => {
+                let result = Some(mpim_proto::Result::not_found("no gateway"));
+                PickGatewayResp { result, ..PickGatewayResp::default() }
+            }
+        })
     }
 }

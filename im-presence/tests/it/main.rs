@@ -4,5 +4,6 @@
 mod devices;
 mod gateway;
 mod original;
+mod parts;
 mod redis;
 mod service;

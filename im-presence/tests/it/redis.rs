@@ -87,6 +87,7 @@ impl Instance {
             gateway_id: bind.gateway_id,
             boot_id: bind.boot_id,
             gateway_addr: bind.gateway_addr,
+            offer: None,
             routes: vec![RouteKey {
                 user_id: 1,
                 device: bind.device,

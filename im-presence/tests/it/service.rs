@@ -73,6 +73,7 @@ impl Presence {
             boot_id,
             routes: routes.collect(),
             gateway_addr: gateway_addr.to_string(),
+            offer: None,
         };
         self.client.renew_routes(&cx(), req).await.unwrap()
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Instance, Layout, Servers, Service, StackBuilder};
+use super::{Instance, Layout, Servers, Service, StackBuilder, apart};
 use crate::binaries::repository;
 use crate::{Process, free_address};
 
@@ -13,12 +13,14 @@ pub(super) struct Addresses {
     rpc: [SocketAddr; 5],
     admin: [SocketAddr; 5],
     text: SocketAddr,
+    parts: [SocketAddr; 3],
 }
 
 impl Addresses {
     pub(super) fn free() -> Self {
         let free = || Service::ALL.map(|_| free_address());
-        Self { rpc: free(), admin: free(), text: free_address() }
+        let parts = apart::PARTS.map(|_| free_address());
+        Self { rpc: free(), admin: free(), text: free_address(), parts }
     }
 
     pub(super) fn rpc(&self, service: Service) -> SocketAddr {
@@ -32,6 +34,11 @@ impl Addresses {
 
     pub(super) fn text(&self) -> SocketAddr {
         self.text
+    }
+
+    /// Those of the parts of im-presence that have a process of their own, in the order of `PARTS`.
+    pub(super) fn parts(&self) -> [SocketAddr; 3] {
+        self.parts
     }
 }
 
@@ -49,9 +56,17 @@ pub(super) fn processes(
 ) -> Vec<Process> {
     match builder.layout {
         Layout::Embedded => vec![embedded(builder, &addresses[0], directory)],
-        Layout::Five => Service::ALL
-            .map(|service| one_of_five(builder, &addresses[0], service, directory))
-            .into(),
+        Layout::Five => {
+            let five = Service::ALL
+                .map(|service| one_of_five(builder, &addresses[0], service, directory))
+                .into_iter();
+            let parts = builder.apart.then(|| {
+                let settings = settings(builder, Some(Service::Presence));
+                let parts = apart::processes(&addresses[0], directory).into_iter();
+                parts.map(move |part| configured(part, &settings, false))
+            });
+            five.chain(parts.into_iter().flatten()).collect()
+        }
         Layout::Cluster => {
             let servers = servers.expect("a cluster has servers");
             let instances = |service| {
@@ -88,7 +103,11 @@ fn one_of_five(
     service: Service,
     directory: &Path,
 ) -> Process {
-    let mut process = with_file(service, "static", directory);
+    let is_apart = builder.apart && service == Service::Presence;
+    let mut process = with_file(service, if is_apart { "apart" } else { "static" }, directory);
+    if is_apart {
+        process = apart::with_targets(process, addresses);
+    }
     process = listening(process, service, addresses);
     for callee in callees(service) {
         let target = variable(None, &format!("targets.{}", callee.section()));

@@ -14,6 +14,9 @@ fn shipped() -> Vec<(&'static str, PathBuf)> {
             files.push((program, conf.join(format!("{folder}/{program}.toml"))));
         }
     }
+    for part in ["presence", "routing", "dispatch", "connections"] {
+        files.push(("im-presence", conf.join(format!("apart/im-{part}.toml"))));
+    }
     files
 }
 

@@ -42,6 +42,7 @@ mod input;
 mod limits;
 mod operation;
 mod original;
+mod parts;
 mod recovery;
 mod repeats;
 mod sessions;

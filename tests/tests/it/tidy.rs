@@ -106,7 +106,7 @@ type Complaints = fn(&str, &str) -> Vec<String>;
 #[test]
 fn the_shipped_configuration_files_have_every_key_with_its_default_and_a_comment() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).expect(path);
-    let shipped: [(&str, Complaints); 11] = [
+    let shipped: [(&str, Complaints); 15] = [
         ("conf/static/im-user.toml", config::complaints::<im_user::Config>),
         ("conf/static/im-message.toml", config::complaints::<im_message::Config>),
         ("conf/static/im-presence.toml", config::complaints::<im_presence::Config>),
@@ -117,6 +117,10 @@ fn the_shipped_configuration_files_have_every_key_with_its_default_and_a_comment
         ("conf/cluster/im-presence.toml", config::complaints::<im_presence::Config>),
         ("conf/cluster/im-group.toml", config::complaints::<im_group::Config>),
         ("conf/cluster/im-gateway.toml", config::complaints::<im_gateway::Config>),
+        ("conf/apart/im-presence.toml", config::complaints::<im_presence::Config>),
+        ("conf/apart/im-routing.toml", config::complaints::<im_presence::Config>),
+        ("conf/apart/im-dispatch.toml", config::complaints::<im_presence::Config>),
+        ("conf/apart/im-connections.toml", config::complaints::<im_presence::Config>),
         ("conf/embedded/mpim.toml", config::complaints::<mpim::Config>),
     ];
     let complaints = shipped.iter().flat_map(|(path, complaints)| complaints(path, &read(path)));

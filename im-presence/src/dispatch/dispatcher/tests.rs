@@ -8,7 +8,7 @@ use mpim_proto::{Entry, Excludes};
 use super::*;
 use crate::dispatch::queue::QueueError;
 use crate::routing::{
-    Heard, MemoryLimits, MemoryRoutes, RedisLimits, RedisRoutes, Route, Routes, Routing,
+    Heard, MemoryLimits, MemoryRoutes, RedisLimits, RedisRoutes, Route, Routes, Routing, Strategy,
 };
 
 /// Notes what it is offered; confirms that `reached` sessions got what is delivered.
@@ -71,7 +71,7 @@ async fn dispatcher(
             .await
             .unwrap();
     }
-    over(Routing::new(table, heard()), queue)
+    over(Routing::new(table, heard(), Strategy::ConsistentHash), queue)
 }
 
 fn delivery(msg_id: i64, recipients: &[i64]) -> Delivery {
@@ -170,7 +170,8 @@ fn routes_out_of_reach() -> RedisRoutes {
 #[tokio::test]
 async fn without_routes_every_gateway_that_was_heard_of_gets_the_entries() {
     let queue = Notes { reached: [("a".to_owned(), 1)].into(), ..Notes::default() };
-    let dispatcher = over(Routing::new(routes_out_of_reach(), heard()), queue);
+    let dispatcher =
+        over(Routing::new(routes_out_of_reach(), heard(), Strategy::ConsistentHash), queue);
     let dispatch =
         async |resync| dispatcher.dispatch(&cx(), vec![delivery(10, &[1, 2])], resync).await;
     assert!(dispatch(false).await.is_err(), "nobody to give it to: the caller tries again");

@@ -13,7 +13,7 @@ use mprpc::{Context, Server, Status};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Around, PushLimits};
-use crate::routing::{Gateway, Heard, MemoryLimits, MemoryRoutes, Roster, Routing};
+use crate::routing::{Gateway, Heard, MemoryLimits, MemoryRoutes, Roster, Routing, Strategy};
 
 /// A gateway that hands out what it is pushed, and answers each push once it is allowed to.
 struct FakeGateway {
@@ -86,7 +86,11 @@ pub(super) fn around(change: impl FnOnce(&mut PushLimits)) -> Around<TestRouting
     let limits =
         MemoryLimits { ttl_ms: 10_000, original_ttl_ms: 10_000, routes_max: 10, devices_max: 10 };
     let heard = || Heard::new(Duration::from_secs(10), 10);
-    let routing = Routing::new(MemoryRoutes::new(limits, Clock::manual(0)), heard());
+    let routing = Routing::new(
+        MemoryRoutes::new(limits, Clock::manual(0)),
+        heard(),
+        Strategy::ConsistentHash,
+    );
     let mut limits = crate::PushConfig::default().limits();
     limits.timeout = Duration::from_secs(60);
     limits.heartbeat = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use im_common::Clock;
 
-use super::{Bound, Excludes, Gateway, Key, Route, Routes, RoutesError};
+use super::{Bound, Excludes, Gateway, Key, Offer, Route, Routes, RoutesError};
 
 /// The time by which an adapter lets routes expire, and the lifetimes that it was given.
 pub(super) struct Time {
@@ -107,6 +107,7 @@ pub(super) async fn suite<R: Routes>(fresh: impl AsyncFn() -> (Arc<R>, Time)) {
     resolve_names_each_gateway_of_a_user_once(&*fresh().await.0).await;
     dropping_a_gateway_ends_its_routes_and_no_others(&*fresh().await.0).await;
     a_dropped_gateway_that_binds_again_is_back(&*fresh().await.0).await;
+    a_gateway_offers_what_it_said_last_until_it_is_dropped(&*fresh().await.0).await;
     let ((one, time_of_one), (other, time_of_other), (third, time_of_third)) =
         (fresh().await, fresh().await, fresh().await);
     tokio::join!(
@@ -189,7 +190,7 @@ async fn sessions_that_exclude_nothing_live_side_by_side(routes: &impl Routes) {
         assert!(bind_excluding(routes, route, Excludes::Nothing).await.is_empty());
     }
     assert_eq!(routes.query(1).await.unwrap().len(), 3);
-    assert_eq!(routes.renew(&a, vec![key(&one), key(&two)]).await.unwrap(), []);
+    assert_eq!(routes.renew(&a, None, vec![key(&one), key(&two)]).await.unwrap(), []);
     assert!(routes.unbind(&a.boot_id, &key(&one)).await.unwrap());
     assert_eq!(sessions(routes, 1).await, ["2", "1"]);
     let replaced = bind_excluding(routes, &route(1, "text", "3", &a), Excludes::Device).await;
@@ -254,7 +255,7 @@ async fn only_the_session_itself_renews_its_route(routes: &impl Routes) {
     routes.bind(kept.clone(), Excludes::Device).await.unwrap();
     routes.bind(route(1, "text", "1", &b), Excludes::Device).await.unwrap();
     let keys = vec![key(&fenced), key(&kept), key(&never)];
-    let missing = routes.renew(&a, keys).await.unwrap();
+    let missing = routes.renew(&a, None, keys).await.unwrap();
     assert_eq!(missing, [key(&fenced), key(&never)]);
 }
 
@@ -265,11 +266,11 @@ async fn a_route_that_is_not_renewed_expires(routes: &impl Routes, time: &Time) 
     routes.bind(left.clone(), Excludes::Device).await.unwrap();
     for _ in 0..=RENEWALS {
         time.pass(time.ttl_ms / RENEWALS).await;
-        assert_eq!(routes.renew(&a, vec![key(&renewed)]).await.unwrap(), []);
+        assert_eq!(routes.renew(&a, None, vec![key(&renewed)]).await.unwrap(), []);
     }
     assert_eq!(routes.query(2).await.unwrap(), []);
     assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(1, Arc::clone(&a))]);
-    assert_eq!(routes.renew(&a, vec![key(&left)]).await.unwrap(), [key(&left)]);
+    assert_eq!(routes.renew(&a, None, vec![key(&left)]).await.unwrap(), [key(&left)]);
     assert_eq!(bind(routes, &route(2, "text", "3", &a)).await, None, "nothing live is replaced");
 }
 
@@ -303,7 +304,7 @@ async fn dropping_a_gateway_ends_its_routes_and_no_others(routes: &impl Routes) 
     assert_eq!(routes.resolve(&[1, 2]).await.unwrap(), [(2, Arc::clone(&b))]);
     assert_eq!(routes.query(1).await.unwrap(), []);
     assert_eq!(routes.gateways().await.unwrap(), [b]);
-    assert_eq!(routes.renew(&a, vec![key(&dropped)]).await.unwrap(), [key(&dropped)]);
+    assert_eq!(routes.renew(&a, None, vec![key(&dropped)]).await.unwrap(), [key(&dropped)]);
 }
 
 async fn a_dropped_gateway_that_binds_again_is_back(routes: &impl Routes) {
@@ -322,9 +323,25 @@ async fn gateways_are_those_heard_of_within_a_lifetime(routes: &impl Routes, tim
     routes.bind(route(2, "text", "2", &b), Excludes::Device).await.unwrap();
     for _ in 0..=RENEWALS {
         time.pass(time.ttl_ms / RENEWALS).await;
-        routes.renew(&b, vec![]).await.unwrap();
+        routes.renew(&b, None, vec![]).await.unwrap();
     }
     assert_eq!(routes.gateways().await.unwrap(), [b]);
+}
+
+async fn a_gateway_offers_what_it_said_last_until_it_is_dropped(routes: &impl Routes) {
+    let a = gateway("a");
+    let offer =
+        |endpoint: &str, weight| Some(Offer { endpoint: endpoint.to_owned(), weight, priority: 7 });
+    routes.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
+    assert_eq!(routes.offers().await.unwrap(), [], "it has only bound a route");
+    routes.renew(&a, offer("a:1", 1), vec![]).await.unwrap();
+    routes.renew(&a, offer("a \"2\" 0:2", 2), vec![]).await.unwrap();
+    routes.renew(&gateway("silent"), None, vec![]).await.unwrap();
+    routes.bind(route(2, "text", "2", &a), Excludes::Device).await.unwrap();
+    let offers = vec![(Arc::clone(&a), offer("a \"2\" 0:2", 2).unwrap())];
+    assert_eq!(routes.offers().await.unwrap(), offers, "binding changes no offer");
+    routes.drop_gateway(&a.boot_id).await.unwrap();
+    assert_eq!(routes.offers().await.unwrap(), []);
 }
 
 /// However binds of one device interleave, they form one chain: every session but the last is

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use im_common::Clock;
 
-use super::{Bound, Excludes, Gateway, Key, Route, Routes, RoutesError, covers};
+use super::{Bound, Excludes, Gateway, Key, Offer, Route, Routes, RoutesError, covers};
 
 const SHARDS: usize = 64;
 
@@ -48,6 +48,7 @@ struct Boot {
     gone: AtomicBool,
     /// Heard of within a lifetime if this lies in the future.
     live_until_ms: AtomicI64,
+    offer: Mutex<Option<Offer>>,
 }
 
 #[derive(Debug)]
@@ -112,6 +113,7 @@ impl MemoryRoutes {
                 gateway: Arc::clone(gateway),
                 gone: AtomicBool::new(false),
                 live_until_ms: AtomicI64::new(live_until_ms),
+                offer: Mutex::default(),
             })
         };
         if gateway.is_original() {
@@ -125,6 +127,19 @@ impl MemoryRoutes {
         }
         boot.live_until_ms.store(live_until_ms, Ordering::Release);
         Arc::clone(boot)
+    }
+}
+
+impl MemoryRoutes {
+    /// The gateways that were heard of within a lifetime.
+    fn live_boots(&self) -> Vec<Arc<Boot>> {
+        let now_ms = self.clock.now_ms();
+        let boots = lock(&self.boots);
+        let live = boots.values().filter(|boot| {
+            boot.live_until_ms.load(Ordering::Acquire) > now_ms
+                && !boot.gone.load(Ordering::Acquire)
+        });
+        live.cloned().collect()
     }
 }
 
@@ -197,10 +212,11 @@ impl Routes for MemoryRoutes {
     async fn renew(
         &self,
         gateway: &Arc<Gateway>,
+        offer: Option<Offer>,
         mut keys: Vec<Key>,
     ) -> Result<Vec<Key>, RoutesError> {
         let now_ms = self.clock.now_ms();
-        self.boot(gateway, now_ms);
+        *lock(&self.boot(gateway, now_ms).offer) = offer;
         let boot_id = &gateway.boot_id;
         let expires_ms = now_ms + self.limits.ttl_ms;
         keys.retain(|key| {
@@ -266,13 +282,16 @@ impl Routes for MemoryRoutes {
     }
 
     async fn gateways(&self) -> Result<Vec<Arc<Gateway>>, RoutesError> {
-        let now_ms = self.clock.now_ms();
-        let boots = lock(&self.boots);
-        let live = boots.values().filter(|boot| {
-            boot.live_until_ms.load(Ordering::Acquire) > now_ms
-                && !boot.gone.load(Ordering::Acquire)
+        Ok(self.live_boots().into_iter().map(|boot| Arc::clone(&boot.gateway)).collect())
+    }
+
+    async fn offers(&self) -> Result<Vec<(Arc<Gateway>, Offer)>, RoutesError> {
+        let boots = self.live_boots().into_iter();
+        let offers = boots.filter_map(|boot| {
+            let offer = lock(&boot.offer).clone()?;
+            Some((Arc::clone(&boot.gateway), offer))
         });
-        Ok(live.map(|boot| Arc::clone(&boot.gateway)).collect())
+        Ok(offers.collect())
     }
 
     async fn drop_gateway(&self, boot_id: &str) -> Result<(), RoutesError> {

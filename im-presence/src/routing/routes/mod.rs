@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use im_common::redis::RedisFailure;
 pub(crate) use mpim_proto::Excludes;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::memory::{MemoryLimits, MemoryRoutes};
 pub(crate) use self::redis::{RedisLimits, RedisRoutes};
@@ -40,6 +41,17 @@ impl Gateway {
     pub(crate) fn is_original(&self) -> bool {
         self.addr.is_empty()
     }
+}
+
+/// Where clients connect to a gateway, and how many of them it takes beside others.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Offer {
+    /// `host:port` for clients.
+    pub(crate) endpoint: String,
+    /// Its part of the users among gateways; 0: none while there is another gateway.
+    pub(crate) weight: u32,
+    /// Lower comes first.
+    pub(crate) priority: u32,
 }
 
 /// Where one session of a user is connected.
@@ -123,10 +135,11 @@ pub(crate) trait Routes: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Bound, RoutesError>> + Send;
 
     /// Gives the routes `keys` of a gateway's boot another lifetime, or at least half of one, and the
-    /// gateway itself. Answers with those that are not bound to the session that they name (any more).
+    /// gateway itself, which takes clients as it `offer`s. Answers with those that are not bound to the session that they name (any more).
     fn renew(
         &self,
         gateway: &Arc<Gateway>,
+        offer: Option<Offer>,
         keys: Vec<Key>,
     ) -> impl Future<Output = Result<Vec<Key>, RoutesError>> + Send;
 
@@ -151,6 +164,11 @@ pub(crate) trait Routes: Send + Sync + 'static {
     /// The gateways that have bound or renewed within a lifetime; those of the original system are
     /// left out.
     fn gateways(&self) -> impl Future<Output = Result<Vec<Arc<Gateway>>, RoutesError>> + Send;
+
+    /// Those of [`gateways`](Self::gateways) that offered something in their last renewal, with that.
+    fn offers(
+        &self,
+    ) -> impl Future<Output = Result<Vec<(Arc<Gateway>, Offer)>, RoutesError>> + Send;
 
     /// Ends every route of a boot of a gateway: it is known to be gone. Should it be alive after
     /// all, its next renewal finds them missing.

@@ -25,8 +25,8 @@ use metrics::{Counter, counter};
 use redis::{Pipeline, RedisResult, Value, from_redis_value};
 
 use self::record::{Kept, Listed};
-use self::scripts::{Bind, Hear, Scripts};
-use super::{Bound, Excludes, Gateway, Key, Route, Routes, RoutesError};
+use self::scripts::{Bind, Hear, Scripts, Tells};
+use super::{Bound, Excludes, Gateway, Key, Offer, Route, Routes, RoutesError};
 
 /// Routes of one pipeline: what is renewed at once must be done within the response timeout.
 const PIPELINE_ROUTES_MAX: usize = 5_000;
@@ -89,9 +89,9 @@ impl RedisRoutes {
     }
 
     /// Lists a gateway as alive.
-    async fn hear(&self, gateway: &Gateway) -> Result<Hear, RedisFailure> {
-        let keep_ms = self.key_ttl_ms();
-        let heard = self.scripts.hear(&self.redis, &self.gateways_key, gateway, keep_ms).await;
+    async fn hear(&self, gateway: &Gateway, tells: Tells<'_>) -> Result<Hear, RedisFailure> {
+        let (key, keep_ms) = (&self.gateways_key, self.key_ttl_ms());
+        let heard = self.scripts.hear(&self.redis, key, gateway, tells, keep_ms).await;
         self.refusal.note(&heard);
         heard
     }
@@ -143,6 +143,13 @@ impl RedisRoutes {
             listed
         });
         listed.map(|listed| (listed.gateway.boot_id.clone(), listed)).collect()
+    }
+
+    /// The gateways that were heard of within a lifetime.
+    async fn live_gateways(&self) -> Result<impl Iterator<Item = Listed>, RoutesError> {
+        let (now, _) = self.read("list gateways", "HGETALL", &[]).await?;
+        let since_ms = now.ms - self.limits.ttl_ms;
+        Ok(now.by_boot.into_values().filter(move |listed| listed.heard_ms > since_ms))
     }
 
     /// The live ones of a user's routes, the one that began last at the end.
@@ -228,7 +235,7 @@ impl Routes for RedisRoutes {
         // routes live.
         let Hear { epoch, listed } = match gateway.is_original() {
             true => Hear::default(),
-            false => self.hear(gateway).await?,
+            false => self.hear(gateway, Tells::Nothing).await?,
         };
         let by_boot = self.listed(Ok(listed));
         let bind = Bind {
@@ -258,8 +265,13 @@ impl Routes for RedisRoutes {
         }
     }
 
-    async fn renew(&self, gateway: &Arc<Gateway>, keys: Vec<Key>) -> Result<Vec<Key>, RoutesError> {
-        let epoch = self.hear(gateway).await?.epoch;
+    async fn renew(
+        &self,
+        gateway: &Arc<Gateway>,
+        offer: Option<Offer>,
+        keys: Vec<Key>,
+    ) -> Result<Vec<Key>, RoutesError> {
+        let epoch = self.hear(gateway, Tells::Offer(offer.as_ref())).await?.epoch;
         let mut missing = Vec::new();
         for keys in keys.chunks(PIPELINE_ROUTES_MAX) {
             let renewed = self.renew_some(&gateway.boot_id, &epoch, keys).await?;
@@ -305,10 +317,12 @@ impl Routes for RedisRoutes {
     }
 
     async fn gateways(&self) -> Result<Vec<Arc<Gateway>>, RoutesError> {
-        let (now, _) = self.read("list gateways", "HGETALL", &[]).await?;
-        let is_live = |listed: &Listed| listed.heard_ms + self.limits.ttl_ms > now.ms;
-        let live = now.by_boot.into_values().filter(is_live);
-        Ok(live.map(|listed| listed.gateway).collect())
+        Ok(self.live_gateways().await?.map(|listed| listed.gateway).collect())
+    }
+
+    async fn offers(&self) -> Result<Vec<(Arc<Gateway>, Offer)>, RoutesError> {
+        let live = self.live_gateways().await?;
+        Ok(live.filter_map(|listed| Some((listed.gateway, listed.offer?))).collect())
     }
 
     async fn drop_gateway(&self, boot_id: &str) -> Result<(), RoutesError> {

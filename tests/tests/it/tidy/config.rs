@@ -22,6 +22,9 @@ const OF_A_CLUSTER: &[&str] = &[
     "token.key_file",
 ];
 
+/// What makes a file in `conf/apart` that of one part.
+const OF_A_PART: &[&str] = &["parts", "rpc.listen"];
+
 /// Complaints about the file `path` with the text `shipped`, which configures `T` and the process.
 pub(super) fn complaints<T>(path: &str, shipped: &str) -> Vec<String>
 where
@@ -61,13 +64,15 @@ where
 
 fn may_differ(path: &str, key: &str) -> bool {
     path.starts_with("conf/cluster/") && OF_A_CLUSTER.iter().any(|start| key.starts_with(start))
+        || path.starts_with("conf/apart/") && OF_A_PART.contains(&key)
 }
 
 /// Each program has its own, so that all of them can run on one machine.
 fn admin_port(path: &str) -> u16 {
-    let services = ["im-user", "im-message", "im-presence", "im-group", "im-gateway"];
-    let place = services.iter().position(|service| path.contains(service));
-    (9010..).nth(place.unwrap_or(0)).expect("there are six programs")
+    let programs = ["im-user", "im-message", "im-presence", "im-group", "im-gateway"];
+    let parts = ["im-routing", "im-dispatch", "im-connections"];
+    let place = programs.iter().chain(&parts).position(|name| path.contains(name));
+    (9010..).nth(place.unwrap_or(0)).expect("there are nine")
 }
 
 /// What the program objects to.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::routing::routes::{Gateway, Key, Route};
+use crate::routing::routes::{Gateway, Key, Offer, Route};
 
 /// Whose route it is. `epoch` is that of the gateway: of a gateway that was dropped and came back,
 /// the former routes have another one.
@@ -39,6 +39,8 @@ struct IdentityRead {
 struct Description {
     gateway: String,
     addr: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offer: Option<Offer>,
 }
 
 /// JSON of strings cannot fail; nothing would be found under an empty one.
@@ -71,8 +73,9 @@ pub(super) fn identity_begins(boot_id: &str, key: &Key, epoch: Option<&str>) -> 
     }
 }
 
-pub(super) fn description(gateway: &Gateway) -> String {
-    json(&Description { gateway: gateway.id.clone(), addr: gateway.addr.clone() })
+pub(super) fn description(gateway: &Gateway, offer: Option<&Offer>) -> String {
+    let (gateway, addr) = (gateway.id.clone(), gateway.addr.clone());
+    json(&Description { gateway, addr, offer: offer.cloned() })
 }
 
 /// A gateway that is listed.
@@ -81,15 +84,16 @@ pub(super) struct Listed {
     pub(super) heard_ms: i64,
     pub(super) epoch: String,
     pub(super) gateway: Arc<Gateway>,
+    pub(super) offer: Option<Offer>,
 }
 
 /// Takes apart an entry of the list; `None` if that makes no sense.
 pub(super) fn listed(boot_id: &[u8], entry: &[u8]) -> Option<Listed> {
     let boot_id = str::from_utf8(boot_id).ok()?.to_owned();
     let [heard_ms, epoch, description] = parts(entry)?;
-    let Description { gateway: id, addr } = serde_json::from_str(description).ok()?;
+    let Description { gateway: id, addr, offer } = serde_json::from_str(description).ok()?;
     let gateway = Arc::new(Gateway { id, addr, boot_id });
-    Some(Listed { heard_ms: heard_ms.parse().ok()?, epoch: epoch.to_owned(), gateway })
+    Some(Listed { heard_ms: heard_ms.parse().ok()?, epoch: epoch.to_owned(), gateway, offer })
 }
 
 /// A route with what decides whether it is live.
@@ -162,7 +166,7 @@ mod tests {
         assert_eq!(expires_ms(kept_text.as_bytes(), &begins("99")), Some(20));
         assert_eq!(expires_ms(kept_text.as_bytes(), &begins("98")), None);
 
-        let entry = format!("1 3 99 {}", description(&route().gateway));
+        let entry = format!("1 3 99 {}", description(&route().gateway, None));
         let listed = listed(b"b\"1", entry.as_bytes()).unwrap();
         assert_eq!((listed.heard_ms, &listed.gateway), (3, &route().gateway));
         let gateways = HashMap::from([("b\"1".to_owned(), listed)]);

@@ -4,7 +4,7 @@ use im_common::redis::{Redis, RedisFailure};
 use redis::{Pipeline, RedisResult, Script};
 
 use super::record;
-use crate::routing::routes::{Excludes, Gateway};
+use crate::routing::routes::{Excludes, Gateway, Offer};
 
 /// Loaded into Redis when it does not have them (any more).
 #[derive(Debug)]
@@ -22,6 +22,14 @@ pub(super) struct Hear {
     pub(super) epoch: String,
     /// All that are listed: boot id and entry.
     pub(super) listed: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What a gateway says of itself when it is heard.
+#[derive(Debug)]
+pub(super) enum Tells<'a> {
+    /// What was said before stays.
+    Nothing,
+    Offer(Option<&'a Offer>),
 }
 
 /// What binding takes.
@@ -55,10 +63,16 @@ impl Scripts {
         redis: &Redis,
         key: &str,
         gateway: &Gateway,
+        tells: Tells<'_>,
         keep_ms: i64,
     ) -> Result<Hear, RedisFailure> {
         let mut hear = self.hear.key(key);
-        hear.arg(&gateway.boot_id).arg(record::description(gateway)).arg(keep_ms);
+        let (offer, says) = match tells {
+            Tells::Nothing => (None, false),
+            Tells::Offer(offer) => (offer, true),
+        };
+        let description = record::description(gateway, offer);
+        hear.arg(&gateway.boot_id).arg(description).arg(keep_ms).arg(i32::from(says));
         let heard = redis.run("list a gateway", |mut connection| async move {
             hear.invoke_async(&mut connection).await
         });

@@ -73,7 +73,7 @@ async fn what_one_instance_binds_another_finds_and_replaces() {
     };
     assert_eq!(replaced[0].gateway, a);
     let fenced = Key { user_id: 1, device: "text".into(), session_id: "1".into() };
-    assert_eq!(one.renew(&a, vec![fenced.clone()]).await.unwrap(), [fenced]);
+    assert_eq!(one.renew(&a, None, vec![fenced.clone()]).await.unwrap(), [fenced]);
     assert_eq!(one.resolve(&[1]).await.unwrap(), [(1, b)]);
 }
 
@@ -85,7 +85,7 @@ async fn after_a_wipe_routes_are_missing_until_they_are_bound_again() {
     let key = Key { user_id: 1, device: "text".into(), session_id: "1".into() };
     for wipe in ["FLUSHALL", "restart"] {
         routes.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
-        assert_eq!(routes.renew(&a, vec![key.clone()]).await.unwrap(), []);
+        assert_eq!(routes.renew(&a, None, vec![key.clone()]).await.unwrap(), []);
         if wipe == "restart" {
             server.kill().await;
             server.start_again().await;
@@ -96,7 +96,7 @@ async fn after_a_wipe_routes_are_missing_until_they_are_bound_again() {
             });
             flushed.await.unwrap();
         }
-        let missing = routes.renew(&a, vec![key.clone()]).await.unwrap();
+        let missing = routes.renew(&a, None, vec![key.clone()]).await.unwrap();
         assert_eq!(missing, std::slice::from_ref(&key), "{wipe}");
         assert_eq!(routes.gateways().await.unwrap(), [Arc::clone(&a)], "{wipe}");
     }
@@ -115,7 +115,7 @@ async fn while_redis_is_frozen_every_operation_fails_within_the_bound() {
         assert!(matches!(failed, Some(RoutesError::Unavailable(_))), "{failed:?}");
     };
     unavailable(routes.bind(route(1, "text", "1", &a), Excludes::Device).await.err());
-    unavailable(routes.renew(&a, vec![]).await.err());
+    unavailable(routes.renew(&a, None, vec![]).await.err());
     unavailable(routes.resolve(&[1]).await.err());
     unavailable(routes.query(1).await.err());
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
@@ -163,7 +163,7 @@ async fn junk_is_treated_as_absent_and_hurts_nobody_else() {
         device: "text".into(),
         session_id: user_id.to_string(),
     });
-    assert_eq!(routes.renew(&a, keys.to_vec()).await.unwrap(), keys);
+    assert_eq!(routes.renew(&a, None, keys.to_vec()).await.unwrap(), keys);
     for key in &keys {
         assert!(!routes.unbind(&a.boot_id, key).await.unwrap());
         let bound = routes
@@ -196,7 +196,7 @@ async fn five_thousand_routes_are_renewed_in_one_go() {
     let keys: Vec<Key> = keys.collect();
     for _ in 0..3 {
         let begun = Instant::now();
-        let missing = routes.renew(&a, keys.clone()).await.unwrap();
+        let missing = routes.renew(&a, None, keys.clone()).await.unwrap();
         println!("renewed in {:?}", begun.elapsed());
         assert_eq!(missing, keys[5_000..]);
     }
