@@ -20,6 +20,7 @@
 //! | `wait` | waiting for a condition, with the last state seen in the failure |
 //! | `process` | one program: start, kill -9, SIGTERM, its log |
 //! | `stack` | [`Stack`]: MPIM as one process, as five, or as a cluster on real servers |
+//! | `proxy` | [`Proxy`]: a way between two programs that can be made bad |
 //! | `text_client` | [`TextClient`]: lines over a raw socket, bad ones included |
 //! | `people` | [`Person`]: a registered user with a connection |
 //! | `classic_client` | [`ClassicClient`]: the original RPC wire, byte by byte |
@@ -43,6 +44,7 @@ mod journal;
 mod load;
 mod people;
 mod process;
+mod proxy;
 mod stack;
 mod text_client;
 mod wait;
@@ -56,7 +58,8 @@ pub use journal::{Conversation, Ending, Entry, Journal, Outcome, Receipt, Run, S
 pub use load::{Load, Talker};
 pub use people::{PASSWORD, Person, register_two};
 pub use process::Process;
-pub use stack::{Instance, Layout, Servers, Service, Stack, StackBuilder};
+pub use proxy::{Passage, Proxy};
+pub use stack::{End, Instance, Layout, Line, Lines, Servers, Service, Stack, StackBuilder};
 pub use test_servers::free_address;
 pub use text_client::{History, Push, TextClient, WELCOME};
 pub use wait::{DEADLINE, until};

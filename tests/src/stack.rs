@@ -2,6 +2,7 @@
 
 mod apart;
 mod layout;
+mod lines;
 mod servers;
 mod service;
 
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::{DEADLINE, Process, TextClient, WELCOME, get, until};
 use layout::Addresses;
+pub use lines::{End, Line, Lines};
 use servers::Owner;
 pub use servers::Servers;
 pub use service::{Instance, Layout, Service};
@@ -35,6 +37,7 @@ pub struct StackBuilder {
     owner: Owner,
     streams: bool,
     apart: bool,
+    lines: bool,
     settings: Vec<(Option<Service>, &'static str, String)>,
 }
 
@@ -83,6 +86,13 @@ impl StackBuilder {
         self
     }
 
+    /// Has proxies between those who take part: see [`Stack::lines`].
+    #[must_use]
+    pub fn with_lines(mut self) -> Self {
+        self.lines = true;
+        self
+    }
+
     /// Starts it and waits until every port answers.
     ///
     /// # Panics
@@ -111,6 +121,7 @@ pub struct Stack {
     addresses: Vec<Addresses>,
     processes: Vec<Process>,
     servers: Option<Servers>,
+    lines: Option<Lines>,
     directory: TempDir,
 }
 
@@ -123,6 +134,7 @@ impl Stack {
             owner: Owner::Everybody,
             streams: false,
             apart: false,
+            lines: false,
             settings: Vec::new(),
         }
     }
@@ -152,9 +164,18 @@ impl Stack {
             }
             Layout::Embedded | Layout::Five => None,
         };
-        let processes = layout::processes(builder, &addresses, servers.as_ref(), directory.path());
         let layout = builder.layout;
-        let mut stack = Self { layout, addresses, processes, servers, directory };
+        let lines = match builder.lines {
+            true => Some(Lines::make(layout, &addresses, servers.as_ref()).await),
+            false => None,
+        };
+        let surroundings = layout::Surroundings {
+            servers: servers.as_ref(),
+            lines: lines.as_ref(),
+            directory: directory.path(),
+        };
+        let processes = layout::processes(builder, &addresses, &surroundings);
+        let mut stack = Self { layout, addresses, processes, servers, lines, directory };
         stack.processes.iter_mut().for_each(Process::start);
         for part in apart::PARTS {
             stack.part_ready(part).await?;
@@ -202,6 +223,14 @@ impl Stack {
         self.directory.path()
     }
 
+    /// The ways between those who take part.
+    ///
+    /// # Panics
+    /// When it was not built [`with_lines`](StackBuilder::with_lines).
+    pub fn lines(&self) -> &Lines {
+        self.lines.as_ref().expect("a stack with lines")
+    }
+
     /// What a cluster runs on.
     ///
     /// # Panics
@@ -222,6 +251,11 @@ impl Stack {
     pub fn part_address(&self, part: &str) -> SocketAddr {
         let mut addresses = apart::PARTS.into_iter().zip(self.addresses[0].parts());
         addresses.find(|(other, _)| *other == part).expect("one of the parts").1
+    }
+
+    /// The same of all of its instances.
+    pub(crate) fn addresses_of(&self, service: Service) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|addresses| addresses.rpc(service)).collect()
     }
 
     /// Where an instance says whether it is ready. That of the one process: im-user's first.

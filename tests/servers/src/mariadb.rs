@@ -89,6 +89,11 @@ impl Database {
         self.server.url(&self.name)
     }
 
+    /// `host:port` of the server that it is on.
+    pub fn address(&self) -> String {
+        self.server.address()
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

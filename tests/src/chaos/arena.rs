@@ -1,11 +1,13 @@
 //! Where the rounds take place.
 
-use crate::{Layout, Service, Stack};
+use std::net::SocketAddr;
+
+use crate::{End, Instance, Layout, Line, Proxy, Service, Stack};
 
 /// Instances of each service in a cluster.
 const INSTANCES: usize = 2;
 /// A session with ZooKeeper: short, so that it can be made to expire.
-const ZOOKEEPER_SESSION_MS: u64 = 4_000;
+pub(super) const ZOOKEEPER_SESSION_MS: u64 = 4_000;
 
 /// A running stack, with what faults need to get at it.
 pub(super) struct Arena {
@@ -26,11 +28,31 @@ impl Arena {
                     .set_everywhere("zookeeper.session_timeout_ms", ZOOKEEPER_SESSION_MS)
             }
         };
-        Ok(Self { stack: builder.start().await })
+        Ok(Self { stack: builder.with_lines().start().await })
+    }
+
+    /// Instances of each service.
+    pub(super) fn instances(&self) -> usize {
+        self.stack.text_addresses().len()
     }
 
     /// The name of the process in which an instance of a service is.
     pub(super) fn process_of(&self, service: Service, number: usize) -> String {
-        self.stack.process_with(crate::Instance { service, number })
+        self.stack.process_with(Instance { service, number })
+    }
+
+    /// Where clients connect: to each gateway by its line.
+    pub(super) fn fronts(&self) -> Vec<SocketAddr> {
+        self.lines(|line| line.from == End::Clients).map(|line| line.proxy.address()).collect()
+    }
+
+    /// Some lines.
+    pub(super) fn lines(&self, which: impl Fn(&Line) -> bool) -> impl Iterator<Item = &Line> {
+        self.stack.lines().all().iter().filter(move |line| which(line))
+    }
+
+    /// Some proxies.
+    pub(super) fn proxies(&self, which: impl Fn(&Line) -> bool) -> Vec<&Proxy> {
+        self.lines(which).map(|line| &line.proxy).collect()
     }
 }

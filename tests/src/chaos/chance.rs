@@ -19,6 +19,15 @@ impl Chance {
         &of[self.0.usize(..of.len())]
     }
 
+    /// A number from 0 on, smaller than this.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.0.usize(..end)
+    }
+
+    pub(super) fn coin(&mut self) -> bool {
+        self.0.bool()
+    }
+
     pub(super) fn ms(&mut self, range: Range<u64>) -> Duration {
         Duration::from_micros(self.0.u64(range.start * 1_000..range.end * 1_000))
     }

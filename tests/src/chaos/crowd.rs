@@ -47,20 +47,28 @@ pub(super) struct Visitor {
 
 impl Visitor {
     pub(super) async fn register(stack: &Stack, round: u64) -> Self {
-        let person = Person::register(stack, &format!("visitor{round}")).await;
-        Self { name: person.name, uid: person.uid }
+        Self::of(&Person::register(stack, &format!("visitor{round}")).await)
+    }
+
+    pub(super) fn of(person: &Person) -> Self {
+        Self { name: person.name.clone(), uid: person.uid }
     }
 
     /// Waits until a log-in works at each gateway.
     pub(super) async fn comes(&self, stack: &Stack) {
         for address in stack.text_addresses() {
-            until(&format!("one can log in at {address}"), async || {
-                let seen = self.try_at(address).await.map_err(|error| error.to_string())?;
-                let right = format!("+OK uid={}", self.uid);
-                if seen.as_ref() == Some(&right) { Ok(()) } else { Err(format!("{seen:?}")) }
-            })
-            .await;
+            self.comes_to(address).await;
         }
+    }
+
+    /// Waits until a log-in works there.
+    pub(super) async fn comes_to(&self, address: SocketAddr) {
+        until(&format!("one can log in at {address}"), async || {
+            let seen = self.try_at(address).await.map_err(|error| error.to_string())?;
+            let right = format!("+OK uid={}", self.uid);
+            if seen.as_ref() == Some(&right) { Ok(()) } else { Err(format!("{seen:?}")) }
+        })
+        .await;
     }
 
     /// The answer to a log-in.

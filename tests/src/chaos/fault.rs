@@ -6,28 +6,35 @@ use crate::Layout;
 
 /// Something that goes wrong, and is mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "what each is stands in `says`")]
 pub enum Fault {
-    /// Nothing: what the others are compared with.
     Quiet,
-    /// `kill -9` of any process.
     Kill,
-    /// The same just when im-message writes to its file.
     KillMidCommit,
-    /// `kill -9` of a process, and again while it starts.
     KillTwice,
-    /// `kill -9` of everything at once.
     KillAll,
-    /// A process is stopped for a while by SIGSTOP, and goes on.
     Freeze,
-    /// A process is stopped by SIGSTOP, and killed in that state.
     FreezeAndKill,
-    /// SIGTERM and a start, of every process in turn.
     RollingRestart,
+    Storm,
+    CutClients,
+    CutService,
+    SilentReader,
+    Duplicates,
+    Backlog,
+    CommitLost,
+    MariaDbKilled,
+    MariaDbSlow,
+    MariaDbCut,
+    RedisWiped,
+    RedisFrozen,
+    ZooKeeperDown,
+    SessionExpired,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 22] = [
         Self::Quiet,
         Self::Kill,
         Self::KillMidCommit,
@@ -36,6 +43,20 @@ impl Fault {
         Self::Freeze,
         Self::FreezeAndKill,
         Self::RollingRestart,
+        Self::Storm,
+        Self::CutClients,
+        Self::CutService,
+        Self::SilentReader,
+        Self::Duplicates,
+        Self::Backlog,
+        Self::CommitLost,
+        Self::MariaDbKilled,
+        Self::MariaDbSlow,
+        Self::MariaDbCut,
+        Self::RedisWiped,
+        Self::RedisFrozen,
+        Self::ZooKeeperDown,
+        Self::SessionExpired,
     ];
 
     /// Those that can be had on a layout.
@@ -45,30 +66,12 @@ impl Fault {
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Quiet => "quiet",
-            Self::Kill => "kill",
-            Self::KillMidCommit => "kill-mid-commit",
-            Self::KillTwice => "kill-twice",
-            Self::KillAll => "kill-all",
-            Self::Freeze => "freeze",
-            Self::FreezeAndKill => "freeze-and-kill",
-            Self::RollingRestart => "rolling-restart",
-        }
+        self.about().0
     }
 
     /// What happens, in a line.
     pub fn says(self) -> &'static str {
-        match self {
-            Self::Quiet => "nothing",
-            Self::Kill => "kill -9 of any process",
-            Self::KillMidCommit => "kill -9 of im-message while it writes",
-            Self::KillTwice => "kill -9, and again while it starts",
-            Self::KillAll => "kill -9 of everything at once",
-            Self::Freeze => "SIGSTOP of any process for up to 3 s",
-            Self::FreezeAndKill => "SIGSTOP, then kill -9",
-            Self::RollingRestart => "SIGTERM and a start, one process after the other",
-        }
+        self.about().1
     }
 
     /// The fault of this name.
@@ -78,16 +81,72 @@ impl Fault {
 
     /// Within this time after it was mended, everybody is served again.
     pub fn recovery_max(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Quiet | Self::Kill | Self::KillMidCommit | Self::KillTwice => 1,
-            Self::Freeze | Self::FreezeAndKill | Self::KillAll | Self::RollingRestart => 3,
-        })
+        Duration::from_secs(self.about().2)
+    }
+
+    /// Its name, what happens, and the seconds within which everybody is served again.
+    fn about(self) -> (&'static str, &'static str, u64) {
+        match self {
+            Self::Quiet => ("quiet", "nothing", 1),
+            Self::Kill => ("kill", "kill -9 of any process", 1),
+            Self::KillMidCommit => ("kill-mid-commit", "kill -9 of im-message while it writes", 1),
+            Self::KillTwice => {
+                ("kill-twice", "kill -9 of any process, and again while it starts", 1)
+            }
+            Self::KillAll => ("kill-all", "kill -9 of everything at once", 3),
+            Self::Freeze => ("freeze", "SIGSTOP of any process for up to 3 s", 3),
+            Self::FreezeAndKill => ("freeze-and-kill", "SIGSTOP of any process, then kill -9", 3),
+            Self::RollingRestart => {
+                ("rolling-restart", "SIGTERM and a start, one process after the other", 3)
+            }
+            Self::Storm => {
+                ("storm", "a gateway with 200 more clients is killed, all come back", 30)
+            }
+            Self::CutClients => {
+                ("cut-clients", "clients and a gateway: torn, shut one way or both, half closed", 3)
+            }
+            Self::CutService => {
+                ("cut-service", "a service is cut off from the others, one way or both, or late", 3)
+            }
+            Self::SilentReader => {
+                ("silent-reader", "somebody does not read what is sent to them", 1)
+            }
+            Self::Duplicates => (
+                "duplicates",
+                "the same id 16 times at once to each im-message, and after a kill",
+                1,
+            ),
+            Self::Backlog => ("backlog", "somebody comes back to 10,000 messages", 1),
+            Self::CommitLost => {
+                ("commit-lost", "a COMMIT or its answer is lost, and im-message killed or not", 3)
+            }
+            Self::MariaDbKilled => ("mariadb-killed", "kill -9 of MariaDB", 3),
+            Self::MariaDbSlow => ("mariadb-slow", "each way to MariaDB is 100 to 500 ms late", 3),
+            Self::MariaDbCut => ("mariadb-cut", "ways to MariaDB are torn or shut", 3),
+            Self::RedisWiped => ("redis-wiped", "Redis is killed and forgets everything", 3),
+            Self::RedisFrozen => ("redis-frozen", "SIGSTOP of Redis", 3),
+            Self::ZooKeeperDown => ("zookeeper-down", "kill -9 of ZooKeeper", 2),
+            Self::SessionExpired => (
+                "session-expired",
+                "an instance is cut off from ZooKeeper until its session ends",
+                2,
+            ),
+        }
     }
 
     fn is_possible(self, layout: Layout) -> bool {
         match self {
             // Instances of a cluster write to no file.
             Self::KillMidCommit => layout != Layout::Cluster,
+            Self::CutService => layout != Layout::Embedded,
+            Self::CommitLost
+            | Self::MariaDbKilled
+            | Self::MariaDbSlow
+            | Self::MariaDbCut
+            | Self::RedisWiped
+            | Self::RedisFrozen
+            | Self::ZooKeeperDown
+            | Self::SessionExpired => layout == Layout::Cluster,
             _ => true,
         }
     }

@@ -11,9 +11,10 @@ use super::arena::Arena;
 use super::chance::Chance;
 use super::crowd::Visitor;
 use super::fault::Fault;
+use super::strike::{Scene, Spared};
 use super::{Options, RoundReport, crowd, kept};
 use crate::load::Witness;
-use crate::{Load, Outcome, Run};
+use crate::{Journal, Load, Outcome, Run};
 
 /// No round takes longer, whatever hangs.
 const ROUND_MAX: Duration = Duration::from_secs(240);
@@ -23,6 +24,8 @@ struct Played {
     hit: String,
     recovery: Duration,
     run: Run,
+    /// What the fault itself has found.
+    found: Vec<String>,
 }
 
 /// Plays round `number` of a run. Whatever happens in it, this comes back.
@@ -40,10 +43,11 @@ pub(super) async fn play(arena: &mut Arena, options: &Options, number: u64) -> R
     };
     let mut report = RoundReport::new(number, seed, fault);
     let run = match played {
-        Ok(Played { hit, recovery, run }) => {
+        Ok(Played { hit, recovery, run, found }) => {
             report.hit = hit;
             report.recovery = Some(recovery);
             report.violations = run.violations().iter().map(ToString::to_string).collect();
+            report.violations.extend(found);
             run
         }
         Err(stuck) => {
@@ -69,11 +73,14 @@ async fn talk(
 ) -> Played {
     let talkers = crowd::gather(&arena.stack, number).await;
     let visitor = Visitor::register(&arena.stack, number).await;
-    let load = Load::start(arena.stack.text_addresses(), talkers);
+    let fronts = arena.fronts();
+    let gateways = fronts.len();
+    let people: Vec<_> = talkers.iter().map(|talker| talker.uid).collect();
+    let load = Load::start(fronts, talkers);
     *witness = Some(load.witness());
     load.flows().await;
     sleep(chance.ms(0..400)).await;
-    let struck = fault.strike(arena, chance).await;
+    let struck = fault.strike(&mut Scene { arena, chance, round: number }).await;
     let comes = async {
         visitor.comes(&arena.stack).await;
         struck.healed.elapsed()
@@ -82,7 +89,28 @@ async fn talk(
     let recovery = served.max(let_in);
     sleep(chance.ms(0..200)).await;
     let run = load.finish(crowd::JOINS).await;
-    Played { hit: struck.hit, recovery, run }
+    let mut found = struck.found;
+    for (place, uid) in people.into_iter().enumerate() {
+        let spared = match struck.spared {
+            Spared::Nobody => false,
+            Spared::Everybody => true,
+            Spared::AtOtherGateways(number) => place % gateways + 1 != number,
+        };
+        if spared {
+            found.extend(noticed(&run.journal, uid));
+        }
+    }
+    Played { hit: struck.hit, recovery, run, found }
+}
+
+/// U: what somebody has noticed of a fault that did not concern them.
+fn noticed(journal: &Journal, uid: i64) -> Vec<String> {
+    let endings = journal.endings.iter().filter(|ending| ending.of == uid);
+    let endings = endings.map(|ending| format!("U: {uid} lost a connection at {:.1?}", ending.at));
+    let sent = journal.sent.iter().filter(|sent| sent.by == uid);
+    let failed = sent.filter(|sent| !matches!(sent.outcome, Outcome::Acknowledged(_)));
+    let failed = failed.map(|sent| format!("U: {:?} was answered {:?}", sent.text, sent.outcome));
+    endings.chain(failed).collect()
 }
 
 fn count(run: &Run, report: &mut RoundReport) {

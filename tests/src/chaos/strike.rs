@@ -1,14 +1,24 @@
 //! How each fault is made, and mended.
 
-use std::time::{Duration, SystemTime};
+mod lines;
+mod people;
+mod processes;
+mod servers;
 
-use rustix::process::Signal;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::arena::Arena;
 use super::chance::Chance;
 use super::fault::Fault;
-use crate::{Layout, Service};
+
+/// Whom a fault does not concern: they must not notice it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spared {
+    Nobody,
+    Everybody,
+    /// Who is connected to another gateway than this one, from 1.
+    AtOtherGateways(usize),
+}
 
 /// A fault that was mended.
 pub(super) struct Struck {
@@ -16,105 +26,57 @@ pub(super) struct Struck {
     pub(super) hit: String,
     /// From when on everything that was needed was there, or was being started.
     pub(super) healed: Instant,
+    pub(super) spared: Spared,
+    /// What did not hold for people who are only there for this fault.
+    pub(super) found: Vec<String>,
+}
+
+impl Struck {
+    /// Healed now, with nobody spared.
+    fn now(hit: impl Into<String>) -> Self {
+        Self { hit: hit.into(), healed: Instant::now(), spared: Spared::Nobody, found: Vec::new() }
+    }
+
+    fn spares(mut self, spared: Spared) -> Self {
+        self.spared = spared;
+        self
+    }
+}
+
+/// What a fault needs to know of its round.
+pub(super) struct Scene<'a> {
+    pub(super) arena: &'a mut Arena,
+    pub(super) chance: &'a mut Chance,
+    /// Makes names that no other round has.
+    pub(super) round: u64,
 }
 
 impl Fault {
     /// Does it and mends it.
-    pub(super) async fn strike(self, arena: &mut Arena, chance: &mut Chance) -> Struck {
-        let processes = arena.stack.processes();
-        let any = chance.pick(&processes).clone();
+    pub(super) async fn strike(self, scene: &mut Scene<'_>) -> Struck {
         match self {
-            Self::Quiet => {
-                sleep(chance.ms(100..500)).await;
-                struck("nothing", Instant::now())
-            }
-            Self::Kill => {
-                arena.stack.kill(&any).await;
-                sleep(chance.ms(0..500)).await;
-                start_again(arena, &[any]).await
-            }
-            Self::KillMidCommit => kill_mid_commit(arena).await,
-            Self::KillTwice => {
-                arena.stack.kill(&any).await;
-                arena.stack.process(&any).start();
-                sleep(chance.ms(0..300)).await;
-                arena.stack.kill(&any).await;
-                start_again(arena, &[any]).await
-            }
-            Self::KillAll => {
-                for process in &processes {
-                    arena.stack.process(process).signal(Signal::KILL);
-                }
-                for process in &processes {
-                    arena.stack.kill(process).await;
-                }
-                start_again(arena, &processes).await
-            }
-            Self::Freeze => {
-                arena.stack.process(&any).signal(Signal::STOP);
-                sleep(chance.ms(200..3_000)).await;
-                arena.stack.process(&any).signal(Signal::CONT);
-                struck(any, Instant::now())
-            }
-            Self::FreezeAndKill => {
-                arena.stack.process(&any).signal(Signal::STOP);
-                sleep(chance.ms(50..1_500)).await;
-                arena.stack.kill(&any).await;
-                start_again(arena, &[any]).await
-            }
-            Self::RollingRestart => {
-                let mut healed = Instant::now();
-                for process in &processes {
-                    arena.stack.stop(process).await;
-                    healed = Instant::now();
-                    arena.stack.restart(process).await;
-                }
-                struck("everything", healed)
-            }
+            Self::Quiet => processes::quiet(scene).await,
+            Self::Kill => processes::kill(scene).await,
+            Self::KillMidCommit => processes::kill_mid_commit(scene).await,
+            Self::KillTwice => processes::kill_twice(scene).await,
+            Self::KillAll => processes::kill_all(scene).await,
+            Self::Freeze => processes::freeze(scene).await,
+            Self::FreezeAndKill => processes::freeze_and_kill(scene).await,
+            Self::RollingRestart => processes::rolling_restart(scene).await,
+            Self::Storm => people::storm(scene).await,
+            Self::CutClients => lines::cut_clients(scene).await,
+            Self::CutService => lines::cut_service(scene).await,
+            Self::SilentReader => people::silent_reader(scene).await,
+            Self::Duplicates => people::duplicates(scene).await,
+            Self::Backlog => people::backlog(scene).await,
+            Self::CommitLost => servers::commit_lost(scene).await,
+            Self::MariaDbKilled => servers::mariadb_killed(scene).await,
+            Self::MariaDbSlow => servers::mariadb_slow(scene).await,
+            Self::MariaDbCut => servers::mariadb_cut(scene).await,
+            Self::RedisWiped => servers::redis_wiped(scene).await,
+            Self::RedisFrozen => servers::redis_frozen(scene).await,
+            Self::ZooKeeperDown => servers::zookeeper_down(scene).await,
+            Self::SessionExpired => servers::session_expired(scene).await,
         }
     }
-}
-
-fn struck(hit: impl Into<String>, healed: Instant) -> Struck {
-    Struck { hit: hit.into(), healed }
-}
-
-/// Starts processes that are gone, all at the same time.
-async fn start_again(arena: &mut Arena, processes: &[String]) -> Struck {
-    let healed = Instant::now();
-    for process in processes {
-        arena.stack.process(process).start();
-    }
-    for process in processes {
-        arena.stack.is_back(process).await;
-    }
-    struck(processes.join(", "), healed)
-}
-
-/// im-message dies in the moment in which its journal of SQLite has just been written to.
-async fn kill_mid_commit(arena: &mut Arena) -> Struck {
-    let process = arena.process_of(Service::Message, 1);
-    let written = match arena.stack.layout() {
-        Layout::Embedded | Layout::Five => arena.stack.directory().join("data/message"),
-        Layout::Cluster => unreachable!("instances of a cluster write to no file"),
-    };
-    let journals: Vec<_> = std::fs::read_dir(written)
-        .expect("im-message has a directory")
-        .flatten()
-        .map(|file| file.path())
-        .filter(|path| path.to_string_lossy().ends_with("-wal"))
-        .collect();
-    let state = || -> Vec<(u64, Option<SystemTime>)> {
-        let about = journals.iter().filter_map(|journal| journal.metadata().ok());
-        about.map(|about| (about.len(), about.modified().ok())).collect()
-    };
-    let before = state();
-    let deadline = Instant::now() + Duration::from_secs(1);
-    // Somebody talks all the time, so that this does not spin for long.
-    while state() == before && Instant::now() < deadline {
-        tokio::task::yield_now().await;
-    }
-    arena.stack.process(&process).signal(Signal::KILL);
-    arena.stack.kill(&process).await;
-    start_again(arena, &[process]).await
 }

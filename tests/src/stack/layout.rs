@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+<<<<<<< HEAD
 use super::{Instance, Layout, Servers, Service, StackBuilder, apart};
+=======
+use super::{End, Instance, Layout, Lines, Servers, Service, StackBuilder};
+>>>>>>> 72267f6 (chaos: lines that are cut, servers that fail, people who make trouble)
 use crate::binaries::repository;
 use crate::{Process, free_address};
 
@@ -47,14 +51,30 @@ fn place(service: Service) -> usize {
     place.expect("ALL has every service")
 }
 
+/// What the processes of a stack find around them.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    pub(super) servers: Option<&'a Servers>,
+    pub(super) lines: Option<&'a Lines>,
+    pub(super) directory: &'a Path,
+}
+
+impl Surroundings<'_> {
+    /// Where `from` finds `to`, which listens at `address`.
+    fn way(&self, from: End, to: Instance, address: SocketAddr) -> SocketAddr {
+        let line = self.lines.and_then(|lines| lines.address(from, End::Instance(to)));
+        line.unwrap_or(address)
+    }
+}
+
 /// The processes of a stack, each configured through its environment over the shipped file.
 pub(super) fn processes(
     builder: &StackBuilder,
     addresses: &[Addresses],
-    servers: Option<&Servers>,
-    directory: &Path,
+    around: &Surroundings<'_>,
 ) -> Vec<Process> {
     match builder.layout {
+<<<<<<< HEAD
         Layout::Embedded => vec![embedded(builder, &addresses[0], directory)],
         Layout::Five => {
             let five = Service::ALL
@@ -66,13 +86,17 @@ pub(super) fn processes(
                 parts.map(move |part| configured(part, &settings, false))
             });
             five.chain(parts.into_iter().flatten()).collect()
+=======
+        Layout::Embedded => vec![embedded(builder, &addresses[0], around.directory)],
+        Layout::Five => {
+            Service::ALL.map(|service| one_of_five(builder, &addresses[0], service, around)).into()
+>>>>>>> 72267f6 (chaos: lines that are cut, servers that fail, people who make trouble)
         }
         Layout::Cluster => {
-            let servers = servers.expect("a cluster has servers");
             let instances = |service| {
                 let instance = move |(number, addresses): (usize, _)| {
                     let instance = Instance { service, number: number + 1 };
-                    one_of_a_cluster(builder, addresses, servers, instance, directory)
+                    one_of_a_cluster(builder, addresses, instance, around)
                 };
                 addresses.iter().enumerate().map(instance)
             };
@@ -101,17 +125,30 @@ fn one_of_five(
     builder: &StackBuilder,
     addresses: &Addresses,
     service: Service,
-    directory: &Path,
+    around: &Surroundings<'_>,
 ) -> Process {
+<<<<<<< HEAD
     let is_apart = builder.apart && service == Service::Presence;
     let mut process = with_file(service, if is_apart { "apart" } else { "static" }, directory);
     if is_apart {
         process = apart::with_targets(process, addresses);
     }
+=======
+    let directory = around.directory;
+    let mut process = with_file(service, "static", directory);
+>>>>>>> 72267f6 (chaos: lines that are cut, servers that fail, people who make trouble)
     process = listening(process, service, addresses);
+    let one = |service| Instance { service, number: 1 };
     for callee in callees(service) {
+        let way = End::Instance(one(service));
+        let address = around.way(way, one(*callee), addresses.rpc(*callee));
         let target = variable(None, &format!("targets.{}", callee.section()));
-        process = process.variable(target, format!("static://{}", addresses.rpc(*callee)));
+        process = process.variable(target, format!("static://{address}"));
+    }
+    if service == Service::Gateway && around.lines.is_some() {
+        let pushes = End::Instance(one(Service::Presence));
+        let advertised = around.way(pushes, one(service), addresses.rpc(service));
+        process = process.variable("MPIM_RPC__ADVERTISE", advertised.to_string());
     }
     if service == Service::User {
         let presence = format!("static://{}", addresses.rpc(Service::Presence));
@@ -128,15 +165,22 @@ fn one_of_five(
 fn one_of_a_cluster(
     builder: &StackBuilder,
     addresses: &Addresses,
-    servers: &Servers,
     instance: Instance,
-    directory: &Path,
+    around: &Surroundings<'_>,
 ) -> Process {
     let service = instance.service;
-    let mut process = with_file(service, "cluster", directory).named(instance.name());
+    let mut process = with_file(service, "cluster", around.directory).named(instance.name());
     process = listening(process, service, addresses);
-    for (key, value) in servers.settings(service, builder.streams) {
+    let servers = around.servers.expect("a cluster has servers");
+    for (key, mut value) in servers.settings(service, builder.streams) {
+        if let Some(lines) = around.lines {
+            value = lines.redirect(instance, value);
+        }
         process = process.variable(variable(None, key), value);
+    }
+    if around.lines.is_some() {
+        let advertised = around.way(End::Anybody, instance, addresses.rpc(service));
+        process = process.variable("MPIM_RPC__ADVERTISE", advertised.to_string());
     }
     configured(process, &settings(builder, Some(service)), false)
 }

@@ -98,6 +98,12 @@ impl Servers {
         &mut self.private.as_mut().expect("the test asked for servers of its own").1
     }
 
+    /// `host:port` of ZooKeeper, MariaDB and Redis.
+    pub(super) fn addresses(&self) -> (String, String, String) {
+        let zookeeper = self.zookeeper_root.split('/').next().unwrap_or_default().to_owned();
+        (zookeeper, self.databases[0].address(), self.redis.address())
+    }
+
     /// What the configuration of a service says of them; `streams`: pushes go through Redis.
     pub(super) fn settings(&self, service: Service, streams: bool) -> Vec<(&'static str, String)> {
         let redis = self.redis.server().url();

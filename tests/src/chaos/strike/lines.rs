@@ -1,0 +1,86 @@
+//! Ways that are cut.
+
+use tokio::time::sleep;
+
+use super::{Scene, Spared, Struck};
+use crate::chaos::chance::Chance;
+use crate::{End, Instance, Layout, Line, Passage, Proxy, Service};
+
+/// What becomes of a way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cut {
+    /// Connections are reset, and new ones refused.
+    Torn,
+    /// Connections are reset, and new ones are possible at once.
+    TornOnce,
+    /// Nothing comes back.
+    ShutDown,
+    /// Nothing arrives.
+    ShutUp,
+    ShutBothWays,
+    /// Everything is late by up to 300 ms.
+    Late,
+    /// An end comes back, while requests still arrive.
+    HalfClosed,
+}
+
+impl Cut {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Torn,
+        Self::TornOnce,
+        Self::ShutDown,
+        Self::ShutUp,
+        Self::ShutBothWays,
+        Self::Late,
+        Self::HalfClosed,
+    ];
+
+    /// Cuts all of these for a while.
+    pub(super) async fn last(self, proxies: &[&Proxy], chance: &mut Chance) {
+        let late = Passage::Late(chance.ms(20..300));
+        for proxy in proxies {
+            match self {
+                Self::Torn => proxy.tear(true),
+                Self::TornOnce => proxy.tear(false),
+                Self::ShutDown => proxy.treat(Passage::Open, Passage::Shut),
+                Self::ShutUp => proxy.treat(Passage::Shut, Passage::Open),
+                Self::ShutBothWays => proxy.treat(Passage::Shut, Passage::Shut),
+                Self::Late => proxy.treat(late, late),
+                Self::HalfClosed => proxy.half_close(),
+            }
+        }
+        sleep(chance.ms(200..2_500)).await;
+        for proxy in proxies {
+            proxy.mend();
+        }
+    }
+}
+
+pub(super) async fn cut_clients(scene: &mut Scene<'_>) -> Struck {
+    let number = 1 + scene.chance.below(scene.arena.instances());
+    let gateway = End::Instance(Instance { service: Service::Gateway, number });
+    let proxies = scene.arena.proxies(|line| line.from == End::Clients && line.to == gateway);
+    let cut = *scene.chance.pick(&Cut::ALL);
+    cut.last(&proxies, scene.chance).await;
+    Struck::now(format!("clients of gateway {number}: {cut:?}"))
+        .spares(Spared::AtOtherGateways(number))
+}
+
+pub(super) async fn cut_service(scene: &mut Scene<'_>) -> Struck {
+    let service = *scene.chance.pick(&Service::ALL);
+    let number = 1 + scene.chance.below(scene.arena.instances());
+    let instance = Instance { service, number };
+    let end = End::Instance(instance);
+    // Of a gateway among the five, the pushes to it, its own calls, or both.
+    let (in_too, out_too) = *scene.chance.pick(&[(true, true), (true, false), (false, true)]);
+    let five = scene.arena.stack.layout() == Layout::Five;
+    let concerned = |line: &Line| {
+        let comes_in = line.to == end && line.from != End::Clients;
+        let goes_out = line.from == end && matches!(line.to, End::Instance(_));
+        comes_in && (in_too || !five || service != Service::Gateway) || goes_out && out_too
+    };
+    let proxies = scene.arena.proxies(concerned);
+    let cut = *scene.chance.pick(&Cut::ALL);
+    cut.last(&proxies, scene.chance).await;
+    Struck::now(format!("{} with {} ways: {cut:?}", instance.name(), proxies.len()))
+}

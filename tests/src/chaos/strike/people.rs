@@ -1,0 +1,197 @@
+//! People who make trouble, or have some.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mpim_proto::send_batch_req::To;
+use mpim_proto::{Outgoing, SendBatchReq, message_service};
+use mprpc::{Channel, Context};
+use tokio::time::{Instant, sleep};
+
+use super::processes::start_again;
+use super::{Scene, Spared, Struck};
+use crate::{PASSWORD, Person, Push, Service, TextClient};
+
+/// Clients of a storm.
+const STORM: usize = 200;
+/// Messages to who is away.
+const BACKLOG: usize = 10_000;
+/// Messages to who does not read, and their bytes: more than systems and gateway hold for them.
+const SILENT: (usize, usize) = (3_000, 2_000);
+/// Of these the next is only sent when the last ones were answered.
+const PIPELINED: usize = 500;
+/// Calls at once with the same id to each instance.
+const SAME: usize = 16;
+/// One call of them.
+const CALL_MAX: Duration = Duration::from_secs(20);
+
+/// Two who are only there for this.
+async fn two(scene: &Scene<'_>) -> (Person, Person) {
+    let name = |what| format!("{what}{}", scene.round);
+    let stack = &scene.arena.stack;
+    (Person::register(stack, &name("giver")).await, Person::register(stack, &name("taker")).await)
+}
+
+/// Sends so many texts; their ids.
+async fn send_many(giver: &mut Person, to: i64, count: usize, bytes: usize) -> Vec<i64> {
+    let mut ids = Vec::with_capacity(count);
+    let filler = "x".repeat(bytes);
+    let numbers: Vec<_> = (0..count).collect();
+    for part in numbers.chunks(PIPELINED) {
+        let line = |number: &usize| format!("SEND {to} {number} {filler}\n");
+        let lines: String = part.iter().map(line).collect();
+        giver.client.send_bytes(lines.as_bytes()).await;
+        for _ in part {
+            let reply = giver.client.reply().await;
+            let id = reply.strip_prefix("+OK msg_id=").and_then(|id| id.parse().ok());
+            ids.push(id.unwrap_or_else(|| panic!("{reply}")));
+        }
+    }
+    ids
+}
+
+/// Logs in, and reads until all of these were shown, or as many others.
+async fn is_shown(client: &mut TextClient, name: &str, ids: &[i64]) -> Vec<String> {
+    client.send(&format!("LOGIN {name} {PASSWORD}")).await;
+    let mut shown = Vec::with_capacity(ids.len());
+    let mut deadline = ids.len() + 10;
+    while shown.len() < ids.len() && deadline > 0 {
+        deadline -= 1;
+        if let Some(Push { id, .. }) = Push::parse(&client.line().await) {
+            shown.push(id);
+        }
+    }
+    if shown == ids {
+        return Vec::new();
+    }
+    let wrong = shown.iter().zip(ids).position(|(shown, sent)| shown != sent);
+    let different: HashSet<_> = shown.iter().collect();
+    vec![format!(
+        "O: {name} was shown {} messages, {} different ones, of {}, wrong from {wrong:?} on",
+        shown.len(),
+        different.len(),
+        ids.len()
+    )]
+}
+
+pub(super) async fn backlog(scene: &mut Scene<'_>) -> Struck {
+    let (mut giver, mut taker) = two(scene).await;
+    taker.client.expect("LOGOUT", "+OK logout success").await;
+    let ids = send_many(&mut giver, taker.uid, BACKLOG, 10).await;
+    let mut client = scene.arena.stack.connect().await;
+    let found = is_shown(&mut client, &taker.name, &ids).await;
+    Struck { found, ..Struck::now("who was away").spares(Spared::Everybody) }
+}
+
+pub(super) async fn silent_reader(scene: &mut Scene<'_>) -> Struck {
+    let (mut giver, taker) = two(scene).await;
+    let address = scene.arena.stack.text_address();
+    let mut silent = TextClient::connect_with_buffer(address, 4_096).await;
+    silent
+        .expect(&format!("LOGIN {} {PASSWORD}", taker.name), &format!("+OK uid={}", taker.uid))
+        .await;
+    let (count, bytes) = SILENT;
+    let ids = send_many(&mut giver, taker.uid, count, bytes).await;
+    sleep(scene.chance.ms(0..500)).await;
+    drop(silent);
+    // Some of them its system had taken, and acknowledged for it.
+    let all: HashSet<_> = ids.iter().copied().collect();
+    let mut client = scene.arena.stack.connect().await;
+    client.send(&format!("LOGIN {} {PASSWORD}", taker.name)).await;
+    let mut shown = Vec::new();
+    while shown.last() != ids.last() {
+        if let Some(push) = Push::parse(&client.line().await) {
+            shown.push(push.id);
+        }
+    }
+    let rest = &ids[ids.len().saturating_sub(shown.len())..];
+    let mut found = Vec::new();
+    if shown != rest || !shown.iter().all(|id| all.contains(id)) {
+        found.push(format!("O: {} was not shown the last {} in order", taker.name, shown.len()));
+    }
+    Struck { found, ..Struck::now("who did not read").spares(Spared::Everybody) }
+}
+
+pub(super) async fn duplicates(scene: &mut Scene<'_>) -> Struck {
+    let (giver, taker) = two(scene).await;
+    let ids: Vec<_> = (0..8).map(|number| format!("same-{}-{number}", scene.round)).collect();
+    let mut answers = same(scene, &giver, &taker, &ids).await;
+    let mut struck = Struck::now("im-message").spares(Spared::Everybody);
+    if scene.chance.coin() {
+        let process = scene.arena.process_of(Service::Message, 1);
+        scene.arena.stack.kill(&process).await;
+        struck = start_again(scene.arena, &[process]).await;
+        answers.extend(same(scene, &giver, &taker, &ids).await);
+    }
+    for (number, id) in ids.iter().enumerate() {
+        let given: HashSet<_> = answers.iter().map(|answer| answer[number]).collect();
+        if given.len() != 1 {
+            struck.found.push(format!("L: {id} has (msg_id, seq) {given:?}"));
+        }
+    }
+    struck
+}
+
+/// Sends the same batch many times at once to every im-message; what it is answered.
+async fn same(
+    scene: &Scene<'_>,
+    giver: &Person,
+    taker: &Person,
+    ids: &[String],
+) -> Vec<Vec<(i64, i64)>> {
+    let message =
+        |id: &String| Outgoing { client_msg_id: id.clone(), text: format!("text of {id}") };
+    let request = SendBatchReq {
+        from: giver.uid,
+        to: Some(To::ToUser(taker.uid)),
+        messages: ids.iter().map(message).collect(),
+    };
+    let addresses = scene.arena.stack.addresses_of(Service::Message);
+    let call = |address| {
+        let request = request.clone();
+        async move {
+            let channel = Channel::builder(format!("static://{address}")).build();
+            let client = message_service::Client::new(&channel.expect("an address"));
+            let deadline = Instant::now() + CALL_MAX;
+            loop {
+                let cx = Context::with_timeout(CALL_MAX);
+                match client.send_batch(&cx, request.clone()).await {
+                    Ok(answer) if answer.outcomes.len() == request.messages.len() => {
+                        let outcomes = answer.outcomes.iter();
+                        return outcomes.map(|outcome| (outcome.msg_id, outcome.seq)).collect();
+                    }
+                    // It may just be starting, and not know yet who exists.
+                    other => assert!(Instant::now() < deadline, "{other:?}"),
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    let calls = addresses.iter().flat_map(|address| (0..SAME).map(move |_| *address)).map(call);
+    join_all(calls).await
+}
+
+pub(super) async fn storm(scene: &mut Scene<'_>) -> Struck {
+    let stack = &scene.arena.stack;
+    let number = 1 + scene.chance.below(scene.arena.instances());
+    let mut people = Vec::with_capacity(STORM);
+    for place in 0..STORM {
+        let mut person = Person::register(stack, &format!("storm{}-{place}", scene.round)).await;
+        person.client = stack.connect_to(number).await;
+        let right = format!("+OK uid={}", person.uid);
+        person.client.expect(&format!("LOGIN {} {PASSWORD}", person.name), &right).await;
+        people.push(person);
+    }
+    let process = scene.arena.process_of(Service::Gateway, number);
+    scene.arena.stack.kill(&process).await;
+    let struck = start_again(scene.arena, &[process]).await;
+    let stack = &scene.arena.stack;
+    let back = people.iter().map(|person| async move {
+        let visitor = crate::chaos::crowd::Visitor::of(person);
+        visitor.comes_to(stack.text_addresses()[number - 1]).await;
+    });
+    join_all(back).await;
+    let took = struck.healed.elapsed();
+    Struck { hit: format!("{}, {STORM} back in {took:.1?}", struck.hit), ..struck }
+}
