@@ -128,7 +128,11 @@ impl Talking {
 
     /// Something to say, noted before it is said.
     fn next_line(&mut self) -> Option<String> {
-        let last_word = *self.phase.borrow() == Phase::Conclude;
+        let phase = *self.phase.borrow();
+        if phase == Phase::End {
+            return None;
+        }
+        let last_word = phase == Phase::Conclude;
         let to = if last_word {
             // One after the other, after everything else was answered.
             *self.to_conclude.first().filter(|_| self.in_flight.is_empty())?

@@ -175,14 +175,15 @@ async fn same(
 pub(super) async fn storm(scene: &mut Scene<'_>) -> Struck {
     let stack = &scene.arena.stack;
     let number = 1 + scene.chance.below(scene.arena.instances());
-    let mut people = Vec::with_capacity(STORM);
-    for place in 0..STORM {
-        let mut person = Person::register(stack, &format!("storm{}-{place}", scene.round)).await;
+    let round = scene.round;
+    let comes = |place| async move {
+        let mut person = Person::register(stack, &format!("storm{round}-{place}")).await;
         person.client = stack.connect_to(number).await;
         let right = format!("+OK uid={}", person.uid);
         person.client.expect(&format!("LOGIN {} {PASSWORD}", person.name), &right).await;
-        people.push(person);
-    }
+        person
+    };
+    let people = join_all((0..STORM).map(comes)).await;
     let process = scene.arena.process_of(Service::Gateway, number);
     scene.arena.stack.kill(&process).await;
     let struck = start_again(scene.arena, &[process]).await;
