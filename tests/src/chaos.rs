@@ -13,6 +13,7 @@ mod chance;
 mod crowd;
 mod fault;
 mod kept;
+mod planted;
 mod report;
 mod round;
 mod strike;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 use arena::Arena;
 pub use fault::Fault;
+pub use planted::Bug;
 pub use report::{Report, RoundReport};
 
 /// What a run is.
@@ -35,12 +37,16 @@ pub struct Options {
     pub rounds: u64,
     /// The seed of the first round.
     pub seed: u64,
-    /// Which faults; each round picks one.
+    /// Which faults; each round picks one by its seed.
     pub faults: Vec<Fault>,
+    /// They are taken in turn instead.
+    pub in_turn: bool,
     /// No round begins later than this.
     pub time_max: Duration,
     /// After so many rounds a new stack is started.
     pub rounds_of_a_stack: u64,
+    /// With which known bug, to see that it is found.
+    pub bug: Option<Bug>,
     /// Where journals of rounds that failed are kept.
     pub keep: PathBuf,
 }
@@ -66,7 +72,7 @@ pub async fn run(
         }
         let mut here = match arena.take() {
             Some(arena) => arena,
-            None => Arena::start(options.layout).await?,
+            None => Arena::start(options.layout, options.bug).await?,
         };
         let round = round::play(&mut here, options, number).await;
         // What a round has left in disorder must not spoil the next one.

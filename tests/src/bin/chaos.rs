@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use mpim_tests::Layout;
-use mpim_tests::chaos::{Fault, Options, Report, RoundReport, run};
+use mpim_tests::chaos::{Bug, Fault, Options, Report, RoundReport, run};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Lets people talk, breaks things, mends them, and holds what was acknowledged and shown against the
@@ -29,6 +29,9 @@ struct Arguments {
     /// Which faults, by name; all that the stack can have if it is not given.
     #[arg(long, value_delimiter = ',')]
     faults: Vec<String>,
+    /// Takes the faults in turn instead of by the seed.
+    #[arg(long)]
+    in_turn: bool,
     /// Lists the faults and ends.
     #[arg(long)]
     list: bool,
@@ -38,6 +41,10 @@ struct Arguments {
     /// After how many rounds a new stack is started.
     #[arg(long, default_value_t = 250)]
     rounds_of_a_stack: u64,
+    /// Plants a known bug, to see that it is found (not on a cluster): acknowledged-before-commit,
+    /// checked-before-lock, no-deduplication, pushed-without-order, cursor-moved-by-send.
+    #[arg(long)]
+    bug: Option<String>,
     /// Where journals and logs of rounds that failed are kept.
     #[arg(long, default_value = "target/chaos")]
     keep: PathBuf,
@@ -80,8 +87,10 @@ fn main() -> anyhow::Result<ExitCode> {
         rounds: arguments.rounds,
         seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000_000)),
         faults: chosen(layout, &arguments.faults)?,
+        in_turn: arguments.in_turn,
         time_max: Duration::from_secs(60 * arguments.minutes),
         rounds_of_a_stack: arguments.rounds_of_a_stack,
+        bug: planted(layout, arguments.bug.as_deref())?,
         keep: arguments.keep.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -116,6 +125,15 @@ fn chosen(layout: Layout, names: &[String]) -> anyhow::Result<Vec<Fault>> {
         None => bail!("there is no fault {name}; --list shows them"),
     };
     names.iter().map(named).collect()
+}
+
+fn planted(layout: Layout, name: Option<&str>) -> anyhow::Result<Option<Bug>> {
+    let Some(name) = name else { return Ok(None) };
+    match Bug::named(name) {
+        Some(_) if layout == Layout::Cluster => bail!("bugs are not planted in a cluster"),
+        Some(bug) => Ok(Some(bug)),
+        None => bail!("there is no bug {name}"),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -153,11 +171,12 @@ async fn watched(options: &Options, report: &mut Report) -> anyhow::Result<Ended
 fn line(round: &RoundReport) -> String {
     let recovery = round.recovery.map_or_else(|| "never".to_owned(), |time| format!("{time:.1?}"));
     let mut line = format!(
-        "round {} ({} of {}): recovered in {recovery}; --rounds 1 --seed {}",
+        "round {} ({} of {}): recovered in {recovery}; --rounds 1 --seed {} --faults {}",
         round.number,
         round.fault.name(),
         round.hit,
-        round.seed
+        round.seed,
+        round.fault.name(),
     );
     for violation in round.violations.iter().take(5) {
         line += "\n    ";

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::planted::{BadGateway, Bug, forget_last_commits};
 use crate::{End, Instance, Layout, Line, Proxy, Service, Stack};
 
 /// Instances of each service in a cluster.
@@ -12,12 +13,15 @@ pub(super) const ZOOKEEPER_SESSION_MS: u64 = 4_000;
 /// A running stack, with what faults need to get at it.
 pub(super) struct Arena {
     pub(super) stack: Stack,
+    bug: Option<Bug>,
+    /// In front of each gateway, where it has a bug.
+    bad: Vec<BadGateway>,
 }
 
 impl Arena {
     /// # Errors
     /// Something that it runs on is not installed.
-    pub(super) async fn start(layout: Layout) -> anyhow::Result<Self> {
+    pub(super) async fn start(layout: Layout, bug: Option<Bug>) -> anyhow::Result<Self> {
         let builder = match layout {
             Layout::Embedded | Layout::Five => Stack::builder(layout),
             Layout::Cluster => {
@@ -28,7 +32,13 @@ impl Arena {
                     .set_everywhere("zookeeper.session_timeout_ms", ZOOKEEPER_SESSION_MS)
             }
         };
-        Ok(Self { stack: builder.with_lines().start().await })
+        let mut arena = Self { stack: builder.with_lines().start().await, bug, bad: Vec::new() };
+        if let Some(bug) = bug {
+            for front in arena.fronts() {
+                arena.bad.push(BadGateway::before(front, bug).await);
+            }
+        }
+        Ok(arena)
     }
 
     /// Instances of each service.
@@ -43,7 +53,20 @@ impl Arena {
 
     /// Where clients connect: to each gateway by its line.
     pub(super) fn fronts(&self) -> Vec<SocketAddr> {
-        self.lines(|line| line.from == End::Clients).map(|line| line.proxy.address()).collect()
+        if self.bad.is_empty() {
+            let fronts = self.lines(|line| line.from == End::Clients);
+            fronts.map(|line| line.proxy.address()).collect()
+        } else {
+            self.bad.iter().map(BadGateway::address).collect()
+        }
+    }
+
+    /// Processes have died, and are about to be started.
+    pub(super) fn died(&self) {
+        if self.bug == Some(Bug::AcknowledgedBeforeCommit) {
+            let directory = self.stack.directory().join("data/message");
+            forget_last_commits(&directory).expect("im-message keeps its data in files");
+        }
     }
 
     /// Some lines.

@@ -32,7 +32,11 @@ struct Played {
 pub(super) async fn play(arena: &mut Arena, options: &Options, number: u64) -> RoundReport {
     let seed = options.seed.wrapping_add(number);
     let mut chance = Chance::of(seed);
-    let fault = *chance.pick(&options.faults);
+    // Apart from the other choices, so that those are the same when the fault is named.
+    let fault = match options.in_turn {
+        true => options.faults[usize::try_from(number).unwrap_or(0) % options.faults.len()],
+        false => *Chance::of(!seed).pick(&options.faults),
+    };
     let began = Instant::now();
     let mut witness = None;
     let playing = AssertUnwindSafe(talk(arena, fault, &mut chance, number, &mut witness));

@@ -93,6 +93,7 @@ pub(super) async fn kill_mid_commit(scene: &mut Scene<'_>) -> Struck {
 
 /// Starts processes that are gone, all at the same time.
 pub(super) async fn start_again(arena: &mut Arena, processes: &[String]) -> Struck {
+    arena.died();
     let healed = Instant::now();
     for process in processes {
         arena.stack.process(process).start();
