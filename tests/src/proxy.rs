@@ -47,6 +47,9 @@ struct Conduct {
     /// Connections that began under a smaller number are told that the server will say no more,
     /// and pass on what goes to it.
     half_closed: u64,
+    /// Of connections that began under a smaller number, the server is told that its client will say
+    /// no more, and what the server still says is passed on.
+    parted: u64,
 }
 
 /// What is waited for on its way to the server.
@@ -105,6 +108,15 @@ impl Proxy {
     /// Who is connected reads an end, while what they write still arrives.
     pub fn half_close(&self) {
         self.conduct.send_modify(|conduct| conduct.half_closed += 1);
+    }
+
+    /// Ends all connections, and tears those that are tried while it `refuses`. What a server was told
+    /// has arrived does arrive: the acknowledgements of TCP that it gets are this proxy's.
+    pub fn part(&self, refuses: bool) {
+        self.conduct.send_modify(|conduct| {
+            conduct.parted += 1;
+            conduct.refuses = refuses;
+        });
     }
 
     /// Tears the next connection on which a request with this text comes: before the server has it, or
@@ -166,11 +178,19 @@ async fn serve(
     };
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let (up, down, mut halves) = (conduct.clone(), conduct.clone(), conduct.clone());
+    let (up, down) = (conduct.clone(), conduct.clone());
+    let (mut halves, mut parts) = (conduct.clone(), conduct.clone());
     let passed = {
         let (from_client, mut to_client) = client.split();
         let (from_server, mut to_server) = server.split();
-        let upwards = pass(from_client, &mut to_server, up, |conduct| conduct.up, Some(&trap));
+        let upwards = async {
+            tokio::select! {
+                passed = pass(from_client, &mut to_server, up, |conduct| conduct.up, Some(&trap)) => passed,
+                () = becomes(&mut parts, |conduct| conduct.parted > began.parted) => {
+                    to_server.shutdown().await
+                }
+            }
+        };
         let downwards = async {
             tokio::select! {
                 passed = pass(from_server, &mut to_client, down, |conduct| conduct.down, None) => passed,

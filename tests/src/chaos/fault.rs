@@ -102,9 +102,11 @@ impl Fault {
             Self::Storm => {
                 ("storm", "a gateway with 200 more clients is killed, all come back", 30)
             }
-            Self::CutClients => {
-                ("cut-clients", "clients and a gateway: torn, shut one way or both, half closed", 3)
-            }
+            Self::CutClients => (
+                "cut-clients",
+                "ways of clients to a gateway end, are shut one way or both, or late",
+                3,
+            ),
             Self::CutService => {
                 ("cut-service", "a service is cut off from the others, one way or both, or late", 3)
             }

@@ -78,6 +78,18 @@ async fn what_is_torn_is_reset_and_new_connections_are_taken_or_not() {
 }
 
 #[tokio::test]
+async fn who_is_parted_from_a_server_still_gets_what_it_has_said() {
+    let (proxy, mut stream) = connected().await;
+    stream.write_all(b"said").await.unwrap();
+    assert_eq!(hears(&mut stream, 2).await.unwrap(), "sa");
+    proxy.part(true);
+    assert_eq!(hears(&mut stream, 2).await.unwrap(), "id");
+    assert!(hears(&mut stream, 1).await.is_err(), "it has ended");
+    let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
+    assert!(says(&mut refused, "x").await.is_err());
+}
+
+#[tokio::test]
 async fn half_closed_is_an_end_for_who_connected() {
     let (proxy, mut stream) = connected().await;
     proxy.half_close();

@@ -9,6 +9,8 @@ use crate::{End, Instance, Layout, Line, Passage, Proxy, Service};
 /// What becomes of a way.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cut {
+    /// Connections end, and new ones are refused or not.
+    Parted(bool),
     /// Connections are reset, and new ones refused.
     Torn,
     /// Connections are reset, and new ones are possible at once.
@@ -25,6 +27,18 @@ pub(super) enum Cut {
 }
 
 impl Cut {
+    /// Those between clients and a gateway. A way that is torn here would lose what its two ends have
+    /// acknowledged to each other in the name of the client, as no network does.
+    const OF_CLIENTS: [Self; 6] = [
+        Self::Parted(false),
+        Self::Parted(true),
+        Self::ShutDown,
+        Self::ShutUp,
+        Self::ShutBothWays,
+        Self::Late,
+    ];
+
+    /// Those between services.
     pub(super) const ALL: [Self; 7] = [
         Self::Torn,
         Self::TornOnce,
@@ -40,6 +54,7 @@ impl Cut {
         let late = Passage::Late(chance.ms(20..300));
         for proxy in proxies {
             match self {
+                Self::Parted(refuses) => proxy.part(refuses),
                 Self::Torn => proxy.tear(true),
                 Self::TornOnce => proxy.tear(false),
                 Self::ShutDown => proxy.treat(Passage::Open, Passage::Shut),
@@ -60,7 +75,7 @@ pub(super) async fn cut_clients(scene: &mut Scene<'_>) -> Struck {
     let number = 1 + scene.chance.below(scene.arena.instances());
     let gateway = End::Instance(Instance { service: Service::Gateway, number });
     let proxies = scene.arena.proxies(|line| line.from == End::Clients && line.to == gateway);
-    let cut = *scene.chance.pick(&Cut::ALL);
+    let cut = *scene.chance.pick(&Cut::OF_CLIENTS);
     cut.last(&proxies, scene.chance).await;
     Struck::now(format!("clients of gateway {number}: {cut:?}"))
         .spares(Spared::AtOtherGateways(number))

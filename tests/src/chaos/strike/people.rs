@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use mpim_proto::send_batch_req::To;
 use mpim_proto::{Outgoing, SendBatchReq, message_service};
 use mprpc::{Channel, Context};
@@ -15,6 +16,8 @@ use crate::{PASSWORD, Person, Push, Service, TextClient};
 
 /// Clients of a storm.
 const STORM: usize = 200;
+/// As many of them register at once.
+const STORM_STARTS: usize = 16;
 /// Messages to who is away.
 const BACKLOG: usize = 10_000;
 /// Messages to who does not read, and their bytes: more than systems and gateway hold for them.
@@ -183,7 +186,7 @@ pub(super) async fn storm(scene: &mut Scene<'_>) -> Struck {
         person.client.expect(&format!("LOGIN {} {PASSWORD}", person.name), &right).await;
         person
     };
-    let people = join_all((0..STORM).map(comes)).await;
+    let people: Vec<_> = stream::iter(0..STORM).map(comes).buffered(STORM_STARTS).collect().await;
     let process = scene.arena.process_of(Service::Gateway, number);
     scene.arena.stack.kill(&process).await;
     let struck = start_again(scene.arena, &[process]).await;
