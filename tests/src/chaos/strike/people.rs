@@ -149,6 +149,7 @@ async fn same(
         from: giver.uid,
         to: Some(To::ToUser(taker.uid)),
         messages: ids.iter().map(message).collect(),
+        ..SendBatchReq::default()
     };
     let addresses = scene.arena.stack.addresses_of(Service::Message);
     let call = |address| {
