@@ -29,7 +29,6 @@ macro_rules! on_all_stacks {
 }
 
 mod blocks;
-mod chaos;
 mod chat;
 mod classic;
 mod cluster;
