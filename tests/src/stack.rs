@@ -1,12 +1,12 @@
 //! MPIM as one process, as five, or as a cluster.
 
 mod apart;
+mod builder;
 mod layout;
 mod lines;
 mod servers;
 mod service;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::{DEADLINE, Process, TextClient, WELCOME, get, until};
+pub use builder::StackBuilder;
 use layout::Addresses;
 pub use lines::{End, Line, Lines};
 use servers::Owner;
@@ -28,86 +29,6 @@ pub use service::{Instance, Layout, Service};
 const STARTS_MAX: usize = 3;
 /// One look at a port.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// How a stack is to be started.
-#[derive(Clone, Debug)]
-pub struct StackBuilder {
-    layout: Layout,
-    instances: usize,
-    owner: Owner,
-    streams: bool,
-    apart: bool,
-    lines: bool,
-    settings: Vec<(Option<Service>, &'static str, String)>,
-}
-
-impl StackBuilder {
-    /// Sets a key of a service's configuration, `text.line_bytes_max`.
-    #[must_use]
-    pub fn set(mut self, service: Service, key: &'static str, value: impl fmt::Display) -> Self {
-        self.settings.push((Some(service), key, value.to_string()));
-        self
-    }
-
-    /// Sets a key that every process has, `log.filter`.
-    #[must_use]
-    pub fn set_everywhere(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.settings.push((None, key, value.to_string()));
-        self
-    }
-
-    /// Runs that many of each service. Only a cluster can.
-    ///
-    /// # Panics
-    /// When it is another layout.
-    #[must_use]
-    pub fn instances(mut self, instances: usize) -> Self {
-        assert_eq!(self.layout, Layout::Cluster, "one instance of each service");
-        self.instances = instances;
-        self
-    }
-
-    /// Has pushes carried by Redis Streams. Only a cluster can.
-    #[must_use]
-    pub fn streams(mut self) -> Self {
-        self.streams = true;
-        self
-    }
-
-    /// Gives each part of im-presence a process of its own: im-presence, im-routing, im-dispatch,
-    /// im-connections. Only the five can.
-    ///
-    /// # Panics
-    /// When it is another layout.
-    #[must_use]
-    pub fn apart(mut self) -> Self {
-        assert_eq!(self.layout, Layout::Five, "conf/apart stands beside conf/static");
-        self.apart = true;
-        self
-    }
-
-    /// Has proxies between those who take part: see [`Stack::lines`].
-    #[must_use]
-    pub fn with_lines(mut self) -> Self {
-        self.lines = true;
-        self
-    }
-
-    /// Starts it and waits until every port answers.
-    ///
-    /// # Panics
-    /// When it does not within the deadline.
-    pub async fn start(self) -> Stack {
-        let mut taken = String::new();
-        for _ in 0..STARTS_MAX {
-            match Stack::try_start(&self).await {
-                Ok(stack) => return stack,
-                Err(PortTaken(log)) => taken = log,
-            }
-        }
-        panic!("in {STARTS_MAX} starts a port was taken:\n{taken}");
-    }
-}
 
 /// Another program was quicker; with the log that says so.
 struct PortTaken(String);

@@ -3,11 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-<<<<<<< HEAD
-use super::{Instance, Layout, Servers, Service, StackBuilder, apart};
-=======
-use super::{End, Instance, Layout, Lines, Servers, Service, StackBuilder};
->>>>>>> 72267f6 (chaos: lines that are cut, servers that fail, people who make trouble)
+use super::{End, Instance, Layout, Lines, Servers, Service, StackBuilder, apart};
 use crate::binaries::repository;
 use crate::{Process, free_address};
 
@@ -74,23 +70,17 @@ pub(super) fn processes(
     around: &Surroundings<'_>,
 ) -> Vec<Process> {
     match builder.layout {
-<<<<<<< HEAD
-        Layout::Embedded => vec![embedded(builder, &addresses[0], directory)],
+        Layout::Embedded => vec![embedded(builder, &addresses[0], around.directory)],
         Layout::Five => {
             let five = Service::ALL
-                .map(|service| one_of_five(builder, &addresses[0], service, directory))
+                .map(|service| one_of_five(builder, &addresses[0], service, around))
                 .into_iter();
             let parts = builder.apart.then(|| {
                 let settings = settings(builder, Some(Service::Presence));
-                let parts = apart::processes(&addresses[0], directory).into_iter();
+                let parts = apart::processes(&addresses[0], around.directory).into_iter();
                 parts.map(move |part| configured(part, &settings, false))
             });
             five.chain(parts.into_iter().flatten()).collect()
-=======
-        Layout::Embedded => vec![embedded(builder, &addresses[0], around.directory)],
-        Layout::Five => {
-            Service::ALL.map(|service| one_of_five(builder, &addresses[0], service, around)).into()
->>>>>>> 72267f6 (chaos: lines that are cut, servers that fail, people who make trouble)
         }
         Layout::Cluster => {
             let instances = |service| {
@@ -127,16 +117,12 @@ fn one_of_five(
     service: Service,
     around: &Surroundings<'_>,
 ) -> Process {
-<<<<<<< HEAD
+    let directory = around.directory;
     let is_apart = builder.apart && service == Service::Presence;
     let mut process = with_file(service, if is_apart { "apart" } else { "static" }, directory);
     if is_apart {
         process = apart::with_targets(process, addresses);
     }
-=======
-    let directory = around.directory;
-    let mut process = with_file(service, "static", directory);
->>>>>>> 72267f6 (chaos: lines that are cut, servers that fail, people who make trouble)
     process = listening(process, service, addresses);
     let one = |service| Instance { service, number: 1 };
     for callee in callees(service) {

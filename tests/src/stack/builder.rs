@@ -1,0 +1,86 @@
+//! How a stack is to be started.
+
+use std::fmt;
+
+use super::servers::Owner;
+use super::{Layout, PortTaken, STARTS_MAX, Service, Stack};
+
+/// How a stack is to be started.
+#[derive(Clone, Debug)]
+pub struct StackBuilder {
+    pub(super) layout: Layout,
+    pub(super) instances: usize,
+    pub(super) owner: Owner,
+    pub(super) streams: bool,
+    pub(super) apart: bool,
+    pub(super) lines: bool,
+    pub(super) settings: Vec<(Option<Service>, &'static str, String)>,
+}
+
+impl StackBuilder {
+    /// Sets a key of a service's configuration, `text.line_bytes_max`.
+    #[must_use]
+    pub fn set(mut self, service: Service, key: &'static str, value: impl fmt::Display) -> Self {
+        self.settings.push((Some(service), key, value.to_string()));
+        self
+    }
+
+    /// Sets a key that every process has, `log.filter`.
+    #[must_use]
+    pub fn set_everywhere(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.settings.push((None, key, value.to_string()));
+        self
+    }
+
+    /// Runs that many of each service. Only a cluster can.
+    ///
+    /// # Panics
+    /// When it is another layout.
+    #[must_use]
+    pub fn instances(mut self, instances: usize) -> Self {
+        assert_eq!(self.layout, Layout::Cluster, "one instance of each service");
+        self.instances = instances;
+        self
+    }
+
+    /// Has pushes carried by Redis Streams. Only a cluster can.
+    #[must_use]
+    pub fn streams(mut self) -> Self {
+        self.streams = true;
+        self
+    }
+
+    /// Gives each part of im-presence a process of its own: im-presence, im-routing, im-dispatch,
+    /// im-connections. Only the five can.
+    ///
+    /// # Panics
+    /// When it is another layout.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        assert_eq!(self.layout, Layout::Five, "conf/apart stands beside conf/static");
+        self.apart = true;
+        self
+    }
+
+    /// Has proxies between those who take part: see [`Stack::lines`].
+    #[must_use]
+    pub fn with_lines(mut self) -> Self {
+        self.lines = true;
+        self
+    }
+
+    /// Starts it and waits until every port answers.
+    ///
+    /// # Panics
+    /// When it does not within the deadline.
+    pub async fn start(self) -> Stack {
+        let mut taken = String::new();
+        for _ in 0..STARTS_MAX {
+            match Stack::try_start(&self).await {
+                Ok(stack) => return stack,
+                Err(PortTaken(log)) => taken = log,
+            }
+        }
+        panic!("in {STARTS_MAX} starts a port was taken:\n{taken}");
+    }
+}
