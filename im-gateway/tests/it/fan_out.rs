@@ -119,7 +119,7 @@ async fn a_session_that_ends_while_its_page_is_fetched_takes_it_from_nobody() {
     system.push(&[&third], &user_ids[1..]).await;
     drop(clients.remove(0));
     system.until("gone", |state| !state.routes.contains_key(&(1, "text".to_owned()))).await;
-    gate.add_permits(MEMBERS as usize);
+    gate.add_permits(clients.len());
     for client in &mut clients {
         assert_eq!(texts(&client.lines(2).await), ["lost", "third"]);
     }
