@@ -137,6 +137,23 @@ impl<'a> Arguments<'a> {
         let limit = self.rest().map_or(Ok(50), |limit| limit.trim().parse()).ok()?;
         Some(Input::Ask(Command::History { peer, after_seq, limit }))
     }
+
+    fn recent(&mut self) -> Option<Input> {
+        let peer = self.next()?.parse::<Peer>().ok()?;
+        let limit = self.next().map_or(Ok(50), str::parse).ok()?;
+        let before_seq = self.rest().map(|seq| seq.trim().parse()).transpose().ok()?;
+        Some(Input::Ask(Command::Recent { peer, limit, before_seq }))
+    }
+
+    fn read(&mut self) -> Option<Input> {
+        let peer = self.next()?.parse::<Peer>().ok()?;
+        Some(Input::Ask(Command::Read { peer, seq: self.id()? }))
+    }
+
+    fn conversations(&mut self) -> Option<Input> {
+        let limit = self.rest().map(|limit| limit.trim().parse()).transpose().ok()?;
+        Some(Input::Ask(Command::Conversations { limit }))
+    }
 }
 
 fn id(text: &str) -> Option<i64> {
@@ -158,6 +175,10 @@ mod tests {
 
     fn history(peer: Peer, after_seq: i64, limit: u32) -> Command {
         Command::History { peer, after_seq, limit }
+    }
+
+    fn recent(limit: u32, before_seq: Option<i64>) -> Command {
+        Command::Recent { peer: Peer::User(9), limit, before_seq }
     }
 
     #[test]
@@ -189,6 +210,11 @@ mod tests {
             (&["pull"], Command::Pull),
             (&["history:9", "history 9 0 50"], history(Peer::User(9), 0, 50)),
             (&["history:g4:10:5", "history g4 10 5"], history(Peer::Group(4), 10, 5)),
+            (&["recent:9", "recent 9 50"], recent(50, None)),
+            (&["recent:9:5:30", "recent 9 5 30"], recent(5, Some(30))),
+            (&["read:g4:7", "read g4 7"], Command::Read { peer: Peer::Group(4), seq: 7 }),
+            (&["conversations", "list"], Command::Conversations { limit: None }),
+            (&["conversations:5", "list 5"], Command::Conversations { limit: Some(5) }),
             (&["addfriend:9", "addfriend 9"], Command::AddFriend { friend_id: 9 }),
             (&["removefriend:9", "delfriend 9"], Command::RemoveFriend { friend_id: 9 }),
             (&["getfriends", "friends"], Command::GetFriends),
@@ -238,6 +264,7 @@ mod tests {
             ("joingroup -4", "usage: joingroup <group id>"),
             ("sendgroup:4:", "usage: sendgroup:<group id>:<text>"),
             ("creategroup:", "usage: creategroup:<name>:[description]"),
+            ("read:9", "usage: read:<uid or g<gid>>:<seq>"),
             ("history:x", "usage: history:<uid or g<gid>>:[after seq]:[limit]"),
         ] {
             assert_eq!(parse(line).expect_err("refused").to_string(), usage, "{line:?}");

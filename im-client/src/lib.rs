@@ -70,4 +70,4 @@ pub use self::{
     text_lines::TextLines,
     transport::{Answer, Connection, Incoming, Refusal, Transport},
 };
-pub use im_wire::text::{Command, Hist, Peer, Push, Secret};
+pub use im_wire::text::{Command, Conv, Hist, Peer, Push, Secret};

@@ -5,7 +5,7 @@ use crate::{
     transport::{Answer, Connection, Incoming, Refusal, Transport},
 };
 use bytes::{Buf, BytesMut};
-use im_wire::text::{Command, EncodeError, Hist, Line, LineDecoder, ServerLine};
+use im_wire::text::{Command, Conv, EncodeError, Hist, Line, LineDecoder, ServerLine};
 use std::io;
 use tokio::{
     io::Interest,
@@ -79,6 +79,8 @@ pub struct TextConnection {
     output: BytesMut,
     /// The messages of an answer whose last line has not come yet.
     history: Vec<Hist<'static>>,
+    /// Its conversations, likewise.
+    conversations: Vec<Conv<'static>>,
 }
 
 impl TextConnection {
@@ -88,6 +90,7 @@ impl TextConnection {
             decoder: LineDecoder::new(LINE_BYTES_MAX),
             output: BytesMut::new(),
             history: Vec::new(),
+            conversations: Vec::new(),
         }
     }
 
@@ -102,18 +105,24 @@ impl TextConnection {
             match line {
                 ServerLine::Ok(text) => {
                     let history = std::mem::take(&mut self.history);
-                    return Ok(Some(Incoming::Answer(Ok(Answer { text, history }))));
+                    let conversations = std::mem::take(&mut self.conversations);
+                    let answer = Answer { text, history, conversations };
+                    return Ok(Some(Incoming::Answer(Ok(answer))));
                 }
                 ServerLine::Err(text) => {
                     self.history.clear();
+                    self.conversations.clear();
                     return Ok(Some(Incoming::Answer(Err(Refusal(text)))));
                 }
                 ServerLine::Push(message) => return Ok(Some(Incoming::Message(message))),
                 ServerLine::Hist(message) if self.history.len() < HISTORY_MAX => {
                     self.history.push(message);
                 }
-                ServerLine::Hist(_) => {
-                    return Err(ConnectionError::Protocol("a history without an end"));
+                ServerLine::Conv(conversation) if self.conversations.len() < HISTORY_MAX => {
+                    self.conversations.push(conversation);
+                }
+                ServerLine::Hist(_) | ServerLine::Conv(_) => {
+                    return Err(ConnectionError::Protocol("an answer without an end"));
                 }
                 ServerLine::Closing(reason) => return Err(ConnectionError::Closing(reason)),
             }

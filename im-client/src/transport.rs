@@ -1,7 +1,7 @@
 //! What a protocol must offer to carry a [`Client`](crate::Client).
 
 use crate::error::{ConnectError, ConnectionError};
-use im_wire::text::{Command, EncodeError, Hist, Push};
+use im_wire::text::{Command, Conv, EncodeError, Hist, Push};
 use std::future::Future;
 
 /// A way to reach one server.
@@ -51,6 +51,8 @@ pub struct Answer {
     pub text: String,
     /// The messages that were asked for, if any were.
     pub history: Vec<Hist<'static>>,
+    /// The conversations that were asked for, if any were.
+    pub conversations: Vec<Conv<'static>>,
 }
 
 impl Answer {
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     fn answer(text: &str) -> Answer {
-        Answer { text: text.to_owned(), history: Vec::new() }
+        Answer { text: text.to_owned(), ..Answer::default() }
     }
 
     #[test]

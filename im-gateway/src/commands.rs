@@ -2,13 +2,13 @@
 //! words. The user is always the session's.
 
 mod blocks;
+mod history;
+mod read_state;
 
-use std::borrow::Cow;
-
-use im_wire::text::{Command, Hist, Peer, Reply, failure};
+use im_wire::text::{Command, Peer, Reply, failure};
 use mpim_proto::{
-    AddFriendReq, CreateGroupReq, Entry, EntryKind, FetchRangeReq, GetFriendsReq,
-    GetGroupMembersReq, GetUserGroupsReq, JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
+    AddFriendReq, CreateGroupReq, GetFriendsReq, GetGroupMembersReq, GetUserGroupsReq,
+    JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
 };
 use mprpc::{Code, Context, Status};
 
@@ -103,7 +103,19 @@ async fn ask(
             refusal(answer.result).unwrap_or(Reply::Groups(answer.group_ids))
         }
         Command::History { peer, after_seq, limit } => {
-            history(gateway, cx, user_id, peer, after_seq, limit).await?
+            let conv_id = conversation(user_id, peer);
+            history::history(gateway, cx, user_id, conv_id, after_seq, limit).await?
+        }
+        Command::Recent { peer, limit, before_seq } => {
+            let conv_id = conversation(user_id, peer);
+            history::recent(gateway, cx, user_id, conv_id, before_seq, limit).await?
+        }
+        Command::Read { peer, seq } => {
+            let conv_id = conversation(user_id, peer);
+            read_state::read(gateway, cx, user_id, conv_id, seq).await?
+        }
+        Command::Conversations { limit } => {
+            read_state::conversations(gateway, cx, user_id, limit).await?
         }
         Command::Help => Reply::Help,
         Command::Ping => Reply::Pong,
@@ -123,61 +135,10 @@ async fn ask(
     })
 }
 
-/// The messages after `after_seq`, page by page, up to `limit` of them, or fewer if their texts are
-/// long: the client asks again after the last one. Other entries are passed over and do not count.
-async fn history(
-    gateway: &Gateway,
-    cx: &Context,
-    user_id: i64,
-    peer: Peer,
-    after_seq: i64,
-    limit: u32,
-) -> Result<Reply, Status> {
-    let session = &gateway.config.session;
-    if limit > session.history_messages_max {
-        return Ok(Reply::err(failure::BAD_RANGE));
-    }
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let conv_id = match peer {
+/// The name of a user's conversation with somebody, or of a group.
+fn conversation(user_id: i64, peer: Peer) -> String {
+    match peer {
         Peer::User(other) => pushed::pair(user_id, other),
         Peer::Group(group_id) => pushed::group(group_id),
-    };
-    let mut messages: Vec<Hist<'static>> = Vec::new();
-    let mut bytes_left = session.history_bytes_max;
-    let mut after_seq = after_seq;
-    loop {
-        let request = FetchRangeReq {
-            user_id,
-            conv_id: conv_id.clone(),
-            after_seq,
-            limit: session.page_messages.min(i32::try_from(limit).unwrap_or(i32::MAX)),
-        };
-        let page = gateway.services.message.fetch_range(cx, request).await?;
-        if let Some(refused) = refusal(page.result) {
-            return Ok(refused);
-        }
-        for entry in page.entries.into_iter().filter(|entry| entry.kind() == EntryKind::Text) {
-            // The first is shown however long it is, or a client would never get past it.
-            if messages.len() >= limit || (bytes_left < entry.text.len() && !messages.is_empty()) {
-                return Ok(Reply::History(messages));
-            }
-            bytes_left = bytes_left.saturating_sub(entry.text.len());
-            messages.push(hist(entry));
-        }
-        let at_end = page.complete_to >= page.head || page.complete_to <= after_seq;
-        if at_end || messages.len() >= limit {
-            return Ok(Reply::History(messages));
-        }
-        after_seq = page.complete_to;
-    }
-}
-
-fn hist(entry: Entry) -> Hist<'static> {
-    Hist {
-        seq: entry.seq,
-        msg_id: entry.msg_id,
-        from: entry.from,
-        ts_ms: entry.ts_ms,
-        text: Cow::Owned(entry.text),
     }
 }

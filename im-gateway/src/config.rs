@@ -100,9 +100,10 @@ pub struct SessionConfig {
     pub fetches_max: usize,
     /// How often cursors are written.
     pub cursor_interval_ms: u32,
-    /// Messages in one `HISTORY`; more are answered `bad range`.
+    /// Messages in one `HISTORY` or `RECENT`, conversations in one `CONVERSATIONS`; more are answered
+    /// `bad range`.
     pub history_messages_max: u32,
-    /// Bytes of text in one `HISTORY`; it ends before the message that would pass it.
+    /// Bytes of text in one `HISTORY` or `RECENT`; it ends before the message that would pass it.
     pub history_bytes_max: usize,
 }
 

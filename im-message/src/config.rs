@@ -111,7 +111,7 @@ pub struct AnswerConfig {
     pub entries_max: usize,
     /// Bytes of text of a range or of `PullOffline`.
     pub bytes_max: usize,
-    /// Conversations of a page.
+    /// Conversations, or receipts, of a page.
     pub conversations_max: usize,
 }
 

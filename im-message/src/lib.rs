@@ -8,7 +8,9 @@
 //!
 //! Who may see which part is in the same place: a **span** says from which entry to which someone
 //! was a member, and joining and leaving are entries themselves, written in one transaction with
-//! the span they begin or end. How far each device has come is its **cursor**.
+//! the span they begin or end. How far each device has come is its **cursor**, and how far a user has
+//! read, on whichever device, is their **read position**. What is unread follows from it by counting;
+//! nothing is counted while messages are written.
 //!
 //! # The way of a message
 //! [`start()`] serves `MessageService`. A handler checks the message (`send`: is there such a user,
@@ -21,7 +23,7 @@
 //! | module | is about |
 //! |---|---|
 //! | `conversation`, `entry` | the values: `ConvId`, `NewEntry`, `Entry` |
-//! | `store` | the port `Timeline`, its contract as a test suite, and the adapters for SQLite and MySQL |
+//! | `store` | the ports `Timeline` and `ReadState`, their contract as a test suite, and the adapters for SQLite and MySQL |
 //! | `lane` | batches, and the order of messages |
 //! | `dispatch` | telling im-presence, and what happens when it is away |
 //! | `dead_letters` | what was given up on, for an operator |
@@ -38,7 +40,10 @@
 //! - seqs are dense. A retry with the same client id is given the same numbers, whenever it comes.
 //! - Messages of one sender to one conversation are written in the order in which their calls
 //!   came; a caller that goes away changes nothing about it.
-//! - Nobody sees an entry outside their spans, and no cursor passes what its user sees.
+//! - Nobody sees an entry outside their spans, and neither a cursor nor a read position passes what
+//!   its user sees.
+//! - What a log-in asks for costs as much with ten messages stored as with ten million: lists go by
+//!   conversations, pages by number, and unread messages are counted up to a bound.
 //! - A dispatch that could not be delivered is made up for by a `resync`; what an instance did not
 //!   live to dispatch, by its twin, where they share a database (`dispatch::sweep`).
 //!

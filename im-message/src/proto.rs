@@ -4,7 +4,7 @@ use mpim_proto::EntryKind;
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
-use crate::store::{Position, Sight};
+use crate::store::{Conversation, Position, Receipt, Sight};
 
 pub(crate) fn entry(conv: ConvId, entry: &Entry) -> mpim_proto::Entry {
     let (kind, text) = match &entry.content {
@@ -40,4 +40,23 @@ pub(crate) fn sight(sight: Option<Sight>) -> mpim_proto::Sight {
     let spans = spans.into_iter();
     let spans = spans.map(|(from_seq, to_seq)| mpim_proto::Span { from_seq, to_seq }).collect();
     mpim_proto::Sight { spans, complete_to, head }
+}
+
+pub(crate) fn conversation(listed: &Conversation) -> mpim_proto::Conversation {
+    let Position { conv, cursor, head } = listed.position;
+    mpim_proto::Conversation {
+        conv_id: conv.to_string(),
+        cursor,
+        head,
+        read_seq: listed.read_seq,
+        // At most a hundred.
+        unread: i32::try_from(listed.unread).unwrap_or(i32::MAX),
+        first_seq: listed.first_seq,
+        last: listed.last.as_ref().map(|last| entry(conv, last)),
+    }
+}
+
+pub(crate) fn receipt(receipt: &Receipt) -> mpim_proto::Receipt {
+    let Receipt { uid, from_seq, read_seq, delivered_seq } = *receipt;
+    mpim_proto::Receipt { user_id: uid, from_seq, read_seq, delivered_seq }
 }

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod outcome;
+mod read_state;
 
 use std::sync::Arc;
 
@@ -12,10 +13,12 @@ use im_common::walk;
 use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     C2cMsg, ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp,
-    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, GroupMsg, ListBehindReq,
-    ListBehindResp, ListBlockedReq, ListBlockedResp, MembershipChange, PullOfflineReq,
-    PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendOutcome,
-    SendReq, SendResp, SetBlockReq, SetBlockResp, message_service, send_batch_req, user_service,
+    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, GetReceiptsReq,
+    GetReceiptsResp, GroupMsg, ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp,
+    ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp, MembershipChange,
+    PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp,
+    SendOutcome, SendReq, SendResp, SetBlockReq, SetBlockResp, message_service, send_batch_req,
+    user_service,
 };
 use mprpc::{Context, Status};
 use tracing::Instrument;
@@ -29,7 +32,7 @@ use crate::entry::{Content, Entry};
 use crate::offline::Offline;
 use crate::proto;
 use crate::send::{Draft, SendError, Sender, To};
-use crate::store::{Appended, RangeLimit, Reader, Timeline};
+use crate::store::{Appended, ReadState, Reader, Timeline};
 
 /// Messages of one `SendBatch`.
 const BATCH_MAX: usize = 256;
@@ -44,7 +47,11 @@ pub(crate) struct MessageService<T, U> {
     pub(crate) blocking: Blocking,
 }
 
-impl<T: Timeline, U: user_service::Server> message_service::Server for MessageService<T, U> {
+impl<T, U> message_service::Server for MessageService<T, U>
+where
+    T: Timeline + ReadState,
+    U: user_service::Server,
+{
     async fn send(&self, cx: &Context, request: SendReq) -> Result<SendResp, Status> {
         let C2cMsg { from, to, text, .. } = request.msg.unwrap_or_default();
         let draft = Draft { client_msg_id: request.client_msg_id, text };
@@ -156,19 +163,27 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         _cx: &Context,
         request: FetchRangeReq,
     ) -> Result<FetchRangeResp, Status> {
-        let conv = conv(&request.conv_id)?;
-        let (after_seq, limit) = (request.after_seq.max(0), self.range_limit(request.limit));
-        let range = self.store.range(request.user_id, conv, after_seq, limit).await;
-        let Some(range) = range.map_err(unavailable)? else {
-            let result = self.why_nothing(request.user_id, conv).await?;
-            return Ok(FetchRangeResp { result, ..FetchRangeResp::default() });
-        };
-        Ok(FetchRangeResp {
-            result: ok(),
-            entries: range.entries.iter().map(|entry| proto::entry(conv, entry)).collect(),
-            complete_to: range.complete_to,
-            head: range.head,
-        })
+        self.range(request).await
+    }
+
+    async fn list_conversations(
+        &self,
+        _cx: &Context,
+        request: ListConversationsReq,
+    ) -> Result<ListConversationsResp, Status> {
+        self.conversations(request).await
+    }
+
+    async fn mark_read(&self, _cx: &Context, request: MarkReadReq) -> Result<MarkReadResp, Status> {
+        self.mark(request).await
+    }
+
+    async fn get_receipts(
+        &self,
+        _cx: &Context,
+        request: GetReceiptsReq,
+    ) -> Result<GetReceiptsResp, Status> {
+        self.receipts(request).await
     }
 
     async fn fetch_for_many(
@@ -176,16 +191,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
         _cx: &Context,
         request: FetchForManyReq,
     ) -> Result<FetchForManyResp, Status> {
-        bounded(request.user_ids.len())?;
-        let conv = conv(&request.conv_id)?;
-        let (after_seq, limit) = (request.after_seq.max(0), self.range_limit(request.limit));
-        let range = self.store.range_for_many(request.user_ids, conv, after_seq, limit).await;
-        let range = range.map_err(unavailable)?;
-        Ok(FetchForManyResp {
-            result: ok(),
-            entries: range.entries.iter().map(|entry| proto::entry(conv, entry)).collect(),
-            sights: range.sights.into_iter().map(proto::sight).collect(),
-        })
+        self.range_for_many(request).await
     }
 
     async fn advance_for_many(
@@ -259,7 +265,7 @@ impl<T: Timeline, U: user_service::Server> message_service::Server for MessageSe
     }
 }
 
-impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
+impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
     async fn send_one(
         &self,
         cx: &Context,
@@ -297,13 +303,6 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
         }
         .instrument(hop)
         .await
-    }
-
-    fn range_limit(&self, asked: i32) -> RangeLimit {
-        RangeLimit {
-            entries_max: limit(asked, self.answer.entries_max),
-            bytes_max: self.answer.bytes_max,
-        }
     }
 
     /// What to answer to someone who never saw anything of a conversation.

@@ -16,7 +16,7 @@ use crate::lane::{Lanes, Workers};
 use crate::offline::Offline;
 use crate::send::Sender;
 use crate::service::MessageService;
-use crate::store::{MysqlTimeline, SqliteTimeline, Timeline};
+use crate::store::{MysqlTimeline, ReadState, SqliteTimeline, Timeline};
 use crate::users::Users;
 
 /// Why im-message did not start.
@@ -62,7 +62,11 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     serve(opening.await??, config, deps).await
 }
 
-async fn serve<T: Timeline>(store: T, config: Config, deps: Deps) -> Result<Running, StartError> {
+async fn serve<T: Timeline + ReadState>(
+    store: T,
+    config: Config,
+    deps: Deps,
+) -> Result<Running, StartError> {
     let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
     let presence = presence_service::Client::new(&deps.channel(&config.targets.presence)?);
     let Assembled { service, dead_letters, background } =
@@ -113,7 +117,7 @@ pub(crate) fn assemble<T, U, P>(
     presence: Arc<P>,
 ) -> Assembled<T, U, P>
 where
-    T: Timeline,
+    T: Timeline + ReadState,
     U: user_service::Server,
     P: presence_service::Server,
 {

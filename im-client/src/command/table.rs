@@ -60,6 +60,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         parse: |arguments| arguments.history(),
     },
     Entry {
+        names: &["recent"],
+        arguments: &["<uid or g<gid>>", "[limit]", "[before seq]"],
+        about: "show a conversation's last messages",
+        parse: |arguments| arguments.recent(),
+    },
+    Entry {
+        names: &["read"],
+        arguments: &["<uid or g<gid>>", "<seq>"],
+        about: "say how far you have read",
+        parse: |arguments| arguments.read(),
+    },
+    Entry {
+        names: &["conversations", "list"],
+        arguments: &["[limit]"],
+        about: "list your conversations",
+        parse: |arguments| arguments.conversations(),
+    },
+    Entry {
         names: &["addfriend"],
         arguments: &["<uid>"],
         about: "become friends",

@@ -3,7 +3,7 @@
 //! Everything that came from the server is escaped once more: the terminal is a person's, and the
 //! server may not be ours.
 
-use im_client::{Answer, Event, Push, RequestError};
+use im_client::{Answer, Conv, Event, Push, RequestError};
 use im_wire::text::Escaped;
 use std::fmt::Write as _;
 
@@ -44,6 +44,10 @@ pub(crate) fn answer(outcome: &Result<Answer, RequestError>) -> String {
                 // Writing to a string does not fail.
                 let _ = writeln!(lines, "{}. <{}> {text}", message.seq, message.from);
             }
+            for Conv { peer, unread, from, text, .. } in &answer.conversations {
+                let unread = if *unread > 0 { format!(", {unread} unread") } else { String::new() };
+                let _ = writeln!(lines, "{peer}{unread}: <{from}> {}", Escaped(text));
+            }
             if let Some(uid) = answer.number("uid") {
                 let _ = write!(lines, "you are uid {uid}");
             } else if let Some(msg_id) = answer.msg_id() {
@@ -66,7 +70,7 @@ pub(crate) fn prompt(uid: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use im_client::Hist;
+    use im_client::{Hist, Peer};
     use std::borrow::Cow;
 
     fn push(to: Option<i64>, group_id: Option<i64>) -> Event {
@@ -85,7 +89,29 @@ mod tests {
     fn a_history_stands_above_its_end() {
         let text = Cow::Borrowed("hi");
         let history = vec![Hist { seq: 1, msg_id: 2, from: 9, ts_ms: 3, text }];
-        let answer = Answer { text: "history_done".to_owned(), history };
+        let text = "history_done".to_owned();
+        let answer = Answer { text, history, ..Answer::default() };
         assert_eq!(super::answer(&Ok(answer)), "1. <9> hi\nhistory_done");
+    }
+
+    #[test]
+    fn a_list_says_where_something_is_unread() {
+        let conv = |peer, unread| Conv {
+            peer,
+            head: 9,
+            read: 1,
+            unread,
+            last_msg_id: 2,
+            from: 9,
+            ts_ms: 3,
+            text: Cow::Borrowed("hi\x1B[2J"),
+        };
+        let conversations = vec![conv(Peer::User(9), 0), conv(Peer::Group(4), 7)];
+        let text = "conversations_done".to_owned();
+        let answer = Answer { text, conversations, ..Answer::default() };
+        assert_eq!(
+            super::answer(&Ok(answer)),
+            "9: <9> hi\\x1B[2J\ng4, 7 unread: <9> hi\\x1B[2J\nconversations_done"
+        );
     }
 }

@@ -92,6 +92,72 @@ async fn history_shows_messages_and_skips_what_is_none() {
 }
 
 #[tokio::test]
+async fn the_last_messages_are_fetched_page_by_page_and_shown_in_their_order() {
+    let system = System::with(|config| config.session.page_messages = 4).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    for number in 1..=30 {
+        system.store("c2c_1_2", 2, &number.to_string());
+    }
+    for (asked, first, last) in [
+        ("2 10", 21, 30),
+        ("2 10 21", 11, 20),
+        ("2 100", 1, 30),
+        ("2 7 5", 1, 4),
+        ("2 1 31", 30, 30),
+    ] {
+        let history = ada.ask_all(&format!("RECENT {asked}")).await;
+        let expected: Vec<String> = (first..=last)
+            .map(|seq| format!("HIST seq={seq} id={seq} from=2 ts=1000 text={seq}"))
+            .chain(["+OK history_done".to_owned()])
+            .collect();
+        assert_eq!(history, expected, "RECENT {asked}");
+    }
+    assert_eq!(ada.ask("RECENT 2 10 1").await, "+OK history_done");
+    assert_eq!(ada.ask("RECENT 2 1000000").await, "-ERR bad range");
+    assert_eq!(ada.ask("RECENT g5 10").await, "-ERR not a member");
+}
+
+#[tokio::test]
+async fn the_last_messages_end_before_they_are_too_much_and_the_newest_is_shown_however_long() {
+    let system = System::with(|config| config.session.history_bytes_max = 10).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    for text in ["x", "five2", "five3", "longer than the bound"] {
+        system.store("c2c_1_2", 2, text);
+    }
+    let mut shown = Vec::new();
+    for asked in ["2 10", "2 10 4", "2 10 2"] {
+        shown.push(ada.ask_all(&format!("RECENT {asked}")).await.len() - 1);
+    }
+    assert_eq!(shown, [1, 2, 1]);
+}
+
+#[tokio::test]
+async fn conversations_are_listed_page_by_page_and_read_positions_are_passed_on() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done");
+    for peer in 2..=6 {
+        system.store(&format!("c2c_1_{peer}"), peer, "hello");
+    }
+    let line = |peer: i64| {
+        let id = peer - 1;
+        format!(
+            "CONV peer={peer} head=1 read=1 unread=1 last_id={id} from={peer} ts=1000 text=hello"
+        )
+    };
+    let done = "+OK conversations_done".to_owned();
+    let all: Vec<String> = (2..=6).rev().map(line).chain([done.clone()]).collect();
+    assert_eq!(ada.ask_all("CONVERSATIONS").await, all);
+    assert_eq!(ada.ask_all("CONVERSATIONS 5").await, all);
+    assert_eq!(ada.ask_all("CONVERSATIONS 3").await, [line(6), line(5), line(4), done]);
+    assert_eq!(ada.ask("CONVERSATIONS 1001").await, "-ERR bad range");
+    assert_eq!(ada.ask("READ 2 1").await, "+OK read");
+    assert_eq!(ada.ask("READ 2 2").await, "-ERR beyond the head");
+}
+
+#[tokio::test]
 async fn a_long_history_is_fetched_page_by_page_up_to_its_limit() {
     let system = System::with(|config| config.session.page_messages = 4).await;
     let mut ada = system.register("ada").await;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp, FetchRangeReq,
-    FetchRangeResp, GetPositionsReq, GetPositionsResp, ListBehindReq, ListBehindResp,
-    ListBlockedReq, ListBlockedResp, MembershipChange, PullOfflineReq, PullOfflineResp,
-    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, SetBlockReq,
-    SetBlockResp, message_service,
+    FetchRangeResp, GetPositionsReq, GetPositionsResp, GetReceiptsReq, GetReceiptsResp,
+    ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp, ListConversationsReq,
+    ListConversationsResp, MarkReadReq, MarkReadResp, MembershipChange, PullOfflineReq,
+    PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp,
+    SetBlockReq, SetBlockResp, message_service,
 };
 use mprpc::discovery::Memory;
 use mprpc::{Context, Server, Status};
@@ -81,6 +82,9 @@ impl message_service::Server for Messages {
         send_batch(SendBatchReq) -> SendBatchResp,
         list_behind(ListBehindReq) -> ListBehindResp,
         get_positions(GetPositionsReq) -> GetPositionsResp,
+        list_conversations(ListConversationsReq) -> ListConversationsResp,
+        mark_read(MarkReadReq) -> MarkReadResp,
+        get_receipts(GetReceiptsReq) -> GetReceiptsResp,
         fetch_range(FetchRangeReq) -> FetchRangeResp,
         advance_cursors(AdvanceCursorsReq) -> AdvanceCursorsResp,
         fetch_for_many(FetchForManyReq) -> FetchForManyResp,

@@ -86,6 +86,18 @@ pub(crate) fn bounded(named: usize) -> Result<(), Status> {
     }
 }
 
+/// The longest list that may be asked for: as long as the longest that can be configured.
+const ASKED_MAX: i32 = 10_000;
+
+/// As [`limit`], where a length that makes no sense is refused: then `None`.
+pub(super) fn sensible_limit(asked: i32, most: usize) -> Option<usize> {
+    (0..=ASKED_MAX).contains(&asked).then(|| limit(asked, most))
+}
+
+pub(super) fn invalid(msg: &str) -> Option<mpim_proto::Result> {
+    Some(mpim_proto::Result::invalid(msg))
+}
+
 /// What was asked for, within what is given at most; nothing asked for is the most.
 pub(crate) fn limit(asked: i32, most: usize) -> usize {
     match usize::try_from(asked) {

@@ -15,6 +15,7 @@ mod dead_letters;
 pub(crate) mod model;
 mod mysql;
 mod one_by_one;
+mod read_state;
 mod shared;
 mod sqlite;
 
@@ -30,6 +31,9 @@ use crate::entry::{Entry, NewEntry};
 pub(crate) use self::blocks::{Blocks, PairBlocks};
 pub(crate) use self::dead_letters::{DeadLetter, DeadLetters, NewDeadLetter, REASON_MAX};
 pub(crate) use self::mysql::MysqlTimeline;
+pub(crate) use self::read_state::{
+    Conversation, MarkReadError, Marked, Place, ReadState, Receipt, UNREAD_MAX,
+};
 pub(crate) use self::shared::{SharedRange, Sight};
 pub(crate) use self::sqlite::SqliteTimeline;
 
@@ -111,6 +115,16 @@ pub(crate) trait Timeline: Blocks + DeadLetters + Send + Sync + 'static {
         after_seq: i64,
         limit: RangeLimit,
     ) -> impl Future<Output = Result<SharedRange, StoreError>> + Send;
+
+    /// The last entries before `before_seq` that `uid` sees, in order of seq, within the limits; `None`
+    /// if they never saw anything of the conversation.
+    fn range_before(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        before_seq: i64,
+        limit: RangeLimit,
+    ) -> impl Future<Output = Result<Option<Earlier>, StoreError>> + Send;
 
     /// Whether a conversation has, or had, any entry.
     fn exists(&self, conv: ConvId) -> impl Future<Output = Result<bool, StoreError>> + Send;
@@ -242,12 +256,12 @@ pub(crate) struct Position {
     pub(crate) head: i64,
 }
 
-/// Bounds of one [`Timeline::range`].
+/// Bounds of one [`Timeline::range`] or [`Timeline::range_before`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RangeLimit {
     pub(crate) entries_max: usize,
-    /// Of text, in all. The first entry is given however long it is, or a reader would never
-    /// get past it.
+    /// Of text, in all. The first entry (going back, the last) is given however long it is, or a
+    /// reader would never get past it.
     pub(crate) bytes_max: usize,
 }
 
@@ -258,6 +272,20 @@ pub(crate) struct Range {
     /// Between `after_seq` and here nothing is missing from `entries` that the user sees.
     /// `head`, unless a limit was reached; never below `after_seq`.
     pub(crate) complete_to: i64,
+    /// The user's head.
+    pub(crate) head: i64,
+}
+
+/// A piece of a timeline as one user sees it, on the way back to its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    /// In order of seq.
+    pub(crate) entries: Vec<Entry>,
+    /// Between here and `before_seq` nothing is missing from `entries` that the user sees.
+    /// `first_seq`, unless a limit was reached; never above `before_seq`.
+    pub(crate) complete_from: i64,
+    /// The first seq that the user sees.
+    pub(crate) first_seq: i64,
     /// The user's head.
     pub(crate) head: i64,
 }

@@ -3,7 +3,10 @@
 //!
 //! It shares no code with the adapters; it is meant to be obviously right, not fast.
 
+mod blocks;
 mod dead_letters;
+mod read_state;
+mod shared;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +16,8 @@ use im_common::StoreError;
 use tokio::sync::Semaphore;
 
 use super::{
-    AppendError, Appended, BETWEEN_MAX, Blocks, DeadLetter, Position, Range, RangeLimit, Reader,
-    SharedRange, Sight, Timeline,
+    AppendError, Appended, BETWEEN_MAX, DeadLetter, Earlier, Position, Range, RangeLimit, Reader,
+    SharedRange, Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -26,6 +29,7 @@ struct State {
     order: Vec<ConvId>,
     conversations: HashMap<ConvId, Conversation>,
     cursors: HashMap<(Reader, ConvId), (i64, i64)>,
+    read: HashMap<(i64, ConvId), i64>,
     batch_lengths: Vec<usize>,
     /// Who shuts out whom.
     blocks: BTreeSet<(i64, i64)>,
@@ -184,48 +188,6 @@ impl State {
     }
 }
 
-impl Blocks for Model {
-    async fn block(
-        &self,
-        by: i64,
-        whom: i64,
-        _now_ms: i64,
-        blocked_max: usize,
-    ) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        let blocked = state.blocks.iter().filter(|(uid, _)| *uid == by).count();
-        if !state.blocks.contains(&(by, whom)) && blocked >= blocked_max {
-            return Ok(false);
-        }
-        state.blocks.insert((by, whom));
-        let conv = ConvId::pair(by, whom);
-        if !state.conversations.contains_key(&conv) {
-            state.order.push(conv);
-            state.conversations.insert(conv, Conversation::default());
-        }
-        Ok(true)
-    }
-
-    async fn unblock(&self, by: i64, whom: i64) -> Result<(), StoreError> {
-        self.state().blocks.remove(&(by, whom));
-        Ok(())
-    }
-
-    async fn blocked(
-        &self,
-        by: i64,
-        after: i64,
-        limit: usize,
-    ) -> Result<(Vec<i64>, bool), StoreError> {
-        let state = self.state();
-        let all = state.blocks.iter().filter(|(uid, whom)| *uid == by && *whom > after);
-        let mut found: Vec<i64> = all.map(|(_, whom)| *whom).collect();
-        let more = found.len() > limit;
-        found.truncate(limit);
-        Ok((found, more))
-    }
-}
-
 impl Timeline for Model {
     async fn append(
         &self,
@@ -321,40 +283,17 @@ impl Timeline for Model {
         after_seq: i64,
         limit: RangeLimit,
     ) -> Result<SharedRange, StoreError> {
-        // As many ranges as there are users, cut where the entries of all of them together end.
-        let all = RangeLimit { entries_max: usize::MAX, bytes_max: usize::MAX };
-        let mut ranges = Vec::new();
-        for uid in &uids {
-            ranges.push(self.range(*uid, conv, after_seq, all).await?);
-        }
-        let mut seen: Vec<Entry> =
-            ranges.iter().flatten().flat_map(|range| range.entries.clone()).collect();
-        seen.sort_by_key(|entry| entry.seq);
-        seen.dedup();
-        let length = |entry: &Entry| match &entry.content {
-            Content::Text(text) => text.len(),
-            _ => 0,
-        };
-        let mut bytes = 0;
-        let fit = seen.iter().enumerate().take_while(|(index, entry)| {
-            bytes += length(entry);
-            *index == 0 || (*index < limit.entries_max && bytes <= limit.bytes_max)
-        });
-        let fit = fit.count();
-        let cut = (fit < seen.len()).then(|| seen[fit - 1].seq);
-        let state = self.state();
-        let conversation = state.conversations.get(&conv);
-        let sight = |(uid, range): (&i64, &Option<Range>)| {
-            let (range, conversation) = (range.as_ref()?, conversation?);
-            let head = range.head;
-            let own = conversation.spans.iter().filter(|span| span.uid == *uid);
-            let ends = own.map(|span| (span.from, span.to.unwrap_or(head)));
-            let spans = ends.filter(|(_, to)| *to > after_seq).collect();
-            let complete_to = cut.unwrap_or(head).min(head).max(after_seq);
-            Some(Sight { spans, complete_to, head })
-        };
-        let sights = uids.iter().zip(&ranges).map(sight).collect();
-        Ok(SharedRange { entries: seen[..fit].to_vec(), sights })
+        self.shared_range(uids, conv, after_seq, limit).await
+    }
+
+    async fn range_before(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        before_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<Option<Earlier>, StoreError> {
+        Ok(self.state().range_before(uid, conv, before_seq, limit))
     }
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {

@@ -14,6 +14,7 @@ mod locked;
 mod outbox;
 mod plan;
 mod read;
+mod read_state;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,9 @@ use self::gather::Gathering;
 use self::ids::MsgIds;
 use self::outbox::Outbox;
 use super::one_by_one::OneByOne;
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, SharedRange, Timeline};
+use super::{
+    AppendError, Appended, Earlier, Position, Range, RangeLimit, Reader, SharedRange, Timeline,
+};
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry, NewEntry};
 
@@ -41,6 +44,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("mysql/0002_blocks.sql"),
     include_str!("mysql/0003_devices.sql"),
     include_str!("mysql/0004_dead_letters.sql"),
+    include_str!("mysql/0005_read_state.sql"),
 ];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.
@@ -188,6 +192,18 @@ impl Timeline for MysqlTimeline {
             read::range_for_many(conn, &uids, conv, after_seq, limit).await
         };
         self.db.read("fetch a range for many", range).await
+    }
+
+    async fn range_before(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        before_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<Option<Earlier>, StoreError> {
+        let range =
+            async move |conn: &mut _| read::range_before(conn, uid, conv, before_seq, limit).await;
+        self.db.read("fetch a range backwards", range).await
     }
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {

@@ -9,6 +9,7 @@ mod blocks;
 mod cursors;
 mod dead_letters;
 mod read;
+mod read_state;
 
 use std::sync::Arc;
 
@@ -17,7 +18,9 @@ use im_common::{DataDir, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::one_by_one::OneByOne;
-use super::{AppendError, Appended, Position, Range, RangeLimit, Reader, SharedRange, Timeline};
+use super::{
+    AppendError, Appended, Earlier, Position, Range, RangeLimit, Reader, SharedRange, Timeline,
+};
 use crate::conversation::ConvId;
 use crate::entry::NewEntry;
 
@@ -27,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0002_blocks.sql"),
     include_str!("sqlite/0003_devices.sql"),
     include_str!("sqlite/0004_dead_letters.sql"),
+    include_str!("sqlite/0005_read_state.sql"),
 ];
 
 /// [`Timeline`] on a SQLite file. Clones share it.
@@ -125,6 +129,17 @@ impl Timeline for SqliteTimeline {
         self.db.read("fetch a range for many", range).await
     }
 
+    async fn range_before(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        before_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<Option<Earlier>, StoreError> {
+        let range = move |db: &Connection| read::range_before(db, uid, conv, before_seq, limit);
+        self.db.read("fetch a range backwards", range).await
+    }
+
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
         self.db.read("look up a conversation", move |db| read::exists(db, conv)).await
     }
@@ -208,6 +223,10 @@ fn seen(db: &Connection, uid: i64, conv: ConvId) -> rusqlite::Result<Option<Seen
     })
     .optional()
 }
+
+#[cfg(test)]
+#[path = "sqlite/plans_tests.rs"]
+mod plans;
 
 #[cfg(test)]
 mod tests {

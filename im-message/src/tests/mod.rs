@@ -9,6 +9,7 @@ mod dispatching;
 pub(crate) mod neighbours;
 mod offline;
 mod original;
+mod read_state;
 mod reading;
 mod sending;
 mod walking;

@@ -58,7 +58,7 @@ impl World {
         let mut after_seq = 0;
         loop {
             let conv_id = conv_id.to_owned();
-            let request = FetchRangeReq { user_id, conv_id, after_seq, limit: 100 };
+            let request = FetchRangeReq { user_id, conv_id, after_seq, limit: 100, before_seq: 0 };
             let range = self.client.fetch_range(&cx(), request).await.unwrap();
             entries.extend(range.entries);
             after_seq = range.complete_to;

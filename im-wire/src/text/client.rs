@@ -1,6 +1,9 @@
 //! The client's side: what stands in a server's line.
 
-use super::message::{Hist, Push};
+use super::{
+    conversation::Conv,
+    message::{Hist, Push},
+};
 
 /// One line from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum ServerLine {
     Push(Push<'static>),
     /// `HIST …`: part of the answer to the oldest unanswered command.
     Hist(Hist<'static>),
+    /// `CONV …`: part of the answer to the oldest unanswered command.
+    Conv(Conv<'static>),
 }
 
 /// A line that no server of this protocol sends. What follows it cannot be trusted to be in step.
@@ -41,6 +46,7 @@ impl ServerLine {
             }),
             "MSG" => Push::parse(rest).map(Self::Push).ok_or(BadServerLine),
             "HIST" => Hist::parse(rest).map(Self::Hist).ok_or(BadServerLine),
+            "CONV" => Conv::parse(rest).map(Self::Conv).ok_or(BadServerLine),
             _ => Err(BadServerLine),
         }
     }

@@ -62,6 +62,27 @@ pub enum Command {
         /// How many at most, above 0.
         limit: u32,
     },
+    /// `RECENT <uid or g<gid>> <limit> [before_seq]`: the last messages, or the last before one.
+    Recent {
+        /// Whose conversation with the caller.
+        peer: Peer,
+        /// How many at most, above 0.
+        limit: u32,
+        /// Above 0; `None` for the newest of all.
+        before_seq: Option<i64>,
+    },
+    /// `READ <uid or g<gid>> <seq>`: everything up to this number was read.
+    Read {
+        /// Whose conversation with the caller.
+        peer: Peer,
+        /// Above 0.
+        seq: i64,
+    },
+    /// `CONVERSATIONS [limit]`: the caller's, the one in which something happened last first.
+    Conversations {
+        /// How many at most, above 0; `None`: the server chooses.
+        limit: Option<u32>,
+    },
     /// `ADDFRIEND <uid>`.
     AddFriend {
         /// Above 0.
@@ -152,6 +173,9 @@ impl Command {
             Self::Pull => "PULL",
             Self::Ack { .. } => "ACK",
             Self::History { .. } => "HISTORY",
+            Self::Recent { .. } => "RECENT",
+            Self::Read { .. } => "READ",
+            Self::Conversations { .. } => "CONVERSATIONS",
             Self::AddFriend { .. } => "ADDFRIEND",
             Self::RemoveFriend { .. } => "REMOVEFRIEND",
             Self::GetFriends => "GETFRIENDS",

@@ -80,7 +80,23 @@ impl LineWriter<'_> {
             Command::JoinGroup { group_id }
             | Command::LeaveGroup { group_id }
             | Command::Members { group_id } => self.id("the group", *group_id),
-            Command::History { peer, after_seq, limit } => self.history(*peer, *after_seq, *limit),
+            Command::History { peer, after_seq, limit } => {
+                self.peer(*peer)?;
+                self.not_negative("the sequence number", *after_seq)?;
+                self.id("the limit", (*limit).into())
+            }
+            Command::Recent { peer, limit, before_seq } => {
+                self.peer(*peer)?;
+                self.id("the limit", (*limit).into())?;
+                before_seq.map_or(Ok(()), |seq| self.id("the sequence number", seq))
+            }
+            Command::Read { peer, seq } => {
+                self.peer(*peer)?;
+                self.id("the sequence number", *seq)
+            }
+            Command::Conversations { limit } => {
+                limit.map_or(Ok(()), |limit| self.id("the limit", limit.into()))
+            }
             Command::Device { name } => self.word("the device", name.as_bytes()),
             Command::Revoke { device } => self.word("the device", device.as_bytes()),
             Command::Logout
@@ -104,16 +120,22 @@ impl LineWriter<'_> {
         Ok(())
     }
 
-    fn history(&mut self, peer: Peer, after_seq: i64, limit: u32) -> Result<(), EncodeError> {
+    fn peer(&mut self, peer: Peer) -> Result<(), EncodeError> {
         let (Peer::User(id) | Peer::Group(id)) = peer;
-        if id <= 0 || limit == 0 {
-            return Err(EncodeError::NotPositive(if id <= 0 { "the peer" } else { "the limit" }));
-        }
-        if after_seq < 0 {
-            return Err(EncodeError::Negative("the sequence number"));
+        if id <= 0 {
+            return Err(EncodeError::NotPositive("the peer"));
         }
         // Writing to memory does not fail.
-        let _ = write!(self.0, " {peer} {after_seq} {limit}");
+        let _ = write!(self.0, " {peer}");
+        Ok(())
+    }
+
+    fn not_negative(&mut self, what: &'static str, number: i64) -> Result<(), EncodeError> {
+        if number < 0 {
+            return Err(EncodeError::Negative(what));
+        }
+        // Writing to memory does not fail.
+        let _ = write!(self.0, " {number}");
         Ok(())
     }
 

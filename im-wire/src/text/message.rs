@@ -1,7 +1,7 @@
 //! The two lines that carry a message: `MSG`, which the server pushes, and `HIST`, which answers
 //! `HISTORY`.
 
-use super::escape::write_escaped;
+use super::{Peer, conversation, escape::write_escaped};
 use bytes::{Bytes, BytesMut};
 use std::{
     borrow::Cow,
@@ -110,22 +110,27 @@ impl Hist<'_> {
     }
 }
 
-/// The numbered fields of either line.
+/// The fields of these lines, and of `CONV`.
 #[derive(Default)]
-struct Fields {
-    id: Option<i64>,
-    from: Option<i64>,
-    to: Option<i64>,
-    ts: Option<i64>,
-    group: Option<i64>,
-    seq: Option<i64>,
+pub(crate) struct Fields {
+    pub(crate) id: Option<i64>,
+    pub(crate) from: Option<i64>,
+    pub(crate) to: Option<i64>,
+    pub(crate) ts: Option<i64>,
+    pub(crate) group: Option<i64>,
+    pub(crate) seq: Option<i64>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) head: Option<i64>,
+    pub(crate) read: Option<i64>,
+    pub(crate) unread: Option<u32>,
+    pub(crate) last_id: Option<i64>,
 }
 
 impl Fields {
     /// Reads `name=value` fields up to `text=`, which takes the rest. A name that is not known is
     /// skipped, so that servers can add fields. `None` where there is no text or a known field is
-    /// no number.
-    fn read<'a>(&mut self, mut fields: &'a str) -> Option<&'a str> {
+    /// no value of its kind.
+    pub(crate) fn read<'a>(&mut self, mut fields: &'a str) -> Option<&'a str> {
         loop {
             if let Some(text) = fields.strip_prefix("text=") {
                 return Some(text);
@@ -142,6 +147,17 @@ impl Fields {
                 "ts" => &mut self.ts,
                 "group" => &mut self.group,
                 "seq" => &mut self.seq,
+                "head" => &mut self.head,
+                "read" => &mut self.read,
+                "last_id" => &mut self.last_id,
+                "peer" => {
+                    self.peer = Some(value.parse().ok()?);
+                    continue;
+                }
+                "unread" => {
+                    self.unread = Some(conversation::unread(value)?);
+                    continue;
+                }
                 _ => continue,
             };
             *place = Some(value.parse().ok()?);

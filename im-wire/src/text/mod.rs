@@ -37,12 +37,14 @@
 //! | `encode.rs` | a command to a line, for clients |
 //! | `escape.rs` | [`Escaped`]: untrusted text to something that stays within its line |
 //! | `message.rs` | [`Push`] and [`Hist`]: the lines that carry messages, both ways |
+//! | `conversation.rs` | [`Conv`]: the line that shows a conversation, both ways |
 //! | `reply.rs` | [`Reply`]: everything that a server answers; [`failure`]: its refusals |
 //! | `server.rs` | [`ServerConnection`]: the server's side of one connection |
 //! | `client.rs` | [`ServerLine`]: what a client finds in a server's line |
 
 mod client;
 mod command;
+mod conversation;
 mod encode;
 mod escape;
 mod line;
@@ -54,6 +56,7 @@ mod server;
 pub use self::{
     client::{BadServerLine, ServerLine},
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
+    conversation::Conv,
     encode::EncodeError,
     escape::Escaped,
     line::{Line, LineDecoder},

@@ -31,6 +31,9 @@ enum Kind {
     Pull,
     Ack,
     History,
+    Recent,
+    Read,
+    Conversations,
     AddFriend,
     RemoveFriend,
     GetFriends,
@@ -50,7 +53,7 @@ enum Kind {
     Ping,
 }
 
-const KINDS: [(&str, Kind); 27] = [
+const KINDS: [(&str, Kind); 30] = [
     // The frequent ones first: this is searched from the front.
     ("SEND", Kind::Send),
     ("SENDID", Kind::SendId),
@@ -62,7 +65,10 @@ const KINDS: [(&str, Kind); 27] = [
     ("REGISTER", Kind::Register),
     ("LOGIN", Kind::Login),
     ("LOGOUT", Kind::Logout),
+    ("READ", Kind::Read),
     ("HISTORY", Kind::History),
+    ("RECENT", Kind::Recent),
+    ("CONVERSATIONS", Kind::Conversations),
     ("ADDFRIEND", Kind::AddFriend),
     ("REMOVEFRIEND", Kind::RemoveFriend),
     ("GETFRIENDS", Kind::GetFriends),
@@ -105,6 +111,13 @@ impl Kind {
             Self::SendGroup | Self::SendGroupId => arguments.send_group(self)?,
             Self::Ack => Command::Ack { msg_id: arguments.last_id(failure::BAD_MSG_ID)? },
             Self::History => arguments.history()?,
+            Self::Recent => arguments.recent()?,
+            Self::Read => arguments.read()?,
+            Self::Conversations => {
+                let limit = arguments.rest().map(<[u8]>::trim_ascii_end);
+                let limit = limit.filter(|limit| !limit.is_empty()).map(self::limit);
+                Command::Conversations { limit: limit.transpose()? }
+            }
             Self::AddFriend => {
                 Command::AddFriend { friend_id: arguments.last_id(failure::BAD_FRIEND_ID)? }
             }
@@ -234,16 +247,32 @@ impl<'a> Arguments<'a> {
         let peer = self.next().ok_or(usage)?;
         let after_seq = self.next().ok_or(usage)?;
         let limit = self.rest().ok_or(usage)?.trim_ascii_end();
-        let number = |digits| utf8(digits).ok().and_then(non_negative).ok_or(failure::BAD_RANGE);
         Ok(Command::History {
             // The one failure that the contract has for HISTORY.
             peer: utf8(peer)?.parse::<Peer>().map_err(|_| failure::BAD_RANGE)?,
             after_seq: number(after_seq)?,
-            limit: u32::try_from(number(limit)?)
-                .ok()
-                .filter(|limit| *limit > 0)
-                .ok_or(failure::BAD_RANGE)?,
+            limit: self::limit(limit)?,
         })
+    }
+
+    fn recent(&mut self) -> Result<Command, &'static str> {
+        let usage = failure::USAGE_RECENT;
+        let peer = self.next().ok_or(usage)?;
+        let limit = self.next().filter(|limit| !limit.is_empty()).ok_or(usage)?;
+        let before_seq = self.rest().unwrap_or_default().trim_ascii_end();
+        let before_seq = (!before_seq.is_empty()).then(|| id(before_seq, failure::BAD_RANGE));
+        Ok(Command::Recent {
+            peer: utf8(peer)?.parse()?,
+            limit: self::limit(limit)?,
+            before_seq: before_seq.transpose()?,
+        })
+    }
+
+    fn read(&mut self) -> Result<Command, &'static str> {
+        let usage = failure::USAGE_READ;
+        let peer = self.next().ok_or(usage)?;
+        let seq = self.rest().ok_or(usage)?.trim_ascii_end();
+        Ok(Command::Read { peer: utf8(peer)?.parse()?, seq: id(seq, failure::BAD_SEQ)? })
     }
 }
 
@@ -256,6 +285,14 @@ struct Outgoing<'a> {
 
 fn id(digits: &[u8], bad: &'static str) -> Result<i64, &'static str> {
     std::str::from_utf8(digits).ok().and_then(positive).ok_or(bad)
+}
+
+fn number(digits: &[u8]) -> Result<i64, &'static str> {
+    utf8(digits).ok().and_then(non_negative).ok_or(failure::BAD_RANGE)
+}
+
+fn limit(digits: &[u8]) -> Result<u32, &'static str> {
+    u32::try_from(number(digits)?).ok().filter(|limit| *limit > 0).ok_or(failure::BAD_RANGE)
 }
 
 fn utf8(argument: &[u8]) -> Result<&str, &'static str> {

@@ -1,12 +1,13 @@
 //! What a server answers.
 
-use super::{escape::write_escaped, message::Hist};
+use super::{conversation::Conv, escape::write_escaped, message::Hist};
 use std::{
     borrow::Cow,
     fmt::{self, Write},
 };
 
-/// The answer to one command: one `+OK` or `-ERR` line, before it the `HIST` lines of a history.
+/// The answer to one command: one `+OK` or `-ERR` line, before it the `HIST` lines of a history
+/// or the `CONV` lines of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// `+OK uid=<n>`, to `REGISTER`, `LOGIN` and `WHOAMI`. To the first two it means that the
@@ -24,6 +25,10 @@ pub enum Reply {
     Acked,
     /// The lines, then `+OK history_done`; nothing comes between them.
     History(Vec<Hist<'static>>),
+    /// `+OK read`.
+    Read,
+    /// The lines, then `+OK conversations_done`; nothing comes between them.
+    Conversations(Vec<Conv<'static>>),
     /// `+OK friend added`.
     FriendAdded,
     /// `+OK friend removed`.
@@ -81,6 +86,13 @@ impl Reply {
                 }
                 out.write_str("+OK history_done")?;
             }
+            Self::Read => out.write_str("+OK read")?,
+            Self::Conversations(conversations) => {
+                for conversation in conversations {
+                    conversation.write(out)?;
+                }
+                out.write_str("+OK conversations_done")?;
+            }
             Self::FriendAdded => out.write_str("+OK friend added")?,
             Self::FriendRemoved => out.write_str("+OK friend removed")?,
             Self::Friends(uids) => write_list(out, "friends", uids)?,
@@ -127,9 +139,10 @@ fn write_devices(out: &mut impl Write, devices: &[(String, bool)]) -> fmt::Resul
     Ok(())
 }
 
-const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
-    REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP JOINGROUP LEAVEGROUP MEMBERS GROUPS \
-    SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE WHOAMI PING HELP";
+const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
+    CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
+    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE WHOAMI \
+    PING HELP";
 
 /// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
 ///
@@ -161,6 +174,10 @@ pub mod failure {
     pub const USAGE_CREATEGROUP: &str = "CREATEGROUP <group_name> [description]";
     /// An argument is missing.
     pub const USAGE_HISTORY: &str = "HISTORY <uid or g<gid>> <after_seq> <limit>";
+    /// An argument is missing.
+    pub const USAGE_RECENT: &str = "RECENT <uid or g<gid>> <limit> [before_seq]";
+    /// An argument is missing.
+    pub const USAGE_READ: &str = "READ <uid or g<gid>> <seq>";
 
     /// The name is missing or empty.
     pub const USAGE_DEVICE: &str = "DEVICE <class>:<id>";
@@ -177,6 +194,8 @@ pub mod failure {
     pub const BAD_GROUP_ID: &str = "bad group_id";
     /// The message id is no positive number.
     pub const BAD_MSG_ID: &str = "bad msg_id";
+    /// The number of an entry is no positive number.
+    pub const BAD_SEQ: &str = "bad seq";
     /// Empty, too long, or with characters that do not print.
     pub const BAD_CLIENT_MSG_ID: &str = "bad client_msg_id";
     /// The bounds of a history are no numbers, or out of bounds.

@@ -21,6 +21,10 @@ fn send_group(client_msg_id: Option<&str>, group_id: i64, text: &str) -> Command
     Command::SendGroup { client_msg_id, group_id, text: text.to_owned() }
 }
 
+fn recent(peer: Peer, limit: u32, before_seq: Option<i64>) -> Command {
+    Command::Recent { peer, limit, before_seq }
+}
+
 fn create_group(name: &str, description: &str) -> Command {
     Command::CreateGroup { name: name.to_owned(), description: description.to_owned() }
 }
@@ -54,6 +58,14 @@ fn every_command_is_understood_in_any_case() {
         ("ACK 123", Command::Ack { msg_id: 123 }),
         ("HISTORY 9 0 50", Command::History { peer: Peer::User(9), after_seq: 0, limit: 50 }),
         ("HISTORY g4 10 5", Command::History { peer: Peer::Group(4), after_seq: 10, limit: 5 }),
+        ("RECENT 9 50", recent(Peer::User(9), 50, None)),
+        ("RECENT g4 5 31", recent(Peer::Group(4), 5, Some(31))),
+        ("RECENT 9 50 ", recent(Peer::User(9), 50, None)),
+        ("READ 9 12", Command::Read { peer: Peer::User(9), seq: 12 }),
+        ("READ g4 1 ", Command::Read { peer: Peer::Group(4), seq: 1 }),
+        ("CONVERSATIONS", Command::Conversations { limit: None }),
+        ("CONVERSATIONS ", Command::Conversations { limit: None }),
+        ("CONVERSATIONS 20", Command::Conversations { limit: Some(20) }),
         ("ADDFRIEND 9", Command::AddFriend { friend_id: 9 }),
         ("ADDFRIEND 9 ", Command::AddFriend { friend_id: 9 }),
         ("REMOVEFRIEND 9", Command::RemoveFriend { friend_id: 9 }),
@@ -126,6 +138,36 @@ fn every_refusal_of_a_line_has_its_text() {
         (b"HISTORY 9 -1 5", "bad range"),
         (b"HISTORY 9 0 0", "bad range"),
         (b"HISTORY 9 0 4294967296", "bad range"),
+        (b"RECENT", "RECENT <uid or g<gid>> <limit> [before_seq]"),
+        (b"RECENT 9", "RECENT <uid or g<gid>> <limit> [before_seq]"),
+        (b"RECENT 9 ", "RECENT <uid or g<gid>> <limit> [before_seq]"),
+        (b"RECENT x 5", "bad uid"),
+        (b"RECENT gx 5", "bad group_id"),
+        (b"RECENT 9 0", "bad range"),
+        (b"RECENT 9 -5", "bad range"),
+        (b"RECENT 9 x", "bad range"),
+        (b"RECENT 9 4294967296", "bad range"),
+        (b"RECENT 9 5 0", "bad range"),
+        (b"RECENT 9 5 -1", "bad range"),
+        (b"RECENT 9 5 x", "bad range"),
+        (b"RECENT 9 5 9223372036854775808", "bad range"),
+        (b"READ", "READ <uid or g<gid>> <seq>"),
+        (b"READ 9", "READ <uid or g<gid>> <seq>"),
+        (b"READ x 1", "bad uid"),
+        (b"READ 0 1", "bad uid"),
+        (b"READ -9 1", "bad uid"),
+        (b"READ gx 1", "bad group_id"),
+        (b"READ g0 1", "bad group_id"),
+        (b"READ \xFF 1", "not valid UTF-8"),
+        (b"READ 9 ", "bad seq"),
+        (b"READ 9 0", "bad seq"),
+        (b"READ 9 -1", "bad seq"),
+        (b"READ 9 1x", "bad seq"),
+        (b"READ 9 9223372036854775808", "bad seq"),
+        (b"CONVERSATIONS 0", "bad range"),
+        (b"CONVERSATIONS -1", "bad range"),
+        (b"CONVERSATIONS x", "bad range"),
+        (b"CONVERSATIONS 4294967296", "bad range"),
         (b"ADDFRIEND", "bad friend_id"),
         (b"ADDFRIEND ada", "bad friend_id"),
         (b"ADDFRIEND 9 10", "bad friend_id"),
@@ -163,6 +205,9 @@ fn without_a_log_in_every_other_command_is_refused_before_its_arguments_are_look
         ("PULL", false),
         ("ACK 1", false),
         ("HISTORY 9 0 5", false),
+        ("RECENT 9 5", false),
+        ("READ 9 1", false),
+        ("CONVERSATIONS", false),
         ("ADDFRIEND 9", false),
         ("REMOVEFRIEND 9", false),
         ("GETFRIENDS", false),

@@ -1,7 +1,9 @@
 //! Every line that a server writes, byte for byte, and what a client reads in it.
 
 use crate::{logged_in, take};
-use im_wire::text::{Hist, Push, Reply, ServerConnection, ServerLine, TextLimits, failure};
+use im_wire::text::{
+    Conv, Hist, Peer, Push, Reply, ServerConnection, ServerLine, TextLimits, failure,
+};
 use std::borrow::Cow;
 
 #[test]
@@ -9,6 +11,16 @@ fn every_reply_has_its_bytes() {
     let hist = |seq, text: &'static str| Hist {
         seq,
         msg_id: 60 + seq,
+        from: 9,
+        ts_ms: 1_700_000_000_000,
+        text: Cow::Borrowed(text),
+    };
+    let conv = |peer, unread, text: &'static str| Conv {
+        peer,
+        head: 12,
+        read: 9,
+        unread,
+        last_msg_id: 61,
         from: 9,
         ts_ms: 1_700_000_000_000,
         text: Cow::Borrowed(text),
@@ -26,6 +38,19 @@ fn every_reply_has_its_bytes() {
             "HIST seq=1 id=61 from=9 ts=1700000000000 text=a\n\
              HIST seq=2 id=62 from=9 ts=1700000000000 text=b\\x0Ac\n\
              +OK history_done\n",
+        ),
+        (Reply::Read, "+OK read\n"),
+        (Reply::Conversations(vec![]), "+OK conversations_done\n"),
+        (
+            Reply::Conversations(vec![
+                conv(Peer::User(9), 3, "b\nc"),
+                conv(Peer::Group(4), 99, ""),
+                conv(Peer::User(9), 100, "d"),
+            ]),
+            "CONV peer=9 head=12 read=9 unread=3 last_id=61 from=9 ts=1700000000000 text=b\\x0Ac\n\
+             CONV peer=g4 head=12 read=9 unread=99 last_id=61 from=9 ts=1700000000000 text=\n\
+             CONV peer=9 head=12 read=9 unread=99+ last_id=61 from=9 ts=1700000000000 text=d\n\
+             +OK conversations_done\n",
         ),
         (Reply::FriendAdded, "+OK friend added\n"),
         (Reply::FriendRemoved, "+OK friend removed\n"),
@@ -50,9 +75,10 @@ fn every_reply_has_its_bytes() {
         (Reply::Pong, "+OK pong\n"),
         (
             Reply::Help,
-            "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY ADDFRIEND \
-             REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP JOINGROUP LEAVEGROUP \
-             MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE WHOAMI PING HELP\n",
+            "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
+             CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
+             JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE WHOAMI \
+             PING HELP\n",
         ),
         (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
         (Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS), "-ERR auth too many attempts\n"),
@@ -146,4 +172,32 @@ fn the_first_and_the_last_line_of_a_connection() {
     assert_eq!(take(&mut connection), "+OK welcome. Commands: REGISTER/LOGIN/SEND/PULL\n");
     connection.close("logged in elsewhere");
     assert_eq!(take(&mut connection), "-ERR closing logged in elsewhere\n");
+}
+
+#[test]
+fn a_list_reads_back_as_it_was_written_and_without_a_field_it_is_no_line() {
+    let whole = "CONV peer=g4 head=12 read=9 unread=99+ last_id=61 from=9 ts=5 text=a b";
+    let expected = Conv {
+        peer: Peer::Group(4),
+        head: 12,
+        read: 9,
+        unread: 100,
+        last_msg_id: 61,
+        from: 9,
+        ts_ms: 5,
+        text: Cow::Borrowed("a b"),
+    };
+    assert_eq!(ServerLine::parse(whole.as_bytes()), Ok(ServerLine::Conv(expected)));
+    for field in
+        ["peer=g4 ", "head=12 ", "read=9 ", "unread=99+ ", "last_id=61 ", "from=9 ", "ts=5 "]
+    {
+        let line = whole.replace(field, "");
+        assert!(ServerLine::parse(line.as_bytes()).is_err(), "{line}");
+    }
+    for (field, bad) in
+        [("peer=g4", "peer=x"), ("unread=99+", "unread=100+"), ("head=12", "head=x")]
+    {
+        let line = whole.replace(field, bad);
+        assert!(ServerLine::parse(line.as_bytes()).is_err(), "{line}");
+    }
 }

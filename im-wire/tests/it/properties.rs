@@ -103,6 +103,11 @@ fn last_argument() -> impl Strategy<Value = String> {
     "[^\r\n]{1,40}"
 }
 
+fn peer() -> impl Strategy<Value = Peer> {
+    (1..=i64::MAX, any::<bool>())
+        .prop_map(|(id, group)| if group { Peer::Group(id) } else { Peer::User(id) })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let id = 1..=i64::MAX;
     let client_msg_id = proptest::option::of("[!-~]{1,64}");
@@ -124,12 +129,12 @@ fn command() -> impl Strategy<Value = Command> {
         id.clone().prop_map(|uid| Command::Block { uid }),
         id.clone().prop_map(|uid| Command::Unblock { uid }),
         id.clone().prop_map(|group_id| Command::JoinGroup { group_id }),
-        (id, 0..=i64::MAX, 1..=u32::MAX, any::<bool>()).prop_map(
-            |(id, after_seq, limit, group)| {
-                let peer = if group { Peer::Group(id) } else { Peer::User(id) };
-                Command::History { peer, after_seq, limit }
-            }
-        ),
+        (peer(), 0..=i64::MAX, 1..=u32::MAX)
+            .prop_map(|(peer, after_seq, limit)| Command::History { peer, after_seq, limit }),
+        (peer(), 1..=u32::MAX, proptest::option::of(id.clone()))
+            .prop_map(|(peer, limit, before_seq)| Command::Recent { peer, limit, before_seq }),
+        (peer(), id).prop_map(|(peer, seq)| Command::Read { peer, seq }),
+        proptest::option::of(1..=u32::MAX).prop_map(|limit| Command::Conversations { limit }),
         Just(Command::Pull),
         Just(Command::WhoAmI),
     ]

@@ -40,6 +40,9 @@ async fn only_a_few_commands_need_no_log_in(stack: StackBuilder) {
         "SENDID a 1 hello",
         "SENDGROUPID a 1 hello",
         "HISTORY 1 0 10",
+        "RECENT 1 10",
+        "READ 1 1",
+        "CONVERSATIONS",
         "ACK 1",
         "WHOAMI",
     ] {

@@ -43,6 +43,7 @@ mod limits;
 mod operation;
 mod original;
 mod parts;
+mod read_state;
 mod recovery;
 mod repeats;
 mod sessions;

@@ -3,10 +3,11 @@
 use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     ChangeMembershipReq, ChangeMembershipResp, Entry, FetchForManyReq, FetchForManyResp,
-    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, ListBehindReq,
-    ListBehindResp, ListBlockedReq, ListBlockedResp, Position, PullOfflineReq, PullOfflineResp,
-    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, SetBlockReq,
-    SetBlockResp, Sight, Span, message_service, send_batch_req,
+    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, GetReceiptsReq,
+    GetReceiptsResp, ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp,
+    ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp, Position,
+    PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp,
+    SendReq, SendResp, SetBlockReq, SetBlockResp, Sight, Span, message_service, send_batch_req,
 };
 use mprpc::{Context, Status};
 
@@ -86,12 +87,68 @@ impl message_service::Server for Fakes {
             });
         }
         let timeline = state.timelines.get(&req.conv_id).map(Vec::as_slice).unwrap_or_default();
+        let head = timeline.len() as i64;
+        if req.before_seq > 0 {
+            let before = usize::try_from(req.before_seq - 1).unwrap().min(timeline.len());
+            let first = before.saturating_sub(usize::try_from(req.limit).unwrap());
+            return Ok(FetchRangeResp {
+                result: ok(),
+                entries: timeline[first..before].to_vec(),
+                head,
+                complete_from: first as i64 + 1,
+                first_seq: 1,
+                ..FetchRangeResp::default()
+            });
+        }
         let after = usize::try_from(req.after_seq).unwrap().min(timeline.len());
         let entries: Vec<Entry> =
             timeline[after..].iter().take(usize::try_from(req.limit).unwrap()).cloned().collect();
         let complete_to = entries.last().map_or(req.after_seq, |entry| entry.seq);
-        let head = timeline.len() as i64;
-        Ok(FetchRangeResp { result: ok(), entries, complete_to, head })
+        let result = ok();
+        Ok(FetchRangeResp { result, entries, complete_to, head, ..FetchRangeResp::default() })
+    }
+
+    async fn list_conversations(
+        &self,
+        _: &Context,
+        req: ListConversationsReq,
+    ) -> Result<ListConversationsResp, Status> {
+        self.before("list_conversations").await?;
+        let state = self.state();
+        let seen = state.timelines.iter().rev().filter(|(conv_id, _)| {
+            let after = req.page_token.is_empty() || **conv_id < req.page_token;
+            after && state.sees(req.user_id, conv_id)
+        });
+        let conversation = |(conv_id, timeline): (&String, &Vec<Entry>)| mpim_proto::Conversation {
+            conv_id: conv_id.clone(),
+            head: timeline.len() as i64,
+            read_seq: 1,
+            unread: timeline.len() as i32,
+            last: timeline.last().cloned(),
+            ..Default::default()
+        };
+        let mut conversations: Vec<_> = seen.map(conversation).collect();
+        // Small pages, so that there are several.
+        let whole = conversations.len();
+        conversations.truncate(usize::try_from(req.limit).unwrap().min(2));
+        let last = conversations.last().filter(|_| conversations.len() < whole);
+        let next_page_token = last.map_or(String::new(), |last| last.conv_id.clone());
+        Ok(ListConversationsResp { result: ok(), conversations, next_page_token })
+    }
+
+    async fn mark_read(&self, _: &Context, req: MarkReadReq) -> Result<MarkReadResp, Status> {
+        self.before("mark_read").await?;
+        let head = self.state().timelines.get(&req.conv_id).map_or(0, Vec::len) as i64;
+        let result = if req.seq > head { invalid("beyond the head") } else { ok() };
+        Ok(MarkReadResp { result })
+    }
+
+    async fn get_receipts(
+        &self,
+        _: &Context,
+        _: GetReceiptsReq,
+    ) -> Result<GetReceiptsResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
     }
 
     async fn fetch_for_many(

@@ -11,6 +11,7 @@ mod cursors;
 mod dead_letters;
 mod membership;
 mod random;
+mod read_state;
 mod reading;
 mod shared;
 mod writers;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, membership::*, random::*,
-    reading::*, shared::*, writers::*,
+    read_state::*, reading::*, shared::*, writers::*,
 };
 use super::{
-    AppendError, Appended, Blocks, DeadLetter, DeadLetters, NewDeadLetter, Position, Range,
-    RangeLimit, Reader, SharedRange, Sight, Timeline,
+    AppendError, Appended, Blocks, Conversation, DeadLetter, DeadLetters, Earlier, MarkReadError,
+    Marked, NewDeadLetter, Place, Position, Range, RangeLimit, ReadState, Reader, Receipt,
+    SharedRange, Sight, Timeline, UNREAD_MAX,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -72,6 +74,9 @@ macro_rules! timeline_conformance {
             what_was_sent_before_leaving_can_be_repeated_after_it
             a_range_ends_at_its_limits_and_goes_on_from_there
             a_range_gives_its_first_entry_however_long
+            a_range_backwards_ends_at_its_limits_and_goes_on_from_there
+            a_range_backwards_gives_its_newest_entry_however_long
+            a_range_backwards_passes_over_what_one_does_not_see
             an_unknown_conversation_has_no_range_no_members_and_no_position
             what_is_behind_is_paged_without_hole_or_repetition
             entries_are_located_by_msg_id
@@ -84,6 +89,15 @@ macro_rules! timeline_conformance {
             what_was_given_counts_only_once_confirmed
             what_was_withdrawn_is_not_confirmed
             what_is_given_next_counts_only_without_a_gap
+            a_read_position_only_grows_and_stops_at_the_head
+            what_one_never_saw_cannot_be_read
+            a_read_position_begins_where_its_user_does_and_ends_where_they_left
+            unread_are_the_texts_of_others_that_one_sees
+            unread_messages_are_counted_up_to_a_bound
+            conversations_are_listed_by_what_happened_last
+            the_list_is_paged_without_hole_or_repetition
+            receipts_say_how_far_the_other_members_are
+            concurrent_readers_end_at_the_furthest
             concurrent_appenders_leave_no_hole_and_lose_nothing
             concurrent_repetitions_become_one_message
             a_message_that_races_with_membership_is_within_a_span

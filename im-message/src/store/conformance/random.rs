@@ -7,7 +7,7 @@ use crate::store::model::Model;
 const HISTORIES: u64 = 20;
 const STEPS: usize = 60;
 
-pub(crate) async fn random_histories_agree_with_the_model<T: Timeline>(store: Arc<T>) {
+pub(crate) async fn random_histories_agree_with_the_model<T: Timeline + ReadState>(store: Arc<T>) {
     let base: u64 = fastrand::u64(..);
     for history in 0..HISTORIES {
         let seed = base.wrapping_add(history);
@@ -66,10 +66,10 @@ impl World {
         }
     }
 
-    async fn step(&mut self, store: &impl Timeline, model: &Model, step: usize) {
+    async fn step(&mut self, store: &(impl Timeline + ReadState), model: &Model, step: usize) {
         let (conv, reader) = (self.conv(), reader(self.uid()));
         let moves = vec![(conv, self.random.i64(0..9)), (self.conv(), self.random.i64(0..9))];
-        match self.random.u8(0..10) {
+        match self.random.u8(0..11) {
             0..5 => {
                 let batch = self.batch();
                 let ours = store.append(batch.clone(), NOW_MS).await;
@@ -91,6 +91,13 @@ impl World {
             8 => {
                 store.withdraw_given(&reader).await.unwrap();
                 model.withdraw_given(&reader).await.unwrap();
+            }
+            9 => {
+                let (uid, (conv, seq)) = (reader.uid, moves[0]);
+                let ours = store.mark_read(uid, conv, seq).await;
+                let theirs = model.mark_read(uid, conv, seq).await;
+                let shape = |outcome: Result<Marked, MarkReadError>| format!("{outcome:?}");
+                assert_eq!(shape(ours), shape(theirs), "step {step}: {uid} {conv} {seq}");
             }
             _ => {
                 let (by, whom, max) = (reader.uid, self.uid(), self.random.usize(1..4));
@@ -117,6 +124,11 @@ impl World {
             look_together(store, uids.clone(), conv, after, limit).await,
             look_together(model, uids, conv, after, limit).await,
             "step {step}: {conv} after {after} {limit:?}"
+        );
+        assert_eq!(
+            read_state(store, &reader, conv, after, limit).await,
+            read_state(model, &reader, conv, after, limit).await,
+            "step {step}: {reader:?} {conv} before {after} {limit:?}"
         );
     }
 }
@@ -145,7 +157,7 @@ pub(super) fn shape(answers: &[Result<Appended, AppendError>]) -> Vec<Result<(i6
 
 /// Everything that can be seen from outside.
 async fn look(
-    store: &impl Timeline,
+    store: &(impl Timeline + ReadState),
     reader: &Reader,
     conv: ConvId,
     after: i64,
@@ -161,4 +173,32 @@ async fn look(
         members(store, conv).await,
         store.exists(conv).await.unwrap(),
     )
+}
+
+/// What users have read, and ways back: what [`look`] does not show.
+async fn read_state(
+    store: &(impl Timeline + ReadState),
+    reader: &Reader,
+    conv: ConvId,
+    before: i64,
+    limit: RangeLimit,
+) -> (Vec<Conversation>, Option<Earlier>, Option<(Vec<Receipt>, bool)>) {
+    let mut listed: Vec<Conversation> = Vec::new();
+    loop {
+        let after = listed.last().map(|last| last.place.clone());
+        let (page, more) = store.conversations(reader, after, 2).await.unwrap();
+        listed.extend(page);
+        if !more {
+            break;
+        }
+    }
+    for found in &mut listed {
+        found.place.last_msg_id = 0;
+        found.last.iter_mut().for_each(|entry| entry.msg_id = 0);
+    }
+    let mut earlier = store.range_before(reader.uid, conv, before, limit).await.unwrap();
+    let entries = earlier.iter_mut().flat_map(|earlier| &mut earlier.entries);
+    entries.for_each(|entry| entry.msg_id = 0);
+    let receipts = store.receipts(reader.uid, conv, before, limit.entries_max).await.unwrap();
+    (listed, earlier, receipts)
 }

@@ -38,6 +38,74 @@ pub(crate) async fn a_range_gives_its_first_entry_however_long<T: Timeline>(stor
     assert_eq!((range.entries.len(), range.complete_to), (1, 1));
 }
 
+pub(crate) async fn a_range_backwards_ends_at_its_limits_and_goes_on_from_there<T: Timeline>(
+    store: Arc<T>,
+) {
+    let conv = ConvId::pair(1, 2);
+    for n in 1..=7 {
+        put(&*store, text(conv, 1, &n.to_string(), "12345678")).await;
+    }
+    for limit in [
+        RangeLimit { entries_max: 3, ..EVERYTHING },
+        RangeLimit { bytes_max: 3 * 8 + 7, ..EVERYTHING },
+    ] {
+        let mut ends = Vec::new();
+        let mut at = i64::MAX;
+        while at > 1 {
+            let range = store.range_before(2, conv, at, limit).await.unwrap().unwrap();
+            let seqs: Vec<i64> = range.entries.iter().map(|entry| entry.seq).collect();
+            assert_eq!(seqs, (range.complete_from..at.min(8)).collect::<Vec<_>>(), "{limit:?}");
+            assert_eq!((range.head, range.first_seq), (7, 1));
+            at = range.complete_from;
+            ends.push(at);
+        }
+        assert_eq!(ends, [5, 2, 1], "{limit:?}");
+    }
+    let exact = RangeLimit { entries_max: 7, ..EVERYTHING };
+    assert_eq!(store.range_before(2, conv, 8, exact).await.unwrap().unwrap().complete_from, 1);
+    for nothing in [1, 0, i64::MIN] {
+        let range = store.range_before(2, conv, nothing, EVERYTHING).await.unwrap().unwrap();
+        let expected = Earlier { entries: vec![], complete_from: nothing, first_seq: 1, head: 7 };
+        assert_eq!(range, expected);
+    }
+    assert_eq!(store.range_before(3, conv, 8, EVERYTHING).await.unwrap(), None);
+    assert_eq!(store.range_before(2, GROUP, 8, EVERYTHING).await.unwrap(), None);
+}
+
+pub(crate) async fn a_range_backwards_gives_its_newest_entry_however_long<T: Timeline>(
+    store: Arc<T>,
+) {
+    let conv = ConvId::pair(1, 2);
+    put(&*store, text(conv, 1, "a", "short")).await;
+    put(&*store, text(conv, 1, "b", &"long ".repeat(2_000))).await;
+    let limit = RangeLimit { bytes_max: 1, ..EVERYTHING };
+    let range = store.range_before(2, conv, 3, limit).await.unwrap().unwrap();
+    assert_eq!((range.entries.len(), range.complete_from), (1, 2));
+}
+
+pub(crate) async fn a_range_backwards_passes_over_what_one_does_not_see<T: Timeline>(
+    store: Arc<T>,
+) {
+    put(&*store, joined(GROUP, 1, "j1")).await;
+    put(&*store, joined(GROUP, 2, "j2")).await;
+    put(&*store, left(GROUP, 2, "l2")).await;
+    put(&*store, text(GROUP, 1, "a", "without them")).await;
+    put(&*store, joined(GROUP, 2, "j2 again")).await;
+    put(&*store, text(GROUP, 1, "b", "with them")).await;
+    put(&*store, left(GROUP, 2, "l2 again")).await;
+    put(&*store, text(GROUP, 1, "c", "without them")).await;
+    let mut found = Vec::new();
+    let mut at = i64::MAX;
+    while at > 2 {
+        let limit = RangeLimit { entries_max: 2, ..EVERYTHING };
+        let range = store.range_before(2, GROUP, at, limit).await.unwrap().unwrap();
+        assert_eq!((range.first_seq, range.head), (2, 7));
+        found.push(range.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>());
+        at = range.complete_from;
+    }
+    assert_eq!(found, [vec![6, 7], vec![3, 5], vec![2]]);
+}
+
 pub(crate) async fn an_unknown_conversation_has_no_range_no_members_and_no_position<T: Timeline>(
     store: Arc<T>,
 ) {

@@ -9,7 +9,7 @@ use super::{content, conv_id};
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
 use crate::store::shared::{Spans, distinct};
-use crate::store::{Position, Range, RangeLimit, Reader, SharedRange};
+use crate::store::{Earlier, Position, Range, RangeLimit, Reader, SharedRange};
 
 /// A row of `entry` as it is read.
 pub(super) type EntryRow = (i64, i64, i64, i64, i64, String, String);
@@ -37,6 +37,15 @@ pub(super) async fn exists(conn: &mut Conn, conv: ConvId) -> Result<bool, Error>
     Ok(found.is_some())
 }
 
+/// One page of the conversations in which a device lacks something.
+pub(super) const BEHIND: &str = "
+    SELECT MIN(c.conv_id), COALESCE(MIN(k.seq), MIN(s.from_seq) - 1) AS at_seq,
+           IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)) AS head
+    FROM span s JOIN conversation c ON c.id = s.conv
+    LEFT JOIN device_cursor k ON k.uid = s.uid AND k.device = ? AND k.conv = s.conv
+    WHERE s.uid = ? AND s.conv > ?
+    GROUP BY s.conv HAVING at_seq < head ORDER BY s.conv LIMIT ?";
+
 /// Goes through the user's conversations by their short ids, which is the order in which they began.
 pub(super) async fn behind(
     conn: &mut Conn,
@@ -53,15 +62,7 @@ pub(super) async fn behind(
     };
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let rows: Vec<(String, i64, i64)> = conn
-        .exec(
-            "SELECT MIN(c.conv_id), COALESCE(MIN(k.seq), MIN(s.from_seq) - 1) AS at_seq,
-                    IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)) AS head
-             FROM span s JOIN conversation c ON c.id = s.conv
-             LEFT JOIN device_cursor k ON k.uid = s.uid AND k.device = ? AND k.conv = s.conv
-             WHERE s.uid = ? AND s.conv > ?
-             GROUP BY s.conv HAVING at_seq < head ORDER BY s.conv LIMIT ?",
-            (reader.device.as_bytes(), reader.uid, after.unwrap_or(0), one_more),
-        )
+        .exec(BEHIND, (reader.device.as_bytes(), reader.uid, after.unwrap_or(0), one_more))
         .await?;
     let more = rows.len() > limit;
     let positions = rows.into_iter().take(limit).map(position).collect::<Result<_, _>>()?;
@@ -130,7 +131,46 @@ pub(super) async fn range(
     after_seq: i64,
     limit: RangeLimit,
 ) -> Result<Option<Range>, Error> {
-    let spans: Vec<(i64, i64, i64, Option<i64>)> = conn
+    let Some(Sees { conv, head, spans }) = spans(conn, uid, conv).await? else {
+        return Ok(None);
+    };
+    let first = after_seq.saturating_add(1);
+    let pieces: Vec<_> = spans.into_iter().map(|(from, to)| (from.max(first), to)).collect();
+    let (entries, cut) = entries(conn, FORWARD, conv, &pieces, limit).await?;
+    Ok(Some(Range { entries, complete_to: cut.unwrap_or(head.max(after_seq)), head }))
+}
+
+pub(super) async fn range_before(
+    conn: &mut Conn,
+    uid: i64,
+    conv: ConvId,
+    before_seq: i64,
+    limit: RangeLimit,
+) -> Result<Option<Earlier>, Error> {
+    let Some(Sees { conv, head, spans }) = spans(conn, uid, conv).await? else {
+        return Ok(None);
+    };
+    let first_seq = spans.first().map_or(1, |(from, _)| *from);
+    let last = before_seq.saturating_sub(1);
+    let pieces: Vec<_> = spans.into_iter().rev().map(|(from, to)| (from, to.min(last))).collect();
+    let (mut entries, cut) = entries(conn, BACKWARD, conv, &pieces, limit).await?;
+    entries.reverse();
+    let complete_from = cut.unwrap_or(first_seq.min(before_seq));
+    Ok(Some(Earlier { entries, complete_from, first_seq, head }))
+}
+
+/// When a user sees a conversation.
+struct Sees {
+    /// The conversation's short id.
+    conv: i64,
+    head: i64,
+    /// First and last seq of each span, in order.
+    spans: Vec<(i64, i64)>,
+}
+
+/// `None` if the user never saw anything of it.
+async fn spans(conn: &mut Conn, uid: i64, conv: ConvId) -> Result<Option<Sees>, Error> {
+    let rows: Vec<(i64, i64, i64, Option<i64>)> = conn
         .exec(
             "SELECT c.id, c.max_seq, s.from_seq, s.to_seq
              FROM conversation c JOIN span s ON s.uid = ? AND s.conv = c.id
@@ -138,19 +178,15 @@ pub(super) async fn range(
             (uid, conv.to_string()),
         )
         .await?;
-    let ends = spans.iter().map(|(_, max_seq, _, to_seq)| to_seq.unwrap_or(*max_seq));
-    let Some(head) = ends.max() else {
+    let Some((conv, ..)) = rows.first().copied() else {
         return Ok(None);
     };
-    let first = after_seq.saturating_add(1);
-    let mut id = 0;
-    let piece = |(conv, max_seq, from_seq, to_seq): (i64, i64, i64, Option<i64>)| {
-        id = conv;
-        (from_seq.max(first), to_seq.unwrap_or(max_seq))
+    let span = |(_, max_seq, from_seq, to_seq): (i64, i64, i64, Option<i64>)| {
+        (from_seq, to_seq.unwrap_or(max_seq))
     };
-    let pieces: Vec<(i64, i64)> = spans.into_iter().map(piece).collect();
-    let (entries, cut) = entries(conn, id, &pieces, limit).await?;
-    Ok(Some(Range { entries, complete_to: cut.unwrap_or(head.max(after_seq)), head }))
+    let spans: Vec<(i64, i64)> = rows.into_iter().map(span).collect();
+    let head = spans.iter().map(|(_, to_seq)| *to_seq).max().unwrap_or(0);
+    Ok(Some(Sees { conv, head, spans }))
 }
 
 pub(super) async fn range_for_many(
@@ -187,22 +223,29 @@ pub(super) async fn range_for_many(
             }
         }
     }
-    let (entries, cut) = entries(conn, conv, &all.pieces(after_seq), limit).await?;
+    let (entries, cut) = entries(conn, FORWARD, conv, &all.pieces(after_seq), limit).await?;
     Ok(SharedRange { entries, sights: all.sights(uids, after_seq, cut) })
 }
+
+/// Entries between two seqs, onwards. The index is named because the one of the keys begins with the
+/// same column.
+pub(super) const FORWARD: &str = "SELECT seq, msg_id, author, ts_ms, kind, text, device
+     FROM entry FORCE INDEX (PRIMARY) WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?";
+
+/// Entries between two seqs, backwards.
+pub(super) const BACKWARD: &str = "SELECT seq, msg_id, author, ts_ms, kind, text, device
+     FROM entry FORCE INDEX (PRIMARY) WHERE conv = ? AND seq BETWEEN ? AND ?
+     ORDER BY seq DESC LIMIT ?";
 
 /// What stands in these pieces of a conversation, and the seq of the last entry if it is a limit
 /// that ended them.
 async fn entries(
     conn: &mut Conn,
+    direction: &str,
     conv: i64,
     pieces: &[(i64, i64)],
     limit: RangeLimit,
 ) -> Result<(Vec<Entry>, Option<i64>), Error> {
-    let select = format!(
-        "SELECT {ENTRY_COLUMNS} FROM entry WHERE conv = ? AND seq BETWEEN ? AND ?
-         ORDER BY seq LIMIT ?"
-    );
     let mut entries: Vec<Entry> = Vec::new();
     let mut bytes = 0;
     for (from_seq, to_seq) in pieces {
@@ -212,8 +255,7 @@ async fn entries(
         let room = limit.entries_max.saturating_sub(entries.len());
         // One more says whether there is more.
         let room = i64::try_from(room).unwrap_or(i64::MAX).saturating_add(1);
-        let rows: Vec<EntryRow> =
-            conn.exec(select.as_str(), (conv, from_seq, to_seq, room)).await?;
+        let rows: Vec<EntryRow> = conn.exec(direction, (conv, from_seq, to_seq, room)).await?;
         for row in rows {
             let entry = entry(row)?;
             if let Content::Text(text) = &entry.content {

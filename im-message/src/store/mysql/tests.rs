@@ -6,6 +6,7 @@ mod instances;
 mod locks;
 mod measure;
 mod outbox;
+mod plans;
 
 use test_servers::Database;
 

@@ -39,6 +39,8 @@ struct Conversation {
     max_seq: i64,
     stored_max_seq: i64,
     blocks: PairBlocks,
+    /// That of its newest entry, once the batch has written one.
+    last_msg_id: i64,
 }
 
 impl<'tx> Batch<'tx> {
@@ -64,11 +66,12 @@ impl<'tx> Batch<'tx> {
                 .prepare_cached("UPDATE msg_id_block SET next = ?")?
                 .execute([self.next_msg_id])?;
         }
-        let mut advance =
-            self.tx.prepare_cached("UPDATE conversation SET max_seq = ? WHERE id = ?")?;
-        for conversation in &self.conversations {
-            if conversation.max_seq > conversation.stored_max_seq {
-                advance.execute([conversation.max_seq, conversation.row])?;
+        let mut advance = self
+            .tx
+            .prepare_cached("UPDATE conversation SET max_seq = ?, last_msg_id = ? WHERE id = ?")?;
+        for Conversation { row, max_seq, stored_max_seq, last_msg_id, .. } in &self.conversations {
+            if max_seq > stored_max_seq {
+                advance.execute([max_seq, last_msg_id, row])?;
             }
         }
         Ok(())
@@ -126,8 +129,13 @@ impl<'tx> Batch<'tx> {
             None => return Ok(None),
         };
         let index = self.conversations.len();
-        let blocks = PairBlocks::stored(blocks);
-        self.conversations.push(Conversation { row, max_seq, stored_max_seq: max_seq, blocks });
+        self.conversations.push(Conversation {
+            row,
+            max_seq,
+            stored_max_seq: max_seq,
+            blocks: PairBlocks::stored(blocks),
+            last_msg_id: 0,
+        });
         self.indexes.insert(entry.conv, index);
         Ok(Some(index))
     }
@@ -184,6 +192,7 @@ impl<'tx> Batch<'tx> {
         self.next_msg_id += 1;
         let conversation = &mut self.conversations[index];
         conversation.max_seq += 1;
+        conversation.last_msg_id = msg_id;
         Appended { seq: conversation.max_seq, msg_id, ts_ms: self.now_ms, new: true }
     }
 

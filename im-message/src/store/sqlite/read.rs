@@ -3,11 +3,11 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{conv_id, conv_row, seen};
+use super::{Seen, conv_id, conv_row, seen};
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
 use crate::store::shared::{Spans, distinct};
-use crate::store::{Position, Range, RangeLimit, Reader, SharedRange};
+use crate::store::{Earlier, Position, Range, RangeLimit, Reader, SharedRange};
 
 pub(super) fn members(db: &Connection, conv: ConvId) -> rusqlite::Result<Vec<i64>> {
     db.prepare_cached(
@@ -24,6 +24,15 @@ pub(super) fn exists(db: &Connection, conv: ConvId) -> rusqlite::Result<bool> {
         .exists([conv.to_string()])
 }
 
+/// One page of the conversations in which a device lacks something.
+pub(super) const BEHIND: &str = "
+    SELECT c.conv_id, coalesce(k.seq, min(s.from_seq) - 1) AS at,
+           CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END AS head
+    FROM span s JOIN conversation c ON c.id = s.conv
+    LEFT JOIN cursor k ON k.uid = s.uid AND k.device = ?2 AND k.conv = s.conv
+    WHERE s.uid = ?1 AND s.conv > ?3
+    GROUP BY s.conv HAVING at < head ORDER BY s.conv LIMIT ?4";
+
 /// Goes through the user's conversations by the id they have in this file, which is the order
 /// in which they began.
 pub(super) fn behind(
@@ -36,14 +45,7 @@ pub(super) fn behind(
         Some(conv) => conv_row(db, conv)?.unwrap_or(0),
         None => 0,
     };
-    let mut statement = db.prepare_cached(
-        "SELECT c.conv_id, coalesce(k.seq, min(s.from_seq) - 1) AS at,
-                CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END AS head
-         FROM span s JOIN conversation c ON c.id = s.conv
-         LEFT JOIN cursor k ON k.uid = s.uid AND k.device = ?2 AND k.conv = s.conv
-         WHERE s.uid = ?1 AND s.conv > ?3
-         GROUP BY s.conv HAVING at < head ORDER BY s.conv LIMIT ?4",
-    )?;
+    let mut statement = db.prepare_cached(BEHIND)?;
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut found: Vec<Position> = statement
         .query_map((reader.uid, &reader.device, after_row, one_more), |row| {
@@ -89,7 +91,7 @@ pub(super) fn range(
     let first = after_seq.saturating_add(1);
     let spans = spans(db, uid, seen.conv)?.into_iter();
     let pieces = spans.map(|(from, to)| (from.max(first), to.unwrap_or(seen.head)));
-    let (entries, cut) = entries(db, seen.conv, pieces, limit)?;
+    let (entries, cut) = entries(db, FORWARD, seen.conv, pieces, limit)?;
     let complete_to = cut.unwrap_or(seen.head.max(after_seq));
     Ok(Some(Range { entries, complete_to, head: seen.head }))
 }
@@ -114,23 +116,48 @@ pub(super) fn range_for_many(
             all.add(uid, from_seq, to_seq);
         }
     }
-    let (entries, cut) = entries(db, conv, all.pieces(after_seq), limit)?;
+    let (entries, cut) = entries(db, FORWARD, conv, all.pieces(after_seq), limit)?;
     Ok(SharedRange { entries, sights: all.sights(uids, after_seq, cut) })
 }
+
+pub(super) fn range_before(
+    db: &Connection,
+    uid: i64,
+    conv: ConvId,
+    before_seq: i64,
+    limit: RangeLimit,
+) -> rusqlite::Result<Option<Earlier>> {
+    let Some(Seen { conv, first_seq, head }) = seen(db, uid, conv)? else {
+        return Ok(None);
+    };
+    let last = before_seq.saturating_sub(1);
+    let spans = spans(db, uid, conv)?.into_iter().rev();
+    let pieces = spans.map(|(from, to)| (from, to.unwrap_or(head).min(last)));
+    let (mut entries, cut) = entries(db, BACKWARD, conv, pieces, limit)?;
+    entries.reverse();
+    let complete_from = cut.unwrap_or(first_seq.min(before_seq));
+    Ok(Some(Earlier { entries, complete_from, first_seq, head }))
+}
+
+/// Entries between two seqs, onwards.
+pub(super) const FORWARD: &str = "SELECT seq, msg_id, author, ts_ms, kind, text, device FROM entry
+     WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq";
+
+/// Entries between two seqs, backwards.
+pub(super) const BACKWARD: &str = "SELECT seq, msg_id, author, ts_ms, kind, text, device FROM entry
+     WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC";
 
 /// What stands in these pieces of a conversation, and the seq of the last entry if it is a limit
 /// that ended them. Piece by piece, and not as one join: that would sort all there is before giving
 /// the first.
 fn entries(
     db: &Connection,
+    direction: &str,
     conv: i64,
     pieces: impl IntoIterator<Item = (i64, i64)>,
     limit: RangeLimit,
 ) -> rusqlite::Result<(Vec<Entry>, Option<i64>)> {
-    let mut statement = db.prepare_cached(
-        "SELECT seq, msg_id, author, ts_ms, kind, text, device FROM entry
-         WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-    )?;
+    let mut statement = db.prepare_cached(direction)?;
     let mut entries: Vec<Entry> = Vec::new();
     let mut bytes = 0;
     for (from_seq, to_seq) in pieces {
@@ -154,7 +181,11 @@ fn entries(
 }
 
 /// When the user was a member, in order.
-fn spans(db: &Connection, uid: i64, conv: i64) -> rusqlite::Result<Vec<(i64, Option<i64>)>> {
+pub(super) fn spans(
+    db: &Connection,
+    uid: i64,
+    conv: i64,
+) -> rusqlite::Result<Vec<(i64, Option<i64>)>> {
     db.prepare_cached(
         "SELECT from_seq, to_seq FROM span WHERE uid = ? AND conv = ? ORDER BY from_seq",
     )?
@@ -176,6 +207,7 @@ pub(super) fn locate(db: &Connection, msg_ids: &[i64]) -> rusqlite::Result<Vec<(
     Ok(found)
 }
 
+/// A row of the columns of [`FORWARD`].
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let kind: i64 = row.get(4)?;
     let content = match kind {

@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::{Blocks, DeadLetter, DeadLetters, NewDeadLetter};
+use crate::store::{
+    Blocks, Conversation, DeadLetter, DeadLetters, MarkReadError, Marked, NewDeadLetter, Place,
+    ReadState, Receipt,
+};
 
 /// A timeline that is served by several instances in turn.
 struct Several {
@@ -41,6 +44,12 @@ timeline_conformance! { two().await;
     cursors_only_grow_and_stop_at_the_head
     what_was_given_counts_only_once_confirmed
     what_is_given_next_counts_only_without_a_gap
+    a_range_backwards_passes_over_what_one_does_not_see
+    a_read_position_only_grows_and_stops_at_the_head
+    a_read_position_begins_where_its_user_does_and_ends_where_they_left
+    unread_are_the_texts_of_others_that_one_sees
+    receipts_say_how_far_the_other_members_are
+    concurrent_readers_end_at_the_furthest
     concurrent_appenders_leave_no_hole_and_lose_nothing
     concurrent_repetitions_become_one_message
     a_message_that_races_with_membership_is_within_a_span
@@ -160,6 +169,16 @@ impl Timeline for Several {
         self.next().range_for_many(uids, conv, after_seq, limit).await
     }
 
+    async fn range_before(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        before_seq: i64,
+        limit: RangeLimit,
+    ) -> Result<Option<Earlier>, StoreError> {
+        self.next().range_before(uid, conv, before_seq, limit).await
+    }
+
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
         self.next().exists(conv).await
     }
@@ -190,6 +209,31 @@ impl Timeline for Several {
 
     async fn withdraw_given(&self, reader: &Reader) -> Result<(), StoreError> {
         self.next().withdraw_given(reader).await
+    }
+}
+
+impl ReadState for Several {
+    async fn mark_read(&self, uid: i64, conv: ConvId, seq: i64) -> Result<Marked, MarkReadError> {
+        self.next().mark_read(uid, conv, seq).await
+    }
+
+    async fn conversations(
+        &self,
+        reader: &Reader,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<(Vec<Conversation>, bool), StoreError> {
+        self.next().conversations(reader, after, limit).await
+    }
+
+    async fn receipts(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        after_uid: i64,
+        limit: usize,
+    ) -> Result<Option<(Vec<Receipt>, bool)>, StoreError> {
+        self.next().receipts(uid, conv, after_uid, limit).await
     }
 }
 

@@ -1,0 +1,142 @@
+//! What users have read, and ranges on the way back, as the model has them.
+
+use im_common::StoreError;
+
+use super::{Conversation as Timeline, Model, State};
+use crate::conversation::ConvId;
+use crate::entry::{Content, Entry};
+use crate::store::read_state::{UNREAD_MAX, UNREAD_SEQS_MAX};
+use crate::store::{
+    Conversation, Earlier, MarkReadError, Marked, Place, RangeLimit, ReadState, Reader, Receipt,
+};
+
+impl Timeline {
+    fn seen_by(&self, uid: i64) -> impl DoubleEndedIterator<Item = &Entry> {
+        let entries = self.entries.iter().map(|(_, entry)| entry);
+        entries.filter(move |entry| self.sees(uid, entry.seq))
+    }
+}
+
+impl State {
+    pub(super) fn range_before(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        before_seq: i64,
+        limit: RangeLimit,
+    ) -> Option<Earlier> {
+        let conversation = self.conversations.get(&conv)?;
+        let head = conversation.head(uid)?;
+        let first_seq = conversation.before_first(uid) + 1;
+        let earlier = conversation.seen_by(uid).filter(|entry| entry.seq < before_seq);
+        let all: Vec<Entry> = earlier.cloned().collect();
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
+        for entry in all.iter().rev() {
+            bytes += if let Content::Text(text) = &entry.content { text.len() } else { 0 };
+            let full = entries.len() >= limit.entries_max || bytes > limit.bytes_max;
+            if full && !entries.is_empty() {
+                break;
+            }
+            entries.insert(0, entry.clone());
+        }
+        let complete_from = match entries.first() {
+            Some(first) if entries.len() < all.len() => first.seq,
+            _ => first_seq.min(before_seq),
+        };
+        Some(Earlier { entries, complete_from, first_seq, head })
+    }
+
+    /// `None` if they never saw anything of it.
+    fn read_seq(&self, uid: i64, conv: ConvId) -> Option<i64> {
+        let conversation = self.conversations.get(&conv)?;
+        conversation.head(uid)?;
+        let read = self.read.get(&(uid, conv)).copied();
+        Some(read.unwrap_or(conversation.before_first(uid)))
+    }
+
+    fn listed(&self, reader: &Reader, conv: ConvId) -> Option<Conversation> {
+        let position = self.position(reader, conv)?;
+        let read_seq = self.read_seq(reader.uid, conv)?;
+        let conversation = &self.conversations[&conv];
+        let last = conversation.seen_by(reader.uid).next_back().cloned();
+        let unread = conversation.seen_by(reader.uid).filter(|entry| {
+            entry.seq > read_seq.max(position.head - UNREAD_SEQS_MAX)
+                && entry.author != reader.uid
+                && matches!(entry.content, Content::Text(_))
+        });
+        Some(Conversation {
+            position,
+            place: Place { last_msg_id: last.as_ref().map_or(0, |last| last.msg_id), conv },
+            first_seq: conversation.before_first(reader.uid) + 1,
+            read_seq,
+            unread: i64::try_from(unread.count()).unwrap().min(UNREAD_MAX),
+            last,
+        })
+    }
+
+    fn receipt(&self, uid: i64, conv: ConvId, from_seq: i64) -> Receipt {
+        let cursors = self.cursors.iter();
+        let own = cursors.filter(|((reader, of), _)| reader.uid == uid && *of == conv);
+        let cursor = own.map(|(_, (seq, _))| *seq).max().unwrap_or(0);
+        let read_seq = self.read.get(&(uid, conv)).copied().unwrap_or(0).max(from_seq - 1);
+        Receipt { uid, from_seq, read_seq, delivered_seq: cursor.max(read_seq) }
+    }
+}
+
+impl ReadState for Model {
+    async fn mark_read(&self, uid: i64, conv: ConvId, seq: i64) -> Result<Marked, MarkReadError> {
+        let mut state = self.state();
+        let Some(read) = state.read_seq(uid, conv) else {
+            return Err(MarkReadError::NotSeen);
+        };
+        if state.conversations[&conv].head(uid) < Some(seq) {
+            return Err(MarkReadError::BeyondHead);
+        }
+        if seq < read {
+            return Err(MarkReadError::AlreadyRead);
+        }
+        state.read.insert((uid, conv), seq);
+        Ok(Marked { moved: seq > read })
+    }
+
+    async fn conversations(
+        &self,
+        reader: &Reader,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<(Vec<Conversation>, bool), StoreError> {
+        let key = |place: &Place| (place.last_msg_id, place.conv.to_string());
+        let state = self.state();
+        let mut all: Vec<Conversation> =
+            state.order.iter().filter_map(|conv| state.listed(reader, *conv)).collect();
+        all.sort_by_key(|listed| std::cmp::Reverse(key(&listed.place)));
+        all.retain(|listed| after.as_ref().is_none_or(|after| key(&listed.place) < key(after)));
+        let more = all.len() > limit;
+        all.truncate(limit);
+        Ok((all, more))
+    }
+
+    async fn receipts(
+        &self,
+        uid: i64,
+        conv: ConvId,
+        after_uid: i64,
+        limit: usize,
+    ) -> Result<Option<(Vec<Receipt>, bool)>, StoreError> {
+        let state = self.state();
+        let conversation = state.conversations.get(&conv);
+        let Some(conversation) = conversation.filter(|found| found.is_member(uid)) else {
+            return Ok(None);
+        };
+        let open = conversation.spans.iter().filter(|span| span.to.is_none());
+        let mut others: Vec<(i64, i64)> = open
+            .filter(|span| span.uid != uid && span.uid > after_uid)
+            .map(|span| (span.uid, span.from))
+            .collect();
+        others.sort_unstable();
+        let more = others.len() > limit;
+        let page = others.into_iter().take(limit);
+        Ok(Some((page.map(|(of, from)| state.receipt(of, conv, from)).collect(), more)))
+    }
+}

@@ -1,0 +1,76 @@
+//! What the statements cost that a log-in runs: steps of SQLite's machine, and not time.
+
+use std::sync::Arc;
+
+use im_common::DataDir;
+use rusqlite::{Connection, StatementStatus, params};
+
+use super::{SqliteTimeline, read, read_state};
+use crate::conversation::ConvId;
+use crate::entry::{Content, DedupKey, NewEntry};
+use crate::store::{ReadState as _, Timeline as _};
+
+/// Conversations of the user.
+const CONVERSATIONS: i64 = 20;
+
+/// The user 1 gets `count` messages in each of their conversations.
+async fn write(store: &SqliteTimeline, from: i64, count: i64) {
+    for peer in 2..CONVERSATIONS + 2 {
+        let entry = |n: i64| NewEntry {
+            conv: ConvId::pair(1, peer),
+            author: peer,
+            key: DedupKey::client(&n.to_string()),
+            content: Content::Text("hello".to_owned()),
+            device: String::new(),
+        };
+        let batch: Arc<[NewEntry]> = (from..from + count).map(entry).collect();
+        store.append(batch, 1).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
+    }
+    store.mark_read(1, ConvId::pair(1, 2), 2).await.unwrap();
+}
+
+/// What a statement did: its steps, and how often it went on to a next row without an index.
+fn cost(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<(i32, i32)> {
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query(params)?;
+    while rows.next()?.is_some() {}
+    drop(rows);
+    let scanned = statement.get_status(StatementStatus::FullscanStep);
+    Ok((statement.get_status(StatementStatus::VmStep), scanned))
+}
+
+/// The cost of each statement of a log-in of user 1, in whose first conversation is read up to 2.
+fn costs(db: &Connection) -> rusqlite::Result<Vec<(&'static str, (i32, i32))>> {
+    let conv =
+        db.query_row("SELECT id FROM conversation WHERE conv_id = 'c2c_1_2'", [], |row| {
+            row.get::<_, i64>(0)
+        })?;
+    let max = i64::MAX;
+    let page = |sql: &str| format!("{sql} LIMIT 101");
+    Ok(vec![
+        ("list", cost(db, read_state::LIST, params![1, "text", max, "", 21])?),
+        ("behind", cost(db, read::BEHIND, params![1, "text", 0, 201])?),
+        ("unread", cost(db, read_state::UNREAD, [conv, 3, max, 1, 100])?),
+        ("receipts", cost(db, read_state::RECEIPTS, [conv, 0, 2, 100])?),
+        ("first page", cost(db, &page(read::FORWARD), [conv, 1, max])?),
+        ("last page", cost(db, &page(read::BACKWARD), [conv, 1, max])?),
+    ])
+}
+
+#[tokio::test]
+async fn a_log_in_takes_as_many_steps_however_many_messages_are_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteTimeline::open(DataDir::open(directory.path()).unwrap()).unwrap();
+    // As many as a page has.
+    write(&store, 0, 110).await;
+    let few = store.db.read("measure", costs).await.unwrap();
+    write(&store, 110, 1_000).await;
+    let many = store.db.read("measure", costs).await.unwrap();
+    for ((what, few), (_, many)) in few.into_iter().zip(many) {
+        // A few steps more where a limit ends it that was not reached before.
+        assert!(many.0 <= few.0 + few.0 / 10, "{what}: {} steps instead of {}", many.0, few.0);
+        // The page of a list is gone through as a whole.
+        let listed = if what == "list" { CONVERSATIONS as i32 } else { 0 };
+        assert!(many.1 <= listed, "{what}: {} rows without an index", many.1);
+    }
+}
