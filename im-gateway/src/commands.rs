@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use im_wire::text::{Command, Hist, Peer, Reply, failure};
 use mpim_proto::{
     AddFriendReq, CreateGroupReq, Entry, EntryKind, FetchRangeReq, GetFriendsReq,
-    GetGroupMembersReq, GetUserGroupsReq, JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
+    GetGroupMembersReq, GetUserGroupsReq, JoinGroupReq, LeaveGroupReq, QueryDevicesReq,
+    RemoveFriendReq,
 };
 use mprpc::{Code, Context, Status};
 
@@ -105,6 +106,11 @@ async fn ask(
         Command::History { peer, after_seq, limit } => {
             history(gateway, cx, user_id, peer, after_seq, limit).await?
         }
+        Command::Devices => {
+            let presence = &gateway.services.presence;
+            let answer = presence.query_devices(cx, QueryDevicesReq { user_id }).await?;
+            refusal(answer.result).unwrap_or(Reply::Devices(answer.devices))
+        }
         Command::Help => Reply::Help,
         Command::Ping => Reply::Pong,
         Command::WhoAmI => Reply::Uid(user_id),
@@ -112,8 +118,6 @@ async fn ask(
         | Command::Login { .. }
         | Command::Logout
         | Command::Device { .. }
-        | Command::Devices
-        | Command::Revoke { .. }
         | Command::Send { .. }
         | Command::SendGroup { .. }
         | Command::Pull

@@ -82,7 +82,6 @@ impl LineWriter<'_> {
             | Command::Members { group_id } => self.id("the group", *group_id),
             Command::History { peer, after_seq, limit } => self.history(*peer, *after_seq, *limit),
             Command::Device { name } => self.word("the device", name.as_bytes()),
-            Command::Revoke { device } => self.word("the device", device.as_bytes()),
             Command::Logout
             | Command::Pull
             | Command::GetFriends
