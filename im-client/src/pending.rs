@@ -146,7 +146,6 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Groups
         | Command::Device { .. }
         | Command::Devices
-        | Command::Revoke { .. }
         | Command::Help
         | Command::WhoAmI
         | Command::Ping => true,

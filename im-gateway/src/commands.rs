@@ -8,7 +8,7 @@ mod read_state;
 use im_wire::text::{Command, Peer, Reply, failure};
 use mpim_proto::{
     AddFriendReq, CreateGroupReq, GetFriendsReq, GetGroupMembersReq, GetUserGroupsReq,
-    JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
+    JoinGroupReq, LeaveGroupReq, QueryDevicesReq, RemoveFriendReq,
 };
 use mprpc::{Code, Context, Status};
 
@@ -117,6 +117,11 @@ async fn ask(
         Command::Conversations { limit } => {
             read_state::conversations(gateway, cx, user_id, limit).await?
         }
+        Command::Devices => {
+            let presence = &gateway.services.presence;
+            let answer = presence.query_devices(cx, QueryDevicesReq { user_id }).await?;
+            refusal(answer.result).unwrap_or(Reply::Devices(answer.devices))
+        }
         Command::Help => Reply::Help,
         Command::Ping => Reply::Pong,
         Command::WhoAmI => Reply::Uid(user_id),
@@ -124,8 +129,6 @@ async fn ask(
         | Command::Login { .. }
         | Command::Logout
         | Command::Device { .. }
-        | Command::Devices
-        | Command::Revoke { .. }
         | Command::Send { .. }
         | Command::SendGroup { .. }
         | Command::Pull

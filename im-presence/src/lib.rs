@@ -23,8 +23,6 @@
 //! * A session that was fenced cannot renew or remove its successor's route, nor bind its own again:
 //!   of two sessions that exclude each other the one that began later has it, whatever wakes up in
 //!   between.
-//! * A device that is closed for good is closed at every gateway, also while it is only logging in and
-//!   while the routes cannot be read.
 //! * A user is not "online" for longer than a route's lifetime after a crash of the gateway, and
 //!   not at all once the gateway's address refuses connections.
 //! * Routes are read fresh for each entry; nobody is remembered as offline.
@@ -69,7 +67,7 @@
 //! |---|---|
 //! | `start` | the wiring: which parts, which adapters, which server |
 //! | `part` | a part here or elsewhere |
-//! | `presence` | requests to the parts; `bind`: binding, and what is closed then; `devices`: which are connected, and closing one for good; `original`: users at gateways of the original system, reached through Redis |
+//! | `presence` | requests to the parts; `bind`: binding, and what is closed then; `original`: users at gateways of the original system, reached through Redis |
 //! | `routing` | `routes`: the port, its conformance suite, the adapters in memory and in Redis; `heard` and `roster`: the gateways that are there; `strategy`: which of them a user is sent to |
 //! | `dispatch` | `dispatcher`: entries to gateways, the original's `Deliver`; `queue`: the port to gateways, numbered links by calls or over streams in Redis |
 //! | `connections` | `gateways`: connections by address; closing sessions |

@@ -1,11 +1,9 @@
 //! What others ask of im-presence: `PresenceService`, which keeps the original's methods.
 
 mod bind;
-mod devices;
 mod original;
 mod service;
 
 pub(crate) use self::bind::Binder;
-pub(crate) use self::devices::Devices;
 pub(crate) use self::original::Original;
 pub(crate) use self::service::PresenceService;

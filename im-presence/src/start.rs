@@ -12,7 +12,7 @@ use crate::config::{Config, PartName, QueueKind};
 use crate::connections::{Connections, Gateways};
 use crate::dispatch::{Around, Direct, Dispatch, Dispatcher, LinkedQueue, Queue, StreamQueue};
 use crate::part::Part;
-use crate::presence::{Binder, Devices, Original, PresenceService};
+use crate::presence::{Binder, Original, PresenceService};
 use crate::routing::{Gateway, MemoryRoutes, RedisRoutes, Roster, Routes, Routing};
 
 /// Why im-presence could not start.
@@ -141,11 +141,10 @@ async fn serve<R: Routes, Q: Queue>(
         server = server.add_service(presence_service::serve(PresenceService {
             binder: Binder::new(
                 Arc::clone(&routing),
-                Arc::clone(&connections),
+                connections,
                 config.devices.clone(),
                 deps.clock.clone(),
             ),
-            devices: Devices { routing: Arc::clone(&routing), connections },
             routing: Arc::clone(&routing),
             dispatch,
             meet_timeout: config.targets.timeout(),

@@ -36,6 +36,7 @@ async fn other_devices_get_a_copy_of_what_one_sends_and_each_has_its_cursor() {
     let mut mobile = system.connect().await;
     assert_eq!(mobile.ask("DEVICE mobile:a").await, "+OK device mobile:a");
     assert_eq!(mobile.ask("LOGIN ada password").await, "+OK uid=1");
+    assert_eq!(text.ask("DEVICES").await, "+OK devices: mobile:a online, text online");
     assert_eq!(mobile.ask("SEND 2 from the mobile").await, "+OK msg_id=1");
     let sent = system.fakes.state().timelines["c2c_1_2"][0].clone();
     assert_eq!(system.push(&[&sent], &[1, 2]).await.reached, 3);

@@ -244,10 +244,6 @@ impl presence_service::Server for Presence {
         unreachable!("im-message asks for no devices")
     }
 
-    async fn close_device(&self, _: &Context, _: CloseDeviceReq) -> Answer<CloseSessionsResp> {
-        unreachable!("im-message closes nothing")
-    }
-
     async fn query_route(&self, _cx: &Context, _request: QueryRouteReq) -> Answer<QueryRouteResp> {
         unreachable!("im-message asks for no routes")
     }

@@ -5,21 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, C2cMsg, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
-    DeviceName, DispatchReq, DispatchResp, GatewayBoot, MeetReq, QueryDevicesReq, QueryDevicesResp,
-    QueryRouteReq, QueryRouteResp, QuerySessionsReq, RenewRoutesReq, RenewRoutesResp,
-    UnbindRouteReq, UnbindRouteResp, connection_service, dispatch_service, presence_service,
-    routing_service,
+    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliveResp, DeviceName, DispatchReq,
+    DispatchResp, GatewayBoot, MeetReq, QueryDevicesReq, QueryDevicesResp, QueryRouteReq,
+    QueryRouteResp, QuerySessionsReq, RenewRoutesReq, RenewRoutesResp, UnbindRouteReq,
+    UnbindRouteResp, connection_service, dispatch_service, presence_service, routing_service,
 };
 use mprpc::{Context, Status};
 use prost::Message as _;
 
 use super::bind::Binder;
-use super::devices::Devices;
 use super::original::{Original, Outgoing};
-
-/// What the user of a closed device can be told, at most.
-const REASON_BYTES_MAX: usize = 256;
 
 /// A gateway of the original may call its devices anything.
 fn check_device(device: &str) -> Result<(), Status> {
@@ -35,7 +30,6 @@ pub(crate) struct PresenceService<G, C, D> {
     pub(crate) routing: Arc<G>,
     pub(crate) dispatch: Arc<D>,
     pub(crate) binder: Binder<G, C>,
-    pub(crate) devices: Devices<G, C>,
     /// How long a renewal waits for dispatch, which it can do without.
     pub(crate) meet_timeout: Duration,
     /// Only beside the original system.
@@ -139,20 +133,12 @@ where
         cx: &Context,
         req: QueryDevicesReq,
     ) -> Result<QueryDevicesResp, Status> {
-        let devices = self.devices.online(cx, req.user_id).await?;
+        let asked = QuerySessionsReq { user_id: req.user_id };
+        let sessions = self.routing.query(cx, asked).await?.sessions;
+        let mut devices: Vec<String> = sessions.into_iter().map(|it| it.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
         Ok(QueryDevicesResp { result: Some(mpim_proto::Result::ok()), devices })
-    }
-
-    async fn close_device(
-        &self,
-        cx: &Context,
-        req: CloseDeviceReq,
-    ) -> Result<CloseSessionsResp, Status> {
-        check_device(&req.device)?;
-        if req.reason.len() > REASON_BYTES_MAX {
-            return Err(Status::invalid_argument("the reason is too long"));
-        }
-        self.devices.close(cx, req).await
     }
 
     async fn dispatch(&self, cx: &Context, req: DispatchReq) -> Result<DispatchResp, Status> {

@@ -1,13 +1,11 @@
-//! Which sessions of a user live side by side, and closing a device for good.
+//! Which sessions of a user live side by side.
 
-use mpim_proto::{BindRouteReq, CloseDeviceReq, CloseSessionReq, QueryDevicesReq};
+use mpim_proto::{BindRouteReq, QueryDevicesReq};
 use mprpc::Code;
 
-use crate::gateway::{Behaviour, Gateway, Told};
+use crate::gateway::{Gateway, Told};
 use crate::service::{GOOD, Presence, cx, presence};
 use im_presence::DevicePolicy;
-
-const FROZEN: Behaviour = Behaviour { reached: 0, closes: false };
 
 fn of_device(bind: BindRouteReq, device: &str) -> BindRouteReq {
     BindRouteReq { device: device.to_owned(), ..bind }
@@ -71,41 +69,7 @@ async fn what_is_no_name_of_a_device_is_refused_and_changes_nothing() {
         let bind = of_device(gateway.binds(1, "2"), device);
         let refused = presence.client.bind_route(&cx(), bind).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{device}");
-        let close =
-            CloseDeviceReq { user_id: 1, device: device.to_owned(), ..CloseDeviceReq::default() };
-        let refused = presence.client.close_device(&cx(), close).await.unwrap_err();
-        assert_eq!(refused.code(), Code::InvalidArgument, "{device}");
     }
     assert_eq!(online(&presence, 1).await, ["text"]);
     assert!(gateway.told_already().is_none());
-}
-
-#[tokio::test]
-async fn a_device_is_closed_at_every_gateway_and_loses_its_routes() {
-    let presence = presence(|config| config.routes.close_timeout_ms = 50).await;
-    let (mut a, mut b) = (Gateway::start("a", GOOD).await, Gateway::start("b", FROZEN).await);
-    presence.bind(of_device(b.binds(1, "1"), "web:x")).await;
-    presence.bind(of_device(a.binds(1, "2"), "mobile:x")).await;
-    let close = CloseDeviceReq {
-        user_id: 1,
-        device: "web:x".to_owned(),
-        reason: "device revoked".to_owned(),
-        ..CloseDeviceReq::default()
-    };
-    let answer = presence.client.close_device(&cx(), close.clone()).await.unwrap();
-    assert!(answer.result.unwrap().is_ok(), "a frozen gateway will find its route missing");
-    for gateway in [&mut a, &mut b] {
-        let Told::Close(told) = gateway.told().await else { panic!("not told to close") };
-        let wanted = CloseSessionReq {
-            boot_id: format!("boot-{}", gateway.name),
-            user_id: 1,
-            device: "web:x".to_owned(),
-            reason: "device revoked".to_owned(),
-            ..CloseSessionReq::default()
-        };
-        assert_eq!(told, wanted);
-    }
-    assert_eq!(online(&presence, 1).await, ["mobile:x"]);
-    let again = presence.client.close_device(&cx(), close).await.unwrap();
-    assert!(again.result.unwrap().is_ok(), "once more changes nothing");
 }

@@ -136,13 +136,8 @@ pub enum Command {
         /// Not empty; whether it is a device's name is for others to say.
         name: String,
     },
-    /// `DEVICES`: the caller's.
+    /// `DEVICES`: the caller's that are connected.
     Devices,
-    /// `REVOKE <device>`: ends what one of the caller's devices may do.
-    Revoke {
-        /// As in `DEVICE`.
-        device: String,
-    },
     /// `HELP`.
     Help,
     /// `WHOAMI`.
@@ -189,7 +184,6 @@ impl Command {
             Self::Groups => "GROUPS",
             Self::Device { .. } => "DEVICE",
             Self::Devices => "DEVICES",
-            Self::Revoke { .. } => "REVOKE",
             Self::Help => "HELP",
             Self::WhoAmI => "WHOAMI",
             Self::Ping => "PING",

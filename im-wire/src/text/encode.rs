@@ -98,7 +98,6 @@ impl LineWriter<'_> {
                 limit.map_or(Ok(()), |limit| self.id("the limit", limit.into()))
             }
             Command::Device { name } => self.word("the device", name.as_bytes()),
-            Command::Revoke { device } => self.word("the device", device.as_bytes()),
             Command::Logout
             | Command::Pull
             | Command::GetFriends

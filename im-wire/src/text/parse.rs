@@ -47,13 +47,12 @@ enum Kind {
     Groups,
     Device,
     Devices,
-    Revoke,
     Help,
     WhoAmI,
     Ping,
 }
 
-const KINDS: [(&str, Kind); 30] = [
+const KINDS: &[(&str, Kind)] = &[
     // The frequent ones first: this is searched from the front.
     ("SEND", Kind::Send),
     ("SENDID", Kind::SendId),
@@ -82,7 +81,6 @@ const KINDS: [(&str, Kind); 30] = [
     ("GROUPS", Kind::Groups),
     ("DEVICE", Kind::Device),
     ("DEVICES", Kind::Devices),
-    ("REVOKE", Kind::Revoke),
     ("HELP", Kind::Help),
     ("WHOAMI", Kind::WhoAmI),
 ];
@@ -137,7 +135,6 @@ impl Kind {
                 Command::Members { group_id: arguments.last_id(failure::BAD_GROUP_ID)? }
             }
             Self::Device => Command::Device { name: arguments.last_word(failure::USAGE_DEVICE)? },
-            Self::Revoke => Command::Revoke { device: arguments.last_word(failure::USAGE_REVOKE)? },
             Self::Devices => Command::Devices,
             // What follows a command without arguments is ignored, as the original does.
             Self::Logout => Command::Logout,

@@ -53,10 +53,8 @@ pub enum Reply {
     Groups(Vec<i64>),
     /// `+OK device <name>`.
     Device(String),
-    /// `+OK devices: text online, mobile:a offline`: each with whether it is connected.
-    Devices(Vec<(String, bool)>),
-    /// `+OK revoked`.
-    Revoked,
+    /// `+OK devices: mobile:a online, text online`.
+    Devices(Vec<String>),
     /// `+OK commands: …`.
     Help,
     /// `+OK pong`.
@@ -109,7 +107,6 @@ impl Reply {
                 write_escaped(out, name)?;
             }
             Self::Devices(devices) => write_devices(out, devices)?,
-            Self::Revoked => out.write_str("+OK revoked")?,
             Self::Help => out.write_str(HELP)?,
             Self::Pong => out.write_str("+OK pong")?,
             Self::Err(text) => {
@@ -129,20 +126,19 @@ fn write_list(out: &mut impl Write, name: &str, ids: &[i64]) -> fmt::Result {
     Ok(())
 }
 
-fn write_devices(out: &mut impl Write, devices: &[(String, bool)]) -> fmt::Result {
+fn write_devices(out: &mut impl Write, devices: &[String]) -> fmt::Result {
     out.write_str("+OK devices: ")?;
-    for (at, (name, online)) in devices.iter().enumerate() {
+    for (at, name) in devices.iter().enumerate() {
         out.write_str(if at == 0 { "" } else { ", " })?;
         write_escaped(out, name)?;
-        out.write_str(if *online { " online" } else { " offline" })?;
+        out.write_str(" online")?;
     }
     Ok(())
 }
 
 const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
     CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
-    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE WHOAMI \
-    PING HELP";
+    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES WHOAMI PING HELP";
 
 /// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
 ///
@@ -181,8 +177,6 @@ pub mod failure {
 
     /// The name is missing or empty.
     pub const USAGE_DEVICE: &str = "DEVICE <class>:<id>";
-    /// The name is missing or empty.
-    pub const USAGE_REVOKE: &str = "REVOKE <device>";
 
     /// The receiver of a `SEND` is no positive number.
     pub const BAD_TO_UID: &str = "bad toUid";

@@ -16,6 +16,8 @@ async fn each_device_sees_everything_once_and_in_order_whatever_is_killed(stack:
     let mut stack = stack.start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let mut mobile = ada.on_device(&stack, "mobile:a").await;
+    let both = "+OK devices: mobile:a online, text online";
+    mobile.expect("DEVICES", both).await;
     bob.send(ada.uid, "1 bob").await;
     mobile.number(&format!("SEND {} 2 mobile", bob.uid), "msg_id").await;
     ada.send(bob.uid, "3 text").await;

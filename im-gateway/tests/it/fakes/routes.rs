@@ -1,9 +1,9 @@
 //! im-presence, as far as the gateway asks it.
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
-    DispatchReq, DispatchResp, QueryDevicesReq, QueryDevicesResp, QueryRouteReq, QueryRouteResp,
-    RenewRoutesReq, RenewRoutesResp, UnbindRouteReq, UnbindRouteResp, presence_service,
+    BindRouteReq, BindRouteResp, DeliveReq, DeliveResp, DispatchReq, DispatchResp, QueryDevicesReq,
+    QueryDevicesResp, QueryRouteReq, QueryRouteResp, RenewRoutesReq, RenewRoutesResp,
+    UnbindRouteReq, UnbindRouteResp, presence_service,
 };
 use mprpc::{Context, Status};
 
@@ -75,16 +75,9 @@ impl presence_service::Server for Fakes {
     ) -> Result<QueryDevicesResp, Status> {
         let state = self.state();
         let bound = state.routes.keys().filter(|(user_id, _)| *user_id == req.user_id);
-        let devices = bound.map(|(_, device)| device.clone()).collect();
+        let mut devices: Vec<String> = bound.map(|(_, device)| device.clone()).collect();
+        devices.sort_unstable();
         Ok(QueryDevicesResp { result: ok(), devices })
-    }
-
-    async fn close_device(
-        &self,
-        _: &Context,
-        _: CloseDeviceReq,
-    ) -> Result<CloseSessionsResp, Status> {
-        Ok(CloseSessionsResp { result: ok(), unreached: 0 })
     }
 
     async fn deliver(&self, _: &Context, _: DeliveReq) -> Result<DeliveResp, Status> {
