@@ -144,6 +144,10 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Device { .. }
         | Command::Devices
         | Command::Revoke { .. }
+        | Command::Events { .. }
+        | Command::Typing { .. }
+        | Command::Status { .. }
+        | Command::Presence { .. }
         | Command::Help
         | Command::WhoAmI
         | Command::Ping => true,

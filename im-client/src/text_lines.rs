@@ -115,6 +115,8 @@ impl TextConnection {
                 ServerLine::Hist(_) => {
                     return Err(ConnectionError::Protocol("a history without an end"));
                 }
+                // Nobody here says `EVENTS on`.
+                ServerLine::Event(_) => {}
                 ServerLine::Closing(reason) => return Err(ConnectionError::Closing(reason)),
             }
         }

@@ -9,7 +9,7 @@ use mpim_proto::{
     FetchRangeResp, GetPositionsReq, GetPositionsResp, ListBehindReq, ListBehindResp,
     ListBlockedReq, ListBlockedResp, MembershipChange, PullOfflineReq, PullOfflineResp,
     SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, SetBlockReq,
-    SetBlockResp, message_service,
+    SetBlockResp, SignalReq, SignalResp, message_service,
 };
 use mprpc::discovery::Memory;
 use mprpc::{Context, Server, Status};
@@ -76,6 +76,7 @@ impl message_service::Server for Messages {
     not_for_im_group! {
         send(SendReq) -> SendResp,
         send_group(SendGroupReq) -> SendGroupResp,
+        signal(SignalReq) -> SignalResp,
         pull_offline(PullOfflineReq) -> PullOfflineResp,
         ack(AckReq) -> AckResp,
         send_batch(SendBatchReq) -> SendBatchResp,

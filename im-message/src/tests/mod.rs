@@ -11,6 +11,7 @@ mod offline;
 mod original;
 mod reading;
 mod sending;
+mod signals;
 mod walking;
 
 use std::future::poll_fn;

@@ -1,5 +1,6 @@
 //! The client's side: what stands in a server's line.
 
+use super::event::Event;
 use super::message::{Hist, Push};
 
 /// One line from the server.
@@ -14,6 +15,8 @@ pub enum ServerLine {
     Closing(String),
     /// `MSG …`: a message. It answers nothing.
     Push(Push<'static>),
+    /// `TYPING …`, `PRESENCE …`: what a client that said `EVENTS on` is told beside messages. It answers nothing.
+    Event(Event),
     /// `HIST …`: part of the answer to the oldest unanswered command.
     Hist(Hist<'static>),
 }
@@ -41,7 +44,7 @@ impl ServerLine {
             }),
             "MSG" => Push::parse(rest).map(Self::Push).ok_or(BadServerLine),
             "HIST" => Hist::parse(rest).map(Self::Hist).ok_or(BadServerLine),
-            _ => Err(BadServerLine),
+            word => Event::parse(word, rest).map(Self::Event).ok_or(BadServerLine),
         }
     }
 }

@@ -73,6 +73,13 @@ impl LineWriter<'_> {
                 self.rest("the description", description.as_bytes())
             }
             Command::Ack { msg_id } => self.id("the message id", *msg_id),
+            Command::Events { on } => {
+                self.0.put_slice(if *on { b" on" } else { b" off" });
+                Ok(())
+            }
+            Command::Typing { peer } => self.peer(*peer),
+            Command::Status { status } => self.word("the status", status.as_str().as_bytes()),
+            Command::Presence { uid } => self.id("the user", *uid),
             Command::AddFriend { friend_id } | Command::RemoveFriend { friend_id } => {
                 self.id("the friend", *friend_id)
             }
@@ -101,6 +108,16 @@ impl LineWriter<'_> {
         }
         // Writing to memory does not fail.
         let _ = write!(self.0, " {id}");
+        Ok(())
+    }
+
+    fn peer(&mut self, peer: Peer) -> Result<(), EncodeError> {
+        let (Peer::User(id) | Peer::Group(id)) = peer;
+        if id <= 0 {
+            return Err(EncodeError::NotPositive("the peer"));
+        }
+        // Writing to memory does not fail.
+        let _ = write!(self.0, " {peer}");
         Ok(())
     }
 

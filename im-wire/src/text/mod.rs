@@ -37,6 +37,7 @@
 //! | `encode.rs` | a command to a line, for clients |
 //! | `escape.rs` | [`Escaped`]: untrusted text to something that stays within its line |
 //! | `message.rs` | [`Push`] and [`Hist`]: the lines that carry messages, both ways |
+//! | `event.rs` | [`Event`], [`Status`]: the lines of what is told and not kept, both ways |
 //! | `reply.rs` | [`Reply`]: everything that a server answers; [`failure`]: its refusals |
 //! | `server.rs` | [`ServerConnection`]: the server's side of one connection |
 //! | `client.rs` | [`ServerLine`]: what a client finds in a server's line |
@@ -45,6 +46,7 @@ mod client;
 mod command;
 mod encode;
 mod escape;
+mod event;
 mod line;
 mod message;
 mod parse;
@@ -56,6 +58,7 @@ pub use self::{
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     encode::EncodeError,
     escape::Escaped,
+    event::{Event, Status},
     line::{Line, LineDecoder},
     message::{Hist, Push, PushLine},
     reply::{Reply, failure},

@@ -130,6 +130,10 @@ fn command() -> impl Strategy<Value = Command> {
                 Command::History { peer, after_seq, limit }
             }
         ),
+        (1..=i64::MAX, any::<bool>()).prop_map(|(id, group)| {
+            Command::Typing { peer: if group { Peer::Group(id) } else { Peer::User(id) } }
+        }),
+        any::<bool>().prop_map(|on| Command::Events { on }),
         Just(Command::Pull),
         Just(Command::WhoAmI),
     ]
