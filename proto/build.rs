@@ -5,6 +5,7 @@ fn main() -> Result<(), mprpc_build::Error> {
         &[
             "proto/common.proto",
             "proto/health.proto",
+            "proto/event.proto",
             "proto/user.proto",
             "proto/group.proto",
             "proto/message.proto",

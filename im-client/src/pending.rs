@@ -146,6 +146,10 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Groups
         | Command::Device { .. }
         | Command::Devices
+        | Command::Events { .. }
+        | Command::Typing { .. }
+        | Command::Status { .. }
+        | Command::Presence { .. }
         | Command::Help
         | Command::WhoAmI
         | Command::Ping => true,

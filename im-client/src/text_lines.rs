@@ -124,6 +124,8 @@ impl TextConnection {
                 ServerLine::Hist(_) | ServerLine::Conv(_) => {
                     return Err(ConnectionError::Protocol("an answer without an end"));
                 }
+                // Nobody here says `EVENTS on`.
+                ServerLine::Event(_) => {}
                 ServerLine::Closing(reason) => return Err(ConnectionError::Closing(reason)),
             }
         }

@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 use crate::advances;
 use crate::config::ms;
 use crate::cursors::Moves;
+use crate::events;
 use crate::fetches;
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
@@ -109,6 +110,7 @@ pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> R
         since_ms: session.since_ms(),
         ..BindRouteReq::default()
     };
+    let cx = &cx.with_affinity(events::status_key(session.user_id));
     let answer = gateway.services.presence.bind_route(cx, request).await?;
     match answer.result {
         Some(result) if !result.is_ok() => session.mailbox.close(&result.msg),

@@ -13,6 +13,7 @@ use mpim_proto::{
 use mprpc::{Code, Context, Status};
 
 use crate::config::ms;
+use crate::events;
 use crate::gateway::Gateway;
 use crate::pushed;
 use crate::session::NOT_SUPPORTED;
@@ -122,6 +123,7 @@ async fn ask(
             let answer = presence.query_devices(cx, QueryDevicesReq { user_id }).await?;
             refusal(answer.result).unwrap_or(Reply::Devices(answer.devices))
         }
+        Command::Presence { uid } => events::presence(gateway, cx, user_id, uid).await?,
         Command::Help => Reply::Help,
         Command::Ping => Reply::Pong,
         Command::WhoAmI => Reply::Uid(user_id),
@@ -132,6 +134,9 @@ async fn ask(
         | Command::Send { .. }
         | Command::SendGroup { .. }
         | Command::Pull
+        | Command::Events { .. }
+        | Command::Typing { .. }
+        | Command::Status { .. }
         | Command::Ack { .. } => {
             return Err(Status::internal("a command of the session itself was asked elsewhere"));
         }

@@ -103,6 +103,12 @@ pub struct SessionConfig {
     /// Messages in one `HISTORY` or `RECENT`, conversations in one `CONVERSATIONS`; more are answered
     /// `bad range`.
     pub history_messages_max: u32,
+    /// Signals (`TYPING`) a second; more are answered `slow down`.
+    pub signals_per_s: u32,
+    /// Events that wait for a session that wants them; of more, the oldest are dropped.
+    pub events_max: usize,
+    /// Events are dropped while more bytes than this are on their way to the client.
+    pub events_bytes_max: u64,
     /// Bytes of text in one `HISTORY` or `RECENT`; it ends before the message that would pass it.
     pub history_bytes_max: usize,
 }
@@ -120,6 +126,10 @@ pub struct CallsConfig {
     pub hand_over_ms: u32,
     /// Before what a session needs is asked for again after a failure, at most (it varies).
     pub retry_ms: u32,
+    /// For a signal; then it is dropped.
+    pub signal_timeout_ms: u32,
+    /// Signals under way, of all sessions; more are dropped.
+    pub signals_max: usize,
     /// Log-ins under way, of all connections; others wait.
     pub logins_max: usize,
     /// Fetches under way, of all sessions; others wait.
@@ -207,6 +217,9 @@ impl Default for SessionConfig {
             page_messages: 256,
             fetches_max: 4,
             cursor_interval_ms: 200,
+            signals_per_s: 10,
+            events_max: 64,
+            events_bytes_max: 16 << 10,
             history_messages_max: 1_000,
             history_bytes_max: 1024 * 1024,
         }
@@ -222,6 +235,8 @@ impl Default for CallsConfig {
             // im-presence waits a second for a session that it fences.
             hand_over_ms: 800,
             retry_ms: 1_000,
+            signal_timeout_ms: 500,
+            signals_max: 128,
             logins_max: 200,
             fetches_max: 256,
         }

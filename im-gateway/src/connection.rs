@@ -257,10 +257,17 @@ impl Connection {
     }
 
     fn take_mail(&mut self, now: Instant) -> Result<(), End> {
-        let Some(session) = &mut self.session else {
+        let Some(session) = &self.session else {
             return Ok(());
         };
         let Some(mut post) = session.registration().handle().mailbox.empty() else {
+            return Ok(());
+        };
+        if !post.events.is_empty() {
+            // Whether there is room for them depends on how far the client is now.
+            self.observe();
+        }
+        let Some(session) = &mut self.session else {
             return Ok(());
         };
         let close = post.close.take();

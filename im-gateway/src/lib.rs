@@ -56,6 +56,7 @@
 //! | `kernel` | how much of what was written the peer has not acknowledged |
 //! | `calls`, `commands`, `log_in`, `complaints` | the calls to services, and what comes of them |
 //! | `push`, `mailbox`, `pushed`, `sessions` | what im-presence brings, and to whom |
+//! | `events` | what is told and not kept |
 //! | `stream` | the same, where it comes over a stream in Redis |
 //! | `renew` | routes kept alive; what was missed is noticed |
 //! | `direct`, `original` | beside services of the original system |
@@ -73,6 +74,7 @@ mod connection;
 mod cursors;
 mod delivery;
 mod direct;
+mod events;
 mod fetches;
 mod gateway;
 mod gather;

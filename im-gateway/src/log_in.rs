@@ -10,6 +10,7 @@ use mprpc::{Code, Context, Status};
 use crate::calls;
 use crate::commands::unavailable;
 use crate::config::ms;
+use crate::events;
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::original::{self, Unbegun};
@@ -120,7 +121,7 @@ pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
         boot_id: gateway.identity.boot_id.clone(),
         session_id: handle.session_id.clone(),
     };
-    let cx = Context::with_timeout(bound);
+    let cx = Context::with_timeout(bound).with_affinity(events::status_key(handle.user_id));
     if let Err(status) = gateway.services.presence.unbind_route(&cx, request).await {
         tracing::debug!(%status, "a route was not unbound: it will expire");
     }

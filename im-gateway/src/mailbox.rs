@@ -4,13 +4,16 @@
 //! full, only how far each conversation goes is kept; the session then fetches the rest.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use im_wire::text::PushLine;
 use tokio::sync::Notify;
 
 use crate::delivery::ConvId;
 use crate::direct::Direct;
+use crate::metrics::METRICS;
 use crate::pushed::Pushed;
 
 /// One thing to show.
@@ -26,6 +29,8 @@ pub(crate) enum Mail {
 #[derive(Debug, Default)]
 pub(crate) struct Post {
     pub(crate) mail: VecDeque<Mail>,
+    /// What is told and not kept.
+    pub(crate) events: VecDeque<PushLine>,
     /// How far conversations go whose entries found no room.
     pub(crate) heads: HashMap<ConvId, i64>,
     /// All heads are to be compared, within this time.
@@ -56,13 +61,16 @@ pub(crate) struct Mailbox {
     /// `None` once the session takes nothing any more.
     post: Mutex<Option<Post>>,
     max: usize,
+    /// Events that may wait; 0 while the client wants none.
+    events_max: AtomicUsize,
     wake: Arc<Notify>,
 }
 
 impl Mailbox {
     /// For at most `max` pushes. Whoever is woken by `wake` empties it.
     pub(crate) fn new(max: usize, wake: Arc<Notify>) -> Self {
-        Self { post: Mutex::new(Some(Post::default())), max, wake }
+        let (post, events_max) = (Mutex::new(Some(Post::default())), AtomicUsize::new(0));
+        Self { post, max, events_max, wake }
     }
 
     /// Leaves entries, or at least their seqs. Answers whether there is a session to get them.
@@ -82,6 +90,28 @@ impl Mailbox {
             room
         })
         .unwrap_or(false)
+    }
+
+    /// From now on at most `max` events may wait, none with 0.
+    pub(crate) fn want_events(&self, max: usize) {
+        self.events_max.store(max, Ordering::Relaxed);
+    }
+
+    /// Leaves an event. If there is no room the oldest goes, since the newest says what is so now.
+    /// Answers whether there is a session that wants it.
+    pub(crate) fn leave_event(&self, line: &PushLine) -> bool {
+        let max = self.events_max.load(Ordering::Relaxed);
+        if max == 0 {
+            return false;
+        }
+        self.change(|post| {
+            if post.events.len() >= max {
+                post.events.pop_front();
+                METRICS.events_dropped_mailbox.increment(1);
+            }
+            post.events.push_back(line.clone());
+        })
+        .is_some()
     }
 
     /// Pushes were missed: the session is to compare all heads, at some time within `spread`.
@@ -108,6 +138,7 @@ impl Mailbox {
         let mut post = self.lock();
         let post = post.as_mut()?;
         let anything = !post.mail.is_empty()
+            || !post.events.is_empty()
             || !post.heads.is_empty()
             || post.sync_within.is_some()
             || post.bind
@@ -179,6 +210,30 @@ mod tests {
             mailbox.sync(Duration::from_millis(ms));
         }
         assert_eq!(mailbox.empty().unwrap().sync_within, Some(Duration::from_millis(10)));
+    }
+
+    fn typing(from: i64) -> PushLine {
+        im_wire::text::Event::Typing { from, group_id: None }.encode()
+    }
+
+    #[test]
+    fn events_take_no_room_from_messages_and_the_oldest_goes_first() {
+        let mailbox = mailbox(2);
+        assert!(!mailbox.leave_event(&typing(1)), "not asked for");
+        assert!(mailbox.empty().is_none());
+        mailbox.want_events(3);
+        for from in 1..=100 {
+            assert!(mailbox.leave_event(&typing(from)));
+        }
+        for seq in 1..=2 {
+            mailbox.leave_entries(&[entry(0, seq)]);
+        }
+        let post = mailbox.empty().unwrap();
+        assert_eq!((post.mail.len(), post.heads.len()), (2, 0));
+        let lines: Vec<&[u8]> = post.events.iter().map(PushLine::as_bytes).collect();
+        assert_eq!(lines, [&b"TYPING from=98\n"[..], b"TYPING from=99\n", b"TYPING from=100\n"]);
+        mailbox.want_events(0);
+        assert!(!mailbox.leave_event(&typing(1)));
     }
 
     #[test]

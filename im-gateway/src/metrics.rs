@@ -35,10 +35,19 @@ pub(crate) struct Metrics {
     pub(crate) send_time: Histogram,
     /// Messages that were written to clients.
     pub(crate) messages_shown: Counter,
+    /// Events that were written to clients.
+    pub(crate) events_shown: Counter,
+    /// Events dropped because their mailbox was full (`session.events_max`).
+    pub(crate) events_dropped_mailbox: Counter,
+    /// Events dropped because much was on its way to the client (`session.events_bytes_max`).
+    pub(crate) events_dropped_window: Counter,
+    /// Signals dropped because im-message had no time for them (`calls.signals_max`).
+    pub(crate) events_dropped_calls: Counter,
 }
 
 impl Metrics {
     fn new() -> Self {
+        let dropped = |at: &'static str| counter!("mpim_gateway_events_dropped_total", "at" => at);
         Self {
             connections: gauge!("mpim_gateway_connections"),
             connections_refused: counter!("mpim_gateway_connections_refused_total"),
@@ -52,6 +61,10 @@ impl Metrics {
             send_batch: histogram!("mpim_gateway_send_batch_messages"),
             send_time: histogram!("mpim_gateway_send_seconds"),
             messages_shown: counter!("mpim_gateway_messages_shown_total"),
+            events_shown: counter!("mpim_gateway_events_shown_total"),
+            events_dropped_mailbox: dropped("mailbox"),
+            events_dropped_window: dropped("window"),
+            events_dropped_calls: dropped("calls"),
         }
     }
 

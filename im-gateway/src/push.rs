@@ -8,14 +8,20 @@ use std::time::Duration;
 use im_common::{Shutdown, walk};
 use metrics::{Counter, Gauge, counter, gauge};
 use mpim_proto::push::Content;
-use mpim_proto::{CloseSessionReq, CloseSessionResp, Push, PushReq, PushResp, gateway_service};
+use mpim_proto::{
+    CloseSessionReq, CloseSessionResp, GetStatusesReq, GetStatusesResp, Push, PushEventsReq,
+    PushEventsResp, PushReq, PushResp, gateway_service,
+};
 use mprpc::{Context, Status};
 use tokio::time::Instant;
 
 use self::links::{Links, Missed};
+use crate::events;
 use crate::pushed::{Pushed, direct};
 use crate::sessions::{Handle, Sessions};
 
+/// What an instance of im-presence is told that means a former process.
+const OTHER_BOOT: &str = "another boot of this gateway was meant";
 /// Between two looks whether a link has gone silent.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -172,11 +178,36 @@ impl PushService {
 impl gateway_service::Server for PushService {
     async fn push(&self, _cx: &Context, req: PushReq) -> Result<PushResp, Status> {
         if req.gateway_boot_id != self.boot_id {
-            let result = mpim_proto::Result::not_found("another boot of this gateway was meant");
+            let result = mpim_proto::Result::not_found(OTHER_BOOT);
             return Ok(PushResp { result: Some(result), reached: 0 });
         }
         let reached = self.pushes.accept(req);
         Ok(PushResp { result: Some(mpim_proto::Result::ok()), reached })
+    }
+
+    async fn push_events(
+        &self,
+        _cx: &Context,
+        req: PushEventsReq,
+    ) -> Result<PushEventsResp, Status> {
+        if req.gateway_boot_id != self.boot_id {
+            return Ok(PushEventsResp { result: Some(mpim_proto::Result::not_found(OTHER_BOOT)) });
+        }
+        req.events.into_iter().for_each(|event| events::leave(&self.sessions, event));
+        Ok(PushEventsResp { result: Some(mpim_proto::Result::ok()) })
+    }
+
+    async fn get_statuses(
+        &self,
+        _cx: &Context,
+        req: GetStatusesReq,
+    ) -> Result<GetStatusesResp, Status> {
+        if req.gateway_boot_id != self.boot_id {
+            let result = Some(mpim_proto::Result::not_found(OTHER_BOOT));
+            return Ok(GetStatusesResp { result, users: Vec::new() });
+        }
+        let users = events::statuses(&self.sessions, req.user_ids);
+        Ok(GetStatusesResp { result: Some(mpim_proto::Result::ok()), users })
     }
 
     async fn close_session(

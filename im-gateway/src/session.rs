@@ -5,6 +5,7 @@
 
 mod answers;
 mod directs;
+mod events;
 mod room;
 
 use std::collections::VecDeque;
@@ -103,6 +104,7 @@ pub(crate) struct Session {
     config: Arc<SessionConfig>,
     retry: Duration,
     rate: Rate,
+    signal_rate: Rate,
     sending: Sending,
     timelines: Timelines,
     directs: Directs,
@@ -139,6 +141,7 @@ impl Session {
         now: Instant,
     ) -> Self {
         let rate = Rate::per_second(config.messages_per_s);
+        let signal_rate = Rate::per_second(config.signals_per_s);
         let directs = Directs::new(config.mailbox_max, remembered_max);
         let mut sync = Sync::default();
         sync.want(now);
@@ -148,6 +151,7 @@ impl Session {
             config,
             retry: ms(retry_ms),
             rate,
+            signal_rate,
             sending: Sending::default(),
             timelines: Timelines::default(),
             directs,
@@ -236,6 +240,7 @@ impl Session {
             self.sync.want(client.now + spread.mul_f64(fastrand::f64()));
         }
         self.bind |= post.bind;
+        self.show_events(client, post.events);
     }
 
     /// The next thing that the session wants from the services now.

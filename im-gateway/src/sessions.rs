@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use im_common::InUse;
+use im_wire::text::Status;
 use mpim_proto::RouteKey;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ pub(crate) struct Handle {
     pub(crate) mailbox: Mailbox,
     /// Its route was bound, so it is to be renewed.
     bound: AtomicBool,
+    /// What the session says of its user.
+    status: Mutex<Status>,
     /// When it began, as im-presence has told; 0 before.
     since_ms: AtomicI64,
     /// Cancelled once im-message has its cursors, or it gave up trying.
@@ -39,6 +42,11 @@ impl Handle {
 
     pub(crate) fn since_ms(&self) -> i64 {
         self.since_ms.load(Ordering::Acquire)
+    }
+
+    /// From now on the session says this of its user.
+    pub(crate) fn set_status(&self, status: Status) {
+        *lock(&self.status) = status;
     }
 
     /// Waits until the session's cursors are handed over. Cancel safe.
@@ -87,6 +95,7 @@ impl Sessions {
             session_id: self.next_id.fetch_add(1, Ordering::Relaxed).to_string(),
             mailbox,
             bound: AtomicBool::new(false),
+            status: Mutex::new(Status::Online),
             since_ms: AtomicI64::new(0),
             handed_over: CancellationToken::new(),
         });
@@ -101,6 +110,14 @@ impl Sessions {
         let users = self.of_users(user_id);
         let sessions = users.get(&user_id).map(Vec::as_slice).unwrap_or_default();
         sessions.iter().map(|session| u32::from(leave(session))).sum()
+    }
+
+    /// What each session of `user_id` that has a route says of them.
+    pub(crate) fn statuses(&self, user_id: i64) -> Vec<Status> {
+        let users = self.of_users(user_id);
+        let all = users.get(&user_id).map(Vec::as_slice).unwrap_or_default();
+        let bound = all.iter().filter(|session| session.bound.load(Ordering::Acquire));
+        bound.map(|session| *lock(&session.status)).collect()
     }
 
     /// The session with this id, also while it ends.

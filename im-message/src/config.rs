@@ -25,6 +25,8 @@ pub struct Config {
     pub dispatch: DispatchConfig,
     /// What is kept of dispatches that were given up on.
     pub dead_letters: DeadLettersConfig,
+    /// What is told to those who are there now, and not kept.
+    pub events: EventsConfig,
     /// How im-user is asked who exists.
     pub users: UsersConfig,
     /// Whom users may shut out.
@@ -88,6 +90,19 @@ pub struct DeadLettersConfig {
     pub count_max: usize,
 }
 
+/// What is told to those who are there now, and not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct EventsConfig {
+    /// Signals that are being checked; more are dropped.
+    pub checks_max: usize,
+    /// Others in a group; in a larger one signals are dropped.
+    pub members_max: usize,
+    /// Events that wait for im-presence; more are dropped.
+    pub queue_max: usize,
+    /// For how long a call is waited for.
+    pub timeout_ms: u64,
+}
+
 /// How im-user is asked who exists.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct UsersConfig {
@@ -126,6 +141,7 @@ impl Default for Config {
             lane: LaneConfig::default(),
             dispatch: DispatchConfig::default(),
             dead_letters: DeadLettersConfig::default(),
+            events: EventsConfig::default(),
             users: UsersConfig::default(),
             blocks: BlocksConfig::default(),
             answer: AnswerConfig::default(),
@@ -172,6 +188,12 @@ impl Default for DeadLettersConfig {
     }
 }
 
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { checks_max: 32, members_max: 100, queue_max: 1024, timeout_ms: 500 }
+    }
+}
+
 impl Default for UsersConfig {
     fn default() -> Self {
         Self { cached_max: 100_000, timeout_ms: 1_000 }
@@ -210,6 +232,11 @@ impl Validate for Config {
         rules.within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1..=60_000);
         rules.within("dispatch.age_ms_max", dispatch.age_ms_max, 1..=86_400_000);
         rules.within("dead_letters.count_max", self.dead_letters.count_max, 1..=1_000_000);
+        let EventsConfig { checks_max, members_max, queue_max, timeout_ms } = self.events;
+        rules.within("events.checks_max", checks_max, 1..=1 << 16);
+        rules.within("events.members_max", members_max, 1..=100_000);
+        rules.within("events.queue_max", queue_max, 1..=1 << 20);
+        rules.within("events.timeout_ms", timeout_ms, 1..=60_000);
         rules.within("users.cached_max", self.users.cached_max, 0..=100_000_000);
         rules.within("users.timeout_ms", self.users.timeout_ms, 1..=60_000);
         rules.within("blocks.per_user_max", self.blocks.per_user_max, 1..=100_000);

@@ -29,6 +29,7 @@
 //! | `dead_letters` | what was given up on, for an operator |
 //! | `send` | the checks before a message is written; membership changes |
 //! | `blocking` | who shuts out whom |
+//! | `signal` | what is told to those who are there now, and not kept |
 //! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
 //! | `users` | asking im-user who exists |
 //! | `service`, `proto` | requests to use cases, outcomes to answers |
@@ -66,6 +67,7 @@ mod offline;
 mod proto;
 mod send;
 mod service;
+mod signal;
 mod start;
 mod store;
 mod users;
@@ -74,7 +76,7 @@ mod users;
 mod tests;
 
 pub use config::{
-    AnswerConfig, Config, DeadLettersConfig, DispatchConfig, LaneConfig, TargetsConfig, TextConfig,
-    UsersConfig,
+    AnswerConfig, Config, DeadLettersConfig, DispatchConfig, EventsConfig, LaneConfig,
+    TargetsConfig, TextConfig, UsersConfig,
 };
 pub use start::{StartError, start};

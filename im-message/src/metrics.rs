@@ -77,6 +77,34 @@ impl DispatchMetrics {
     }
 }
 
+/// Of events, which are told or dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct EventMetrics {
+    /// Events that im-presence was told of.
+    pub(crate) told: Counter,
+    /// Dropped because as many were being checked as may be (`events.checks_max`).
+    pub(crate) dropped_checks: Counter,
+    /// Dropped because the conversation has nobody else, or too many (`events.members_max`).
+    pub(crate) dropped_members: Counter,
+    /// Dropped because as many were waiting as may be (`events.queue_max`).
+    pub(crate) dropped_queue: Counter,
+    /// Dropped because im-presence did not take them in time.
+    pub(crate) dropped_presence: Counter,
+}
+
+impl EventMetrics {
+    pub(crate) fn new() -> Self {
+        let dropped = |at: &'static str| counter!("mpim_message_events_dropped_total", "at" => at);
+        Self {
+            told: counter!("mpim_message_events_told_total"),
+            dropped_checks: dropped("checks"),
+            dropped_members: dropped("members"),
+            dropped_queue: dropped("queue"),
+            dropped_presence: dropped("presence"),
+        }
+    }
+}
+
 /// A number of entries as a gauge takes it.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(crate) fn count(entries: usize) -> f64 {

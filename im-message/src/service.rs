@@ -17,8 +17,8 @@ use mpim_proto::{
     GetReceiptsResp, GroupMsg, ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp,
     ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp, MembershipChange,
     PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp,
-    SendOutcome, SendReq, SendResp, SetBlockReq, SetBlockResp, message_service, send_batch_req,
-    user_service,
+    SendOutcome, SendReq, SendResp, SetBlockReq, SetBlockResp, SignalReq, SignalResp,
+    message_service, send_batch_req, signal_req, user_service,
 };
 use mprpc::{Context, Status};
 use tracing::Instrument;
@@ -32,6 +32,7 @@ use crate::entry::{Content, Entry};
 use crate::offline::Offline;
 use crate::proto;
 use crate::send::{Draft, SendError, Sender, To};
+use crate::signal::Signals;
 use crate::store::{Appended, ReadState, Reader, Timeline};
 
 /// Messages of one `SendBatch`.
@@ -42,6 +43,7 @@ const BATCH_MAX: usize = 256;
 pub(crate) struct MessageService<T, U> {
     pub(crate) store: Arc<T>,
     pub(crate) sender: Sender<U>,
+    pub(crate) signals: Signals<T>,
     pub(crate) offline: Offline<T>,
     pub(crate) answer: AnswerConfig,
     pub(crate) blocking: Blocking,
@@ -222,6 +224,21 @@ where
         let moves = moves.collect::<Result<_, Status>>()?;
         self.store.advance_cursors(&reader, moves).await.map_err(unavailable)?;
         Ok(AdvanceCursorsResp { result: ok() })
+    }
+
+    async fn signal(&self, cx: &Context, request: SignalReq) -> Result<SignalResp, Status> {
+        let to = match request.to {
+            Some(signal_req::To::ToUser(uid)) => To::User(uid),
+            Some(signal_req::To::ToGroup(id)) => To::Group(id),
+            None => return Err(Status::invalid_argument("neither to_user nor to_group")),
+        };
+        let signalled = match request.content {
+            Some(signal_req::Content::Typing(true)) => {
+                self.signals.typing(cx, &self.sender.users, request.from, to).await
+            }
+            _ => return Err(Status::invalid_argument("no content")),
+        };
+        Ok(SignalResp { result: signalled.map_or_else(refusal, |()| Ok(ok()))? })
     }
 
     async fn change_membership(

@@ -16,6 +16,7 @@ use crate::lane::{Lanes, Workers};
 use crate::offline::Offline;
 use crate::send::Sender;
 use crate::service::MessageService;
+use crate::signal::{EventTeller, Signals};
 use crate::store::{MysqlTimeline, ReadState, SqliteTimeline, Timeline};
 use crate::users::Users;
 
@@ -99,11 +100,13 @@ pub(crate) struct Assembled<T, U, P> {
 pub(crate) struct Background<T, P> {
     workers: Workers<T>,
     dispatchers: Dispatchers<T, P>,
+    teller: EventTeller<P>,
 }
 
 impl<T: Timeline, P: presence_service::Server> Background<T, P> {
     pub(crate) fn start(self, tasks: &Tasks) {
         self.dispatchers.start(tasks);
+        tasks.spawn("events", self.teller.run());
         self.workers.start(tasks);
     }
 }
@@ -129,10 +132,13 @@ where
         users: Users::new(users, &config.users),
         text_bytes_max: config.text.bytes_max,
     };
+    let (signals, teller) = Signals::prepare(&config.events, &store, &presence);
     let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
     let blocking = Blocking { clock: deps.clock.clone(), per_user_max: config.blocks.per_user_max };
     let answer = config.answer.clone();
-    let service = MessageService { store: store.clone(), sender, offline, answer, blocking };
+    let service =
+        MessageService { store: store.clone(), sender, signals, offline, answer, blocking };
     let dead_letters = DeadLetterService { store, replay };
-    Assembled { service, dead_letters, background: Background { workers, dispatchers } }
+    let background = Background { workers, dispatchers, teller };
+    Assembled { service, dead_letters, background }
 }

@@ -3,6 +3,7 @@
 mod devices;
 mod original;
 mod parts;
+mod status;
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use self::devices::{DevicePolicy, DevicesConfig};
 pub use self::original::OriginalConfig;
 pub use self::parts::{PartName, RoutingConfig, TargetsConfig};
-use crate::dispatch::{PushLimits, StreamLimits};
+pub use self::status::StatusConfig;
+use crate::dispatch::{EventLimits, PushLimits, StreamLimits};
 use crate::routing::{Heard, MemoryLimits, RedisLimits};
 
 /// Everything that can be configured; the defaults are those of a single machine.
@@ -33,6 +35,8 @@ pub struct Config {
     pub devices: DevicesConfig,
     /// What is on its way to gateways.
     pub push: PushConfig,
+    /// Who is online, busy or away.
+    pub status: StatusConfig,
     /// Where Redis is, for what is kept or carried there.
     pub redis: RedisRoles,
     /// Beside the original system.
@@ -69,6 +73,8 @@ pub struct PushConfig {
     pub queue_pushes_max: usize,
     /// Their bytes.
     pub queue_bytes_max: usize,
+    /// Events that may wait for one gateway; of more, the oldest are dropped.
+    pub events_max: usize,
     /// Pushes in one request.
     pub batch_pushes_max: usize,
     /// Their bytes.
@@ -113,6 +119,7 @@ impl Default for Config {
             routes: RoutesConfig::default(),
             devices: DevicesConfig::default(),
             push: PushConfig::default(),
+            status: StatusConfig::default(),
             redis: RedisRoles::default(),
             original: OriginalConfig::default(),
         }
@@ -142,6 +149,7 @@ impl Default for PushConfig {
             heartbeat_ms: 1_000,
             queue_pushes_max: 65_536,
             queue_bytes_max: 16 << 20,
+            events_max: 1_024,
             batch_pushes_max: 512,
             // A quarter of the largest frame of mprpc.
             batch_bytes_max: 1 << 20,
@@ -179,6 +187,7 @@ impl Validate for Config {
         rules.within("push.heartbeat_ms", push.heartbeat_ms, 10..=60_000);
         rules.within("push.queue_pushes_max", push.queue_pushes_max, 1..=10_000_000);
         rules.within("push.queue_bytes_max", push.queue_bytes_max, 64 << 10..=1 << 30);
+        rules.within("push.events_max", push.events_max, 1..=1_000_000);
         rules.within("push.batch_pushes_max", push.batch_pushes_max, 1..=100_000);
         rules.within("push.batch_bytes_max", push.batch_bytes_max, 1 << 10..=3 << 20);
         rules.within("push.gateways_max", push.gateways_max, 1..=100_000);
@@ -187,6 +196,7 @@ impl Validate for Config {
         if push.queue == QueueKind::Streams && self.redis.queue_url.is_none() {
             rules.broken("redis.queue_url", "is needed with `push.queue = \"streams\"`");
         }
+        self.status.validate(&mut rules);
         self.redis.shared.validate(&mut rules);
         self.original.validate(&self.redis, &mut rules);
         rules.finish()
@@ -240,6 +250,13 @@ impl PushConfig {
         StreamLimits {
             requests_max: self.stream_requests_max,
             ttl: Duration::from_millis(self.stream_ttl_ms.into()),
+        }
+    }
+
+    pub(crate) fn event_limits(&self) -> EventLimits {
+        EventLimits {
+            waiting_max: self.events_max,
+            timeout: Duration::from_millis(self.timeout_ms.into()),
         }
     }
 

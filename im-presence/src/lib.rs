@@ -52,6 +52,7 @@
 //! | `presence` | `PresenceService`: what gateways and im-message call, the original's methods; which session replaces which | the other three |
 //! | `routing` | `RoutingService`: the table of routes, and the gateways that were heard of | Redis, if it is there |
 //! | `dispatch` | `DispatchService`: entries to gateways over numbered links | routing |
+//! | `status` | who is online, busy or away: `look` asks their gateways, `table` is pure and says when friends are told |
 //! | `connections` | `ConnectionService`: lists gateways, closes sessions there | routing |
 //!
 //! They meet only through the traits generated from their contracts ([`mpim_proto::routing_service`] and
@@ -69,7 +70,7 @@
 //! | `part` | a part here or elsewhere |
 //! | `presence` | requests to the parts; `bind`: binding, and what is closed then; `original`: users at gateways of the original system, reached through Redis |
 //! | `routing` | `routes`: the port, its conformance suite, the adapters in memory and in Redis; `heard` and `roster`: the gateways that are there; `strategy`: which of them a user is sent to |
-//! | `dispatch` | `dispatcher`: entries to gateways, the original's `Deliver`; `queue`: the port to gateways, numbered links by calls or over streams in Redis |
+//! | `dispatch` | `dispatcher`: entries to gateways, the original's `Deliver`; `events`: what is told and not kept; `queue`: the port to gateways, numbered links by calls or over streams in Redis |
 //! | `connections` | `gateways`: connections by address; closing sessions |
 
 #![forbid(unsafe_code)]
@@ -81,10 +82,11 @@ mod part;
 mod presence;
 mod routing;
 mod start;
+mod status;
 
 pub use config::{
     Config, DevicePolicy, DevicesConfig, OriginalConfig, PartName, PushConfig, QueueKind,
-    RedisRoles, RoutesConfig, RoutingConfig, TargetsConfig,
+    RedisRoles, RoutesConfig, RoutingConfig, StatusConfig, TargetsConfig,
 };
 pub use routing::Strategy;
 pub use start::{StartError, start};

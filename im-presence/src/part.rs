@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use mpim_proto::{
     BindResp, BindRouteReq, CloseDeviceReq, CloseSessionsReq, CloseSessionsResp, DeliveReq,
-    DeliveResp, DispatchReq, DispatchResp, DropGatewayReq, DropGatewayResp, ListGatewaysReq,
-    ListGatewaysResp, MeetReq, MeetResp, PickGatewayReq, PickGatewayResp, QuerySessionsReq,
-    QuerySessionsResp, RenewRoutesReq, RenewRoutesResp, ResolveReq, ResolveResp, UnbindRouteReq,
-    UnbindRouteResp, connection_service, dispatch_service, routing_service,
+    DeliveResp, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, DropGatewayReq,
+    DropGatewayResp, ListGatewaysReq, ListGatewaysResp, MeetReq, MeetResp, PickGatewayReq,
+    PickGatewayResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq, RenewRoutesResp,
+    ResolveReq, ResolveResp, UnbindRouteReq, UnbindRouteResp, connection_service, dispatch_service,
+    routing_service,
 };
 use mprpc::{Context, Status};
 
@@ -66,6 +67,7 @@ goes_where_the_part_is!(routing_service {
 goes_where_the_part_is!(dispatch_service {
     dispatch: DispatchReq => DispatchResp;
     deliver: DeliveReq => DeliveResp;
+    dispatch_events: DispatchEventsReq => DispatchEventsResp;
     meet: MeetReq => MeetResp;
 });
 

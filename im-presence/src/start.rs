@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use im_common::redis::Redis;
 use im_common::{Deps, Running, Tasks};
-use mpim_proto::{connection_service, dispatch_service, presence_service, routing_service};
+use mpim_proto::{
+    connection_service, dispatch_service, presence_service, routing_service, user_service,
+};
 use mprpc::{ChannelError, Server, ServerError};
 
 use crate::config::{Config, PartName, QueueKind};
 use crate::connections::{Connections, Gateways};
-use crate::dispatch::{Around, Direct, Dispatch, Dispatcher, LinkedQueue, Queue, StreamQueue};
+use crate::dispatch::{
+    Around, Direct, Dispatch, Dispatcher, EventDispatcher, LinkedQueue, Queue, StreamQueue,
+};
 use crate::part::Part;
 use crate::presence::{Binder, Original, PresenceService};
 use crate::routing::{Gateway, MemoryRoutes, RedisRoutes, Roster, Routes, Routing};
+use crate::status::Statuses;
 
 /// Why im-presence could not start.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +131,7 @@ async fn serve<R: Routes, Q: Queue>(
 ) -> Result<Running, StartError> {
     let dispatch = dispatch(&shared, boot_id, &queue)?;
     let connections = connections(&shared)?;
-    let Shared { config, deps, tasks, routing, roster, .. } = shared;
+    let Shared { config, deps, tasks, gateways, routing, roster } = shared;
     let mut server = Server::builder();
     if let Some(routing) = routing.here().cloned() {
         server = server.add_service(routing_service::serve::<Routing<R>>(routing));
@@ -137,8 +142,16 @@ async fn serve<R: Routes, Q: Queue>(
     if let Some(connections) = connections.here().cloned() {
         server = server.add_service(connection_service::serve::<Connections<_>>(connections));
     }
+    let mut looking = None;
     if config.has(PartName::Presence) {
+        let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
+        let (routing_too, dispatch_too) = (Arc::clone(&routing), Arc::clone(&dispatch));
+        let limits = config.status.limits();
+        let statuses = Statuses::new(routing_too, dispatch_too, gateways, users, limits);
+        let statuses = Arc::new(statuses);
+        looking = Some(Arc::clone(&statuses));
         server = server.add_service(presence_service::serve(PresenceService {
+            statuses,
             binder: Binder::new(
                 Arc::clone(&routing),
                 connections,
@@ -155,6 +168,9 @@ async fn serve<R: Routes, Q: Queue>(
     let server = server.add_service(mpim_proto::health(move || clock.now_ms()));
     let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
+    if let Some(statuses) = looking {
+        tasks.spawn_essential("statuses", statuses.run(deps.shutdown.clone()));
+    }
 
     let (met, meets) = (Arc::clone(&queue), config.has(PartName::Dispatch));
     let interval = config.push.limits().heartbeat;
@@ -197,7 +213,13 @@ fn dispatch<R: Routes, Q: Queue>(
             queue: Arc::clone(queue),
             broadcast_above: config.routes.broadcast_above,
         };
-        Part::Here(Arc::new(Dispatch { boot_id, dispatcher }))
+        let events = EventDispatcher::new(
+            Arc::clone(routing),
+            shared.gateways.clone(),
+            config.push.event_limits(),
+            shared.tasks.clone(),
+        );
+        Part::Here(Arc::new(Dispatch { boot_id, dispatcher, events }))
     } else {
         let client = dispatch_service::Client::new(&deps.channel(&config.targets.dispatch)?);
         // Callers know how long their entries may take.

@@ -73,6 +73,7 @@ impl Config {
             &mut self.user.original.presence,
             &mut message.user,
             &mut message.presence,
+            &mut presence.user,
             &mut presence.routing,
             &mut presence.dispatch,
             &mut presence.connections,

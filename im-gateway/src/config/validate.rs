@@ -28,12 +28,17 @@ impl Validate for Config {
         rules.within("session.cursor_interval_ms", session.cursor_interval_ms, 1..=60_000);
         rules.within("session.history_messages_max", session.history_messages_max, 1..=10_000);
         rules.within("session.history_bytes_max", session.history_bytes_max, 1..=1 << 26);
+        rules.within("session.signals_per_s", session.signals_per_s, 1..=1_000_000);
+        rules.within("session.events_max", session.events_max, 1..=1 << 20);
+        rules.within("session.events_bytes_max", session.events_bytes_max, 1 << 10..=1 << 30);
         let calls = &self.calls;
         rules.within("calls.timeout_ms", calls.timeout_ms, 10..=600_000);
         rules.within("calls.send_timeout_ms", calls.send_timeout_ms, 10..=600_000);
         rules.within("calls.send_try_ms", calls.send_try_ms, 10..=600_000);
         rules.within("calls.hand_over_ms", calls.hand_over_ms, 1..=10_000);
         rules.within("calls.retry_ms", calls.retry_ms, 1..=600_000);
+        rules.within("calls.signal_timeout_ms", calls.signal_timeout_ms, 1..=60_000);
+        rules.within("calls.signals_max", calls.signals_max, 1..=1 << 20);
         rules.within("calls.logins_max", calls.logins_max, 1..=1 << 20);
         rules.within("calls.fetches_max", calls.fetches_max, 1..=1 << 20);
         let routes = &self.routes;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Done};
 use crate::config::ms;
+use crate::events;
 use crate::log_in;
 use crate::mailbox::Mailbox;
 use crate::sending::Target;
@@ -57,6 +58,31 @@ impl Connection {
             }
             (Command::SendGroup { client_msg_id, group_id, text }, Some(session)) => {
                 session.send(&mut client, Target::Group(group_id), slot, client_msg_id, text);
+            }
+            (Command::Events { on }, Some(session)) => {
+                session.want_events(on);
+                client.wire.reply(slot, Reply::Events(on));
+            }
+            (Command::Status { .. }, Some(session)) if !session.may_signal() => {
+                client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
+            }
+            (Command::Status { status }, Some(session)) => {
+                session.registration().handle().set_status(status);
+                let user_id = session.user_id();
+                work.push(Box::pin(async move {
+                    events::status_changed(&gateway, user_id).await;
+                    Done::Replied { slot, reply: Reply::Status(status) }
+                }));
+            }
+            (Command::Typing { .. }, Some(session)) if !session.may_signal() => {
+                client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
+            }
+            (Command::Typing { peer }, Some(session)) => {
+                let user_id = session.user_id();
+                work.push(Box::pin(async move {
+                    let reply = events::typing(&gateway, user_id, peer).await;
+                    Done::Replied { slot, reply }
+                }));
             }
             (Command::Pull, Some(session)) => session.pull(&client, slot),
             (Command::Ack { msg_id }, Some(session)) => {

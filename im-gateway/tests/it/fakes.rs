@@ -10,7 +10,7 @@ mod users;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use mpim_proto::{BindRouteReq, Entry, EntryKind, Position, SendOutcome, Span};
+use mpim_proto::{BindRouteReq, Entry, EntryKind, Position, SendOutcome, SignalReq, Span};
 use mprpc::Status;
 use tokio::sync::Semaphore;
 
@@ -38,6 +38,8 @@ pub(crate) enum Asked {
         texts: Vec<String>,
         ids: Vec<String>,
     },
+    Signal(SignalReq),
+    StatusChanged(i64),
     /// Of so many devices at once; each is also noted alone.
     AdvanceMany(usize),
     Advance {

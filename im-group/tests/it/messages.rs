@@ -10,7 +10,7 @@ use mpim_proto::{
     ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp, ListConversationsReq,
     ListConversationsResp, MarkReadReq, MarkReadResp, MembershipChange, PullOfflineReq,
     PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp,
-    SetBlockReq, SetBlockResp, message_service,
+    SetBlockReq, SetBlockResp, SignalReq, SignalResp, message_service,
 };
 use mprpc::discovery::Memory;
 use mprpc::{Context, Server, Status};
@@ -77,6 +77,7 @@ impl message_service::Server for Messages {
     not_for_im_group! {
         send(SendReq) -> SendResp,
         send_group(SendGroupReq) -> SendGroupResp,
+        signal(SignalReq) -> SignalResp,
         pull_offline(PullOfflineReq) -> PullOfflineResp,
         ack(AckReq) -> AckResp,
         send_batch(SendBatchReq) -> SendBatchResp,

@@ -12,6 +12,7 @@ mod original;
 mod read_state;
 mod reading;
 mod sending;
+mod signals;
 mod walking;
 
 use std::future::poll_fn;

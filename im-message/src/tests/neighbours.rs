@@ -113,6 +113,10 @@ pub(super) struct Presence {
     asked: AtomicUsize,
     /// One permit lets one dispatch through; many at first.
     gate: Semaphore,
+    /// What it was told and nobody keeps.
+    events: Mutex<Vec<EventDelivery>>,
+    /// The same for events as `gate` for dispatches.
+    events_gate: Semaphore,
     /// Users at gateways of the original system.
     at_original: Mutex<HashSet<i64>>,
     /// It is the original's itself: it knows no dispatch, and what came to it one by one is here.
@@ -128,6 +132,8 @@ impl Presence {
             refused: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             gate: Semaphore::new(1_000_000),
+            events: Mutex::default(),
+            events_gate: Semaphore::new(1_000_000),
             at_original: Mutex::default(),
             delivered_one_by_one: Mutex::default(),
         })
@@ -202,6 +208,15 @@ impl Presence {
         assert!(waited.is_ok(), "waited for {what}, but got {:?}", self.taken());
     }
 
+    /// Takes no more events.
+    pub(super) fn close_events_gate(&self) {
+        self.events_gate.forget_permits(usize::MAX);
+    }
+
+    pub(super) fn events(&self) -> Vec<EventDelivery> {
+        self.events.lock().unwrap().clone()
+    }
+
     /// How many dispatches came, taken or not.
     pub(super) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
@@ -234,6 +249,33 @@ impl presence_service::Server for Presence {
                 Ok(DispatchResp { result: Some(mpim_proto::Result::ok()), published })
             }
         }
+    }
+
+    async fn dispatch_events(
+        &self,
+        _cx: &Context,
+        request: DispatchEventsReq,
+    ) -> Answer<DispatchEventsResp> {
+        self.events_gate.acquire().await.unwrap().forget();
+        self.events.lock().unwrap().extend(request.events);
+        self.changed.notify_one();
+        Ok(DispatchEventsResp { result: Some(mpim_proto::Result::ok()) })
+    }
+
+    async fn status_changed(
+        &self,
+        _cx: &Context,
+        _request: StatusChangedReq,
+    ) -> Answer<StatusChangedResp> {
+        unreachable!("im-message knows of no status")
+    }
+
+    async fn get_presence(
+        &self,
+        _cx: &Context,
+        _request: GetPresenceReq,
+    ) -> Answer<GetPresenceResp> {
+        unreachable!("im-message knows of no status")
     }
 
     async fn bind_route(&self, _cx: &Context, _request: BindRouteReq) -> Answer<BindRouteResp> {

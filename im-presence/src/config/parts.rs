@@ -27,9 +27,11 @@ impl PartName {
         [Self::Presence, Self::Routing, Self::Dispatch, Self::Connections];
 }
 
-/// Where the parts are that a process does not have.
+/// Where the parts are that a process does not have, and im-user.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct TargetsConfig {
+    /// im-user, which presence asks who is whose friend.
+    pub user: Target,
     /// Routing.
     pub routing: Target,
     /// Dispatch.
@@ -57,6 +59,7 @@ impl Default for RoutingConfig {
 impl Default for TargetsConfig {
     fn default() -> Self {
         Self {
+            user: Target::on_loopback(8010),
             routing: Target::on_loopback(8015),
             dispatch: Target::on_loopback(8016),
             connections: Target::on_loopback(8017),

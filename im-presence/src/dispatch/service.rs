@@ -1,15 +1,19 @@
 //! `DispatchService`: requests to the dispatcher, and its outcomes to answers.
 
 use mpim_proto::{
-    C2cMsg, DeliveReq, DeliveResp, DispatchReq, DispatchResp, MeetReq, MeetResp, dispatch_service,
-    routing_service,
+    C2cMsg, DeliveReq, DeliveResp, DispatchEventsReq, DispatchEventsResp, DispatchReq,
+    DispatchResp, MeetReq, MeetResp, dispatch_service, routing_service,
 };
 use mprpc::{Context, Status};
 use prost::Message as _;
 
 use super::dispatcher::{DeliverError, Dispatcher};
+use super::events::EventDispatcher;
 use super::queue::Queue;
 use crate::routing::reachable;
+
+/// Events of one `DispatchEvents`.
+const EVENTS_MAX: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
@@ -17,6 +21,7 @@ pub(crate) struct Dispatch<G, Q> {
     /// Of the links.
     pub(crate) boot_id: String,
     pub(crate) dispatcher: Dispatcher<G, Q>,
+    pub(crate) events: EventDispatcher<G>,
 }
 
 impl<G: routing_service::Server, Q: Queue> dispatch_service::Server for Dispatch<G, Q> {
@@ -35,6 +40,18 @@ impl<G: routing_service::Server, Q: Queue> dispatch_service::Server for Dispatch
             },
         };
         Ok(DeliveResp { result: Some(result) })
+    }
+
+    async fn dispatch_events(
+        &self,
+        cx: &Context,
+        req: DispatchEventsReq,
+    ) -> Result<DispatchEventsResp, Status> {
+        if req.events.len() > EVENTS_MAX {
+            return Err(Status::invalid_argument(format!("more than {EVENTS_MAX} events")));
+        }
+        self.events.dispatch(cx, req.events).await;
+        Ok(DispatchEventsResp { result: Some(mpim_proto::Result::ok()) })
     }
 
     async fn meet(&self, _cx: &Context, req: MeetReq) -> Result<MeetResp, Status> {

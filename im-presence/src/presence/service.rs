@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliveResp, DeviceName, DispatchReq,
-    DispatchResp, GatewayBoot, MeetReq, QueryDevicesReq, QueryDevicesResp, QueryRouteReq,
-    QueryRouteResp, QuerySessionsReq, RenewRoutesReq, RenewRoutesResp, UnbindRouteReq,
+    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliveResp, DeviceName, DispatchEventsReq,
+    DispatchEventsResp, DispatchReq, DispatchResp, GatewayBoot, GetPresenceReq, GetPresenceResp,
+    MeetReq, QueryDevicesReq, QueryDevicesResp, QueryRouteReq, QueryRouteResp, QuerySessionsReq,
+    RenewRoutesReq, RenewRoutesResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq,
     UnbindRouteResp, connection_service, dispatch_service, presence_service, routing_service,
 };
 use mprpc::{Context, Status};
@@ -15,6 +16,10 @@ use prost::Message as _;
 
 use super::bind::Binder;
 use super::original::{Original, Outgoing};
+use crate::status::Statuses;
+
+/// Users of one `GetPresence`.
+const USERS_MAX: usize = 500;
 
 /// A gateway of the original may call its devices anything.
 fn check_device(device: &str) -> Result<(), Status> {
@@ -27,6 +32,7 @@ fn check_device(device: &str) -> Result<(), Status> {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct PresenceService<G, C, D> {
+    pub(crate) statuses: Arc<Statuses<G, D>>,
     pub(crate) routing: Arc<G>,
     pub(crate) dispatch: Arc<D>,
     pub(crate) binder: Binder<G, C>,
@@ -48,9 +54,13 @@ where
             check_device(&req.device)?;
         }
         let (user_id, gateway_id) = (req.user_id, req.gateway_id.clone());
+        let (boot_id, again) = (req.boot_id.clone(), req.since_ms != 0);
         let bound = self.binder.bind(cx, req).await?;
         if let (true, Some(beside)) = (original, &self.original) {
             beside.bind(user_id, &gateway_id).await;
+        }
+        if !original && bound.result.as_ref().is_some_and(mpim_proto::Result::is_ok) {
+            self.statuses.bound(user_id, &boot_id, again);
         }
         Ok(bound)
     }
@@ -104,7 +114,10 @@ where
             beside.unbind(cx, &*self.routing, req.user_id).await?;
             return Ok(UnbindRouteResp { result: Some(mpim_proto::Result::ok()) });
         }
-        self.routing.unbind(cx, req).await
+        let user_id = req.user_id;
+        let unbound = self.routing.unbind(cx, req).await?;
+        self.statuses.ended(user_id);
+        Ok(unbound)
     }
 
     async fn renew_routes(
@@ -139,6 +152,40 @@ where
         devices.sort_unstable();
         devices.dedup();
         Ok(QueryDevicesResp { result: Some(mpim_proto::Result::ok()), devices })
+    }
+
+    async fn dispatch_events(
+        &self,
+        cx: &Context,
+        req: DispatchEventsReq,
+    ) -> Result<DispatchEventsResp, Status> {
+        self.dispatch.dispatch_events(cx, req).await
+    }
+
+    async fn status_changed(
+        &self,
+        _cx: &Context,
+        req: StatusChangedReq,
+    ) -> Result<StatusChangedResp, Status> {
+        self.statuses.changed(req.user_id);
+        Ok(StatusChangedResp { result: Some(mpim_proto::Result::ok()) })
+    }
+
+    async fn get_presence(
+        &self,
+        cx: &Context,
+        req: GetPresenceReq,
+    ) -> Result<GetPresenceResp, Status> {
+        if req.user_ids.len() > USERS_MAX {
+            return Err(Status::invalid_argument(format!("more than {USERS_MAX} users")));
+        }
+        Ok(match self.statuses.of(cx, req.asker_id, req.user_ids).await? {
+            Some(users) => GetPresenceResp { result: Some(mpim_proto::Result::ok()), users },
+            None => {
+                let result = Some(mpim_proto::Result::invalid("not a friend"));
+                GetPresenceResp { result, users: Vec::new() }
+            }
+        })
     }
 
     async fn dispatch(&self, cx: &Context, req: DispatchReq) -> Result<DispatchResp, Status> {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindRouteReq, CloseSessionReq, CloseSessionResp, PushReq, PushResp, gateway_service,
+    BindRouteReq, CloseSessionReq, CloseSessionResp, GetStatusesReq, GetStatusesResp,
+    PushEventsReq, PushEventsResp, PushReq, PushResp, UserPresence, UserStatus, gateway_service,
 };
 use mprpc::{Context, Server, Status};
 use tokio::sync::mpsc;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub(crate) enum Told {
     Push(PushReq),
+    Events(PushEventsReq),
     Close(CloseSessionReq),
 }
 
@@ -35,6 +37,21 @@ impl gateway_service::Server for Fake {
         self.told.send(Told::Push(req)).unwrap();
         let result = Some(mpim_proto::Result::ok());
         Ok(PushResp { result, reached: self.behaviour.reached })
+    }
+
+    async fn push_events(&self, _: &Context, req: PushEventsReq) -> Result<PushEventsResp, Status> {
+        self.told.send(Told::Events(req)).unwrap();
+        Ok(PushEventsResp { result: Some(mpim_proto::Result::ok()) })
+    }
+
+    async fn get_statuses(
+        &self,
+        _: &Context,
+        req: GetStatusesReq,
+    ) -> Result<GetStatusesResp, Status> {
+        let status = UserStatus::Busy.into();
+        let users = req.user_ids.into_iter().map(|user_id| UserPresence { user_id, status });
+        Ok(GetStatusesResp { result: Some(mpim_proto::Result::ok()), users: users.collect() })
     }
 
     async fn close_session(

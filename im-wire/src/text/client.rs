@@ -2,6 +2,7 @@
 
 use super::{
     conversation::Conv,
+    event::Event,
     message::{Hist, Push},
 };
 
@@ -17,6 +18,8 @@ pub enum ServerLine {
     Closing(String),
     /// `MSG …`: a message. It answers nothing.
     Push(Push<'static>),
+    /// `TYPING …`, `PRESENCE …`: what a client that said `EVENTS on` is told beside messages. It answers nothing.
+    Event(Event),
     /// `HIST …`: part of the answer to the oldest unanswered command.
     Hist(Hist<'static>),
     /// `CONV …`: part of the answer to the oldest unanswered command.
@@ -47,7 +50,7 @@ impl ServerLine {
             "MSG" => Push::parse(rest).map(Self::Push).ok_or(BadServerLine),
             "HIST" => Hist::parse(rest).map(Self::Hist).ok_or(BadServerLine),
             "CONV" => Conv::parse(rest).map(Self::Conv).ok_or(BadServerLine),
-            _ => Err(BadServerLine),
+            word => Event::parse(word, rest).map(Self::Event).ok_or(BadServerLine),
         }
     }
 }

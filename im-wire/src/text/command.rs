@@ -1,6 +1,6 @@
 //! What a client can ask for.
 
-use super::failure;
+use super::{event::Status, failure};
 use bytes::Bytes;
 use std::{fmt, str::FromStr};
 
@@ -83,6 +83,26 @@ pub enum Command {
         /// How many at most, above 0; `None`: the server chooses.
         limit: Option<u32>,
     },
+    /// `EVENTS on|off`: whether the session is told of what is not kept.
+    Events {
+        /// Off at first.
+        on: bool,
+    },
+    /// `TYPING <uid or g<gid>>`: the caller is writing.
+    Typing {
+        /// To whom.
+        peer: Peer,
+    },
+    /// `STATUS online|busy|away`: what the session says of its user.
+    Status {
+        /// Not offline.
+        status: Status,
+    },
+    /// `PRESENCE <uid>`: what a friend is.
+    Presence {
+        /// Above 0.
+        uid: i64,
+    },
     /// `ADDFRIEND <uid>`.
     AddFriend {
         /// Above 0.
@@ -149,10 +169,13 @@ pub enum Command {
 impl Command {
     /// Whether it may be handed out while earlier commands are unanswered, and later ones may while
     /// it is. True for sends, since a client must not wait a round trip for each, and for `ACK`,
-    /// which is cumulative and would otherwise stall the sends around it. Everything else is a
-    /// barrier: it sees the effects of all that was sent before it.
+    /// which is cumulative, and `TYPING`, which nobody waits for: they would otherwise stall the sends
+    /// around them. Everything else is a barrier: it sees the effects of all that was sent before it.
     pub fn is_concurrent(&self) -> bool {
-        matches!(self, Self::Send { .. } | Self::SendGroup { .. } | Self::Ack { .. })
+        matches!(
+            self,
+            Self::Send { .. } | Self::SendGroup { .. } | Self::Ack { .. } | Self::Typing { .. }
+        )
     }
 
     /// The word that the line starts with.
@@ -171,6 +194,10 @@ impl Command {
             Self::Recent { .. } => "RECENT",
             Self::Read { .. } => "READ",
             Self::Conversations { .. } => "CONVERSATIONS",
+            Self::Events { .. } => "EVENTS",
+            Self::Typing { .. } => "TYPING",
+            Self::Status { .. } => "STATUS",
+            Self::Presence { .. } => "PRESENCE",
             Self::AddFriend { .. } => "ADDFRIEND",
             Self::RemoveFriend { .. } => "REMOVEFRIEND",
             Self::GetFriends => "GETFRIENDS",

@@ -73,6 +73,13 @@ impl LineWriter<'_> {
                 self.rest("the description", description.as_bytes())
             }
             Command::Ack { msg_id } => self.id("the message id", *msg_id),
+            Command::Events { on } => {
+                self.0.put_slice(if *on { b" on" } else { b" off" });
+                Ok(())
+            }
+            Command::Typing { peer } => self.peer(*peer),
+            Command::Status { status } => self.word("the status", status.as_str().as_bytes()),
+            Command::Presence { uid } => self.id("the user", *uid),
             Command::AddFriend { friend_id } | Command::RemoveFriend { friend_id } => {
                 self.id("the friend", *friend_id)
             }

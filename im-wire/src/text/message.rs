@@ -32,7 +32,7 @@ impl Push<'_> {
         let mut line = BytesMut::with_capacity(self.text.len() + 128);
         // Writing to memory does not fail.
         let _ = self.write(&mut line);
-        PushLine(line.freeze())
+        PushLine::of(line)
     }
 
     fn write(&self, out: &mut impl Write) -> fmt::Result {
@@ -63,11 +63,18 @@ impl Push<'_> {
     }
 }
 
-/// An encoded [`Push`]. Only [`Push::encode`] makes one, so it is one whole line. Cheap to clone.
+/// An encoded [`Push`](Push::encode) or [`Event`](super::Event::encode): one whole line. Cheap to
+/// clone.
 #[derive(Debug, Clone)]
 pub struct PushLine(Bytes);
 
 impl PushLine {
+    /// `line` is one whole line.
+    pub(super) fn of(line: BytesMut) -> Self {
+        debug_assert!(line.iter().position(|byte| *byte == b'\n') == Some(line.len() - 1));
+        Self(line.freeze())
+    }
+
     /// The line with its LF.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

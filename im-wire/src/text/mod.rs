@@ -38,6 +38,7 @@
 //! | `escape.rs` | [`Escaped`]: untrusted text to something that stays within its line |
 //! | `message.rs` | [`Push`] and [`Hist`]: the lines that carry messages, both ways |
 //! | `conversation.rs` | [`Conv`]: the line that shows a conversation, both ways |
+//! | `event.rs` | [`Event`], [`Status`]: the lines of what is told and not kept, both ways |
 //! | `reply.rs` | [`Reply`]: everything that a server answers; [`failure`]: its refusals |
 //! | `server.rs` | [`ServerConnection`]: the server's side of one connection |
 //! | `client.rs` | [`ServerLine`]: what a client finds in a server's line |
@@ -47,6 +48,7 @@ mod command;
 mod conversation;
 mod encode;
 mod escape;
+mod event;
 mod line;
 mod message;
 mod parse;
@@ -59,6 +61,7 @@ pub use self::{
     conversation::Conv,
     encode::EncodeError,
     escape::Escaped,
+    event::{Event, Status},
     line::{Line, LineDecoder},
     message::{Hist, Push, PushLine},
     reply::{Reply, failure},

@@ -3,6 +3,7 @@
 use super::{
     Peer, Secret,
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, non_negative, positive},
+    event::Status,
     failure,
 };
 use bytes::Bytes;
@@ -34,6 +35,10 @@ enum Kind {
     Recent,
     Read,
     Conversations,
+    Events,
+    Typing,
+    Status,
+    Presence,
     AddFriend,
     RemoveFriend,
     GetFriends,
@@ -59,6 +64,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("SENDGROUP", Kind::SendGroup),
     ("SENDGROUPID", Kind::SendGroupId),
     ("ACK", Kind::Ack),
+    ("TYPING", Kind::Typing),
     ("PING", Kind::Ping),
     ("PULL", Kind::Pull),
     ("REGISTER", Kind::Register),
@@ -68,6 +74,9 @@ const KINDS: &[(&str, Kind)] = &[
     ("HISTORY", Kind::History),
     ("RECENT", Kind::Recent),
     ("CONVERSATIONS", Kind::Conversations),
+    ("EVENTS", Kind::Events),
+    ("STATUS", Kind::Status),
+    ("PRESENCE", Kind::Presence),
     ("ADDFRIEND", Kind::AddFriend),
     ("REMOVEFRIEND", Kind::RemoveFriend),
     ("GETFRIENDS", Kind::GetFriends),
@@ -116,6 +125,17 @@ impl Kind {
                 let limit = limit.filter(|limit| !limit.is_empty()).map(self::limit);
                 Command::Conversations { limit: limit.transpose()? }
             }
+            Self::Events => match arguments.word() {
+                b"on" | b"ON" => Command::Events { on: true },
+                b"off" | b"OFF" => Command::Events { on: false },
+                _ => return Err(failure::USAGE_EVENTS),
+            },
+            Self::Typing => Command::Typing { peer: arguments.last_peer(failure::USAGE_TYPING)? },
+            Self::Status => match Status::of(arguments.word()) {
+                None | Some(Status::Offline) => return Err(failure::USAGE_STATUS),
+                Some(status) => Command::Status { status },
+            },
+            Self::Presence => Command::Presence { uid: arguments.last_id(failure::BAD_UID)? },
             Self::AddFriend => {
                 Command::AddFriend { friend_id: arguments.last_id(failure::BAD_FRIEND_ID)? }
             }
@@ -186,6 +206,19 @@ impl<'a> Arguments<'a> {
     fn last_word(&mut self, usage: &'static str) -> Result<String, &'static str> {
         let word = self.rest().unwrap_or_default().trim_ascii_end();
         if word.is_empty() { Err(usage) } else { Ok(utf8(word)?.to_owned()) }
+    }
+
+    /// The last argument, where it is one word. Blanks behind it are forgiven.
+    fn word(&mut self) -> &'a [u8] {
+        self.rest().unwrap_or_default().trim_ascii_end()
+    }
+
+    /// The last argument, where it is the other side of a conversation.
+    fn last_peer(&mut self, usage: &'static str) -> Result<Peer, &'static str> {
+        match self.word() {
+            b"" => Err(usage),
+            peer => utf8(peer)?.parse(),
+        }
     }
 
     fn credentials(&mut self, usage: &'static str) -> Result<(Bytes, Secret), &'static str> {

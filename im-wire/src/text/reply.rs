@@ -1,6 +1,6 @@
 //! What a server answers.
 
-use super::{conversation::Conv, escape::write_escaped, message::Hist};
+use super::{conversation::Conv, escape::write_escaped, event::Status, message::Hist};
 use std::{
     borrow::Cow,
     fmt::{self, Write},
@@ -29,6 +29,14 @@ pub enum Reply {
     Read,
     /// The lines, then `+OK conversations_done`; nothing comes between them.
     Conversations(Vec<Conv<'static>>),
+    /// `+OK events on`, or `off`.
+    Events(bool),
+    /// `+OK typing`. Whether anybody was told is not said.
+    Typing,
+    /// `+OK status busy`.
+    Status(Status),
+    /// `+OK presence uid=<uid> status=<status>`.
+    Presence(i64, Status),
     /// `+OK friend added`.
     FriendAdded,
     /// `+OK friend removed`.
@@ -91,6 +99,13 @@ impl Reply {
                 }
                 out.write_str("+OK conversations_done")?;
             }
+            Self::Events(true) => out.write_str("+OK events on")?,
+            Self::Events(false) => out.write_str("+OK events off")?,
+            Self::Typing => out.write_str("+OK typing")?,
+            Self::Status(status) => write!(out, "+OK status {}", status.as_str())?,
+            Self::Presence(uid, status) => {
+                write!(out, "+OK presence uid={uid} status={}", status.as_str())?;
+            }
             Self::FriendAdded => out.write_str("+OK friend added")?,
             Self::FriendRemoved => out.write_str("+OK friend removed")?,
             Self::Friends(uids) => write_list(out, "friends", uids)?,
@@ -138,7 +153,8 @@ fn write_devices(out: &mut impl Write, devices: &[String]) -> fmt::Result {
 
 const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
     CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
-    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES WHOAMI PING HELP";
+    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES EVENTS TYPING STATUS \
+    PRESENCE WHOAMI PING HELP";
 
 /// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
 ///
@@ -177,6 +193,12 @@ pub mod failure {
 
     /// The name is missing or empty.
     pub const USAGE_DEVICE: &str = "DEVICE <class>:<id>";
+    /// The argument is neither `on` nor `off`.
+    pub const USAGE_EVENTS: &str = "EVENTS on|off";
+    /// The argument is missing.
+    pub const USAGE_TYPING: &str = "TYPING <uid or g<gid>>";
+    /// The argument is none of them.
+    pub const USAGE_STATUS: &str = "STATUS online|busy|away";
 
     /// The receiver of a `SEND` is no positive number.
     pub const BAD_TO_UID: &str = "bad toUid";

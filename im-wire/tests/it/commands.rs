@@ -2,7 +2,7 @@
 
 use crate::{logged_in, take};
 use bytes::{Bytes, BytesMut};
-use im_wire::text::{Command, Peer, Secret, ServerConnection, TextLimits};
+use im_wire::text::{Command, Peer, Secret, ServerConnection, Status, TextLimits};
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
@@ -85,6 +85,12 @@ fn every_command_is_understood_in_any_case() {
         ("DEVICES", Command::Devices),
         ("SENDGROUP 4 hello all", send_group(None, 4, "hello all")),
         ("SENDGROUPID b_2 4 hello all", send_group(Some("b_2"), 4, "hello all")),
+        ("EVENTS on", Command::Events { on: true }),
+        ("EVENTS off", Command::Events { on: false }),
+        ("TYPING 9", Command::Typing { peer: Peer::User(9) }),
+        ("TYPING g4", Command::Typing { peer: Peer::Group(4) }),
+        ("STATUS busy", Command::Status { status: Status::Busy }),
+        ("PRESENCE 9", Command::Presence { uid: 9 }),
         ("HELP", Command::Help),
         ("WHOAMI", Command::WhoAmI),
         ("PING", Command::Ping),
@@ -167,6 +173,21 @@ fn every_refusal_of_a_line_has_its_text() {
         (b"CONVERSATIONS -1", "bad range"),
         (b"CONVERSATIONS x", "bad range"),
         (b"CONVERSATIONS 4294967296", "bad range"),
+        (b"EVENTS", "EVENTS on|off"),
+        (b"EVENTS yes", "EVENTS on|off"),
+        (b"EVENTS on off", "EVENTS on|off"),
+        (b"STATUS", "STATUS online|busy|away"),
+        (b"STATUS offline", "STATUS online|busy|away"),
+        (b"PRESENCE", "bad uid"),
+        (b"PRESENCE ada", "bad uid"),
+        (b"TYPING", "TYPING <uid or g<gid>>"),
+        (b"TYPING ada", "bad uid"),
+        (b"TYPING 0", "bad uid"),
+        (b"TYPING -9", "bad uid"),
+        (b"TYPING g", "bad group_id"),
+        (b"TYPING g0", "bad group_id"),
+        (b"TYPING 9 10", "bad uid"),
+        (b"TYPING \xFF", "not valid UTF-8"),
         (b"ADDFRIEND", "bad friend_id"),
         (b"ADDFRIEND ada", "bad friend_id"),
         (b"ADDFRIEND 9 10", "bad friend_id"),
@@ -207,6 +228,10 @@ fn without_a_log_in_every_other_command_is_refused_before_its_arguments_are_look
         ("RECENT 9 5", false),
         ("READ 9 1", false),
         ("CONVERSATIONS", false),
+        ("EVENTS on", false),
+        ("TYPING 9", false),
+        ("STATUS busy", false),
+        ("PRESENCE 9", false),
         ("ADDFRIEND 9", false),
         ("REMOVEFRIEND 9", false),
         ("GETFRIENDS", false),

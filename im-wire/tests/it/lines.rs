@@ -2,7 +2,8 @@
 
 use crate::{logged_in, take};
 use im_wire::text::{
-    Conv, Hist, Peer, Push, Reply, ServerConnection, ServerLine, TextLimits, failure,
+    BadServerLine, Conv, Event, Hist, Peer, Push, Reply, ServerConnection, ServerLine, Status,
+    TextLimits, failure,
 };
 use std::borrow::Cow;
 
@@ -52,6 +53,11 @@ fn every_reply_has_its_bytes() {
              CONV peer=9 head=12 read=9 unread=99+ last_id=61 from=9 ts=1700000000000 text=d\n\
              +OK conversations_done\n",
         ),
+        (Reply::Events(true), "+OK events on\n"),
+        (Reply::Events(false), "+OK events off\n"),
+        (Reply::Status(Status::Busy), "+OK status busy\n"),
+        (Reply::Presence(7, Status::Offline), "+OK presence uid=7 status=offline\n"),
+        (Reply::Typing, "+OK typing\n"),
         (Reply::FriendAdded, "+OK friend added\n"),
         (Reply::FriendRemoved, "+OK friend removed\n"),
         (Reply::Friends(vec![1, 2, 3]), "+OK friends: 1,2,3\n"),
@@ -76,8 +82,8 @@ fn every_reply_has_its_bytes() {
             Reply::Help,
             "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
              CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
-             JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES WHOAMI PING \
-             HELP\n",
+             JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES EVENTS TYPING \
+             STATUS PRESENCE WHOAMI PING HELP\n",
         ),
         (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
         (Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS), "-ERR auth too many attempts\n"),
@@ -131,6 +137,26 @@ fn every_push_has_its_bytes_and_reads_back() {
 
 #[test]
 fn a_client_reads_every_kind_of_line_and_skips_fields_it_does_not_know() {
+    for (event, line) in [
+        (Event::Typing { from: 7, group_id: None }, "TYPING from=7\n"),
+        (Event::Typing { from: 7, group_id: Some(4) }, "TYPING from=7 group=4\n"),
+        (Event::Presence { uid: 7, status: Status::Away }, "PRESENCE uid=7 status=away\n"),
+    ] {
+        assert_eq!(event.encode().as_bytes(), line.as_bytes());
+        for line in [line.trim_end().to_owned(), line.replace('\n', " new=field")] {
+            assert_eq!(ServerLine::parse(line.as_bytes()), Ok(ServerLine::Event(event.clone())));
+        }
+    }
+    for bad in [
+        "TYPING",
+        "TYPING from=",
+        "TYPING from=7 group=x",
+        "PRESENCE uid=7",
+        "PRESENCE uid=7 status=x",
+        "typing from=7",
+    ] {
+        assert_eq!(ServerLine::parse(bad.as_bytes()), Err(BadServerLine), "{bad}");
+    }
     let ok = |text: &str| Ok(ServerLine::Ok(text.to_owned()));
     assert_eq!(ServerLine::parse(b"+OK uid=7"), ok("uid=7"));
     assert_eq!(ServerLine::parse(b"+OK friends: "), ok("friends: "));

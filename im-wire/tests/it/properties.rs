@@ -135,6 +135,8 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(peer, limit, before_seq)| Command::Recent { peer, limit, before_seq }),
         (peer(), id).prop_map(|(peer, seq)| Command::Read { peer, seq }),
         proptest::option::of(1..=u32::MAX).prop_map(|limit| Command::Conversations { limit }),
+        peer().prop_map(|peer| Command::Typing { peer }),
+        any::<bool>().prop_map(|on| Command::Events { on }),
         Just(Command::Pull),
         Just(Command::WhoAmI),
     ]

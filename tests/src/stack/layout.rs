@@ -191,7 +191,8 @@ fn listening(process: Process, service: Service, addresses: &Addresses) -> Proce
 pub(super) fn callees(service: Service) -> &'static [Service] {
     use Service::{Group, Message, Presence, User};
     match service {
-        User | Presence => &[],
+        User => &[],
+        Presence => &[User],
         Message => &[User, Presence],
         Group => &[Message],
         Service::Gateway => &[User, Message, Presence, Group],

@@ -36,6 +36,7 @@ mod commands;
 mod configuration;
 mod delivery;
 mod devices;
+mod events;
 mod faults;
 mod groups;
 mod input;

@@ -7,7 +7,8 @@ use mpim_proto::{
     GetReceiptsResp, ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp,
     ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp, Position,
     PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp,
-    SendReq, SendResp, SetBlockReq, SetBlockResp, Sight, Span, message_service, send_batch_req,
+    SendReq, SendResp, SetBlockReq, SetBlockResp, Sight, SignalReq, SignalResp, Span,
+    message_service, send_batch_req, signal_req,
 };
 use mprpc::{Context, Status};
 
@@ -236,6 +237,18 @@ impl message_service::Server for Fakes {
 
     async fn ack(&self, _: &Context, _: AckReq) -> Result<AckResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn signal(&self, _: &Context, req: SignalReq) -> Result<SignalResp, Status> {
+        self.note(Asked::Signal(req));
+        self.before("signal").await?;
+        let refused = match req.to {
+            Some(signal_req::To::ToGroup(group_id)) => {
+                !self.state().sees(req.from, &format!("grp_{group_id}"))
+            }
+            _ => false,
+        };
+        Ok(SignalResp { result: if refused { invalid("not a member") } else { ok() } })
     }
 
     async fn change_membership(

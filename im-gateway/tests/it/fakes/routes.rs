@@ -1,9 +1,10 @@
 //! im-presence, as far as the gateway asks it.
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, DeliveReq, DeliveResp, DispatchReq, DispatchResp, QueryDevicesReq,
-    QueryDevicesResp, QueryRouteReq, QueryRouteResp, RenewRoutesReq, RenewRoutesResp,
-    UnbindRouteReq, UnbindRouteResp, presence_service,
+    BindRouteReq, BindRouteResp, DeliveReq, DeliveResp, DispatchEventsReq, DispatchEventsResp,
+    DispatchReq, DispatchResp, GetPresenceReq, GetPresenceResp, QueryDevicesReq, QueryDevicesResp,
+    QueryRouteReq, QueryRouteResp, RenewRoutesReq, RenewRoutesResp, StatusChangedReq,
+    StatusChangedResp, UnbindRouteReq, UnbindRouteResp, UserPresence, UserStatus, presence_service,
 };
 use mprpc::{Context, Status};
 
@@ -82,6 +83,37 @@ impl presence_service::Server for Fakes {
 
     async fn deliver(&self, _: &Context, _: DeliveReq) -> Result<DeliveResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn dispatch_events(
+        &self,
+        _: &Context,
+        _: DispatchEventsReq,
+    ) -> Result<DispatchEventsResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn status_changed(
+        &self,
+        _: &Context,
+        req: StatusChangedReq,
+    ) -> Result<StatusChangedResp, Status> {
+        self.note(Asked::StatusChanged(req.user_id));
+        self.before("status_changed").await?;
+        Ok(StatusChangedResp { result: ok() })
+    }
+
+    async fn get_presence(
+        &self,
+        _: &Context,
+        req: GetPresenceReq,
+    ) -> Result<GetPresenceResp, Status> {
+        self.before("get_presence").await?;
+        if req.user_ids != [req.asker_id] {
+            return Ok(GetPresenceResp { result: invalid("not a friend"), users: Vec::new() });
+        }
+        let user = UserPresence { user_id: req.asker_id, status: UserStatus::Away.into() };
+        Ok(GetPresenceResp { result: ok(), users: vec![user] })
     }
 
     async fn dispatch(&self, _: &Context, _: DispatchReq) -> Result<DispatchResp, Status> {

@@ -13,7 +13,7 @@ mod linked;
 mod metrics;
 mod streams;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 use std::future::Future;
 use std::sync::Arc;

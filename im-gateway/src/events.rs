@@ -1,0 +1,138 @@
+//! Events (QoS 0): what clients are told of and nobody keeps.
+//!
+//! They go beside messages and never before them: they have a call of their own from im-presence, a
+//! bound of their own in the mailbox, and are written only while little is on its way to the client.
+//! Whatever finds no room is dropped and counted.
+
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::FixedState;
+use im_wire::text::{Peer, PushLine, Reply};
+use mpim_proto::event::Content;
+use mpim_proto::{
+    Event, EventDelivery, GetPresenceReq, SignalReq, StatusChangedReq, UserPresence, UserStatus,
+    signal_req,
+};
+use mprpc::{Code, Context, Status};
+
+use crate::commands::refusal;
+use crate::config::ms;
+use crate::gateway::Gateway;
+use crate::metrics::METRICS;
+use crate::session::NOT_SUPPORTED;
+use crate::sessions::Sessions;
+
+/// Leaves an event with those sessions of its recipients that want any.
+pub(crate) fn leave(sessions: &Sessions, delivery: EventDelivery) {
+    // One of a kind that is newer than this gateway.
+    let Some(line) = delivery.event.and_then(line) else { return };
+    for to in delivery.recipients {
+        sessions.leave(to, |session| session.mailbox.leave_event(&line));
+    }
+}
+
+fn line(event: Event) -> Option<PushLine> {
+    let event = match event.content? {
+        Content::Typing(typing) => im_wire::text::Event::Typing {
+            from: typing.from,
+            group_id: Some(typing.group_id).filter(|group_id| *group_id != 0),
+        },
+        Content::Status(event) => {
+            im_wire::text::Event::Presence { uid: event.user_id, status: to_wire(event.status()) }
+        }
+    };
+    Some(event.encode())
+}
+
+/// What the sessions of `user_ids` here say of their users.
+pub(crate) fn statuses(sessions: &Sessions, user_ids: Vec<i64>) -> Vec<UserPresence> {
+    let of = |user_id| {
+        let statuses = sessions.statuses(user_id).into_iter();
+        statuses.map(move |status| UserPresence { user_id, status: from_wire(status).into() })
+    };
+    user_ids.into_iter().flat_map(of).collect()
+}
+
+/// `STATUS`, once the session has it: friends are told when im-presence has time for it.
+pub(crate) async fn status_changed(gateway: &Gateway, user_id: i64) {
+    let Ok(_place) = gateway.signals.try_acquire() else {
+        METRICS.events_dropped_calls.increment(1);
+        return;
+    };
+    let cx = Context::with_timeout(ms(gateway.config.calls.signal_timeout_ms));
+    let cx = cx.with_affinity(status_key(user_id));
+    let request = StatusChangedReq { user_id };
+    if let Err(status) = gateway.services.presence.status_changed(&cx, request).await {
+        tracing::debug!(%status, "a status was not told");
+        METRICS.events_dropped_calls.increment(1);
+    }
+}
+
+/// `PRESENCE`.
+pub(crate) async fn presence(
+    gateway: &Gateway,
+    cx: &Context,
+    asker_id: i64,
+    user_id: i64,
+) -> Result<Reply, Status> {
+    let request = GetPresenceReq { asker_id, user_ids: vec![user_id] };
+    // Asked of the instance that hears of the user's sessions: it knows who has only just gone.
+    let cx = cx.with_affinity(status_key(user_id));
+    let answer = gateway.services.presence.get_presence(&cx, request).await?;
+    let status = answer.users.first().map_or(UserStatus::Offline, UserPresence::status);
+    let presence = || Reply::Presence(user_id, to_wire(status));
+    Ok(refusal(answer.result).unwrap_or_else(presence))
+}
+
+/// Whatever concerns the status of one user goes to one instance of im-presence, if it can: it
+/// remembers what friends were told.
+pub(crate) fn status_key(user_id: i64) -> u64 {
+    FixedState::default().hash_one(user_id)
+}
+
+fn to_wire(status: UserStatus) -> im_wire::text::Status {
+    match status {
+        UserStatus::Offline => im_wire::text::Status::Offline,
+        UserStatus::Online => im_wire::text::Status::Online,
+        UserStatus::Busy => im_wire::text::Status::Busy,
+        UserStatus::Away => im_wire::text::Status::Away,
+    }
+}
+
+fn from_wire(status: im_wire::text::Status) -> UserStatus {
+    match status {
+        im_wire::text::Status::Offline => UserStatus::Offline,
+        im_wire::text::Status::Online => UserStatus::Online,
+        im_wire::text::Status::Busy => UserStatus::Busy,
+        im_wire::text::Status::Away => UserStatus::Away,
+    }
+}
+
+/// `TYPING`: tells those in the conversation who are there now, unless there is too much to do.
+pub(crate) async fn typing(gateway: &Gateway, user_id: i64, peer: Peer) -> Reply {
+    let Ok(_place) = gateway.signals.try_acquire() else {
+        METRICS.events_dropped_calls.increment(1);
+        return Reply::Typing;
+    };
+    let request = SignalReq {
+        from: user_id,
+        to: Some(match peer {
+            Peer::User(to) => signal_req::To::ToUser(to),
+            Peer::Group(to) => signal_req::To::ToGroup(to),
+        }),
+        content: Some(signal_req::Content::Typing(true)),
+    };
+    let cx = Context::with_timeout(ms(gateway.config.calls.signal_timeout_ms));
+    match gateway.services.message.signal(&cx, request).await {
+        Ok(answer) => refusal(answer.result).unwrap_or(Reply::Typing),
+        Err(status) if status.code() == Code::Unimplemented => Reply::err(NOT_SUPPORTED),
+        Err(status) => dropped(&status),
+    }
+}
+
+/// Nobody was promised that anybody is told.
+fn dropped(status: &Status) -> Reply {
+    tracing::debug!(%status, "a signal was dropped");
+    METRICS.events_dropped_calls.increment(1);
+    Reply::Typing
+}

@@ -1,0 +1,35 @@
+//! What a session does with events.
+
+use std::collections::VecDeque;
+
+use im_wire::text::PushLine;
+
+use super::{Client, Session};
+use crate::metrics::METRICS;
+
+impl Session {
+    /// Whether the client may signal something now.
+    pub(crate) fn may_signal(&self) -> bool {
+        self.signal_rate.allows()
+    }
+
+    /// `EVENTS`.
+    pub(crate) fn want_events(&self, on: bool) {
+        let max = if on { self.config.events_max } else { 0 };
+        self.registration.handle().mailbox.want_events(max);
+    }
+
+    /// Shows events as long as little is on its way to the client: they are behind whatever messages
+    /// came with them, and take at most this much of the window that messages share.
+    pub(super) fn show_events(&self, client: &mut Client<'_>, events: VecDeque<PushLine>) {
+        for line in events {
+            let on_its_way = client.wire.output_end().saturating_sub(client.peer_has);
+            if on_its_way < self.config.events_bytes_max {
+                client.wire.push(&line);
+                METRICS.events_shown.increment(1);
+            } else {
+                METRICS.events_dropped_window.increment(1);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The lines that tell of something that is not kept: they carry no id, are shown to clients that
+//! asked for them with `EVENTS on`, and may be left out at any time.
+
+use super::message::PushLine;
+use bytes::BytesMut;
+use std::fmt::{self, Write};
+
+/// Something that happens now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// `TYPING from=<uid>`, in a group with ` group=<gid>`.
+    Typing {
+        /// Who writes.
+        from: i64,
+        /// The group that they write to.
+        group_id: Option<i64>,
+    },
+    /// `PRESENCE uid=<uid> status=<status>`: a friend.
+    Presence {
+        /// Who.
+        uid: i64,
+        /// What they are now.
+        status: Status,
+    },
+}
+
+/// What somebody is to their friends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Without a session.
+    Offline,
+    /// As everybody is at first.
+    Online,
+    /// Not to be disturbed.
+    Busy,
+    /// Connected, and not there.
+    Away,
+}
+
+impl Status {
+    /// The word in a line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Online => "online",
+            Self::Busy => "busy",
+            Self::Away => "away",
+        }
+    }
+
+    pub(crate) fn of(word: &[u8]) -> Option<Self> {
+        let all = [Self::Offline, Self::Online, Self::Busy, Self::Away];
+        all.into_iter().find(|status| word.eq_ignore_ascii_case(status.as_str().as_bytes()))
+    }
+}
+
+impl Event {
+    /// The line, for every session that gets this event: encoded once, however many those are.
+    pub fn encode(&self) -> PushLine {
+        let mut line = BytesMut::with_capacity(64);
+        // Writing to memory does not fail.
+        let _ = self.write(&mut line);
+        PushLine::of(line)
+    }
+
+    fn write(&self, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Self::Typing { from, group_id } => {
+                write!(out, "TYPING from={from}")?;
+                if let Some(group_id) = group_id {
+                    write!(out, " group={group_id}")?;
+                }
+            }
+            Self::Presence { uid, status } => {
+                write!(out, "PRESENCE uid={uid} status={}", status.as_str())?;
+            }
+        }
+        out.write_char('\n')
+    }
+
+    /// Reads what stands behind the line's first word. A field that is not known is skipped, so that
+    /// servers can add fields. `None` for another word, or where a field lacks or is no number.
+    pub(crate) fn parse(word: &str, fields: &str) -> Option<Self> {
+        let number = |name| field(fields, name).map(|value| value.parse::<i64>().ok());
+        Some(match word {
+            "TYPING" => Self::Typing {
+                from: number("from")??,
+                group_id: match number("group") {
+                    None => None,
+                    Some(group_id) => Some(group_id?),
+                },
+            },
+            "PRESENCE" => Self::Presence {
+                uid: number("uid")??,
+                status: Status::of(field(fields, "status")?.as_bytes())?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// The value of `name=value` among fields that a space divides.
+fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = fields.split(' ').filter_map(|field| field.split_once('='));
+    fields.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
