@@ -41,6 +41,7 @@ async fn bind(routing: &testing::TestRouting, user_id: i64, at: &Gateway) {
         gateway_id: at.id.clone(),
         gateway_addr: at.addr.clone(),
         boot_id: at.boot_id.clone(),
+        ..BindRouteReq::default()
     };
     routing_service::Server::bind(routing, &cx(), request).await.unwrap();
 }
