@@ -257,7 +257,9 @@ impl Between {
             Bug::CursorMovedBySend if self.own.get(&from).is_some_and(|own| *own > push.id) => {
                 Vec::new()
             }
-            Bug::PushedWithoutOrder if self.pushes % SWAPPED == 0 && self.held.is_none() => {
+            Bug::PushedWithoutOrder
+                if self.pushes.is_multiple_of(SWAPPED) && self.held.is_none() =>
+            {
                 self.held = Some(line);
                 Vec::new()
             }
