@@ -29,8 +29,9 @@
 //! | `dead_letters` | what was given up on, for an operator |
 //! | `send` | the checks before a message is written; membership changes |
 //! | `blocking` | who shuts out whom |
+//! | `retention` | letting go of old entries |
 //! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
-//! | `users` | asking im-user who exists |
+//! | `users` | asking im-user who exists, and remembering it |
 //! | `service`, `proto` | requests to use cases, outcomes to answers |
 //! | `metrics` | what is counted |
 //! | `start`, `config` | the wiring, and what can be configured |
@@ -64,6 +65,7 @@ mod lane;
 mod metrics;
 mod offline;
 mod proto;
+mod retention;
 mod send;
 mod service;
 mod start;
@@ -74,7 +76,7 @@ mod users;
 mod tests;
 
 pub use config::{
-    AnswerConfig, Config, DeadLettersConfig, DispatchConfig, LaneConfig, TargetsConfig, TextConfig,
-    UsersConfig,
+    AnswerConfig, BlocksConfig, Config, DeadLettersConfig, DispatchConfig, LaneConfig,
+    RetentionConfig, TargetsConfig, TextConfig, UsersConfig,
 };
 pub use start::{StartError, start};

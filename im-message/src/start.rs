@@ -13,7 +13,9 @@ use crate::config::Config;
 use crate::dead_letters::DeadLetterService;
 use crate::dispatch::{self, Dispatchers};
 use crate::lane::{Lanes, Workers};
+use crate::metrics::RetentionMetrics;
 use crate::offline::Offline;
+use crate::retention::Keeper;
 use crate::send::Sender;
 use crate::service::MessageService;
 use crate::store::{MysqlTimeline, ReadState, SqliteTimeline, Timeline};
@@ -99,12 +101,14 @@ pub(crate) struct Assembled<T, U, P> {
 pub(crate) struct Background<T, P> {
     workers: Workers<T>,
     dispatchers: Dispatchers<T, P>,
+    keeper: Keeper<T>,
 }
 
 impl<T: Timeline, P: presence_service::Server> Background<T, P> {
     pub(crate) fn start(self, tasks: &Tasks) {
         self.dispatchers.start(tasks);
         self.workers.start(tasks);
+        tasks.spawn("retention", self.keeper.run(tasks.shutdown().clone()));
     }
 }
 
@@ -131,8 +135,14 @@ where
     };
     let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
     let blocking = Blocking { clock: deps.clock.clone(), per_user_max: config.blocks.per_user_max };
+    let keeper = Keeper {
+        store: store.clone(),
+        clock: deps.clock.clone(),
+        config: config.retention.clone(),
+        metrics: RetentionMetrics::new(),
+    };
     let answer = config.answer.clone();
     let service = MessageService { store: store.clone(), sender, offline, answer, blocking };
     let dead_letters = DeadLetterService { store, replay };
-    Assembled { service, dead_letters, background: Background { workers, dispatchers } }
+    Assembled { service, dead_letters, background: Background { workers, dispatchers, keeper } }
 }
