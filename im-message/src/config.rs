@@ -1,10 +1,14 @@
 //! The configuration of im-message. `conf/static/im-message.toml` explains each key.
 
+mod retention;
+
 use std::path::PathBuf;
 
 use im_common::mysql::DatabaseConfig;
 use im_common::{RpcConfig, Rules, Target, Validate};
 use serde::{Deserialize, Serialize};
+
+pub use self::retention::RetentionConfig;
 
 /// Everything that can be configured; the defaults are those of a single machine.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -31,6 +35,8 @@ pub struct Config {
     pub users: UsersConfig,
     /// Whom users may shut out.
     pub blocks: BlocksConfig,
+    /// For how long entries are kept.
+    pub retention: RetentionConfig,
     /// How much one answer may hold.
     pub answer: AnswerConfig,
 }
@@ -108,6 +114,10 @@ pub struct EventsConfig {
 pub struct UsersConfig {
     /// Users that are remembered to exist.
     pub cached_max: u64,
+    /// For how long it is remembered, at most, that an id is nobody's.
+    pub denied_ms: u64,
+    /// Calls that are out at once; who asks meanwhile shares the next.
+    pub calls_max: usize,
     /// For how long an answer is waited for.
     pub timeout_ms: u64,
 }
@@ -144,6 +154,7 @@ impl Default for Config {
             events: EventsConfig::default(),
             users: UsersConfig::default(),
             blocks: BlocksConfig::default(),
+            retention: RetentionConfig::default(),
             answer: AnswerConfig::default(),
         }
     }
@@ -196,7 +207,7 @@ impl Default for EventsConfig {
 
 impl Default for UsersConfig {
     fn default() -> Self {
-        Self { cached_max: 100_000, timeout_ms: 1_000 }
+        Self { cached_max: 100_000, denied_ms: 2_000, calls_max: 4, timeout_ms: 1_000 }
     }
 }
 
@@ -238,8 +249,11 @@ impl Validate for Config {
         rules.within("events.queue_max", queue_max, 1..=1 << 20);
         rules.within("events.timeout_ms", timeout_ms, 1..=60_000);
         rules.within("users.cached_max", self.users.cached_max, 0..=100_000_000);
+        rules.within("users.denied_ms", self.users.denied_ms, 0..=600_000);
+        rules.within("users.calls_max", self.users.calls_max, 1..=64);
         rules.within("users.timeout_ms", self.users.timeout_ms, 1..=60_000);
         rules.within("blocks.per_user_max", self.blocks.per_user_max, 1..=100_000);
+        self.retention.check(&mut rules);
         let AnswerConfig { entries_max, bytes_max, conversations_max } = self.answer;
         rules.within("answer.entries_max", entries_max, 1..=10_000);
         rules.within("answer.bytes_max", bytes_max, 1..=3 << 20);

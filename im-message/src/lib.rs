@@ -30,8 +30,9 @@
 //! | `send` | the checks before a message is written; membership changes |
 //! | `blocking` | who shuts out whom |
 //! | `signal` | what is told to those who are there now, and not kept |
+//! | `retention` | letting go of old entries |
 //! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
-//! | `users` | asking im-user who exists |
+//! | `users` | asking im-user who exists, and remembering it |
 //! | `service`, `proto` | requests to use cases, outcomes to answers |
 //! | `metrics` | what is counted |
 //! | `start`, `config` | the wiring, and what can be configured |
@@ -65,6 +66,7 @@ mod lane;
 mod metrics;
 mod offline;
 mod proto;
+mod retention;
 mod send;
 mod service;
 mod signal;
@@ -76,7 +78,7 @@ mod users;
 mod tests;
 
 pub use config::{
-    AnswerConfig, Config, DeadLettersConfig, DispatchConfig, EventsConfig, LaneConfig,
-    TargetsConfig, TextConfig, UsersConfig,
+    AnswerConfig, BlocksConfig, Config, DeadLettersConfig, DispatchConfig, EventsConfig,
+    LaneConfig, RetentionConfig, TargetsConfig, TextConfig, UsersConfig,
 };
 pub use start::{StartError, start};

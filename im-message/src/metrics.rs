@@ -105,6 +105,44 @@ impl EventMetrics {
     }
 }
 
+/// Of the questions who exists.
+#[derive(Debug, Clone)]
+pub(crate) struct UsersMetrics {
+    /// Known to exist.
+    pub(crate) remembered: Counter,
+    /// Known not to, a moment ago.
+    pub(crate) denied: Counter,
+    /// For im-user to say.
+    pub(crate) asked: Counter,
+    /// Calls that this came to.
+    pub(crate) calls: Counter,
+}
+
+impl UsersMetrics {
+    pub(crate) fn new() -> Self {
+        let questions = |answer: &'static str| counter!("mpim_message_user_questions_total", "answer" => answer);
+        Self {
+            remembered: questions("remembered"),
+            denied: questions("denied"),
+            asked: questions("asked"),
+            calls: counter!("mpim_message_user_calls_total"),
+        }
+    }
+}
+
+/// Of what is removed.
+#[derive(Debug, Clone)]
+pub(crate) struct RetentionMetrics {
+    /// Entries that had expired and were removed.
+    pub(crate) removed: Counter,
+}
+
+impl RetentionMetrics {
+    pub(crate) fn new() -> Self {
+        Self { removed: counter!("mpim_message_expired_total") }
+    }
+}
+
 /// A number of entries as a gauge takes it.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(crate) fn count(entries: usize) -> f64 {

@@ -13,7 +13,9 @@ use crate::config::Config;
 use crate::dead_letters::DeadLetterService;
 use crate::dispatch::{self, Dispatchers};
 use crate::lane::{Lanes, Workers};
+use crate::metrics::RetentionMetrics;
 use crate::offline::Offline;
+use crate::retention::Keeper;
 use crate::send::Sender;
 use crate::service::MessageService;
 use crate::signal::{EventTeller, Signals};
@@ -101,6 +103,7 @@ pub(crate) struct Background<T, P> {
     workers: Workers<T>,
     dispatchers: Dispatchers<T, P>,
     teller: EventTeller<P>,
+    keeper: Keeper<T>,
 }
 
 impl<T: Timeline, P: presence_service::Server> Background<T, P> {
@@ -108,6 +111,7 @@ impl<T: Timeline, P: presence_service::Server> Background<T, P> {
         self.dispatchers.start(tasks);
         tasks.spawn("events", self.teller.run());
         self.workers.start(tasks);
+        tasks.spawn("retention", self.keeper.run(tasks.shutdown().clone()));
     }
 }
 
@@ -135,10 +139,16 @@ where
     let (signals, teller) = Signals::prepare(&config.events, &store, &presence);
     let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
     let blocking = Blocking { clock: deps.clock.clone(), per_user_max: config.blocks.per_user_max };
+    let keeper = Keeper {
+        store: store.clone(),
+        clock: deps.clock.clone(),
+        config: config.retention.clone(),
+        metrics: RetentionMetrics::new(),
+    };
     let answer = config.answer.clone();
     let service =
         MessageService { store: store.clone(), sender, signals, offline, answer, blocking };
     let dead_letters = DeadLetterService { store, replay };
-    let background = Background { workers, dispatchers, teller };
+    let background = Background { workers, dispatchers, keeper, teller };
     Assembled { service, dead_letters, background }
 }

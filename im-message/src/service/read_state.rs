@@ -53,6 +53,7 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
                 entries: entries(&range.entries),
                 complete_to: range.complete_to,
                 head: range.head,
+                first_seq: range.first_seq,
                 ..FetchRangeResp::default()
             }),
         }

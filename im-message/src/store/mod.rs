@@ -16,6 +16,7 @@ pub(crate) mod model;
 mod mysql;
 mod one_by_one;
 mod read_state;
+mod retention;
 mod shared;
 mod sqlite;
 
@@ -34,6 +35,7 @@ pub(crate) use self::mysql::MysqlTimeline;
 pub(crate) use self::read_state::{
     Conversation, MarkReadError, Marked, Place, ReadState, Receipt, UNREAD_MAX,
 };
+pub(crate) use self::retention::{Expired, Front, Retention};
 pub(crate) use self::shared::{SharedRange, Sight};
 pub(crate) use self::sqlite::SqliteTimeline;
 
@@ -46,16 +48,16 @@ pub(crate) use self::sqlite::SqliteTimeline;
 ///
 /// All methods are cancel safe: dropping the future of one that writes leaves it unknown
 /// whether the fact became true, as does its failure.
-pub(crate) trait Timeline: Blocks + DeadLetters + Send + Sync + 'static {
+pub(crate) trait Timeline: Blocks + DeadLetters + Retention + Send + Sync + 'static {
     /// Writes entries in the given order, and answers for each in the same order.
     ///
     /// Under the locks of all conversations concerned, which are taken first and in one order,
     /// for each entry: an entry with the same key by the same author in this conversation (also
     /// one earlier in the batch) is answered with its numbers if its content is the same, and
     /// is a [`AppendError::Conflict`] if not. Otherwise the author must be a member (a joiner
-    /// must not be) whom the other of a pair does not [shut out](Blocks), the entry gets the next seq of its conversation and a msg_id above all
-    /// earlier ones of the conversation, and `Joined` and `Left` begin and end a span with it. The
-    /// first message of a pair begins the spans of both.
+    /// must not be) whom the other of a pair does not [shut out](Blocks), the entry gets the next seq
+    /// of its conversation and a msg_id above all earlier ones of the conversation, and `Joined` and
+    /// `Left` begin and end a span with it. The first message of a pair begins the spans of both.
     ///
     /// msg_ids are unique in the whole system. Blocks of them start at
     /// `max(previous end, now_ms << 22)`, so neither a clock that went back nor a restart repeats
@@ -78,9 +80,10 @@ pub(crate) trait Timeline: Blocks + DeadLetters + Send + Sync + 'static {
     /// (`cursor < head`), and whether there are more after the last of them.
     ///
     /// In the order in which the conversations began (a pair of whom one shut the other out before
-    /// either wrote, then), from the one after `after`: one that begins while somebody goes through the pages is on a later page. (Where two instances begin
-    /// conversations in the same second, it may be on an earlier one. Whoever lists is bound to be
-    /// told of new messages before they list, so they hear of it all the same.)
+    /// either wrote, then), from the one after `after`: one that begins while somebody goes through
+    /// the pages is on a later page. (Where two instances begin conversations in the same second, it
+    /// may be on an earlier one. Whoever lists is bound to be told of new messages before they list, so
+    /// they hear of it all the same.)
     fn behind(
         &self,
         reader: &Reader,
@@ -249,8 +252,8 @@ pub(crate) enum AppendError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) conv: ConvId,
-    /// Everything up to here is at the device. Before it first moves: just below the user's
-    /// first span.
+    /// Everything up to here is at the device, or no longer kept. Before it first moves: just below
+    /// the user's first span.
     pub(crate) cursor: i64,
     /// The newest seq that the user sees.
     pub(crate) head: i64,
@@ -274,6 +277,8 @@ pub(crate) struct Range {
     pub(crate) complete_to: i64,
     /// The user's head.
     pub(crate) head: i64,
+    /// The first seq that is kept and that the user sees, or one above their head if there is none.
+    pub(crate) first_seq: i64,
 }
 
 /// A piece of a timeline as one user sees it, on the way back to its beginning.
@@ -284,7 +289,7 @@ pub(crate) struct Earlier {
     /// Between here and `before_seq` nothing is missing from `entries` that the user sees.
     /// `first_seq`, unless a limit was reached; never above `before_seq`.
     pub(crate) complete_from: i64,
-    /// The first seq that the user sees.
+    /// The first seq that is kept and that the user sees, or one above the head.
     pub(crate) first_seq: i64,
     /// The user's head.
     pub(crate) head: i64,

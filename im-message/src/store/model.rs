@@ -4,8 +4,10 @@
 //! It shares no code with the adapters; it is meant to be obviously right, not fast.
 
 mod blocks;
+mod conversation;
 mod dead_letters;
 mod read_state;
+mod retention;
 mod shared;
 
 use std::collections::{BTreeSet, HashMap};
@@ -15,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use im_common::StoreError;
 use tokio::sync::Semaphore;
 
+use self::conversation::{Conversation, Span};
 use super::{
     AppendError, Appended, BETWEEN_MAX, DeadLetter, Earlier, Position, Range, RangeLimit, Reader,
     SharedRange, Timeline,
@@ -35,19 +38,6 @@ struct State {
     blocks: BTreeSet<(i64, i64)>,
     letters: Vec<DeadLetter>,
     last_letter: i64,
-}
-
-#[derive(Default, Clone)]
-struct Conversation {
-    entries: Vec<(DedupKey, Entry)>,
-    spans: Vec<Span>,
-}
-
-#[derive(Clone)]
-struct Span {
-    uid: i64,
-    from: i64,
-    to: Option<i64>,
 }
 
 pub(crate) struct Model {
@@ -95,28 +85,6 @@ impl Model {
     }
 }
 
-impl Conversation {
-    fn is_member(&self, uid: i64) -> bool {
-        self.spans.iter().any(|span| span.uid == uid && span.to.is_none())
-    }
-
-    fn sees(&self, uid: i64, seq: i64) -> bool {
-        let within = |span: &Span| span.from <= seq && span.to.is_none_or(|to| seq <= to);
-        self.spans.iter().any(|span| span.uid == uid && within(span))
-    }
-
-    /// `None` if the user never saw anything.
-    fn head(&self, uid: i64) -> Option<i64> {
-        let numbers = self.entries.iter().map(|(_, entry)| entry.seq);
-        numbers.filter(|&seq| self.sees(uid, seq)).max()
-    }
-
-    fn before_first(&self, uid: i64) -> i64 {
-        let froms = self.spans.iter().filter(|span| span.uid == uid).map(|span| span.from);
-        froms.min().unwrap_or(1) - 1
-    }
-}
-
 impl State {
     fn write(&mut self, new: &NewEntry, now_ms: i64) -> Result<Appended, AppendError> {
         if new.conv.excludes(new.author) {
@@ -150,9 +118,11 @@ impl State {
         {
             return Err(AppendError::Blocked);
         }
-        let seq = i64::try_from(conversation.entries.len()).unwrap() + 1;
+        conversation.max_seq += 1;
+        let seq = conversation.max_seq;
         let msg_id = self.msg_id_next.max(now_ms << 22).max(1);
         self.msg_id_next = msg_id + 1;
+        conversation.last_msg_id = msg_id;
         let author = new.author;
         let (content, device) = (new.content.clone(), new.device.clone());
         let entry = Entry { seq, msg_id, author, ts_ms: now_ms, content, device };
@@ -178,7 +148,8 @@ impl State {
         let conversation = self.conversations.get(&conv)?;
         let head = conversation.head(reader.uid)?;
         let stored = self.cursors.get(&(reader.clone(), conv));
-        let cursor = stored.map_or(conversation.before_first(reader.uid), |(seq, _)| *seq);
+        let gone = conversation.first(reader.uid) - 1;
+        let cursor = stored.map_or(gone, |(seq, _)| gone.max(*seq));
         Some(Position { conv, cursor, head })
     }
 
@@ -273,7 +244,7 @@ impl Timeline for Model {
             (Some(_), Some(last)) => last.seq,
             _ => head.max(after_seq),
         };
-        Ok(Some(Range { entries, complete_to, head }))
+        Ok(Some(Range { entries, complete_to, head, first_seq: conversation.first(uid) }))
     }
 
     async fn range_for_many(
@@ -298,7 +269,7 @@ impl Timeline for Model {
 
     async fn exists(&self, conv: ConvId) -> Result<bool, StoreError> {
         let state = self.state();
-        Ok(state.conversations.get(&conv).is_some_and(|found| !found.entries.is_empty()))
+        Ok(state.conversations.get(&conv).is_some_and(|found| found.max_seq > 0))
     }
 
     async fn locate(&self, msg_ids: Vec<i64>) -> Result<Vec<(ConvId, i64)>, StoreError> {
@@ -347,8 +318,8 @@ impl Timeline for Model {
             let Some(position) = state.position(&reader, conv) else {
                 continue;
             };
-            let (cursor, given) = *state.cursor_mut(&reader, position);
-            let at = cursor.max(given);
+            let (_, given) = *state.cursor_mut(&reader, position);
+            let at = position.cursor.max(given);
             let between = state.conversations[&conv].entries.iter().any(|(_, entry)| {
                 at < entry.seq
                     && entry.seq < seq

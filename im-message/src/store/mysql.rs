@@ -15,6 +15,7 @@ mod outbox;
 mod plan;
 mod read;
 mod read_state;
+mod retention;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("mysql/0003_devices.sql"),
     include_str!("mysql/0004_dead_letters.sql"),
     include_str!("mysql/0005_read_state.sql"),
+    include_str!("mysql/0006_retention.sql"),
 ];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.

@@ -19,7 +19,8 @@ pub(crate) const UNREAD_SEQS_MAX: i64 = 1_000;
 ///
 /// The words *sees* and *head* are those of [`Timeline`](super::Timeline). A user's **read
 /// position** in a conversation is the seq up to which they have read; before they first read, it
-/// is just below their first span. It only grows, and never passes their head.
+/// is just below their first span. It only grows, and never passes their head. What is no longer kept
+/// counts as read.
 ///
 /// All methods are cancel safe, as those of [`Timeline`](super::Timeline) are.
 pub(crate) trait ReadState: Send + Sync + 'static {
@@ -94,7 +95,7 @@ pub(crate) struct Place {
 pub(crate) struct Conversation {
     pub(crate) position: Position,
     pub(crate) place: Place,
-    /// The first seq that the user sees.
+    /// The first seq that is kept and that the user sees, or one above the head.
     pub(crate) first_seq: i64,
     pub(crate) read_seq: i64,
     /// Texts of others that the user sees above `read_seq`: up to [`UNREAD_MAX`] of those among the

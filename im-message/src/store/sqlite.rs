@@ -10,6 +10,7 @@ mod cursors;
 mod dead_letters;
 mod read;
 mod read_state;
+mod retention;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0003_devices.sql"),
     include_str!("sqlite/0004_dead_letters.sql"),
     include_str!("sqlite/0005_read_state.sql"),
+    include_str!("sqlite/0006_retention.sql"),
 ];
 
 /// [`Timeline`] on a SQLite file. Clones share it.
@@ -205,6 +207,7 @@ fn conv_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<ConvId> {
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     conv: i64,
+    /// The first seq that they see and that is kept, or one above `head`.
     first_seq: i64,
     head: i64,
 }
@@ -213,13 +216,14 @@ struct Seen {
 fn seen(db: &Connection, uid: i64, conv: ConvId) -> rusqlite::Result<Option<Seen>> {
     db.prepare_cached(
         "SELECT c.id, min(s.from_seq),
-                CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END
+                CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END, c.min_seq
          FROM conversation c JOIN span s ON s.uid = ?1 AND s.conv = c.id
          WHERE c.conv_id = ?2
          GROUP BY c.id",
     )?
     .query_row((uid, conv.to_string()), |row| {
-        Ok(Seen { conv: row.get(0)?, first_seq: row.get(1)?, head: row.get(2)? })
+        let (first_seq, head, min_seq): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok(Seen { conv: row.get(0)?, first_seq: first_seq.max(min_seq.min(head + 1)), head })
     })
     .optional()
 }

@@ -11,6 +11,7 @@ mod offline;
 mod original;
 mod read_state;
 mod reading;
+mod retention;
 mod sending;
 mod signals;
 mod walking;
@@ -121,8 +122,12 @@ fn said(result: Option<mpim_proto::Result>) -> String {
     }
 }
 
-/// Polls a future once, so that what it does at first is done.
+/// Polls a future until it waits for the gate, so that what it does before is done: it may have to ask
+/// im-user, which answers at once.
 async fn begin<F: Future>(future: &mut Pin<Box<F>>) {
-    let pending = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await;
-    assert!(pending, "it was ready at once");
+    for _ in 0..4 {
+        let pending = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await;
+        assert!(pending, "it was ready at once");
+        tokio::task::yield_now().await;
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mpim_proto::*;
 use mprpc::{Context, Status};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 type Answer<T> = std::result::Result<T, Status>;
 
@@ -20,6 +20,9 @@ struct UsersState {
     down: AtomicBool,
     original: AtomicBool,
     asked: AtomicUsize,
+    /// Nobody is answered while it is closed.
+    gate: watch::Sender<bool>,
+    was_asked: Notify,
 }
 
 impl Users {
@@ -29,20 +32,43 @@ impl Users {
             down: AtomicBool::new(false),
             original: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
+            gate: watch::Sender::new(true),
+            was_asked: Notify::new(),
         }))
     }
 
-    pub(super) fn register_id(&self, uid: i64) {
+    pub(crate) fn register_id(&self, uid: i64) {
         self.0.existing.lock().unwrap().insert(uid);
     }
 
-    pub(super) fn set_down(&self, down: bool) {
+    pub(crate) fn set_down(&self, down: bool) {
         self.0.down.store(down, Ordering::SeqCst);
     }
 
     /// Makes it one of the original system, which tells nobody who exists.
     pub(super) fn become_original(&self) {
         self.0.original.store(true, Ordering::SeqCst);
+    }
+
+    /// It answers nobody.
+    pub(crate) fn close_gate(&self) {
+        self.0.gate.send_replace(false);
+    }
+
+    /// It answers everybody.
+    pub(crate) fn open_gate(&self) {
+        self.0.gate.send_replace(true);
+    }
+
+    /// Waits until it was asked so often.
+    pub(crate) async fn until_asked(&self, times: usize) {
+        let enough = async {
+            while self.asked() < times {
+                self.0.was_asked.notified().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), enough).await;
+        assert!(waited.is_ok(), "asked {} times, not {times}", self.asked());
     }
 
     /// How often it was asked.
@@ -54,6 +80,8 @@ impl Users {
 impl user_service::Server for Users {
     async fn get_users(&self, _cx: &Context, request: GetUsersReq) -> Answer<GetUsersResp> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
+        self.0.was_asked.notify_one();
+        let _ = self.0.gate.subscribe().wait_for(|open| *open).await;
         if self.0.original.load(Ordering::SeqCst) {
             return Err(Status::unimplemented("no such method"));
         }

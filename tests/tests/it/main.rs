@@ -47,6 +47,7 @@ mod parts;
 mod read_state;
 mod recovery;
 mod repeats;
+mod retention;
 mod sessions;
 mod terminal;
 mod tidy;

@@ -72,7 +72,7 @@ pub(crate) async fn a_leaver_sees_up_to_their_leaving_and_nothing_newer<T: Timel
     let behind = store.behind(&reader(2), None, 10).await.unwrap().0;
     assert_eq!(behind, [Position { conv: GROUP, cursor: 1, head: 4 }]);
     let range = store.range(2, GROUP, 4, EVERYTHING).await.unwrap().unwrap();
-    assert_eq!(range, Range { entries: vec![], complete_to: 4, head: 4 });
+    assert_eq!(range, Range { entries: vec![], complete_to: 4, head: 4, first_seq: 2 });
     assert_eq!(members(&*store, GROUP).await, [1]);
 }
 

@@ -13,6 +13,7 @@ mod membership;
 mod random;
 mod read_state;
 mod reading;
+mod retention;
 mod shared;
 mod writers;
 
@@ -20,12 +21,12 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, membership::*, random::*,
-    read_state::*, reading::*, shared::*, writers::*,
+    read_state::*, reading::*, retention::*, shared::*, writers::*,
 };
 use super::{
-    AppendError, Appended, Blocks, Conversation, DeadLetter, DeadLetters, Earlier, MarkReadError,
-    Marked, NewDeadLetter, Place, Position, Range, RangeLimit, ReadState, Reader, Receipt,
-    SharedRange, Sight, Timeline, UNREAD_MAX,
+    AppendError, Appended, Blocks, Conversation, DeadLetter, DeadLetters, Earlier, Expired, Front,
+    MarkReadError, Marked, NewDeadLetter, Place, Position, Range, RangeLimit, ReadState, Reader,
+    Receipt, Retention, SharedRange, Sight, Timeline, UNREAD_MAX,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -66,6 +67,14 @@ macro_rules! timeline_conformance {
             only_so_many_can_be_shut_out_at_once
             who_is_shut_out_is_listed_page_by_page
             a_block_is_in_force_once_answered_while_messages_stream_in
+            the_front_of_a_conversation_goes_in_batches_and_numbers_go_on
+            what_is_all_gone_keeps_its_head_its_members_and_its_next_number
+            what_is_kept_begins_at_the_first_that_has_not_expired
+            a_reader_behind_what_is_gone_goes_on_from_what_is_left
+            who_left_before_what_is_left_sees_nothing_and_lacks_nothing
+            conversations_are_gone_through_in_order_and_page_by_page
+            what_is_kept_is_recognised_and_what_is_gone_is_not
+            what_expires_while_messages_stream_in_takes_no_number_with_it
             a_joiner_sees_from_their_joining_on
             a_leaver_sees_up_to_their_leaving_and_nothing_newer
             who_comes_back_sees_both_times_but_not_what_was_between

@@ -69,7 +69,7 @@ impl World {
     async fn step(&mut self, store: &(impl Timeline + ReadState), model: &Model, step: usize) {
         let (conv, reader) = (self.conv(), reader(self.uid()));
         let moves = vec![(conv, self.random.i64(0..9)), (self.conv(), self.random.i64(0..9))];
-        match self.random.u8(0..11) {
+        match self.random.u8(0..12) {
             0..5 => {
                 let batch = self.batch();
                 let ours = store.append(batch.clone(), NOW_MS).await;
@@ -98,6 +98,16 @@ impl World {
                 let theirs = model.mark_read(uid, conv, seq).await;
                 let shape = |outcome: Result<Marked, MarkReadError>| format!("{outcome:?}");
                 assert_eq!(shape(ours), shape(theirs), "step {step}: {uid} {conv} {seq}");
+            }
+            10 => {
+                let expired = Expired {
+                    before_ms: i64::MIN,
+                    below_seq: self.random.i64(0..12),
+                    settled_before_ms: i64::MAX,
+                };
+                let most = self.random.usize(1..4);
+                let ours = store.trim(conv, expired, most).await.unwrap();
+                assert_eq!(ours, model.trim(conv, expired, most).await.unwrap(), "step {step}");
             }
             _ => {
                 let (by, whom, max) = (reader.uid, self.uid(), self.random.usize(1..4));

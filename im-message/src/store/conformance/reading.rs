@@ -25,7 +25,7 @@ pub(crate) async fn a_range_ends_at_its_limits_and_goes_on_from_there<T: Timelin
     }
     for beyond in [9, i64::MAX] {
         let nothing = store.range(2, conv, beyond, EVERYTHING).await.unwrap().unwrap();
-        assert_eq!(nothing, Range { entries: vec![], complete_to: beyond, head: 7 });
+        assert_eq!(nothing, Range { entries: vec![], complete_to: beyond, head: 7, first_seq: 1 });
     }
 }
 

@@ -27,7 +27,7 @@ impl State {
     ) -> Option<Earlier> {
         let conversation = self.conversations.get(&conv)?;
         let head = conversation.head(uid)?;
-        let first_seq = conversation.before_first(uid) + 1;
+        let first_seq = conversation.first(uid);
         let earlier = conversation.seen_by(uid).filter(|entry| entry.seq < before_seq);
         let all: Vec<Entry> = earlier.cloned().collect();
         let mut entries: Vec<Entry> = Vec::new();
@@ -52,7 +52,7 @@ impl State {
         let conversation = self.conversations.get(&conv)?;
         conversation.head(uid)?;
         let read = self.read.get(&(uid, conv)).copied();
-        Some(read.unwrap_or(conversation.before_first(uid)))
+        Some(read.unwrap_or(0).max(conversation.first(uid) - 1))
     }
 
     fn listed(&self, reader: &Reader, conv: ConvId) -> Option<Conversation> {
@@ -60,6 +60,10 @@ impl State {
         let read_seq = self.read_seq(reader.uid, conv)?;
         let conversation = &self.conversations[&conv];
         let last = conversation.seen_by(reader.uid).next_back().cloned();
+        let last_msg_id = match conversation.is_member(reader.uid) {
+            true => conversation.last_msg_id,
+            false => last.as_ref().map_or(0, |last| last.msg_id),
+        };
         let unread = conversation.seen_by(reader.uid).filter(|entry| {
             entry.seq > read_seq.max(position.head - UNREAD_SEQS_MAX)
                 && entry.author != reader.uid
@@ -67,8 +71,8 @@ impl State {
         });
         Some(Conversation {
             position,
-            place: Place { last_msg_id: last.as_ref().map_or(0, |last| last.msg_id), conv },
-            first_seq: conversation.before_first(reader.uid) + 1,
+            place: Place { last_msg_id, conv },
+            first_seq: conversation.first(reader.uid),
             read_seq,
             unread: i64::try_from(unread.count()).unwrap().min(UNREAD_MAX),
             last,

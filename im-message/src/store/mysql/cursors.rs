@@ -129,7 +129,7 @@ pub(super) async fn mark_given_next(
         };
         let of = (reader.uid, reader.device.as_bytes(), seen.conv);
         let at: Option<i64> = conn.exec_first(last, of).await?;
-        let at = at.unwrap_or(seen.first_seq - 1);
+        let at = at.unwrap_or(0).max(seen.first_seq - 1);
         if *seq <= at || *seq - at > BETWEEN_MAX {
             continue;
         }

@@ -40,11 +40,12 @@ pub(super) async fn exists(conn: &mut Conn, conv: ConvId) -> Result<bool, Error>
 /// One page of the conversations in which a device lacks something.
 pub(super) const BEHIND: &str = "
     SELECT MIN(c.conv_id), COALESCE(MIN(k.seq), MIN(s.from_seq) - 1) AS at_seq,
-           IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)) AS head
+           IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)) AS head,
+           MIN(c.min_seq) AS min_seq
     FROM span s JOIN conversation c ON c.id = s.conv
     LEFT JOIN device_cursor k ON k.uid = s.uid AND k.device = ? AND k.conv = s.conv
     WHERE s.uid = ? AND s.conv > ?
-    GROUP BY s.conv HAVING at_seq < head ORDER BY s.conv LIMIT ?";
+    GROUP BY s.conv HAVING at_seq < head AND min_seq <= head ORDER BY s.conv LIMIT ?";
 
 /// Goes through the user's conversations by their short ids, which is the order in which they began.
 pub(super) async fn behind(
@@ -61,7 +62,7 @@ pub(super) async fn behind(
         None => None,
     };
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let rows: Vec<(String, i64, i64)> = conn
+    let rows: Vec<(String, i64, i64, i64)> = conn
         .exec(BEHIND, (reader.device.as_bytes(), reader.uid, after.unwrap_or(0), one_more))
         .await?;
     let more = rows.len() > limit;
@@ -69,8 +70,9 @@ pub(super) async fn behind(
     Ok((positions, more))
 }
 
-fn position((name, cursor, head): (String, i64, i64)) -> Result<Position, Error> {
-    Ok(Position { conv: conv_id(&name)?, cursor, head })
+/// What is gone is nothing to wait for.
+fn position((name, at, head, min_seq): (String, i64, i64, i64)) -> Result<Position, Error> {
+    Ok(Position { conv: conv_id(&name)?, cursor: at.max(head.min(min_seq - 1)), head })
 }
 
 /// What a user sees of conversations, and where their device stands.
@@ -79,6 +81,7 @@ pub(super) struct Seen {
     pub(super) position: Position,
     /// The conversation's short id.
     pub(super) conv: i64,
+    /// The first seq that they see and that is kept, or one above their head.
     pub(super) first_seq: i64,
 }
 
@@ -97,7 +100,7 @@ pub(super) async fn seen(
         let select = format!(
             "SELECT MIN(c.conv_id), COALESCE(MIN(k.seq), MIN(s.from_seq) - 1),
                     IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)),
-                    c.id, MIN(s.from_seq)
+                    c.id, MIN(s.from_seq), MIN(c.min_seq)
              FROM conversation c JOIN span s ON s.uid = ? AND s.conv = c.id
              LEFT JOIN device_cursor k ON k.uid = s.uid AND k.device = ? AND k.conv = c.id
              WHERE c.conv_id IN ({}) GROUP BY c.id",
@@ -105,10 +108,11 @@ pub(super) async fn seen(
         );
         let mut params: Vec<Value> = vec![reader.uid.into(), reader.device.as_bytes().into()];
         params.extend(names);
-        let rows: Vec<(String, i64, i64, i64, i64)> =
+        let rows: Vec<(String, i64, i64, i64, i64, i64)> =
             conn.exec(select, Params::Positional(params)).await?;
-        for (name, cursor, head, conv, first_seq) in rows {
-            all.push(Seen { position: position((name, cursor, head))?, conv, first_seq });
+        for (name, cursor, head, conv, from_seq, min_seq) in rows {
+            let first_seq = from_seq.max(min_seq.min(head + 1));
+            all.push(Seen { position: position((name, cursor, head, min_seq))?, conv, first_seq });
         }
     }
     Ok(all)
@@ -131,13 +135,13 @@ pub(super) async fn range(
     after_seq: i64,
     limit: RangeLimit,
 ) -> Result<Option<Range>, Error> {
-    let Some(Sees { conv, head, spans }) = spans(conn, uid, conv).await? else {
+    let Some(Sees { conv, head, first_seq, spans }) = spans(conn, uid, conv).await? else {
         return Ok(None);
     };
     let first = after_seq.saturating_add(1);
     let pieces: Vec<_> = spans.into_iter().map(|(from, to)| (from.max(first), to)).collect();
     let (entries, cut) = entries(conn, FORWARD, conv, &pieces, limit).await?;
-    Ok(Some(Range { entries, complete_to: cut.unwrap_or(head.max(after_seq)), head }))
+    Ok(Some(Range { entries, complete_to: cut.unwrap_or(head.max(after_seq)), head, first_seq }))
 }
 
 pub(super) async fn range_before(
@@ -147,10 +151,9 @@ pub(super) async fn range_before(
     before_seq: i64,
     limit: RangeLimit,
 ) -> Result<Option<Earlier>, Error> {
-    let Some(Sees { conv, head, spans }) = spans(conn, uid, conv).await? else {
+    let Some(Sees { conv, head, first_seq, spans }) = spans(conn, uid, conv).await? else {
         return Ok(None);
     };
-    let first_seq = spans.first().map_or(1, |(from, _)| *from);
     let last = before_seq.saturating_sub(1);
     let pieces: Vec<_> = spans.into_iter().rev().map(|(from, to)| (from, to.min(last))).collect();
     let (mut entries, cut) = entries(conn, BACKWARD, conv, &pieces, limit).await?;
@@ -164,29 +167,32 @@ struct Sees {
     /// The conversation's short id.
     conv: i64,
     head: i64,
+    /// The first seq that they see and that is kept, or one above `head`.
+    first_seq: i64,
     /// First and last seq of each span, in order.
     spans: Vec<(i64, i64)>,
 }
 
 /// `None` if the user never saw anything of it.
 async fn spans(conn: &mut Conn, uid: i64, conv: ConvId) -> Result<Option<Sees>, Error> {
-    let rows: Vec<(i64, i64, i64, Option<i64>)> = conn
+    let rows: Vec<(i64, i64, i64, i64, Option<i64>)> = conn
         .exec(
-            "SELECT c.id, c.max_seq, s.from_seq, s.to_seq
+            "SELECT c.id, c.min_seq, c.max_seq, s.from_seq, s.to_seq
              FROM conversation c JOIN span s ON s.uid = ? AND s.conv = c.id
              WHERE c.conv_id = ? ORDER BY s.from_seq",
             (uid, conv.to_string()),
         )
         .await?;
-    let Some((conv, ..)) = rows.first().copied() else {
+    let Some((conv, min_seq, _, from_seq, _)) = rows.first().copied() else {
         return Ok(None);
     };
-    let span = |(_, max_seq, from_seq, to_seq): (i64, i64, i64, Option<i64>)| {
+    let span = |(_, _, max_seq, from_seq, to_seq): (i64, i64, i64, i64, Option<i64>)| {
         (from_seq, to_seq.unwrap_or(max_seq))
     };
     let spans: Vec<(i64, i64)> = rows.into_iter().map(span).collect();
     let head = spans.iter().map(|(_, to_seq)| *to_seq).max().unwrap_or(0);
-    Ok(Some(Sees { conv, head, spans }))
+    let first_seq = from_seq.max(min_seq.min(head + 1));
+    Ok(Some(Sees { conv, head, first_seq, spans }))
 }
 
 pub(super) async fn range_for_many(

@@ -19,9 +19,9 @@ use crate::store::{
 /// One page of a user's conversations. Only those of the page are joined with where the user is.
 pub(super) const LIST: &str = "
     SELECT p.conv_id, p.conv, p.first_seq, p.head, p.last_msg_id,
-           COALESCE(k.seq, p.first_seq - 1), COALESCE(r.seq, p.first_seq - 1)
+           COALESCE(k.seq, p.first_seq - 1), COALESCE(r.seq, p.first_seq - 1), p.min_seq
     FROM (
-        SELECT c.conv_id, m.conv, m.first_seq, COALESCE(m.left_seq, c.max_seq) AS head,
+        SELECT c.conv_id, m.conv, m.first_seq, c.min_seq, COALESCE(m.left_seq, c.max_seq) AS head,
                IF(m.left_seq IS NULL, c.last_msg_id, COALESCE(e.msg_id, 0)) AS last_msg_id
         FROM (
             SELECT conv, MIN(from_seq) AS first_seq,
@@ -57,7 +57,7 @@ pub(super) const RECEIPTS: &str = "
     WHERE s.conv = ? AND s.to_seq IS NULL AND s.uid > ? AND s.uid <> ? ORDER BY s.uid LIMIT ?";
 
 /// A row of [`LIST`].
-type ListRow = (String, i64, i64, i64, i64, i64, i64);
+type ListRow = (String, i64, i64, i64, i64, i64, i64, i64);
 
 impl ReadState for MysqlTimeline {
     async fn mark_read(&self, uid: i64, conv: ConvId, seq: i64) -> Result<Marked, MarkReadError> {
@@ -107,7 +107,7 @@ async fn mark_read(
     }
     let read = "SELECT seq FROM read_position WHERE conv = ? AND uid = ?";
     let read: Option<i64> = conn.exec_first(read, (seen.conv, uid)).await?;
-    let read = read.unwrap_or(seen.first_seq - 1);
+    let read = read.unwrap_or(0).max(seen.first_seq - 1);
     if seq < read {
         return Ok(Err(MarkReadError::AlreadyRead));
     }
@@ -138,8 +138,11 @@ async fn conversations(
     rows.truncate(limit);
     let mut found = Vec::with_capacity(rows.len());
     let mut of = Vec::with_capacity(rows.len());
-    for (name, short, first_seq, head, last_msg_id, cursor, read_seq) in rows {
+    for (name, short, from_seq, head, last_msg_id, cursor, read_seq, min_seq) in rows {
         let conv = conv_id(&name)?;
+        // What is gone is nothing to wait for, and nothing to read.
+        let first_seq = from_seq.max(min_seq.min(head + 1));
+        let (cursor, read_seq) = (cursor.max(first_seq - 1), read_seq.max(first_seq - 1));
         of.push(short);
         found.push(Conversation {
             position: Position { conv, cursor, head },

@@ -58,7 +58,7 @@ pub(super) fn mark_given_next(
             continue;
         };
         let at = last.query_row((reader.uid, &reader.device, seen.conv), |row| row.get(0));
-        let at: i64 = at.optional()?.unwrap_or(seen.first_seq - 1);
+        let at: i64 = at.optional()?.unwrap_or(0).max(seen.first_seq - 1);
         if *seq > at
             && *seq - at <= BETWEEN_MAX
             && !between.query_row((seen.conv, at, seq, reader.uid), |row| row.get(0))?

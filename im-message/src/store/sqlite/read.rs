@@ -27,11 +27,12 @@ pub(super) fn exists(db: &Connection, conv: ConvId) -> rusqlite::Result<bool> {
 /// One page of the conversations in which a device lacks something.
 pub(super) const BEHIND: &str = "
     SELECT c.conv_id, coalesce(k.seq, min(s.from_seq) - 1) AS at,
-           CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END AS head
+           CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END AS head,
+           c.min_seq
     FROM span s JOIN conversation c ON c.id = s.conv
     LEFT JOIN cursor k ON k.uid = s.uid AND k.device = ?2 AND k.conv = s.conv
     WHERE s.uid = ?1 AND s.conv > ?3
-    GROUP BY s.conv HAVING at < head ORDER BY s.conv LIMIT ?4";
+    GROUP BY s.conv HAVING at < head AND c.min_seq <= head ORDER BY s.conv LIMIT ?4";
 
 /// Goes through the user's conversations by the id they have in this file, which is the order
 /// in which they began.
@@ -49,7 +50,9 @@ pub(super) fn behind(
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut found: Vec<Position> = statement
         .query_map((reader.uid, &reader.device, after_row, one_more), |row| {
-            Ok(Position { conv: conv_id(row, 0)?, cursor: row.get(1)?, head: row.get(2)? })
+            let (at, head, min_seq): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            // What is gone is nothing to wait for.
+            Ok(Position { conv: conv_id(row, 0)?, cursor: at.max(min_seq - 1), head })
         })?
         .collect::<rusqlite::Result<_>>()?;
     let more = found.len() > limit;
@@ -72,7 +75,8 @@ pub(super) fn positions(
         let at = cursor
             .query_row((reader.uid, &reader.device, seen.conv), |row| row.get(0))
             .optional()?
-            .unwrap_or(seen.first_seq - 1);
+            .unwrap_or(0)
+            .max(seen.first_seq - 1);
         found.push(Position { conv, cursor: at, head: seen.head });
     }
     Ok(found)
@@ -93,7 +97,7 @@ pub(super) fn range(
     let pieces = spans.map(|(from, to)| (from.max(first), to.unwrap_or(seen.head)));
     let (entries, cut) = entries(db, FORWARD, seen.conv, pieces, limit)?;
     let complete_to = cut.unwrap_or(seen.head.max(after_seq));
-    Ok(Some(Range { entries, complete_to, head: seen.head }))
+    Ok(Some(Range { entries, complete_to, head: seen.head, first_seq: seen.first_seq }))
 }
 
 pub(super) fn range_for_many(

@@ -14,9 +14,9 @@ use crate::store::{
 /// One page of a user's conversations. Only those of the page are joined with where the user is.
 pub(super) const LIST: &str = "
     SELECT p.conv_id, p.conv, p.first_seq, p.head, p.last_msg_id,
-           coalesce(k.seq, p.first_seq - 1), coalesce(r.seq, p.first_seq - 1)
+           coalesce(k.seq, p.first_seq - 1), coalesce(r.seq, p.first_seq - 1), p.min_seq
     FROM (
-        SELECT c.conv_id, m.conv, m.first_seq,
+        SELECT c.conv_id, m.conv, m.first_seq, c.min_seq,
                CASE WHEN m.left_seq IS NULL THEN c.max_seq ELSE m.left_seq END AS head,
                CASE WHEN m.left_seq IS NULL THEN c.last_msg_id ELSE coalesce(e.msg_id, 0) END
                    AS last_msg_id
@@ -29,7 +29,7 @@ pub(super) const LIST: &str = "
         LEFT JOIN entry e ON e.conv = m.conv AND e.seq = m.left_seq
         WHERE (CASE WHEN m.left_seq IS NULL THEN c.last_msg_id ELSE coalesce(e.msg_id, 0) END,
                c.conv_id) < (?3, ?4)
-        ORDER BY 5 DESC, 1 DESC LIMIT ?5
+        ORDER BY 6 DESC, 1 DESC LIMIT ?5
     ) p
     LEFT JOIN cursor k ON k.uid = ?1 AND k.device = ?2 AND k.conv = p.conv
     LEFT JOIN read_position r ON r.conv = p.conv AND r.uid = ?1
@@ -92,7 +92,7 @@ fn mark_read(
     };
     let read = "SELECT seq FROM read_position WHERE conv = ? AND uid = ?";
     let read = tx.prepare_cached(read)?.query_row([conv, uid], |row| row.get(0)).optional()?;
-    let read = read.unwrap_or(first_seq - 1);
+    let read = read.unwrap_or(0).max(first_seq - 1);
     if seq > head {
         return Ok(Err(MarkReadError::BeyondHead));
     }
@@ -127,10 +127,13 @@ fn conversations(
         if found.len() == limit {
             return Ok((found, true));
         }
-        let (conv, row_id, first_seq, head) =
+        let (conv, row_id, from_seq, head): (_, i64, i64, i64) =
             (conv_id(row, 0)?, row.get(1)?, row.get(2)?, row.get(3)?);
         let last_msg_id = row.get(4)?;
-        let (cursor, read_seq) = (row.get(5)?, row.get(6)?);
+        let (cursor, read_seq, min_seq): (i64, i64, i64) = (row.get(5)?, row.get(6)?, row.get(7)?);
+        // What is gone is nothing to wait for, and nothing to read.
+        let first_seq = from_seq.max(min_seq.min(head + 1));
+        let (cursor, read_seq) = (cursor.max(first_seq - 1), read_seq.max(first_seq - 1));
         let mut last = db.prepare_cached(FORWARD)?;
         let last = last.query_row([row_id, head, head], entry).optional()?;
         found.push(Conversation {

@@ -1,11 +1,12 @@
 //! Two instances on one database: each operation of a test goes to the other one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::store::{
-    Blocks, Conversation, DeadLetter, DeadLetters, MarkReadError, Marked, NewDeadLetter, Place,
-    ReadState, Receipt,
+    Blocks, Conversation, DeadLetter, DeadLetters, Expired, Front, MarkReadError, Marked,
+    NewDeadLetter, Place, ReadState, Receipt, Retention,
 };
 
 /// A timeline that is served by several instances in turn.
@@ -57,6 +58,8 @@ timeline_conformance! { two().await;
     who_is_shut_out_is_refused_until_let_in_again
     a_block_before_the_first_message_is_in_force_and_shows_nowhere
     a_block_is_in_force_once_answered_while_messages_stream_in
+    the_front_of_a_conversation_goes_in_batches_and_numbers_go_on
+    what_expires_while_messages_stream_in_takes_no_number_with_it
 }
 
 impl Blocks for Several {
@@ -116,6 +119,25 @@ impl DeadLetters for Several {
         entries_max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         self.next().entries(conv, seqs, entries_max).await
+    }
+}
+
+impl Retention for Several {
+    async fn fronts(&self, after: i64, limit: usize) -> Result<Vec<Front>, StoreError> {
+        self.next().fronts(after, limit).await
+    }
+
+    async fn trim(
+        &self,
+        conv: ConvId,
+        expired: Expired,
+        entries_max: usize,
+    ) -> Result<usize, StoreError> {
+        self.next().trim(conv, expired, entries_max).await
+    }
+
+    async fn take_turn(&self, every: Duration) -> Result<bool, StoreError> {
+        self.next().take_turn(every).await
     }
 }
 
@@ -247,4 +269,15 @@ async fn instances_that_write_the_same_conversations_never_deadlock() {
     crate::store::conformance::concurrent_appenders_leave_no_hole_and_lose_nothing(several).await;
     let deadlocks = server.execute("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'");
     assert_eq!(deadlocks.trim(), "Innodb_deadlocks\t0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_all_instances_one_looks_for_what_has_expired() {
+    let Some((several, _database)) = two().await else { return };
+    let hour = Duration::from_secs(3_600);
+    let mut turns = 0;
+    for _ in 0..4 {
+        turns += u32::from(several.take_turn(hour).await.unwrap());
+    }
+    assert_eq!(turns, 1);
 }

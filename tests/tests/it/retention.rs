@@ -1,0 +1,46 @@
+//! Old messages go, from the front; whoever was behind goes on with what is left.
+
+use mpim_tests::{Service, StackBuilder, register_two, until};
+
+on_all_stacks! {
+    who_was_away_while_old_messages_went_gets_what_is_left_and_hangs_on_nothing,
+}
+
+/// So many stay, a moment after they were written.
+fn keeping_five(stack: StackBuilder) -> StackBuilder {
+    stack
+        .set(Service::Message, "retention.pair_entries_max", 5)
+        .set(Service::Message, "retention.young_s", 0)
+        .set(Service::Message, "retention.interval_ms", 50)
+        .set(Service::Message, "retention.batch_entries_max", 3)
+}
+
+async fn who_was_away_while_old_messages_went_gets_what_is_left_and_hangs_on_nothing(
+    stack: StackBuilder,
+) {
+    let stack = keeping_five(stack).start().await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    let first = ada.send(bob.uid, "seen").await;
+    assert_eq!(bob.client.push().await.id, first);
+    bob.client.expect(&format!("ACK {first}"), "+OK acked").await;
+    bob.leave(&stack).await;
+    let mut sent = Vec::new();
+    for n in 0..20 {
+        sent.push(ada.send(bob.uid, &n.to_string()).await);
+    }
+    let client = &mut ada.client;
+    until("only five are kept", async || match client.history("2", 0, 100).await.len() {
+        5 => Ok(()),
+        kept => Err(format!("{kept} are kept")),
+    })
+    .await;
+    bob.log_in(&stack).await;
+    let shown: Vec<_> = bob.client.pull().await.iter().map(|push| push.id).collect();
+    assert_eq!(shown, sent[15..], "what is left, in order");
+    // The conversation goes on, with numbers that go on, and pushes arrive.
+    let next = ada.send(bob.uid, "next").await;
+    assert_eq!(bob.client.push().await.id, next);
+    let history = bob.client.history("1", 0, 100).await;
+    assert_eq!(history.last().map(|line| (line.seq, line.id)), Some((22, next)));
+    assert!(history.windows(2).all(|two| two[0].seq + 1 == two[1].seq), "{history:?}");
+}
