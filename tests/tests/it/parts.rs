@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use mpim_proto::{
-    CloseDeviceReq, PickGatewayReq, QuerySessionsReq, connection_service, routing_service,
+    CloseDeviceReq, ListGatewaysReq, PickGatewayReq, QuerySessionsReq, connection_service,
+    routing_service,
 };
 use mpim_tests::{DEADLINE, Layout, Person, Service, Stack, StackBuilder, register_two, until};
 use mprpc::{Channel, Context};
@@ -33,6 +34,11 @@ async fn chat(ada: &mut Person, bob: &mut Person, text: &str) {
 
 fn cx() -> Context {
     Context::with_timeout(DEADLINE)
+}
+
+fn connections(stack: &Stack) -> connection_service::Client {
+    let channel = format!("static://{}", stack.part_address("connections"));
+    connection_service::Client::new(&Channel::builder(channel).build().unwrap())
 }
 
 #[tokio::test]
@@ -104,6 +110,9 @@ async fn a_log_in_without_routing_closes_the_older_session_and_is_reached() {
     let mut stack = apart().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     chat(&mut ada, &mut bob, "warm").await;
+    // Then it knows the gateway; by itself it asks once a second.
+    let listed = connections(&stack).list_gateways(&cx(), ListGatewaysReq::default()).await;
+    assert_eq!(listed.unwrap().gateways.len(), 1);
     stack.kill("im-routing").await;
     let mut first = std::mem::replace(&mut bob.client, stack.connect().await);
     bob.log_in(&stack).await;
@@ -117,9 +126,7 @@ async fn a_log_in_without_routing_closes_the_older_session_and_is_reached() {
 async fn an_operator_finds_a_session_and_closes_its_device() {
     let stack = apart().await;
     let (_, mut bob) = register_two(&stack).await;
-    let channel = format!("static://{}", stack.part_address("connections"));
-    let channel = Channel::builder(channel).build().unwrap();
-    let connections = connection_service::Client::new(&channel);
+    let connections = connections(&stack);
     let asked = QuerySessionsReq { user_id: bob.uid };
     let sessions = connections.list_sessions(&cx(), asked).await.unwrap().sessions;
     let [session] = &sessions[..] else { panic!("{sessions:?}") };

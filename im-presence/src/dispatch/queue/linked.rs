@@ -146,6 +146,8 @@ impl<G: routing_service::Server, C: Carriers> Shared<G, C> {
             self.metrics.clone(),
         ));
         links.by_boot.insert(gateway.boot_id.clone(), Arc::clone(&link));
+        // Should routing go away before it was asked for all gateways, this one is known.
+        self.roster.note(gateway);
         self.tasks.spawn("link", Self::run(Arc::clone(self), Arc::clone(&link)));
         Some(link)
     }
