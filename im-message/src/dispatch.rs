@@ -44,7 +44,7 @@ pub(crate) fn prepare<T: Timeline, P: presence_service::Server>(
     clock: &Clock,
     store: &Arc<T>,
     presence: &Arc<P>,
-) -> (Vec<Outlet>, (Dispatchers<T, P>, Replay<T, P>)) {
+) -> Prepared<T, P> {
     let metrics = DispatchMetrics::new();
     let teller = |lane: usize| Teller {
         config: config.dispatch.clone(),
@@ -65,7 +65,15 @@ pub(crate) fn prepare<T: Timeline, P: presence_service::Server>(
     };
     let (outlets, intakes) = (0..lanes).map(one).unzip();
     let dispatchers = Dispatchers { intakes, sweeper: teller(lanes) };
-    (outlets, (dispatchers, Replay::new(teller(lanes + 1))))
+    Prepared { outlets, dispatchers, replay: Replay::new(teller(lanes + 1)) }
+}
+
+/// What tells others of entries, before it does.
+pub(crate) struct Prepared<T, P> {
+    /// One for each lane.
+    pub(crate) outlets: Vec<Outlet>,
+    pub(crate) dispatchers: Dispatchers<T, P>,
+    pub(crate) replay: Replay<T, P>,
 }
 
 /// The dispatchers of all lanes, before they run.

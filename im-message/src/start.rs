@@ -11,7 +11,7 @@ use mprpc::{ChannelError, Server, ServerError};
 use crate::blocking::Blocking;
 use crate::config::Config;
 use crate::dead_letters::DeadLetterService;
-use crate::dispatch::{self, Dispatchers};
+use crate::dispatch::{self, Dispatchers, Prepared};
 use crate::lane::{Lanes, Workers};
 use crate::metrics::RetentionMetrics;
 use crate::offline::Offline;
@@ -128,7 +128,7 @@ where
     U: user_service::Server,
     P: presence_service::Server,
 {
-    let (outlets, (dispatchers, replay)) =
+    let Prepared { outlets, dispatchers, replay } =
         dispatch::prepare(config, &deps.clock, &store, &presence);
     let (lanes, workers) = Lanes::prepare(&config.lane, &store, &deps.clock, outlets);
     let sender = Sender {

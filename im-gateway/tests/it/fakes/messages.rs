@@ -124,7 +124,7 @@ impl message_service::Server for Fakes {
             conv_id: conv_id.clone(),
             head: timeline.len() as i64,
             read_seq: 1,
-            unread: timeline.len() as i32,
+            unread: i32::try_from(timeline.len()).unwrap(),
             last: timeline.last().cloned(),
             ..Default::default()
         };

@@ -176,8 +176,8 @@ async fn last_entries(
             "SELECT conv, {ENTRY_COLUMNS} FROM entry WHERE {}",
             repeated("(conv = ? AND seq = ?)", length, " OR ")
         );
-        let rows: Vec<(i64, i64, i64, i64, i64, i64, String, String)> =
-            conn.exec(select, params).await?;
+        type Row = (i64, i64, i64, i64, i64, i64, String, String);
+        let rows: Vec<Row> = conn.exec(select, params).await?;
         for (conv, seq, msg_id, author, ts_ms, kind, text, device) in rows {
             let row: EntryRow = (seq, msg_id, author, ts_ms, kind, text, device);
             if let Some(found) = places.get(&conv).and_then(|place| found.get_mut(*place)) {
