@@ -56,7 +56,7 @@ async fn a_signal_is_refused_where_a_message_would_be() {
         (1, TO_GROUP(6), "NotFound group not found"),
         (1, TO_GROUP(0), "NotFound group not found"),
     ] {
-        assert_eq!(world.typing(from, to.clone()).await, expected, "{from} to {to:?}");
+        assert_eq!(world.typing(from, to).await, expected, "{from} to {to:?}");
     }
     let (from, to) = (1, Some(TO_USER(2)));
     let content = Some(signal_req::Content::Typing(true));

@@ -12,7 +12,7 @@ fn typing(from: i64, recipients: &[i64]) -> EventDelivery {
 }
 
 fn senders(events: &[EventDelivery]) -> Vec<i64> {
-    let content = |event: &EventDelivery| event.event.clone().unwrap().content.unwrap();
+    let content = |event: &EventDelivery| event.event.unwrap().content.unwrap();
     events
         .iter()
         .map(|event| match content(event) {
