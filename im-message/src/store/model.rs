@@ -155,7 +155,9 @@ impl State {
 
     fn cursor_mut(&mut self, reader: &Reader, position: Position) -> &mut (i64, i64) {
         let key = (reader.clone(), position.conv);
-        self.cursors.entry(key).or_insert((position.cursor, 0))
+        // What is gone was not delivered.
+        let unread = self.conversations[&position.conv].before_first(reader.uid);
+        self.cursors.entry(key).or_insert((unread, 0))
     }
 }
 

@@ -207,7 +207,9 @@ fn conv_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<ConvId> {
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     conv: i64,
-    /// The first seq that they see and that is kept, or one above `head`.
+    /// The first seq that they see.
+    from_seq: i64,
+    /// The first of those that is kept, or one above `head`.
     first_seq: i64,
     head: i64,
 }
@@ -222,8 +224,9 @@ fn seen(db: &Connection, uid: i64, conv: ConvId) -> rusqlite::Result<Option<Seen
          GROUP BY c.id",
     )?
     .query_row((uid, conv.to_string()), |row| {
-        let (first_seq, head, min_seq): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(Seen { conv: row.get(0)?, first_seq: first_seq.max(min_seq.min(head + 1)), head })
+        let (from_seq, head, min_seq): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let first_seq = from_seq.max(min_seq.min(head + 1));
+        Ok(Seen { conv: row.get(0)?, from_seq, first_seq, head })
     })
     .optional()
 }

@@ -21,7 +21,9 @@ async fn each_device_sees_everything_once_and_in_order_whatever_is_killed(stack:
     bob.send(ada.uid, "1 bob").await;
     mobile.number(&format!("SEND {} 2 mobile", bob.uid), "msg_id").await;
     ada.send(bob.uid, "3 text").await;
-    assert_eq!(texts(&ada.client.pushes(2).await), ["1 bob", "2 mobile"]);
+    let shown = ada.client.pushes(2).await;
+    assert_eq!(texts(&shown), ["1 bob", "2 mobile"]);
+    assert_eq!((shown[0].to, shown[1].to), (None, Some(bob.uid)), "only the copy says to whom");
     assert_eq!(texts(&mobile.pushes(2).await), ["1 bob", "3 text"]);
     assert_eq!(texts(&bob.client.pushes(2).await), ["2 mobile", "3 text"]);
     // The cursor of one does not move the other's.

@@ -100,7 +100,9 @@ impl ReadState for Model {
         if seq < read {
             return Err(MarkReadError::AlreadyRead);
         }
-        state.read.insert((uid, conv), seq);
+        if seq > read {
+            state.read.insert((uid, conv), seq);
+        }
         Ok(Marked { moved: seq > read })
     }
 

@@ -15,7 +15,7 @@ pub(super) fn advance(tx: &Connection, moves: &[(Reader, ConvId, i64)]) -> rusql
         let Some(seen) = seen(tx, reader.uid, *conv)? else {
             continue;
         };
-        let seq = seen.head.min(*seq).max(seen.first_seq - 1);
+        let seq = seen.head.min(*seq).max(seen.from_seq - 1);
         upsert.execute((reader.uid, &reader.device, seen.conv, seq))?;
     }
     Ok(())
@@ -35,7 +35,7 @@ pub(super) fn mark_given(
         let Some(seen) = seen(tx, reader.uid, conv)? else {
             continue;
         };
-        let unread = seen.first_seq - 1;
+        let unread = seen.from_seq - 1;
         let given_seq = seq.min(seen.head);
         upsert.execute((reader.uid, &reader.device, seen.conv, unread, given_seq))?;
     }

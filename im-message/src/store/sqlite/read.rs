@@ -131,7 +131,7 @@ pub(super) fn range_before(
     before_seq: i64,
     limit: RangeLimit,
 ) -> rusqlite::Result<Option<Earlier>> {
-    let Some(Seen { conv, first_seq, head }) = seen(db, uid, conv)? else {
+    let Some(Seen { conv, first_seq, head, .. }) = seen(db, uid, conv)? else {
         return Ok(None);
     };
     let last = before_seq.saturating_sub(1);

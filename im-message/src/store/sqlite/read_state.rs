@@ -87,7 +87,7 @@ fn mark_read(
     conv: ConvId,
     seq: i64,
 ) -> rusqlite::Result<Result<Marked, MarkReadError>> {
-    let Some(Seen { conv, first_seq, head }) = seen(tx, uid, conv)? else {
+    let Some(Seen { conv, first_seq, head, .. }) = seen(tx, uid, conv)? else {
         return Ok(Err(MarkReadError::NotSeen));
     };
     let read = "SELECT seq FROM read_position WHERE conv = ? AND uid = ?";
