@@ -183,6 +183,11 @@ impl<G: routing_service::Server, D: dispatch_service::Server> Statuses<G, D> {
         };
         for user_id in due {
             let seen = seen.remove(&user_id).unwrap_or_default();
+            // Nobody is told a guess: they are due again soon, and by then the gateway answers, or
+            // its routes are gone.
+            if seen.guessed {
+                continue;
+            }
             let told = self.table().seen(user_id, seen.status, seen.boots, Instant::now());
             if let Some(status) = told
                 && let Err(status) = self.tell(user_id, status).await

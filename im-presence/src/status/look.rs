@@ -26,11 +26,13 @@ pub(super) struct Seen {
     pub(super) status: UserStatus,
     /// The boots of gateways at which they have routes.
     pub(super) boots: HashSet<String>,
+    /// One of them did not answer, so `status` is a guess.
+    pub(super) guessed: bool,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { status: UserStatus::Offline, boots: HashSet::new() }
+        Self { status: UserStatus::Offline, boots: HashSet::new(), guessed: false }
     }
 }
 
@@ -59,9 +61,11 @@ impl<G: routing_service::Server> Look<G> {
             asking.spawn(ask(self.gateways.clone(), gateway, user_ids, self.timeout));
         }
         while let Some(answer) = asking.join_next().await {
-            for (user_id, status) in answer.unwrap_or_default() {
+            let Answer { users, guessed } = answer.unwrap_or_default();
+            for (user_id, status) in users {
                 if let Some(seen) = all.get_mut(&user_id) {
                     seen.status = most(seen.status, status);
+                    seen.guessed |= guessed;
                 }
             }
         }
@@ -69,14 +73,23 @@ impl<G: routing_service::Server> Look<G> {
     }
 }
 
+/// What one gateway says of its users.
+#[derive(Default)]
+struct Answer {
+    users: Vec<(i64, UserStatus)>,
+    /// It said nothing.
+    guessed: bool,
+}
+
 async fn ask(
     gateways: Gateways,
     gateway: Arc<Gateway>,
     user_ids: Vec<i64>,
     timeout: Duration,
-) -> Vec<(i64, UserStatus)> {
+) -> Answer {
     let online = |user_ids: Vec<i64>| {
-        user_ids.into_iter().map(|user_id| (user_id, UserStatus::Online)).collect()
+        let users = user_ids.into_iter().map(|user_id| (user_id, UserStatus::Online)).collect();
+        Answer { users, guessed: true }
     };
     let Some(client) = gateways.client(&gateway) else { return online(user_ids) };
     let gateway_boot_id = gateway.boot_id.clone();
@@ -85,10 +98,11 @@ async fn ask(
         // Those that the gateway does not have are not there: their routes are about to go.
         Ok(answer) if answer.result.as_ref().is_some_and(mpim_proto::Result::is_ok) => {
             let found = answer.users.into_iter();
-            found.map(|user| (user.user_id, user.status())).collect()
+            let users = found.map(|user| (user.user_id, user.status())).collect();
+            Answer { users, guessed: false }
         }
         // Another boot answers: this one is gone.
-        Ok(_) => Vec::new(),
+        Ok(_) => Answer::default(),
         Err(_) => online(user_ids),
     }
 }
