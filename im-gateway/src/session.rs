@@ -6,11 +6,11 @@
 mod answers;
 mod directs;
 mod events;
+mod retry;
 mod room;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use im_common::walk;
 use im_wire::text::{Reply, ServerConnection, Slot, failure};
@@ -29,6 +29,7 @@ use crate::sending::{Batch, Sending, Target};
 use crate::sessions::Registration;
 use crate::sync::Sync;
 use crate::window::{Step, Window};
+use retry::Retry;
 
 /// Conversations in one question for positions.
 const LOCATE_MAX: usize = 256;
@@ -102,7 +103,8 @@ pub(crate) struct Session {
     registration: Registration,
     token: String,
     config: Arc<SessionConfig>,
-    retry: Duration,
+    /// When what the session needs may be asked for.
+    retry: Retry,
     rate: Rate,
     signal_rate: Rate,
     sending: Sending,
@@ -122,8 +124,6 @@ pub(crate) struct Session {
     /// After a failure, they are not written before this.
     cursors_at: Option<Instant>,
     fetching: usize,
-    /// After a failure, nothing is asked for before this.
-    retry_at: Option<Instant>,
     /// Calls that are wanted already.
     calls: VecDeque<Call>,
     /// Grows whenever the client acknowledged something.
@@ -149,7 +149,7 @@ impl Session {
             registration,
             token,
             config,
-            retry: ms(retry_ms),
+            retry: Retry::new(ms(retry_ms)),
             rate,
             signal_rate,
             sending: Sending::default(),
@@ -165,7 +165,6 @@ impl Session {
             write_cursors: false,
             cursors_at: None,
             fetching: 0,
-            retry_at: None,
             calls: VecDeque::new(),
             acknowledged: 0,
         }
@@ -208,7 +207,7 @@ impl Session {
     pub(crate) fn pull(&mut self, client: &Client<'_>, slot: Slot) {
         let sync = self.sync.want_now(client.now);
         // Somebody waits: no reason to hold back after an earlier failure.
-        self.retry_at = None;
+        self.retry.hurry();
         self.pull = Some(Pull { slot, sync, targets: None });
     }
 
@@ -251,8 +250,7 @@ impl Session {
         if std::mem::take(&mut self.write_cursors) && self.cursors.is_due() {
             return Some(Call::AdvanceCursors(self.cursors.hand_over()));
         }
-        if self.calls.is_empty() && self.retry_at.is_none_or(|retry_at| retry_at <= client.now) {
-            self.retry_at = None;
+        if self.calls.is_empty() && self.retry.allows(client.now) {
             self.want_calls(client);
         }
         self.calls.pop_front()
@@ -341,7 +339,7 @@ impl Session {
     /// When [`next_call`](Self::next_call) may want something that it does not want now.
     pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
         let sync = if self.directs.is_empty() { self.sync.due_at(now) } else { None };
-        match (sync, self.retry_at) {
+        match (sync, self.retry.at()) {
             (Some(sync), Some(retry_at)) => Some(sync.max(retry_at)),
             (sync, retry_at) => sync.or(retry_at),
         }

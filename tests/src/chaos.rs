@@ -18,9 +18,11 @@ mod report;
 mod round;
 mod strike;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use arena::Arena;
@@ -72,7 +74,7 @@ pub async fn run(
         }
         let mut here = match arena.take() {
             Some(arena) => arena,
-            None => Arena::start(options.layout, options.bug).await?,
+            None => started(options).await?,
         };
         let round = round::play(&mut here, options, number).await;
         // What a round has left in disorder must not spoil the next one.
@@ -83,4 +85,10 @@ pub async fn run(
         report.add(round);
     }
     Ok(())
+}
+
+/// A fresh stack. One that does not come up ends the run, and not what was found until then.
+async fn started(options: &Options) -> anyhow::Result<Arena> {
+    let starting = AssertUnwindSafe(Arena::start(options.layout, options.bug)).catch_unwind();
+    starting.await.unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", round::said(panic.as_ref()))))
 }

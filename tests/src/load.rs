@@ -32,6 +32,9 @@ pub struct Talker {
     /// Whether they give each message an id, and repeat what was not answered when its connection
     /// ended.
     pub repeats: bool,
+    /// Whether they say `ACK` to what they are shown, so that it does not count what their system
+    /// has.
+    pub acknowledges: bool,
 }
 
 /// What talkers are to do.

@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -14,6 +14,9 @@ use crate::{DEADLINE, binary};
 
 /// Lines of a log that a failure shows.
 const TAIL_LINES: usize = 25;
+
+/// Calls of the system by which something gets to a disk or to a client.
+const TRACED: &str = "trace=pwrite64,fdatasync,fsync,write,writev,sendto,sendmsg";
 
 /// A program of ours, with what it is started with. Dropping it kills the process.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Process {
     directory: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
+    trace: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -36,6 +40,7 @@ impl Process {
             directory: directory.to_path_buf(),
             arguments: Vec::new(),
             environment: vec![("MPIM_ADMIN__LISTEN".to_owned(), "127.0.0.1:0".to_owned())],
+            trace: None,
             child: None,
         }
     }
@@ -58,6 +63,13 @@ impl Process {
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Has `strace` write its writes and syncs to a file.
+    #[must_use]
+    pub fn traced(mut self, to: PathBuf) -> Self {
+        self.trace = Some(to);
         self
     }
 
@@ -86,7 +98,15 @@ impl Process {
     /// # Panics
     /// When the program cannot be built.
     pub fn command(&self) -> Command {
-        let mut command = test_servers::mortal(&binary(self.program));
+        let first = if self.trace.is_some() { "strace" } else { "env" };
+        let mut command = test_servers::mortal(Path::new(first));
+        if let Some(trace) = &self.trace {
+            // Beside it and not above it (-D), so that signals reach the program.
+            command.args(["-D", "-f", "-qq", "-y", "-s", "8192", "-e", TRACED, "-o"]);
+            command.arg(trace).arg("env");
+        }
+        // A write beyond `limit_files` is an error, as on a full disk, and not the end.
+        command.arg("--ignore-signal=XFSZ").arg(binary(self.program));
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.as_encoded_bytes().starts_with(b"MPIM_")) {
             command.env_remove(name);
@@ -116,9 +136,21 @@ impl Process {
     /// # Panics
     /// When it does not run.
     pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("a child can be signalled");
+    }
+
+    /// From now on it can write no file beyond so many bytes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("a child can be limited");
+    }
+
+    fn pid(&self) -> Pid {
         let id = self.child.as_ref().and_then(Child::id).expect("it runs");
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process has an id");
-        kill_process(pid, signal).expect("a child can be signalled");
+        i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process has an id")
     }
 
     /// Waits until it ends by itself.

@@ -2,6 +2,7 @@
 
 mod apart;
 mod builder;
+mod clocks;
 mod layout;
 mod lines;
 mod servers;
@@ -56,6 +57,8 @@ impl Stack {
             streams: false,
             apart: false,
             lines: false,
+            traced: false,
+            clocks: false,
             settings: Vec::new(),
         }
     }
@@ -95,7 +98,10 @@ impl Stack {
             lines: lines.as_ref(),
             directory: directory.path(),
         };
-        let processes = layout::processes(builder, &addresses, &surroundings);
+        let mut processes = layout::processes(builder, &addresses, &surroundings);
+        if builder.clocks {
+            processes = clocks::give(processes, directory.path());
+        }
         let mut stack = Self { layout, addresses, processes, servers, lines, directory };
         stack.processes.iter_mut().for_each(Process::start);
         for part in apart::PARTS {
@@ -237,6 +243,15 @@ impl Stack {
         self.process(process).kill().await;
     }
 
+    /// Makes the calendar of a process wrong by so many seconds, in a stack that was built
+    /// [`with_clocks`](StackBuilder::with_clocks). How long something takes it still measures right.
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn set_clock(&self, process: impl AsRef<str>, wrong_by_s: i64) {
+        clocks::set(self.directory.path(), process.as_ref(), wrong_by_s);
+    }
+
     /// SIGTERM, and an exit status of 0 within the deadline.
     pub async fn stop(&mut self, process: impl AsRef<str>) {
         self.process(process).stop().await;
@@ -265,6 +280,16 @@ impl Stack {
                 panic!("its port was taken meanwhile:\n{log}");
             }
         }
+    }
+
+    /// What a stack that is [`traced`](StackBuilder::traced) has asked the system for so far, as
+    /// `strace` tells it.
+    ///
+    /// # Panics
+    /// When it is not traced.
+    pub fn trace(&self) -> String {
+        let trace = std::fs::read(self.directory.path().join(layout::TRACE)).expect("a trace");
+        String::from_utf8_lossy(&trace).into_owned()
     }
 
     /// Everything that its processes have logged.

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::io::ioctl_fionread;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -78,6 +79,26 @@ impl TextClient {
             pushes: VecDeque::new(),
             transcript: VecDeque::new(),
         }
+    }
+
+    /// Bytes that its system has for it, and that it has not read.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn unread_bytes(&self) -> u64 {
+        let in_system =
+            ioctl_fionread(self.reader.get_ref().as_ref()).expect("a socket can be asked");
+        in_system + self.reader.buffer().len() as u64
+    }
+
+    /// Ends the connection as a program does that dies, or whose system does: by a reset, and what was
+    /// not read is thrown away.
+    ///
+    /// # Panics
+    /// Not in practice.
+    pub fn reset(self) {
+        let stream = self.reader.into_inner().reunite(self.writer).expect("its own halves");
+        stream.set_zero_linger().expect("a socket can be told");
     }
 
     /// Sends a line.

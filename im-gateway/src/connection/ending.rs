@@ -11,6 +11,12 @@ use crate::log_in;
 
 impl Connection {
     pub(super) async fn finish(mut self, end: End) {
+        let end = match end {
+            // It was reset, and whoever closes it was quicker: that is how a client comes that has lost
+            // its connection, and logs in on another.
+            End::Closing(_) if self.is_reset() => End::Broken,
+            end => end,
+        };
         let peer_has = match &end {
             // A client that resets the connection threw away what it had not read, though its kernel
             // had acknowledged it. Only what counted as delivered before still does.
@@ -35,6 +41,11 @@ impl Connection {
         if !matches!(end, End::Broken) {
             linger(&mut stream, wire.output(), ms(gateway.config.closing.linger_ms)).await;
         }
+    }
+
+    /// Whether the peer has reset the connection, which no read has met yet.
+    fn is_reset(&self) -> bool {
+        !matches!(self.stream.take_error(), Ok(None))
     }
 }
 

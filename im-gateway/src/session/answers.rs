@@ -1,7 +1,5 @@
 //! What a session does with the answers of services.
 
-use std::time::Duration;
-
 use im_wire::text::{Reply, ServerConnection, Slot, failure};
 use mpim_proto::{Position, SendOutcome};
 
@@ -13,6 +11,10 @@ use crate::sending::Target;
 impl Session {
     /// Takes what became of a call.
     pub(crate) fn answered(&mut self, client: &mut Client<'_>, answer: Answer) {
+        // While its route cannot be bound, what im-message answers is no reason to try that often.
+        if answer.is_success() && !self.bind && !self.binding {
+            self.retry.succeeded();
+        }
         match answer {
             Answer::Sent { target, slots, outcome } => {
                 self.sending.done(target);
@@ -65,7 +67,7 @@ impl Session {
             }
             Answer::Advanced(Err(Failed)) => {
                 self.cursors.failed();
-                self.cursors_at = Some(client.now + self.pause());
+                self.cursors_at = Some(client.now + self.retry.longest());
             }
             Answer::Bound(outcome) => {
                 self.binding = false;
@@ -101,17 +103,25 @@ impl Session {
         self.timelines.page_end(conv_id, Some(page.complete_to()), page.head());
     }
 
-    /// Before something is tried again: varies, so that the sessions of a gateway do not come back
-    /// all at once.
-    fn pause(&self) -> Duration {
-        self.retry.mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
-
     /// Something could not be asked for. It is asked for again after a while.
     fn failed(&mut self, client: &mut Client<'_>) {
-        self.retry_at = Some(client.now + self.pause());
+        self.retry.failed(client.now);
         if let Some(pull) = self.pull.take() {
             client.wire.reply(pull.slot, Reply::err(failure::UNAVAILABLE));
+        }
+    }
+}
+
+impl Answer {
+    /// Whether something that the session needs was answered.
+    fn is_success(&self) -> bool {
+        match self {
+            Self::Located { positions, .. } => positions.is_ok(),
+            Self::Fetched { page, .. } => page.is_ok(),
+            Self::Listed(listed) => listed.is_ok(),
+            Self::Pulled(pulled) => pulled.is_ok(),
+            // These are tried again in ways of their own, or say less than what follows them.
+            Self::Sent { .. } | Self::Advanced(_) | Self::Bound(_) => false,
         }
     }
 }

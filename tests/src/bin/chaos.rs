@@ -1,7 +1,9 @@
 //! Faults on a running MPIM, as many as one likes, and a verdict: see `mpim_tests::chaos`.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,7 +50,7 @@ struct Arguments {
     /// Where journals and logs of rounds that failed are kept.
     #[arg(long, default_value = "target/chaos")]
     keep: PathBuf,
-    /// Writes every round to this file as JSON.
+    /// Adds each round to this file as a line of JSON, as soon as it is over.
     #[arg(long)]
     json: Option<PathBuf>,
     /// A recovery that takes too long is shown, and no failure: for a machine that is busy.
@@ -95,12 +97,9 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut report = Report::default();
-    let ended = runtime.block_on(watched(&options, &mut report))?;
+    let ended = runtime.block_on(watched(&options, arguments.json.as_deref(), &mut report));
     print!("\n{}", report.table());
-    if let Some(path) = &arguments.json {
-        let json = serde_json::to_vec_pretty(&report.json())?;
-        std::fs::write(path, json).with_context(|| path.display().to_string())?;
-    }
+    let ended = ended?;
     let late = report.late().count();
     let right = report.failed().count() == 0 && (arguments.lenient || late == 0);
     println!(
@@ -143,13 +142,24 @@ enum Ended {
 }
 
 /// Runs the rounds unless somebody has enough of it. Either way no process is left.
-async fn watched(options: &Options, report: &mut Report) -> anyhow::Result<Ended> {
+async fn watched(
+    options: &Options,
+    json: Option<&Path>,
+    report: &mut Report,
+) -> anyhow::Result<Ended> {
+    let open = |path| File::options().create(true).append(true).open(path);
+    let mut json = json.map(open).transpose().context("the file for JSON")?;
     let bar = ProgressBar::new(options.rounds);
     let style = "{elapsed_precise} [{bar:30}] {pos}/{len} rounds, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
     let mut failed = 0;
     let told = |round: &RoundReport| {
         failed += u64::from(!round.is_right());
+        if let Some(file) = &mut json
+            && let Err(error) = writeln!(file, "{}", round.json())
+        {
+            bar.suspend(|| println!("the file for JSON: {error}"));
+        }
         bar.inc(1);
         bar.set_message(format!("| {failed} failed | {}", round.fault.name()));
         if !round.is_right() || round.is_late() {

@@ -32,7 +32,8 @@ impl Arena {
                     .set_everywhere("zookeeper.session_timeout_ms", ZOOKEEPER_SESSION_MS)
             }
         };
-        let mut arena = Self { stack: builder.with_lines().start().await, bug, bad: Vec::new() };
+        let stack = builder.with_lines().with_clocks().start().await;
+        let mut arena = Self { stack, bug, bad: Vec::new() };
         if let Some(bug) = bug {
             for front in arena.fronts() {
                 arena.bad.push(BadGateway::before(front, bug).await);

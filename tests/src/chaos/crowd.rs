@@ -9,8 +9,9 @@ use crate::{Conversation, PASSWORD, Person, Stack, Talker, TextClient, until};
 pub(super) const JOINS: i64 = 4;
 
 /// Six people with names that only this round has: ada and bob, carl and bob, eve and finn talk to
-/// each other, and the first four in a group. Every other one repeats what was not answered.
-pub(super) async fn gather(stack: &Stack, round: u64) -> Vec<Talker> {
+/// each other, and the first four in a group. Every other one repeats what was not answered, and all
+/// or none acknowledge for themselves.
+pub(super) async fn gather(stack: &Stack, round: u64, acknowledge: bool) -> Vec<Talker> {
     let mut people = Vec::new();
     for name in ["ada", "bob", "carl", "dora", "eve", "finn"] {
         people.push(Person::register(stack, &format!("{name}{round}")).await);
@@ -35,6 +36,7 @@ pub(super) async fn gather(stack: &Stack, round: u64) -> Vec<Talker> {
         uid: person.uid,
         to,
         repeats: place % 2 == 1,
+        acknowledges: acknowledge,
     };
     people.iter().zip(to).enumerate().map(talker).collect()
 }

@@ -14,12 +14,17 @@ pub enum Fault {
     KillTwice,
     KillAll,
     Freeze,
+    FreezeLong,
     FreezeAndKill,
     RollingRestart,
     Storm,
+    DiskFull,
+    ClockWrong,
     CutClients,
+    ResetClients,
     CutService,
     SilentReader,
+    SlowReader,
     Duplicates,
     Backlog,
     CommitLost,
@@ -34,19 +39,24 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::Quiet,
         Self::Kill,
         Self::KillMidCommit,
         Self::KillTwice,
         Self::KillAll,
         Self::Freeze,
+        Self::FreezeLong,
         Self::FreezeAndKill,
         Self::RollingRestart,
         Self::Storm,
+        Self::DiskFull,
+        Self::ClockWrong,
         Self::CutClients,
+        Self::ResetClients,
         Self::CutService,
         Self::SilentReader,
+        Self::SlowReader,
         Self::Duplicates,
         Self::Backlog,
         Self::CommitLost,
@@ -84,6 +94,12 @@ impl Fault {
         Duration::from_secs(self.about().2)
     }
 
+    /// Whether people must acknowledge for themselves: what a system has taken for its client is lost
+    /// with a connection that is reset, and nobody can know.
+    pub(super) fn needs_acknowledgements(self) -> bool {
+        self == Self::ResetClients
+    }
+
     /// Its name, what happens, and the seconds within which everybody is served again.
     fn about(self) -> (&'static str, &'static str, u64) {
         match self {
@@ -95,6 +111,9 @@ impl Fault {
             }
             Self::KillAll => ("kill-all", "kill -9 of everything at once", 3),
             Self::Freeze => ("freeze", "SIGSTOP of any process for up to 3 s", 3),
+            Self::FreezeLong => {
+                ("freeze-long", "SIGSTOP of any process for longer than anything waits for it", 3)
+            }
             Self::FreezeAndKill => ("freeze-and-kill", "SIGSTOP of any process, then kill -9", 3),
             Self::RollingRestart => {
                 ("rolling-restart", "SIGTERM and a start, one process after the other", 3)
@@ -102,16 +121,26 @@ impl Fault {
             Self::Storm => {
                 ("storm", "a gateway with 200 more clients is killed, all come back", 30)
             }
+            Self::DiskFull => ("disk-full", "im-message cannot write to any file", 3),
+            Self::ClockWrong => {
+                ("clock-wrong", "the clock of any process is an hour fast or slow, then right", 3)
+            }
             Self::CutClients => (
                 "cut-clients",
                 "ways of clients to a gateway end, are shut one way or both, or late",
                 3,
             ),
+            Self::ResetClients => {
+                ("reset-clients", "clients that acknowledge for themselves are reset", 3)
+            }
             Self::CutService => {
                 ("cut-service", "a service is cut off from the others, one way or both, or late", 3)
             }
             Self::SilentReader => {
                 ("silent-reader", "somebody does not read what is sent to them", 1)
+            }
+            Self::SlowReader => {
+                ("slow-reader", "somebody reads slowly, and is shown everything all the same", 1)
             }
             Self::Duplicates => (
                 "duplicates",
@@ -139,7 +168,7 @@ impl Fault {
     fn is_possible(self, layout: Layout) -> bool {
         match self {
             // Instances of a cluster write to no file.
-            Self::KillMidCommit => layout != Layout::Cluster,
+            Self::KillMidCommit | Self::DiskFull => layout != Layout::Cluster,
             Self::CutService => layout != Layout::Embedded,
             Self::CommitLost
             | Self::MariaDbKilled

@@ -69,7 +69,8 @@ impl RoundReport {
         self.recovery.is_some_and(|recovery| recovery > self.fault.recovery_max())
     }
 
-    fn json(&self) -> Value {
+    /// Everything, for programs.
+    pub fn json(&self) -> Value {
         json!({
             "round": self.number,
             "seed": self.seed,
@@ -112,11 +113,6 @@ impl Report {
     /// The rounds after which somebody waited too long.
     pub fn late(&self) -> impl Iterator<Item = &RoundReport> {
         self.rounds.iter().filter(|round| round.is_late())
-    }
-
-    /// Everything, for programs.
-    pub fn json(&self) -> Value {
-        Value::Array(self.rounds.iter().map(RoundReport::json).collect())
     }
 
     /// A row for each fault and one for all of them, as Markdown.

@@ -62,7 +62,7 @@ pub(super) async fn play(arena: &mut Arena, options: &Options, number: u64) -> R
     };
     count(&run, &mut report);
     report.took = began.elapsed();
-    if !report.is_right() {
+    if !report.is_right() || report.is_late() {
         report.kept = kept::keep(&options.keep, arena, &report, &run);
     }
     report
@@ -75,7 +75,7 @@ async fn talk(
     number: u64,
     witness: &mut Option<Witness>,
 ) -> Played {
-    let talkers = crowd::gather(&arena.stack, number).await;
+    let talkers = crowd::gather(&arena.stack, number, fault.needs_acknowledgements()).await;
     let visitor = Visitor::register(&arena.stack, number).await;
     let fronts = arena.fronts();
     let gateways = fronts.len();
@@ -132,7 +132,7 @@ fn count(run: &Run, report: &mut RoundReport) {
 }
 
 /// What a panic says.
-fn said(panic: &(dyn Any + Send)) -> String {
+pub(super) fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     text.unwrap_or_else(|| "something panicked".to_owned())

@@ -19,6 +19,8 @@ const WINDOW: usize = 8;
 const RETRY: Duration = Duration::from_millis(50);
 /// The answer after which a message may have been sent or not.
 const OPEN: &str = "-ERR unavailable, try again";
+/// The answer to an acknowledgement.
+const ACKED: &str = "+OK acked";
 
 /// A message that was not answered yet.
 struct InFlight {
@@ -104,6 +106,10 @@ impl Talking {
 
     /// Talks until the connection or the run ends.
     async fn talk(&mut self, mut client: TextClient) -> io::Result<()> {
+        if self.talker.acknowledges {
+            // Switches the connection before it is shown anything.
+            client.try_send_bytes(b"ACK 1\n").await?;
+        }
         for again in &self.in_flight {
             client.try_send_bytes(again.line.as_bytes()).await?;
         }
@@ -113,7 +119,13 @@ impl Talking {
         loop {
             tokio::select! {
                 line = client.try_line() => match line? {
-                    Some(line) => self.heard(&line),
+                    Some(line) => {
+                        if let Some(shown) = self.heard(&line)
+                            && self.talker.acknowledges
+                        {
+                            client.try_send_bytes(format!("ACK {shown}\n").as_bytes()).await?;
+                        }
+                    }
                     None => return Ok(()),
                 },
                 _ = beat.tick(), if self.in_flight.len() < WINDOW => {
@@ -171,7 +183,8 @@ impl Talking {
         Some(line)
     }
 
-    fn heard(&mut self, line: &str) {
+    /// Takes a line; the message that it shows, if it shows one.
+    fn heard(&mut self, line: &str) -> Option<i64> {
         if let Some(push) = Push::parse(line) {
             let within = match push.group {
                 Some(group) => Conversation::Group(group),
@@ -187,10 +200,10 @@ impl Talking {
                 text: push.text,
                 at,
             });
-            return;
+            return Some(push.id);
         }
-        if line.starts_with("-ERR closing ") {
-            return;
+        if line == ACKED || line.starts_with("-ERR closing ") {
+            return None;
         }
         let InFlight { place, last_word, .. } =
             self.in_flight.pop_front().unwrap_or_else(|| panic!("{line:?} answers nothing"));
@@ -215,6 +228,7 @@ impl Talking {
         if self.to_conclude.is_empty() {
             self.shared.concluded().insert(self.talker.uid);
         }
+        None
     }
 }
 

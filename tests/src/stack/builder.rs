@@ -14,6 +14,8 @@ pub struct StackBuilder {
     pub(super) streams: bool,
     pub(super) apart: bool,
     pub(super) lines: bool,
+    pub(super) traced: bool,
+    pub(super) clocks: bool,
     pub(super) settings: Vec<(Option<Service>, &'static str, String)>,
 }
 
@@ -66,6 +68,25 @@ impl StackBuilder {
     #[must_use]
     pub fn with_lines(mut self) -> Self {
         self.lines = true;
+        self
+    }
+
+    /// Gives each process a clock that can be made wrong: see [`Stack::set_clock`]. Takes a C compiler.
+    #[must_use]
+    pub fn with_clocks(mut self) -> Self {
+        self.clocks = true;
+        self
+    }
+
+    /// Has `strace` write down the system calls that matter for durability: see [`Stack::trace`]. Only
+    /// the one process can.
+    ///
+    /// # Panics
+    /// When it is another layout.
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        assert_eq!(self.layout, Layout::Embedded, "one process");
+        self.traced = true;
         self
     }
 

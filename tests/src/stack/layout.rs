@@ -7,6 +7,9 @@ use super::{End, Instance, Layout, Lines, Servers, Service, StackBuilder, apart}
 use crate::binaries::repository;
 use crate::{Process, free_address};
 
+/// Where the system calls of a traced process are written down.
+pub(super) const TRACE: &str = "trace";
+
 /// Where one instance of each service listens.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
@@ -107,7 +110,10 @@ fn embedded(builder: &StackBuilder, addresses: &Addresses, directory: &Path) -> 
     }
     let mpim = mpim.variable("MPIM_ADMIN__LISTEN", addresses.admin(Service::User).to_string());
     let text = variable(Some(Service::Gateway), "text.listen");
-    let mpim = mpim.variable(text, addresses.text().to_string());
+    let mut mpim = mpim.variable(text, addresses.text().to_string());
+    if builder.traced {
+        mpim = mpim.traced(directory.join(TRACE));
+    }
     configured(mpim, &settings(builder, None), true)
 }
 

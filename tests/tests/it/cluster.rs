@@ -3,6 +3,7 @@
 //! The rest of the suite runs on a cluster with one instance of each, too: here is what only several
 //! can do, and what happens when a server or an instance is away.
 
+mod chaos;
 mod gateways;
 mod instances;
 mod mistakes;

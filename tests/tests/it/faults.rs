@@ -63,6 +63,7 @@ pub(crate) async fn talkers(stack: &Stack) -> Vec<Talker> {
         uid: person.uid,
         to: to.to_vec(),
         repeats,
+        acknowledges: false,
     };
     vec![
         talker(&ada, &[ada_bob, crew], false),

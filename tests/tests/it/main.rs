@@ -29,6 +29,7 @@ macro_rules! on_all_stacks {
 }
 
 mod blocks;
+mod chaos;
 mod chat;
 mod classic;
 mod cluster;
@@ -36,6 +37,7 @@ mod commands;
 mod configuration;
 mod delivery;
 mod devices;
+mod durability;
 mod events;
 mod faults;
 mod groups;
@@ -47,6 +49,7 @@ mod parts;
 mod read_state;
 mod recovery;
 mod repeats;
+mod resets;
 mod retention;
 mod sessions;
 mod terminal;

@@ -38,6 +38,9 @@ impl Cut {
         Self::Late,
     ];
 
+    /// Those between a gateway and clients who do not rely on what their systems acknowledge.
+    const OF_ACKNOWLEDGING_CLIENTS: [Self; 3] = [Self::Torn, Self::TornOnce, Self::HalfClosed];
+
     /// Those between services.
     pub(super) const ALL: [Self; 7] = [
         Self::Torn,
@@ -72,10 +75,18 @@ impl Cut {
 }
 
 pub(super) async fn cut_clients(scene: &mut Scene<'_>) -> Struck {
+    cut_from_clients(scene, &Cut::OF_CLIENTS).await
+}
+
+pub(super) async fn reset_clients(scene: &mut Scene<'_>) -> Struck {
+    cut_from_clients(scene, &Cut::OF_ACKNOWLEDGING_CLIENTS).await
+}
+
+async fn cut_from_clients(scene: &mut Scene<'_>, cuts: &[Cut]) -> Struck {
     let number = 1 + scene.chance.below(scene.arena.instances());
     let gateway = End::Instance(Instance { service: Service::Gateway, number });
     let proxies = scene.arena.proxies(|line| line.from == End::Clients && line.to == gateway);
-    let cut = *scene.chance.pick(&Cut::OF_CLIENTS);
+    let cut = *scene.chance.pick(cuts);
     cut.last(&proxies, scene.chance).await;
     Struck::now(format!("clients of gateway {number}: {cut:?}"))
         .spares(Spared::AtOtherGateways(number))

@@ -22,6 +22,8 @@ const STORM_STARTS: usize = 16;
 const BACKLOG: usize = 10_000;
 /// Messages to who does not read, and their bytes: more than systems and gateway hold for them.
 const SILENT: (usize, usize) = (3_000, 2_000);
+/// Messages to who reads slowly, their bytes, and the longest pause before each in ms.
+const SLOW: (usize, usize, u64) = (300, 2_000, 10);
 /// Of these the next is only sent when the last ones were answered.
 const PIPELINED: usize = 500;
 /// Calls at once with the same id to each instance.
@@ -114,6 +116,26 @@ pub(super) async fn silent_reader(scene: &mut Scene<'_>) -> Struck {
         found.push(format!("O: {} was not shown the last {} in order", taker.name, shown.len()));
     }
     Struck { found, ..Struck::now("who did not read").spares(Spared::Everybody) }
+}
+
+pub(super) async fn slow_reader(scene: &mut Scene<'_>) -> Struck {
+    let (mut giver, taker) = two(scene).await;
+    let address = scene.arena.stack.text_address();
+    let mut slow = TextClient::connect_with_buffer(address, 4_096).await;
+    let right = format!("+OK uid={}", taker.uid);
+    slow.expect(&format!("LOGIN {} {PASSWORD}", taker.name), &right).await;
+    let (count, bytes, pause) = SLOW;
+    let ids = send_many(&mut giver, taker.uid, count, bytes).await;
+    let mut shown = Vec::new();
+    for _ in &ids {
+        sleep(scene.chance.ms(0..pause)).await;
+        shown.push(slow.push().await.id);
+    }
+    let mut struck = Struck::now("who reads slowly").spares(Spared::Everybody);
+    if shown != ids {
+        struck.found.push(format!("O: {} was not shown everything in order", taker.name));
+    }
+    struck
 }
 
 pub(super) async fn duplicates(scene: &mut Scene<'_>) -> Struck {

@@ -1,5 +1,6 @@
 //! Processes that die or stand still.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +9,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{Scene, Spared, Struck};
 use crate::chaos::arena::Arena;
-use crate::{Layout, Service};
+use crate::{End, Layout, Service};
+
+/// What a wrong clock is wrong by.
+const HOUR_S: i64 = 3_600;
 
 pub(super) async fn quiet(scene: &mut Scene<'_>) -> Struck {
     sleep(scene.chance.ms(100..500)).await;
@@ -43,9 +47,18 @@ pub(super) async fn kill_all(scene: &mut Scene<'_>) -> Struck {
 }
 
 pub(super) async fn freeze(scene: &mut Scene<'_>) -> Struck {
+    frozen_for(scene, 200..3_000).await
+}
+
+/// Longer than a send and all that it may wait for.
+pub(super) async fn freeze_long(scene: &mut Scene<'_>) -> Struck {
+    frozen_for(scene, 6_000..12_000).await
+}
+
+async fn frozen_for(scene: &mut Scene<'_>, ms: Range<u64>) -> Struck {
     let process = any(scene);
     scene.arena.stack.process(&process).signal(Signal::STOP);
-    sleep(scene.chance.ms(200..3_000)).await;
+    sleep(scene.chance.ms(ms)).await;
     scene.arena.stack.process(&process).signal(Signal::CONT);
     let spared = spared(scene.arena, &process);
     Struck::now(process).spares(spared)
@@ -89,6 +102,33 @@ pub(super) async fn kill_mid_commit(scene: &mut Scene<'_>) -> Struck {
     scene.arena.stack.process(&process).signal(Signal::KILL);
     scene.arena.stack.kill(&process).await;
     start_again(scene.arena, &[process]).await
+}
+
+/// What im-message writes fails, as on a full disk, until there is room again. It goes on living.
+pub(super) async fn disk_full(scene: &mut Scene<'_>) -> Struck {
+    let process = scene.arena.process_of(Service::Message, 1);
+    scene.arena.stack.process(&process).limit_files(Some(0));
+    sleep(scene.chance.ms(200..2_500)).await;
+    scene.arena.stack.process(&process).limit_files(None);
+    Struck::now(process)
+}
+
+/// A clock jumps, and back; each time everybody comes anew, so that sessions begin under both.
+pub(super) async fn clock_wrong(scene: &mut Scene<'_>) -> Struck {
+    let process = any(scene);
+    let wrong_by_s = if scene.chance.coin() { HOUR_S } else { -HOUR_S };
+    scene.arena.stack.set_clock(&process, wrong_by_s);
+    everybody_comes_anew(scene.arena);
+    sleep(scene.chance.ms(500..2_500)).await;
+    scene.arena.stack.set_clock(&process, 0);
+    everybody_comes_anew(scene.arena);
+    Struck::now(format!("{process}, by {wrong_by_s} s"))
+}
+
+fn everybody_comes_anew(arena: &Arena) {
+    for proxy in arena.proxies(|line| line.from == End::Clients) {
+        proxy.part(false);
+    }
 }
 
 /// Starts processes that are gone, all at the same time.

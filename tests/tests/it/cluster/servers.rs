@@ -8,6 +8,7 @@ use mpim_tests::{
 };
 use mprpc::{Channel, Context};
 use rustix::process::Signal;
+use test_servers::ZooKeeperEnsemble;
 use tokio::time::sleep;
 
 use super::{BEHIND_THE_GATEWAY, holds_without_an_error, process, talking};
@@ -86,6 +87,38 @@ async fn sessions_that_expired_are_replaced_and_everybody_is_registered_again() 
     })
     .await;
     load.flows().await;
+    holds_without_an_error(load).await;
+}
+
+#[tokio::test]
+async fn when_the_leading_zookeeper_of_three_dies_no_call_fails_and_everybody_is_registered() {
+    let (Some(mut ensemble), Some(builder)) =
+        (ZooKeeperEnsemble::start().await, Stack::cluster().await)
+    else {
+        return;
+    };
+    let root = ensemble.server(0).server().fresh_root().await;
+    let (_, path) = root.split_once('/').unwrap();
+    let root = format!("{}/{path}", ensemble.hosts());
+    let builder = builder.instances(2).set_everywhere("zookeeper.hosts", &root);
+    let (mut stack, load) = talking(builder).await;
+    let before = super::znodes::sessions(&root).await;
+    assert!(before.len() >= 10, "each instance has one: {before:?}");
+    let leader = ensemble.leader().await;
+    ensemble.server(leader).kill().await;
+    load.flows().await;
+    ensemble.leader().await;
+    // Whoever comes now registers with those that are left.
+    stack.kill(process(Service::Message, 1)).await;
+    stack.restart(process(Service::Message, 1)).await;
+    let are_registered = async || match super::znodes::sessions(&root).await {
+        sessions if sessions.len() >= 10 && sessions != before => Ok(()),
+        sessions => Err(format!("{sessions:?}")),
+    };
+    until("every instance is registered", are_registered).await;
+    ensemble.server(leader).start_again().await;
+    load.flows().await;
+    until("every instance is registered", are_registered).await;
     holds_without_an_error(load).await;
 }
 

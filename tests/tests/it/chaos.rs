@@ -1,0 +1,104 @@
+//! Faults in rounds, as the program `chaos` makes them without end, and known bugs, which they find.
+
+use std::time::Duration;
+
+use mpim_tests::Layout;
+use mpim_tests::chaos::{Bug, Fault, Options, Report, run};
+
+/// Rounds in which a known bug must be found.
+const ROUNDS_MAX: u64 = 12;
+
+fn options(layout: Layout, faults: Vec<Fault>) -> Options {
+    Options {
+        layout,
+        rounds: 1,
+        seed: 0,
+        faults,
+        in_turn: true,
+        // A machine that is too busy for all of them has some left out.
+        time_max: Duration::from_secs(120),
+        rounds_of_a_stack: 250,
+        bug: None,
+        keep: std::env::temp_dir().join("mpim-chaos"),
+    }
+}
+
+/// Each of these once, on one stack. How long a recovery takes is for a machine that has time.
+pub(crate) async fn holds(layout: Layout, faults: &[Fault]) {
+    let mut report = Report::default();
+    let options = Options { rounds: faults.len() as u64, ..options(layout, faults.to_vec()) };
+    run(&options, &mut report, |_| ()).await.unwrap();
+    let failed: Vec<_> = report.failed().collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(report.rounds().iter().any(|round| round.acknowledged > 0), "{:?}", report.rounds());
+}
+
+#[tokio::test]
+async fn one_process_survives_kills_and_a_full_disk() {
+    let faults = [Fault::Kill, Fault::KillMidCommit, Fault::KillTwice, Fault::DiskFull];
+    holds(Layout::Embedded, &faults).await;
+}
+
+#[tokio::test]
+async fn one_process_survives_its_clients() {
+    let faults = [
+        Fault::CutClients,
+        Fault::ResetClients,
+        Fault::SilentReader,
+        Fault::SlowReader,
+        Fault::Duplicates,
+        Fault::Backlog,
+    ];
+    holds(Layout::Embedded, &faults).await;
+}
+
+#[tokio::test]
+async fn five_processes_survive_kills_and_a_full_disk() {
+    let faults =
+        [Fault::Kill, Fault::KillMidCommit, Fault::KillAll, Fault::FreezeAndKill, Fault::DiskFull];
+    holds(Layout::Five, &faults).await;
+}
+
+#[tokio::test]
+async fn five_processes_survive_cuts_between_them() {
+    let faults = [Fault::CutService, Fault::Freeze, Fault::RollingRestart, Fault::ResetClients];
+    holds(Layout::Five, &faults).await;
+}
+
+/// Rounds with a known bug end with one that fails.
+async fn is_found(bug: Bug, fault: Fault) {
+    let mut report = Report::default();
+    for seed in 0..ROUNDS_MAX {
+        let planted = Options { seed, bug: Some(bug), ..options(Layout::Embedded, vec![fault]) };
+        run(&planted, &mut report, |_| ()).await.unwrap();
+        if report.failed().next().is_some() {
+            return;
+        }
+    }
+    panic!("{bug:?} was not found in {ROUNDS_MAX} rounds:\n{}", report.table());
+}
+
+#[tokio::test]
+async fn an_acknowledgement_before_the_commit_is_found() {
+    is_found(Bug::AcknowledgedBeforeCommit, Fault::Kill).await;
+}
+
+#[tokio::test]
+async fn a_check_before_the_lock_is_found() {
+    is_found(Bug::CheckedBeforeLock, Fault::Kill).await;
+}
+
+#[tokio::test]
+async fn ids_that_are_not_looked_at_are_found() {
+    is_found(Bug::NoDeduplication, Fault::Kill).await;
+}
+
+#[tokio::test]
+async fn pushes_without_order_are_found() {
+    is_found(Bug::PushedWithoutOrder, Fault::Quiet).await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_a_send_moves_is_found() {
+    is_found(Bug::CursorMovedBySend, Fault::Quiet).await;
+}
