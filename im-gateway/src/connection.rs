@@ -271,7 +271,12 @@ impl Connection {
             return Ok(());
         };
         let close = post.close.take();
-        let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
+        let mut client = Client {
+            wire: &mut self.wire,
+            peer_has: self.peer_has,
+            now,
+            ids: &self.gateway.message_ids,
+        };
         session.receive(&mut client, post);
         close.map_or(Ok(()), |reason| Err(End::Closing(reason)))
     }
@@ -281,7 +286,12 @@ impl Connection {
         let Some(session) = &mut self.session else {
             return;
         };
-        let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
+        let mut client = Client {
+            wire: &mut self.wire,
+            peer_has: self.peer_has,
+            now,
+            ids: &self.gateway.message_ids,
+        };
         session.answer_pull(&mut client);
         let number = self.sessions;
         while let Some(call) = session.next_call(&client) {
@@ -299,7 +309,12 @@ impl Connection {
         now: Instant,
         with: impl FnOnce(&mut Session, &Client<'_>) -> R,
     ) -> R {
-        let client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
+        let client = Client {
+            wire: &mut self.wire,
+            peer_has: self.peer_has,
+            now,
+            ids: &self.gateway.message_ids,
+        };
         self.session.as_mut().map_or_else(R::default, |session| with(session, &client))
     }
 }

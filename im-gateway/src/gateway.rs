@@ -11,6 +11,7 @@ use crate::complaints::Complaints;
 use crate::config::{Config, SessionConfig};
 use crate::fetches::{Range, Reader};
 use crate::gather::Gather;
+use crate::message_ids::MessageIds;
 use crate::original::Routes;
 use crate::sessions::Sessions;
 
@@ -50,6 +51,7 @@ pub(crate) struct Gateway {
     pub(crate) advances: Arc<Gather<(), Advance>>,
     pub(crate) signals: Semaphore,
     pub(crate) complaints: Complaints,
+    pub(crate) message_ids: MessageIds,
     pub(crate) tasks: Tasks,
     pub(crate) clock: Clock,
     /// Only beside the original system.
@@ -77,6 +79,7 @@ impl Gateway {
             advances: Arc::default(),
             signals: Semaphore::new(config.calls.signals_max),
             complaints: Complaints::new(),
+            message_ids: MessageIds::new(&clock),
             tasks,
             clock,
             original,

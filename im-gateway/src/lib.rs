@@ -81,6 +81,7 @@ mod gather;
 mod kernel;
 mod log_in;
 mod mailbox;
+mod message_ids;
 mod metrics;
 mod original;
 mod push;

@@ -37,15 +37,8 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    /// A message to send. Without an id of the client's own, it gets one that serves all retries.
-    pub(crate) fn push(
-        &mut self,
-        target: Target,
-        slot: Slot,
-        client_msg_id: Option<String>,
-        text: String,
-    ) {
-        let client_msg_id = client_msg_id.unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)));
+    /// A message to send.
+    pub(crate) fn push(&mut self, target: Target, slot: Slot, client_msg_id: String, text: String) {
         let waiting = self.waiting.entry(target).or_insert_with(|| {
             self.ready.push_back(target);
             VecDeque::new()
@@ -78,16 +71,6 @@ mod tests {
 
     use super::*;
 
-    fn slots(count: usize) -> Vec<Slot> {
-        let mut connection = ServerConnection::new(TextLimits::default());
-        connection.receive("PING\n".repeat(count).as_bytes());
-        let mut slots = Vec::new();
-        while let Some((slot, _)) = connection.next_command() {
-            slots.push(slot);
-        }
-        slots
-    }
-
     fn texts(batch: &Batch) -> Vec<&str> {
         batch.messages.iter().map(|message| message.text.as_str()).collect()
     }
@@ -108,7 +91,7 @@ mod tests {
         let target = Target::User(2);
         let mut slots = send_slots(4).into_iter();
         let mut push = |sending: &mut Sending, text: &str| {
-            sending.push(target, slots.next().unwrap(), None, text.to_owned());
+            sending.push(target, slots.next().unwrap(), String::new(), text.to_owned());
         };
         push(&mut sending, "1");
         assert_eq!(texts(&sending.next_batch(256).unwrap()), ["1"]);
@@ -129,23 +112,10 @@ mod tests {
     fn conversations_do_not_wait_for_each_other() {
         let mut sending = Sending::default();
         let mut slots = send_slots(2).into_iter();
-        sending.push(Target::User(2), slots.next().unwrap(), None, "a".to_owned());
+        sending.push(Target::User(2), slots.next().unwrap(), String::new(), "a".to_owned());
         sending.next_batch(256).unwrap();
-        sending.push(Target::Group(2), slots.next().unwrap(), None, "b".to_owned());
+        sending.push(Target::Group(2), slots.next().unwrap(), String::new(), "b".to_owned());
         let batch = sending.next_batch(256).unwrap();
         assert_eq!((batch.target, texts(&batch)), (Target::Group(2), vec!["b"]));
-    }
-
-    #[test]
-    fn a_message_without_an_id_gets_128_random_bits() {
-        let mut sending = Sending::default();
-        for slot in send_slots(2) {
-            sending.push(Target::User(1), slot, None, "x".to_owned());
-        }
-        let [a, b]: [Outgoing; 2] = sending.next_batch(9).unwrap().messages.try_into().unwrap();
-        assert_eq!(a.client_msg_id.len(), 32);
-        assert_ne!(a.client_msg_id, b.client_msg_id);
-        sending.push(Target::User(2), slots(1).remove(0), Some("mine".to_owned()), "x".to_owned());
-        assert_eq!(sending.next_batch(9).unwrap().messages[0].client_msg_id, "mine");
     }
 }

@@ -23,6 +23,7 @@ use crate::delivery::{ConvId, Timelines, Verdict, Wish};
 use crate::direct::{Direct, Directs};
 use crate::fetches::Page;
 use crate::mailbox::{Mail, Post};
+use crate::message_ids::MessageIds;
 use crate::pushed::Pushed;
 use crate::rate::Rate;
 use crate::sending::{Batch, Sending, Target};
@@ -80,6 +81,7 @@ pub(crate) struct Client<'a> {
     /// So many bytes of the output are known to be with the peer.
     pub(crate) peer_has: u64,
     pub(crate) now: Instant,
+    pub(crate) ids: &'a MessageIds,
 }
 
 /// What is left to do when a session has ended.
@@ -200,6 +202,7 @@ impl Session {
             client.wire.reply(slot, Reply::err(NOT_SUPPORTED));
             return;
         }
+        let client_msg_id = client_msg_id.unwrap_or_else(|| client.ids.make());
         self.sending.push(target, slot, client_msg_id, text);
     }
 

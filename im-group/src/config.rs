@@ -74,7 +74,7 @@ impl Default for Config {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            members_max: 500,
+            members_max: 10_000,
             groups_per_user_max: 100,
             name_length_max: 64,
             description_length_max: 512,

@@ -1,8 +1,8 @@
 //! The embedded store's engine: one SQLite file with one writer and a few readers.
 //!
 //! [`Database`] has two operations. [`write`](Database::write) sends a closure to the writer thread,
-//! which runs everything that gathered while it was committing in **one** transaction, each closure
-//! in a savepoint of its own, and answers after `COMMIT` returned. So a lone write pays for one
+//! which runs everything that gathered while it was committing in **one** transaction (and, if one
+//! fails, again with each in a savepoint of its own), and answers after `COMMIT` returned. So a lone write pays for one
 //! `fdatasync` and no timer, many writes share one, and a closure that fails or panics takes nothing
 //! but its own changes with it. [`read`](Database::read) runs a closure on one of a few read-only
 //! connections; it sees everything that was committed before it began.
@@ -28,6 +28,7 @@
 //! # Ok(()) }
 //! ```
 
+mod checkpoint;
 mod error;
 mod metrics;
 mod migrate;
@@ -44,6 +45,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use self::checkpoint::Checkpoints;
 pub use self::error::{DatabaseError, ReadError, WriteError};
 use self::metrics::Metrics;
 use self::migrate::migrate;
@@ -62,9 +64,6 @@ const READERS: usize = 4;
 const STATEMENTS_CACHED_MAX: usize = 128;
 /// The pages that the writer keeps in memory: the hot ends of the indexes that it inserts into.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
-/// Pages of 4 KiB in the WAL at which a commit moves them to the database. SQLite's 1,000 is a single
-/// large batch, and pages that many batches touch are moved once instead of many times.
-const CHECKPOINT_PAGES: i64 = 8_000;
 /// For how long a statement waits for a lock. Only a checkpoint or a person with `sqlite3` on the
 /// same file can hold one against us.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -107,10 +106,12 @@ impl Database {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let metrics = Metrics::of(path);
         let of_writer = metrics.clone();
+        let no_thread = |source| DatabaseError::Thread { path: path.to_owned(), source };
+        let checkpoints = Checkpoints::start(path).map_err(no_thread)?;
         let thread = std::thread::Builder::new()
             .name(format!("sqlite-{}", name(path)))
-            .spawn(move || writer::run(connection, jobs, BATCH_MAX, &of_writer))
-            .map_err(|source| DatabaseError::Thread { path: path.to_owned(), source })?;
+            .spawn(move || writer::run(connection, jobs, BATCH_MAX, checkpoints, &of_writer))
+            .map_err(no_thread)?;
         let writer = Writer { queue: Some(queue), thread: Some(thread) };
         Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), readers, writer, metrics }) })
     }
@@ -118,7 +119,8 @@ impl Database {
     /// Runs `job` inside a transaction on the writer thread and answers once it is on disk.
     ///
     /// The job must be quick and must not begin or end transactions itself: others share the one it
-    /// runs in. `Err` undoes the job's own changes and nothing else. Use `prepare_cached`.
+    /// runs in. `Err` undoes the job's own changes and nothing else; the job may be run again after
+    /// its changes were undone, because another one failed. Use `prepare_cached`.
     ///
     /// Cancel safety: when the future is dropped, a job that has not begun is skipped; one that has
     /// begun completes, so a caller that gives up does not know which.
@@ -128,7 +130,7 @@ impl Database {
     pub async fn write<R: Send + 'static>(
         &self,
         operation: &'static str,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+        job: impl FnMut(&Connection) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, StoreError> {
         self.inner.writer.write(job).await.map_err(|cause| StoreError::new(operation, cause))
     }
@@ -159,7 +161,7 @@ impl std::fmt::Debug for Database {
 impl Writer {
     async fn write<R: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+        job: impl FnMut(&Connection) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, WriteError> {
         let queue = self.queue.as_ref().ok_or(WriteError::Closed)?;
         let (caller, answer) = oneshot::channel();
@@ -210,7 +212,8 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Savepoints keep the pages to go back to; in memory instead of a temporary file.
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // `Checkpoints` sees to that.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
     Ok(connection)
 }

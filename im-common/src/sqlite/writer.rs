@@ -8,13 +8,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::WriteError;
+use super::checkpoint::Checkpoints;
 use super::metrics::Metrics;
 
 /// One caller's write, on its way to the writer thread and back.
 pub(super) trait Job: Send {
     /// Whether somebody still waits for the answer.
     fn is_wanted(&self) -> bool;
-    /// Runs the caller's closure and keeps its result; whether its changes are to stay.
+    /// Runs the caller's closure, perhaps for the second time, and keeps its result; whether its
+    /// changes are to stay.
     fn run(&mut self, connection: &Connection) -> bool;
     /// The changes were undone for a reason outside the closure.
     fn fail(&mut self, reason: &Arc<rusqlite::Error>);
@@ -24,24 +26,24 @@ pub(super) trait Job: Send {
 
 /// A [`Job`] with its types.
 pub(super) struct Write<F, R> {
-    work: Option<F>,
+    work: F,
     result: Result<R, WriteError>,
     caller: oneshot::Sender<Result<R, WriteError>>,
 }
 
 impl<F, R> Write<F, R>
 where
-    F: FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    F: FnMut(&Connection) -> rusqlite::Result<R> + Send + 'static,
     R: Send + 'static,
 {
     pub(super) fn new(work: F, caller: oneshot::Sender<Result<R, WriteError>>) -> Self {
-        Self { work: Some(work), result: Err(WriteError::Closed), caller }
+        Self { work, result: Err(WriteError::Closed), caller }
     }
 }
 
 impl<F, R> Job for Write<F, R>
 where
-    F: FnOnce(&Connection) -> rusqlite::Result<R> + Send + 'static,
+    F: FnMut(&Connection) -> rusqlite::Result<R> + Send + 'static,
     R: Send + 'static,
 {
     fn is_wanted(&self) -> bool {
@@ -49,12 +51,9 @@ where
     }
 
     fn run(&mut self, connection: &Connection) -> bool {
-        let Some(work) = self.work.take() else {
-            return false;
-        };
-        // The closure's captures die with it and the savepoint is rolled back, so nothing that a
-        // panic left half done can be seen afterwards.
-        self.result = match catch_unwind(AssertUnwindSafe(|| work(connection))) {
+        // What a panic left half done in the database is rolled back, and its closure's captures are
+        // seen by nothing but the same closure.
+        self.result = match catch_unwind(AssertUnwindSafe(|| (self.work)(connection))) {
             Ok(result) => result.map_err(WriteError::Job),
             Err(_panic) => Err(WriteError::Panicked),
         };
@@ -76,6 +75,7 @@ pub(super) fn run(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     batch_max: usize,
+    mut checkpoints: Checkpoints,
     metrics: &Metrics,
 ) {
     let mut batch = Vec::with_capacity(batch_max);
@@ -88,11 +88,16 @@ pub(super) fn run(
         metrics.committed(batch.len(), begun.elapsed());
         // Only now: nothing is answered before COMMIT returned.
         batch.drain(..).for_each(Job::reply);
+        checkpoints.after_commit(&connection);
     }
 }
 
-/// Runs a batch in as few transactions as possible: one, unless SQLite itself ends it early.
+/// Runs a batch in one transaction. Only if a job fails, each is run again in a savepoint of its
+/// own: with one, SQLite copies every page that a job touches, to be able to undo that job alone.
 fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) {
+    if commit_all(connection, batch) {
+        return;
+    }
     let mut rest = batch;
     while !rest.is_empty() {
         let done = commit_once(connection, rest);
@@ -100,7 +105,25 @@ fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) {
     }
 }
 
-/// One transaction over the front of `jobs`; how many of them now have their final result (at least one).
+/// One transaction over all of `jobs`. `false`: one of them failed, nothing is changed, and none has its
+/// final result.
+fn commit_all(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> bool {
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        fail(jobs, error);
+        return true;
+    }
+    if !jobs.iter_mut().all(|job| job.run(connection) && !connection.is_autocommit()) {
+        rollback(connection);
+        return false;
+    }
+    if let Err(error) = execute(connection, "COMMIT") {
+        rollback(connection);
+        fail(jobs, error);
+    }
+    true
+}
+
+/// One transaction over the front of `jobs`, each in a savepoint; how many of them now have their final result (at least one).
 fn commit_once(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> usize {
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
         fail(jobs, error);

@@ -30,7 +30,12 @@ impl Connection {
     fn take(&mut self, now: Instant, slot: Slot, command: Command) {
         let gateway = Arc::clone(&self.gateway);
         let work = &mut self.work;
-        let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
+        let mut client = Client {
+            wire: &mut self.wire,
+            peer_has: self.peer_has,
+            now,
+            ids: &self.gateway.message_ids,
+        };
         match (command, &mut self.session) {
             (command @ (Command::Login { .. } | Command::Register { .. }), _) => {
                 work.push(Box::pin(async move {
@@ -106,7 +111,12 @@ impl Connection {
                 if let Some(session) = &mut self.session
                     && number == self.sessions
                 {
-                    let mut client = Client { wire: &mut self.wire, peer_has: self.peer_has, now };
+                    let mut client = Client {
+                        wire: &mut self.wire,
+                        peer_has: self.peer_has,
+                        now,
+                        ids: &self.gateway.message_ids,
+                    };
                     session.answered(&mut client, answer);
                 }
             }

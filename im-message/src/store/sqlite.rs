@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0004_dead_letters.sql"),
     include_str!("sqlite/0005_read_state.sql"),
     include_str!("sqlite/0006_retention.sql"),
+    include_str!("sqlite/0007_keys_in_order.sql"),
 ];
 
 /// [`Timeline`] on a SQLite file. Clones share it.
@@ -58,7 +59,7 @@ impl SqliteTimeline {
         now_ms: i64,
     ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
         let batch = batch.clone();
-        self.db.write("append", move |tx| append::append(tx, &batch[slice], now_ms)).await
+        self.db.write("append", move |tx| append::append(tx, &batch[slice.clone()], now_ms)).await
     }
 }
 

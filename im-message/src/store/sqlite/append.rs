@@ -77,7 +77,8 @@ impl<'tx> Batch<'tx> {
         Ok(())
     }
 
-    /// Every check comes before the first change, so an entry that is refused leaves no trace.
+    /// What is refused leaves no trace: every check comes before the first change, and an insert that
+    /// fails changes nothing.
     fn write(&mut self, entry: &NewEntry) -> rusqlite::Result<Result<Appended, AppendError>> {
         if entry.conv.excludes(entry.author) {
             return Ok(Err(AppendError::NotMember));
@@ -86,18 +87,22 @@ impl<'tx> Batch<'tx> {
             return Ok(Err(AppendError::NoSuchConversation));
         };
         let Conversation { row, blocks, .. } = self.conversations[index];
-        // Before membership: somebody who left still gets the answer to what they had sent.
-        if let Some(earlier) = self.earlier(row, entry)? {
-            return Ok(earlier);
+        let refused = match self.check_member(row, entry)? {
+            Err(refusal) => Some(refusal),
+            Ok(()) => blocks.shuts_out(entry.conv, entry.author).then_some(AppendError::Blocked),
+        };
+        if let Some(refusal) = refused {
+            // Somebody who left still gets the answer to what they had sent.
+            return Ok(self.earlier(row, entry)?.unwrap_or(Err(refusal)));
         }
-        if let Err(refusal) = self.check_member(row, entry)? {
-            return Ok(Err(refusal));
+        let appended = self.next(index);
+        match self.insert(row, entry, appended) {
+            Ok(()) => {}
+            // Most keys are new, so none is looked up: the index says if one is not.
+            Err(error) if is_duplicate(&error) => return self.earlier(row, entry)?.ok_or(error),
+            Err(error) => return Err(error),
         }
-        if blocks.shuts_out(entry.conv, entry.author) {
-            return Ok(Err(AppendError::Blocked));
-        }
-        let appended = self.number(index);
-        self.insert(row, entry, appended)?;
+        self.take(index, appended);
         self.change_spans(row, entry, appended.seq)?;
         Ok(Ok(appended))
     }
@@ -150,7 +155,7 @@ impl<'tx> Batch<'tx> {
         self.tx
             .prepare_cached(
                 "SELECT seq, msg_id, ts_ms, kind = ?4 AND text = ?5 FROM entry
-                 WHERE conv = ?1 AND author = ?2 AND dedup_key = ?3",
+                 WHERE dedup_key = ?3 AND author = ?2 AND conv = ?1",
             )?
             .query_row((row, entry.author, entry.key.as_bytes(), kind, text), |found| {
                 let same: bool = found.get(3)?;
@@ -187,13 +192,18 @@ impl<'tx> Batch<'tx> {
         })
     }
 
-    fn number(&mut self, index: usize) -> Appended {
-        let msg_id = self.next_msg_id;
-        self.next_msg_id += 1;
+    /// What the next entry of a conversation gets.
+    fn next(&self, index: usize) -> Appended {
+        let seq = self.conversations[index].max_seq + 1;
+        Appended { seq, msg_id: self.next_msg_id, ts_ms: self.now_ms, new: true }
+    }
+
+    /// What `next` said is used.
+    fn take(&mut self, index: usize, Appended { seq, msg_id, .. }: Appended) {
+        self.next_msg_id = msg_id + 1;
         let conversation = &mut self.conversations[index];
-        conversation.max_seq += 1;
+        conversation.max_seq = seq;
         conversation.last_msg_id = msg_id;
-        Appended { seq: conversation.max_seq, msg_id, ts_ms: self.now_ms, new: true }
     }
 
     fn insert(&self, row: i64, entry: &NewEntry, appended: Appended) -> rusqlite::Result<()> {
@@ -248,6 +258,11 @@ impl<'tx> Batch<'tx> {
         }
         Ok(())
     }
+}
+
+fn is_duplicate(error: &rusqlite::Error) -> bool {
+    let error = error.sqlite_error();
+    error.is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
 /// How contents are stored.
