@@ -33,7 +33,8 @@ pub struct Targets {
 /// How large things may get.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LimitsConfig {
-    /// Members of one group.
+    /// Members of one group, at most 100,000: with more, what an entry is dispatched with would not fit
+    /// into a frame.
     pub members_max: u32,
     /// Groups of one user.
     pub groups_per_user_max: u32,

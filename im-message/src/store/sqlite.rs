@@ -64,8 +64,8 @@ impl SqliteTimeline {
 }
 
 impl Timeline for SqliteTimeline {
-    /// The batch is one savepoint at first. One for each entry would make SQLite copy every page
-    /// that an entry touches, to be able to undo an entry alone, which next to never happens.
+    /// The batch is one job at first: to be able to undo an entry alone, which next to never happens,
+    /// SQLite would have to copy every page that it touches.
     async fn append(
         &self,
         batch: Arc<[NewEntry]>,
