@@ -108,13 +108,18 @@ async fn what_is_urgent_is_written_before_what_waits_to_other_conversations() {
         written.push((call.await.unwrap().outcomes[0].msg_id, n));
     }
     written.sort_unstable();
-    let order: Vec<usize> = written.into_iter().map(|(_, n)| n).collect();
+    let order: Vec<usize> = written.iter().map(|(_, n)| *n).collect();
     assert_eq!(order, [0, 3, 5, 2, 4, 1], "the first was under way");
+    // Whatever waits for im-presence takes turns once more.
     let delivered = || world.presence.taken().into_iter().flat_map(|taken| taken.deliveries);
     world.presence.until("all of them", |_| delivered().count() == sends.len()).await;
-    let told: Vec<Priority> = delivered().map(|delivery| delivery.priority()).collect();
-    let expected: Vec<Priority> = order.iter().map(|n| sends[*n].2).collect();
-    assert_eq!(told, expected);
+    let of = |delivery: mpim_proto::Delivery| {
+        (delivery.entry.as_ref().unwrap().msg_id, delivery.priority())
+    };
+    let mut told: Vec<(i64, Priority)> = delivered().map(of).collect();
+    told.sort_unstable();
+    let with_priorities = written.iter().map(|(msg_id, n)| (*msg_id, sends[*n].2));
+    assert_eq!(told, with_priorities.collect::<Vec<_>>());
 }
 
 #[tokio::test]
