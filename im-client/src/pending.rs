@@ -148,6 +148,10 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Devices
         | Command::Events { .. }
         | Command::Typing { .. }
+        | Command::Whisper { .. }
+        | Command::Receipts { .. }
+        | Command::ReceiptsOf { .. }
+        | Command::Priority { .. }
         | Command::Status { .. }
         | Command::Presence { .. }
         | Command::Help

@@ -57,6 +57,7 @@
 //! | `registry` | the process's session with ZooKeeper |
 //! | `telemetry` | logs for people and for machines |
 //! | [`walk`] | the hops of a message, as tracing spans |
+//! | `weighted` | [`WeightedQueue`]: what goes first, by weight, where several wait |
 //! | `open_files` | the limit of open files, raised at start |
 //! | [`original`] | names in Redis that the original system shares with ours |
 //!
@@ -82,6 +83,7 @@ pub mod service_main;
 pub mod sqlite;
 mod telemetry;
 pub mod walk;
+mod weighted;
 
 pub use clock::Clock;
 pub use config::{
@@ -97,3 +99,4 @@ pub use lifecycle::{
 pub use open_files::{open_files_max, raise_open_files_limit, warn_if_too_few_open_files};
 pub use readiness::{Dependency, Readiness};
 pub use secret::SecretText;
+pub use weighted::{Priority, Weighed, WeightedQueue};

@@ -40,7 +40,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
     let user_id = session.user_id;
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     match call {
-        Call::Send(Batch { target, slots, messages }) => {
+        Call::Send(Batch { target, manner, slots, messages }) => {
             let request = SendBatchReq {
                 from: user_id,
                 to: Some(match target {
@@ -49,6 +49,8 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
                 }),
                 messages,
                 device: session.device.clone(),
+                priority: manner.priority.into(),
+                receipts: manner.receipts,
             };
             let hop = walk::hop!("gateway.send");
             let begun = Instant::now();

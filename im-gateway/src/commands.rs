@@ -4,6 +4,7 @@
 mod blocks;
 mod history;
 mod read_state;
+mod receipts;
 
 use im_wire::text::{Command, Peer, Reply, failure};
 use mpim_proto::{
@@ -115,6 +116,7 @@ async fn ask(
             let conv_id = conversation(user_id, peer);
             read_state::read(gateway, cx, user_id, conv_id, seq).await?
         }
+        Command::ReceiptsOf { peer } => receipts::receipts(gateway, cx, user_id, peer).await?,
         Command::Conversations { limit } => {
             read_state::conversations(gateway, cx, user_id, limit).await?
         }
@@ -136,6 +138,9 @@ async fn ask(
         | Command::Pull
         | Command::Events { .. }
         | Command::Typing { .. }
+        | Command::Whisper { .. }
+        | Command::Receipts { .. }
+        | Command::Priority { .. }
         | Command::Status { .. }
         | Command::Ack { .. } => {
             return Err(Status::internal("a command of the session itself was asked elsewhere"));

@@ -7,7 +7,7 @@
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
-use im_wire::text::{Peer, PushLine, Reply};
+use im_wire::text::{Peer, PushLine, Receipt, Reply};
 use mpim_proto::event::Content;
 use mpim_proto::{
     Event, EventDelivery, GetPresenceReq, SignalReq, StatusChangedReq, UserPresence, UserStatus,
@@ -22,26 +22,51 @@ use crate::metrics::METRICS;
 use crate::session::NOT_SUPPORTED;
 use crate::sessions::Sessions;
 
-/// Leaves an event with those sessions of its recipients that want any.
+/// What a session may want to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// `EVENTS on`.
+    Happening,
+    /// `RECEIPTS on`.
+    Receipt,
+}
+
+/// Leaves an event with those sessions of its recipients that want its kind.
 pub(crate) fn leave(sessions: &Sessions, delivery: EventDelivery) {
     // One of a kind that is newer than this gateway.
-    let Some(line) = delivery.event.and_then(line) else { return };
+    let Some((kind, line)) = delivery.event.and_then(line) else { return };
     for to in delivery.recipients {
-        sessions.leave(to, |session| session.mailbox.leave_event(&line));
+        sessions.leave(to, |session| session.mailbox.leave_event(kind, &line));
     }
 }
 
-fn line(event: Event) -> Option<PushLine> {
+fn line(event: Event) -> Option<(EventKind, PushLine)> {
+    let group = |group_id: i64| Some(group_id).filter(|group_id| *group_id != 0);
     let event = match event.content? {
-        Content::Typing(typing) => im_wire::text::Event::Typing {
-            from: typing.from,
-            group_id: Some(typing.group_id).filter(|group_id| *group_id != 0),
+        Content::Receipt(receipt) => {
+            let position = |seq: i64| Some(seq).filter(|seq| *seq > 0);
+            let receipt = Receipt {
+                from: receipt.user_id,
+                group_id: group(receipt.group_id),
+                delivered: position(receipt.delivered_seq),
+                read: position(receipt.read_seq),
+            };
+            let line = im_wire::text::Event::Receipt(receipt).encode();
+            return Some((EventKind::Receipt, line));
+        }
+        Content::Text(said) => im_wire::text::Event::Whisper {
+            from: said.from,
+            group_id: group(said.group_id),
+            text: said.text,
         },
+        Content::Typing(typing) => {
+            im_wire::text::Event::Typing { from: typing.from, group_id: group(typing.group_id) }
+        }
         Content::Status(event) => {
             im_wire::text::Event::Presence { uid: event.user_id, status: to_wire(event.status()) }
         }
     };
-    Some(event.encode())
+    Some((EventKind::Happening, event.encode()))
 }
 
 /// What the sessions of `user_ids` here say of their users.
@@ -110,9 +135,26 @@ fn from_wire(status: im_wire::text::Status) -> UserStatus {
 
 /// `TYPING`: tells those in the conversation who are there now, unless there is too much to do.
 pub(crate) async fn typing(gateway: &Gateway, user_id: i64, peer: Peer) -> Reply {
+    let content = signal_req::Content::Typing(true);
+    signal(gateway, user_id, peer, content).await.unwrap_or(Reply::Typing)
+}
+
+/// `WHISPER`: the same with a text.
+pub(crate) async fn whisper(gateway: &Gateway, user_id: i64, peer: Peer, text: String) -> Reply {
+    let content = signal_req::Content::Text(text);
+    signal(gateway, user_id, peer, content).await.unwrap_or(Reply::Whispered)
+}
+
+/// `None` unless it is refused: also if it was dropped, for nobody was promised that anybody is told.
+async fn signal(
+    gateway: &Gateway,
+    user_id: i64,
+    peer: Peer,
+    content: signal_req::Content,
+) -> Option<Reply> {
     let Ok(_place) = gateway.signals.try_acquire() else {
         METRICS.events_dropped_calls.increment(1);
-        return Reply::Typing;
+        return None;
     };
     let request = SignalReq {
         from: user_id,
@@ -120,19 +162,16 @@ pub(crate) async fn typing(gateway: &Gateway, user_id: i64, peer: Peer) -> Reply
             Peer::User(to) => signal_req::To::ToUser(to),
             Peer::Group(to) => signal_req::To::ToGroup(to),
         }),
-        content: Some(signal_req::Content::Typing(true)),
+        content: Some(content),
     };
     let cx = Context::with_timeout(ms(gateway.config.calls.signal_timeout_ms));
     match gateway.services.message.signal(&cx, request).await {
-        Ok(answer) => refusal(answer.result).unwrap_or(Reply::Typing),
-        Err(status) if status.code() == Code::Unimplemented => Reply::err(NOT_SUPPORTED),
-        Err(status) => dropped(&status),
+        Ok(answer) => refusal(answer.result),
+        Err(status) if status.code() == Code::Unimplemented => Some(Reply::err(NOT_SUPPORTED)),
+        Err(status) => {
+            tracing::debug!(%status, "a signal was dropped");
+            METRICS.events_dropped_calls.increment(1);
+            None
+        }
     }
-}
-
-/// Nobody was promised that anybody is told.
-fn dropped(status: &Status) -> Reply {
-    tracing::debug!(%status, "a signal was dropped");
-    METRICS.events_dropped_calls.increment(1);
-    Reply::Typing
 }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::delivery::ConvId;
 use crate::direct::Direct;
+use crate::events::EventKind;
 use crate::metrics::METRICS;
 use crate::pushed::Pushed;
 
@@ -63,14 +64,16 @@ pub(crate) struct Mailbox {
     max: usize,
     /// Events that may wait; 0 while the client wants none.
     events_max: AtomicUsize,
+    /// The same when it is a receipt that comes; they wait with the others.
+    receipts_max: AtomicUsize,
     wake: Arc<Notify>,
 }
 
 impl Mailbox {
     /// For at most `max` pushes. Whoever is woken by `wake` empties it.
     pub(crate) fn new(max: usize, wake: Arc<Notify>) -> Self {
-        let (post, events_max) = (Mutex::new(Some(Post::default())), AtomicUsize::new(0));
-        Self { post, max, events_max, wake }
+        let (events_max, receipts_max) = Default::default();
+        Self { post: Mutex::new(Some(Post::default())), max, events_max, receipts_max, wake }
     }
 
     /// Leaves entries, or at least their seqs. Answers whether there is a session to get them.
@@ -92,15 +95,22 @@ impl Mailbox {
         .unwrap_or(false)
     }
 
-    /// From now on at most `max` events may wait, none with 0.
-    pub(crate) fn want_events(&self, max: usize) {
-        self.events_max.store(max, Ordering::Relaxed);
+    /// From now on events of that kind may wait, at most `max` in all, none with 0.
+    pub(crate) fn want_events(&self, kind: EventKind, max: usize) {
+        self.max_of(kind).store(max, Ordering::Relaxed);
+    }
+
+    fn max_of(&self, kind: EventKind) -> &AtomicUsize {
+        match kind {
+            EventKind::Happening => &self.events_max,
+            EventKind::Receipt => &self.receipts_max,
+        }
     }
 
     /// Leaves an event. If there is no room the oldest goes, since the newest says what is so now.
     /// Answers whether there is a session that wants it.
-    pub(crate) fn leave_event(&self, line: &PushLine) -> bool {
-        let max = self.events_max.load(Ordering::Relaxed);
+    pub(crate) fn leave_event(&self, kind: EventKind, line: &PushLine) -> bool {
+        let max = self.max_of(kind).load(Ordering::Relaxed);
         if max == 0 {
             return false;
         }
@@ -219,11 +229,11 @@ mod tests {
     #[test]
     fn events_take_no_room_from_messages_and_the_oldest_goes_first() {
         let mailbox = mailbox(2);
-        assert!(!mailbox.leave_event(&typing(1)), "not asked for");
+        assert!(!mailbox.leave_event(EventKind::Happening, &typing(1)), "not asked for");
         assert!(mailbox.empty().is_none());
-        mailbox.want_events(3);
+        mailbox.want_events(EventKind::Happening, 3);
         for from in 1..=100 {
-            assert!(mailbox.leave_event(&typing(from)));
+            assert!(mailbox.leave_event(EventKind::Happening, &typing(from)));
         }
         for seq in 1..=2 {
             mailbox.leave_entries(&[entry(0, seq)]);
@@ -232,8 +242,21 @@ mod tests {
         assert_eq!((post.mail.len(), post.heads.len()), (2, 0));
         let lines: Vec<&[u8]> = post.events.iter().map(PushLine::as_bytes).collect();
         assert_eq!(lines, [&b"TYPING from=98\n"[..], b"TYPING from=99\n", b"TYPING from=100\n"]);
-        mailbox.want_events(0);
-        assert!(!mailbox.leave_event(&typing(1)));
+        mailbox.want_events(EventKind::Happening, 0);
+        assert!(!mailbox.leave_event(EventKind::Happening, &typing(1)));
+    }
+
+    #[test]
+    fn a_session_is_told_of_the_kinds_that_it_wants_only() {
+        let mailbox = mailbox(2);
+        mailbox.want_events(EventKind::Receipt, 1);
+        assert!(!mailbox.leave_event(EventKind::Happening, &typing(1)));
+        assert!(mailbox.leave_event(EventKind::Receipt, &typing(2)));
+        mailbox.want_events(EventKind::Happening, 1);
+        assert!(mailbox.leave_event(EventKind::Happening, &typing(3)), "in place of the other");
+        assert_eq!(mailbox.empty().unwrap().events.len(), 1);
+        mailbox.want_events(EventKind::Receipt, 0);
+        assert!(!mailbox.leave_event(EventKind::Receipt, &typing(4)));
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Pushes {
     fn leave_all(&self, pushes: Vec<Push>) -> u32 {
         let (mut entries, mut readers) = (Vec::new(), Vec::new());
         let mut reached = 0;
-        for Push { content, recipients } in pushes {
+        for Push { content, recipients, .. } in pushes {
             if recipients != readers {
                 reached += self.leave_entries(&std::mem::take(&mut entries), &readers);
             }

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use im_wire::text::Slot;
-use mpim_proto::Outgoing;
+use mpim_proto::{Outgoing, Priority};
 
 /// The other side of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,10 +18,19 @@ pub(crate) enum Target {
     Group(i64),
 }
 
+/// How a session's messages are sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) priority: Priority,
+    /// The client wants to know how far others are.
+    pub(crate) receipts: bool,
+}
+
 /// What one `SendBatch` carries, with the place of each reply.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) target: Target,
+    pub(crate) manner: Manner,
     pub(crate) slots: Vec<Slot>,
     pub(crate) messages: Vec<Outgoing>,
 }
@@ -30,6 +39,8 @@ pub(crate) struct Batch {
 /// flight, since each waits for its reply.
 #[derive(Debug, Default)]
 pub(crate) struct Sending {
+    /// Does not change while messages wait: the commands that change it wait for their replies.
+    pub(crate) manner: Manner,
     /// One for each conversation with a batch under way.
     waiting: HashMap<Target, VecDeque<(Slot, Outgoing)>>,
     /// Conversations whose next batch may go, those with the longest wait first.
@@ -52,7 +63,7 @@ impl Sending {
         let waiting = self.waiting.get_mut(&target)?;
         let gathered = waiting.drain(..waiting.len().min(max));
         let (slots, messages) = gathered.unzip();
-        Some(Batch { target, slots, messages })
+        Some(Batch { target, manner: self.manner, slots, messages })
     }
 
     /// The batch under way to `target` has ended, well or not.

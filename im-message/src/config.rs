@@ -105,6 +105,8 @@ pub struct EventsConfig {
     pub members_max: usize,
     /// Events that wait for im-presence; more are dropped.
     pub queue_max: usize,
+    /// Receipts that wait until it is known who is to be told; more are dropped.
+    pub receipts_max: usize,
     /// For how long a call is waited for.
     pub timeout_ms: u64,
 }
@@ -201,7 +203,13 @@ impl Default for DeadLettersConfig {
 
 impl Default for EventsConfig {
     fn default() -> Self {
-        Self { checks_max: 32, members_max: 100, queue_max: 1024, timeout_ms: 500 }
+        Self {
+            checks_max: 32,
+            members_max: 100,
+            queue_max: 1024,
+            receipts_max: 4096,
+            timeout_ms: 500,
+        }
     }
 }
 
@@ -243,10 +251,12 @@ impl Validate for Config {
         rules.within("dispatch.retry_ms_max", dispatch.retry_ms_max, 1..=60_000);
         rules.within("dispatch.age_ms_max", dispatch.age_ms_max, 1..=86_400_000);
         rules.within("dead_letters.count_max", self.dead_letters.count_max, 1..=1_000_000);
-        let EventsConfig { checks_max, members_max, queue_max, timeout_ms } = self.events;
+        let EventsConfig { checks_max, members_max, queue_max, receipts_max, timeout_ms } =
+            self.events;
         rules.within("events.checks_max", checks_max, 1..=1 << 16);
         rules.within("events.members_max", members_max, 1..=100_000);
         rules.within("events.queue_max", queue_max, 1..=1 << 20);
+        rules.within("events.receipts_max", receipts_max, 1..=1 << 20);
         rules.within("events.timeout_ms", timeout_ms, 1..=60_000);
         rules.within("users.cached_max", self.users.cached_max, 0..=100_000_000);
         rules.within("users.denied_ms", self.users.denied_ms, 0..=600_000);

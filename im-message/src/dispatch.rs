@@ -167,7 +167,7 @@ impl<T: Timeline, P: presence_service::Server> Dispatcher<T, P> {
         }
         let age_max = Duration::from_millis(self.teller.config.age_ms_max);
         if let Some(oldest) = Instant::now().checked_sub(age_max) {
-            let count = gathered.older_than(oldest);
+            let count = gathered.older_first(oldest);
             let reason = format!("im-presence did not take it in time: {status}");
             self.teller.give_up(gathered, count, &reason);
         }

@@ -1,6 +1,8 @@
 //! What a timeline is made of: entries, before they have a number ([`NewEntry`]) and after
 //! ([`Entry`]).
 
+use im_common::Priority;
+
 use crate::conversation::ConvId;
 
 /// What an entry says. Membership is part of the timeline, so that everyone sees a message
@@ -57,6 +59,10 @@ pub(crate) struct NewEntry {
     pub(crate) content: Content,
     /// The author's device; empty for `text` and where there is none.
     pub(crate) device: String,
+    /// The author wants to be told how far others are (QoS 2).
+    pub(crate) receipts: bool,
+    /// How it is treated beside what is written to other conversations. It is not stored.
+    pub(crate) priority: Priority,
 }
 
 /// An entry of a timeline.

@@ -4,6 +4,9 @@
 //! next batch is whatever gathered while the last one was being committed. Nothing waits for a
 //! timer: a lone message goes at once, and a hot group batches by itself.
 //!
+//! Where more gathered than a batch takes, conversations take turns by the weight of what is written
+//! to them; what is written to one keeps its order.
+//!
 //! A lane finishes what it was handed. A caller that gives up only stops waiting for the answer:
 //! were its messages taken out of the line, what it sent next would stand in their place.
 //!
@@ -14,7 +17,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use im_common::{Clock, Tasks, walk};
+use im_common::{Clock, Priority, Tasks, Weighed, WeightedQueue, walk};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -58,9 +61,24 @@ struct Lane {
 /// Entries of one conversation that stay together and in order.
 #[derive(Debug)]
 struct Submission {
+    conv: ConvId,
     entries: Vec<NewEntry>,
     answer: oneshot::Sender<Answers>,
     _room: OwnedSemaphorePermit,
+}
+
+impl Weighed for Submission {
+    fn key(&self) -> u64 {
+        FixedState::default().hash_one(self.conv)
+    }
+
+    fn priority(&self) -> Priority {
+        self.entries.first().map_or(Priority::Normal, |entry| entry.priority)
+    }
+
+    fn size(&self) -> usize {
+        self.entries.len()
+    }
 }
 
 impl Lanes {
@@ -112,7 +130,7 @@ impl Lanes {
             return Err(LaneError::Full);
         };
         let (answer, answered) = oneshot::channel();
-        let submission = Submission { entries, answer, _room: room };
+        let submission = Submission { conv, entries, answer, _room: room };
         lane.queue.send(submission).map_err(|_| LaneError::Closed)?;
         self.metrics.waiting.increment(count(length));
         answered.await.map_err(|_| LaneError::Closed)
@@ -151,24 +169,34 @@ struct Worker<T> {
 
 impl<T: Timeline> Worker<T> {
     async fn run(mut self) {
+        let mut waiting = WeightedQueue::default();
         while let Some(first) = self.submissions.recv().await {
-            let mut count = first.entries.len();
-            let mut gathered = vec![first];
-            // The last submission may take the batch past its bound: it is not torn apart.
-            while count < self.batch_entries_max
-                && let Ok(next) = self.submissions.try_recv()
-            {
-                count += next.entries.len();
-                gathered.push(next);
+            waiting.push(first);
+            while !waiting.is_empty() {
+                while let Ok(next) = self.submissions.try_recv() {
+                    waiting.push(next);
+                }
+                self.commit(self.next_batch(&mut waiting)).await;
             }
-            self.commit(gathered).await;
         }
+    }
+
+    /// The last submission may take the batch past its bound: it is not torn apart.
+    fn next_batch(&self, waiting: &mut WeightedQueue<Submission>) -> Vec<Submission> {
+        let (mut gathered, mut count) = (Vec::new(), 0);
+        while count < self.batch_entries_max
+            && let Some(next) = waiting.pop()
+        {
+            count += next.entries.len();
+            gathered.push(next);
+        }
+        gathered
     }
 
     async fn commit(&self, gathered: Vec<Submission>) {
         let mut callers = Vec::with_capacity(gathered.len());
         let mut batch = Vec::new();
-        for Submission { entries, answer, _room } in gathered {
+        for Submission { entries, answer, _room, .. } in gathered {
             callers.push((entries.len(), answer, _room));
             batch.extend(entries);
         }
@@ -224,6 +252,7 @@ fn committed(batch: &[NewEntry], answers: &Answers, since: Instant) -> Vec<Commi
                 device: new.device.clone(),
             },
             since,
+            priority: new.priority,
         }),
         _ => None,
     })

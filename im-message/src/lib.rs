@@ -30,6 +30,7 @@
 //! | `send` | the checks before a message is written; membership changes |
 //! | `blocking` | who shuts out whom |
 //! | `signal` | what is told to those who are there now, and not kept |
+//! | `receipts` | telling who wrote how far others are |
 //! | `retention` | letting go of old entries |
 //! | `offline` | `PullOffline` and `Ack`, the classic route's way of reading |
 //! | `users` | asking im-user who exists, and remembering it |
@@ -66,6 +67,7 @@ mod lane;
 mod metrics;
 mod offline;
 mod proto;
+mod receipts;
 mod retention;
 mod send;
 mod service;

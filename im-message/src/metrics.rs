@@ -90,6 +90,9 @@ pub(crate) struct EventMetrics {
     pub(crate) dropped_queue: Counter,
     /// Dropped because im-presence did not take them in time.
     pub(crate) dropped_presence: Counter,
+    /// Receipts that were dropped because as many were waiting as may be (`events.receipts_max`), or
+    /// because the store could not tell whose they are.
+    pub(crate) dropped_receipts: Counter,
 }
 
 impl EventMetrics {
@@ -101,6 +104,7 @@ impl EventMetrics {
             dropped_members: dropped("members"),
             dropped_queue: dropped("queue"),
             dropped_presence: dropped("presence"),
+            dropped_receipts: dropped("receipts"),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! From the words of this crate to those of message.proto.
+//! From the words of this crate to those of message.proto, and back.
 
+use im_common::Priority;
 use mpim_proto::EntryKind;
 
 use crate::conversation::ConvId;
@@ -22,6 +23,25 @@ pub(crate) fn entry(conv: ConvId, entry: &Entry) -> mpim_proto::Entry {
         text,
         device: entry.device.clone(),
     }
+}
+
+pub(crate) fn priority_of(priority: Priority) -> mpim_proto::Priority {
+    match priority {
+        Priority::Low => mpim_proto::Priority::Low,
+        Priority::Normal => mpim_proto::Priority::Normal,
+        Priority::High => mpim_proto::Priority::High,
+        Priority::Urgent => mpim_proto::Priority::Urgent,
+    }
+}
+
+/// `None` for a number that says nothing here.
+pub(crate) fn priority(priority: i32) -> Option<Priority> {
+    Some(match mpim_proto::Priority::try_from(priority).ok()? {
+        mpim_proto::Priority::Low => Priority::Low,
+        mpim_proto::Priority::Normal => Priority::Normal,
+        mpim_proto::Priority::High => Priority::High,
+        mpim_proto::Priority::Urgent => Priority::Urgent,
+    })
 }
 
 pub(crate) fn position(position: &Position) -> mpim_proto::Position {

@@ -1,6 +1,6 @@
 //! Sending messages, and changing who is a member: everything that goes through a lane.
 
-use im_common::StoreError;
+use im_common::{Priority, StoreError};
 use mpim_proto::{DeviceName, TEXT_DEVICE, user_service};
 use mprpc::{Context, Status};
 use thiserror::Error;
@@ -28,6 +28,14 @@ pub(crate) struct Sender<U> {
 pub(crate) enum To {
     User(i64),
     Group(i64),
+}
+
+/// What a sender wants beside being sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wishes {
+    /// To be told how far others are.
+    pub(crate) receipts: bool,
+    pub(crate) priority: Priority,
 }
 
 /// A message that was not checked yet.
@@ -94,6 +102,7 @@ impl<U: user_service::Server> Sender<U> {
         from: &Reader,
         to: To,
         drafts: Vec<Draft>,
+        wishes: Wishes,
     ) -> Result<Vec<Result<Appended, SendError>>, SendError> {
         let (from, device) = (from.uid, author_device(&from.device)?);
         if from <= 0 {
@@ -113,7 +122,9 @@ impl<U: user_service::Server> Sender<U> {
             .map(|draft| {
                 let (key, content) = self.check(draft)?;
                 let device = device.to_owned();
-                entries.push(NewEntry { conv, author: from, key, content, device });
+                let Wishes { receipts, priority } = wishes;
+                let author = from;
+                entries.push(NewEntry { conv, author, key, content, device, receipts, priority });
                 Ok(())
             })
             .collect();
@@ -126,13 +137,17 @@ impl<U: user_service::Server> Sender<U> {
         Ok(checked.into_iter().map(outcome).collect())
     }
 
+    /// Whether a message may have this text.
+    pub(crate) fn check_text(&self, text: &str) -> Result<(), SendError> {
+        match text.len() {
+            0 => Err(SendError::EmptyText),
+            length if length > self.text_bytes_max => Err(SendError::TextTooLong),
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self, draft: Draft) -> Result<(DedupKey, Content), SendError> {
-        if draft.text.is_empty() {
-            return Err(SendError::EmptyText);
-        }
-        if draft.text.len() > self.text_bytes_max {
-            return Err(SendError::TextTooLong);
-        }
+        self.check_text(&draft.text)?;
         let key = match draft.client_msg_id.len() {
             0 => DedupKey::unrepeatable(),
             1..=CLIENT_MSG_ID_BYTES_MAX => DedupKey::client(&draft.client_msg_id),
@@ -156,8 +171,15 @@ impl<U: user_service::Server> Sender<U> {
     ) -> Result<i64, SendError> {
         let conv = ConvId::Group(group_id);
         let key = DedupKey::change(change_id);
-        let device = String::new();
-        let entry = NewEntry { conv, author: uid, key, content: change, device };
+        let entry = NewEntry {
+            conv,
+            author: uid,
+            key,
+            content: change,
+            device: String::new(),
+            receipts: false,
+            priority: Priority::Normal,
+        };
         let mut answers = self.append(cx, conv, vec![entry]).await?;
         let answer = answers.pop().ok_or(SendError::Closing)?;
         Ok(answer?.seq)

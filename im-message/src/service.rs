@@ -24,19 +24,22 @@ use mprpc::{Context, Status};
 use tracing::Instrument;
 
 pub(crate) use self::outcome::{bounded, limit, ok, unavailable};
-use self::outcome::{conv, outcome, outcomes, reader, refusal};
+use self::outcome::{conv, outcome, outcomes, reader, refusal, wishes};
 use crate::blocking::Blocking;
 use crate::config::AnswerConfig;
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
 use crate::offline::Offline;
 use crate::proto;
-use crate::send::{Draft, SendError, Sender, To};
-use crate::signal::Signals;
+use crate::receipts::{Came, Receipts};
+use crate::send::{Draft, SendError, Sender, To, Wishes};
+use crate::signal::{Signal, Signals};
 use crate::store::{Appended, ReadState, Reader, Timeline};
 
 /// Messages of one `SendBatch`.
 const BATCH_MAX: usize = 256;
+/// The longest id of a change of membership, in bytes: as long as one that a client may choose.
+const CHANGE_ID_BYTES_MAX: usize = 64;
 
 /// The service, over any store and any im-user.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub(crate) struct MessageService<T, U> {
     pub(crate) store: Arc<T>,
     pub(crate) sender: Sender<U>,
     pub(crate) signals: Signals<T>,
+    pub(crate) receipts: Receipts,
     pub(crate) offline: Offline<T>,
     pub(crate) answer: AnswerConfig,
     pub(crate) blocking: Blocking,
@@ -57,8 +61,9 @@ where
     async fn send(&self, cx: &Context, request: SendReq) -> Result<SendResp, Status> {
         let C2cMsg { from, to, text, .. } = request.msg.unwrap_or_default();
         let draft = Draft { client_msg_id: request.client_msg_id, text };
+        let wishes = wishes(request.receipts, request.priority)?;
         let SendOutcome { result, msg_id, seq } =
-            self.send_one(cx, from, To::User(to), draft).await?;
+            self.send_one(cx, from, To::User(to), draft, wishes).await?;
         Ok(SendResp { result, msg_id, seq })
     }
 
@@ -69,8 +74,9 @@ where
     ) -> Result<SendGroupResp, Status> {
         let GroupMsg { from, group_id, text, .. } = request.msg.unwrap_or_default();
         let draft = Draft { client_msg_id: request.client_msg_id, text };
+        let wishes = wishes(request.receipts, request.priority)?;
         let SendOutcome { result, msg_id, seq } =
-            self.send_one(cx, from, To::Group(group_id), draft).await?;
+            self.send_one(cx, from, To::Group(group_id), draft, wishes).await?;
         Ok(SendGroupResp { result, msg_id, seq })
     }
 
@@ -93,7 +99,8 @@ where
         };
         let drafts = request.messages.into_iter().map(draft).collect();
         let from = Reader { uid: request.from, device: request.device };
-        match self.send_walking(cx, &from, to, drafts).await {
+        let wishes = wishes(request.receipts, request.priority)?;
+        match self.send_walking(cx, &from, to, drafts, wishes).await {
             Ok(answers) => Ok(SendBatchResp { result: ok(), outcomes: outcomes(answers)? }),
             Err(error) => Ok(SendBatchResp { result: refusal(error)?, outcomes: Vec::new() }),
         }
@@ -204,12 +211,13 @@ where
         bounded(request.devices.iter().map(|device| device.moves.len()).sum())?;
         let mut moves = Vec::new();
         for AdvanceCursorsReq { user_id, device, moves: own } in request.devices {
-            let reader = Reader { uid: user_id, device };
+            let reader = reader(user_id, device)?;
             for to in own {
                 moves.push((reader.clone(), conv(&to.conv_id)?, to.seq));
             }
         }
-        self.store.advance_for_many(moves).await.map_err(unavailable)?;
+        let progress = self.store.advance_for_many(moves).await.map_err(unavailable)?;
+        self.receipts.tell(progress.into_iter().map(Came::ToHave));
         Ok(AdvanceForManyResp { result: ok() })
     }
 
@@ -222,7 +230,8 @@ where
         let reader = reader(request.user_id, request.device)?;
         let moves = request.moves.iter().map(|to| Ok((conv(&to.conv_id)?, to.seq)));
         let moves = moves.collect::<Result<_, Status>>()?;
-        self.store.advance_cursors(&reader, moves).await.map_err(unavailable)?;
+        let progress = self.store.advance_cursors(&reader, moves).await.map_err(unavailable)?;
+        self.receipts.tell(progress.into_iter().map(Came::ToHave));
         Ok(AdvanceCursorsResp { result: ok() })
     }
 
@@ -232,11 +241,17 @@ where
             Some(signal_req::To::ToGroup(id)) => To::Group(id),
             None => return Err(Status::invalid_argument("neither to_user nor to_group")),
         };
-        let signalled = match request.content {
-            Some(signal_req::Content::Typing(true)) => {
-                self.signals.typing(cx, &self.sender.users, request.from, to).await
+        let signal = match request.content {
+            Some(signal_req::Content::Typing(true)) => Ok(Signal::Typing),
+            Some(signal_req::Content::Text(text)) => {
+                self.sender.check_text(&text).map(|()| Signal::Text(text))
             }
             _ => return Err(Status::invalid_argument("no content")),
+        };
+        let users = &self.sender.users;
+        let signalled = match signal {
+            Ok(signal) => self.signals.signal(cx, users, request.from, to, signal).await,
+            Err(refused) => Err(refused),
         };
         Ok(SignalResp { result: signalled.map_or_else(refusal, |()| Ok(ok()))? })
     }
@@ -247,8 +262,11 @@ where
         request: ChangeMembershipReq,
     ) -> Result<ChangeMembershipResp, Status> {
         let ChangeMembershipReq { group_id, user_id, .. } = request;
-        if group_id <= 0 || user_id <= 0 || request.change_id.is_empty() {
-            return Err(Status::invalid_argument("group_id, user_id and change_id are needed"));
+        if group_id <= 0 || user_id <= 0 {
+            return Err(Status::invalid_argument("group_id and user_id are needed"));
+        }
+        if !(1..=CHANGE_ID_BYTES_MAX).contains(&request.change_id.len()) {
+            return Err(Status::invalid_argument("change_id has 1 to 64 bytes"));
         }
         let change = match MembershipChange::try_from(request.change) {
             Ok(MembershipChange::Join) => Content::Joined,
@@ -289,9 +307,10 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         from: i64,
         to: To,
         draft: Draft,
+        wishes: Wishes,
     ) -> Result<SendOutcome, Status> {
         let from = Reader { uid: from, device: String::new() };
-        let mut answers = match self.send_walking(cx, &from, to, vec![draft]).await {
+        let mut answers = match self.send_walking(cx, &from, to, vec![draft], wishes).await {
             Ok(answers) => answers,
             Err(error) => vec![Err(error)],
         };
@@ -310,10 +329,11 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         from: &Reader,
         to: To,
         drafts: Vec<Draft>,
+        wishes: Wishes,
     ) -> Result<Vec<Result<Appended, SendError>>, SendError> {
         let hop = walk::hop!("message.send");
         async {
-            let answers = self.sender.send(cx, from, to, drafts).await?;
+            let answers = self.sender.send(cx, from, to, drafts, wishes).await?;
             let msg_ids = answers.iter().flatten().map(|appended| appended.msg_id);
             walk::record(&tracing::Span::current(), msg_ids);
             Ok(answers)

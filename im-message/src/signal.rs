@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mpim_proto::event::Content;
 use mpim_proto::{
-    DispatchEventsReq, Event, EventDelivery, TypingEvent, presence_service, user_service,
+    DispatchEventsReq, Event, EventDelivery, TextEvent, TypingEvent, presence_service, user_service,
 };
 use mprpc::Context;
 use tokio::sync::{Semaphore, mpsc};
@@ -22,6 +22,14 @@ use crate::users::Users;
 
 /// Events in one call to im-presence; it takes no more.
 const BATCH_MAX: usize = 256;
+
+/// What is signalled.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    Typing,
+    /// One that a message could have.
+    Text(String),
+}
 
 /// Checks signals and hands them on.
 #[derive(Debug)]
@@ -53,16 +61,22 @@ impl<T: Timeline> Signals<T> {
         (Self { store, checks, members_max, queue, metrics }, teller)
     }
 
-    /// Tells the others in the conversation that `from` is writing. Ok also if it was dropped.
+    /// Where events wait for im-presence.
+    pub(crate) fn queue(&self) -> mpsc::Sender<EventDelivery> {
+        self.queue.clone()
+    }
+
+    /// Tells the others in the conversation something that `from` signals. Ok also if it was dropped.
     ///
     /// # Errors
     /// As for a message.
-    pub(crate) async fn typing<U: user_service::Server>(
+    pub(crate) async fn signal<U: user_service::Server>(
         &self,
         cx: &Context,
         users: &Users<U>,
         from: i64,
         to: To,
+        signal: Signal,
     ) -> Result<(), SendError> {
         let Ok(_place) = self.checks.try_acquire() else {
             self.metrics.dropped_checks.increment(1);
@@ -70,7 +84,10 @@ impl<T: Timeline> Signals<T> {
         };
         let recipients = self.recipients(cx, users, from, to).await?;
         let group_id = if let To::Group(group_id) = to { group_id } else { 0 };
-        let content = Some(Content::Typing(TypingEvent { from, group_id }));
+        let content = Some(match signal {
+            Signal::Typing => Content::Typing(TypingEvent { from, group_id }),
+            Signal::Text(text) => Content::Text(TextEvent { from, group_id, text }),
+        });
         self.tell(EventDelivery { event: Some(Event { content }), recipients });
         Ok(())
     }

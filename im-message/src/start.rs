@@ -15,6 +15,7 @@ use crate::dispatch::{self, Dispatchers, Prepared};
 use crate::lane::{Lanes, Workers};
 use crate::metrics::RetentionMetrics;
 use crate::offline::Offline;
+use crate::receipts::{ReceiptTeller, Receipts};
 use crate::retention::Keeper;
 use crate::send::Sender;
 use crate::service::MessageService;
@@ -103,6 +104,7 @@ pub(crate) struct Background<T, P> {
     workers: Workers<T>,
     dispatchers: Dispatchers<T, P>,
     teller: EventTeller<P>,
+    receipt_teller: ReceiptTeller<T>,
     keeper: Keeper<T>,
 }
 
@@ -110,6 +112,7 @@ impl<T: Timeline, P: presence_service::Server> Background<T, P> {
     pub(crate) fn start(self, tasks: &Tasks) {
         self.dispatchers.start(tasks);
         tasks.spawn("events", self.teller.run());
+        tasks.spawn("receipts", self.receipt_teller.run());
         self.workers.start(tasks);
         tasks.spawn("retention", self.keeper.run(tasks.shutdown().clone()));
     }
@@ -137,6 +140,8 @@ where
         text_bytes_max: config.text.bytes_max,
     };
     let (signals, teller) = Signals::prepare(&config.events, &store, &presence);
+    let (receipts, receipt_teller) =
+        Receipts::prepare(config.events.receipts_max, &store, signals.queue());
     let offline = Offline { store: store.clone(), bytes_max: config.answer.bytes_max };
     let blocking = Blocking { clock: deps.clock.clone(), per_user_max: config.blocks.per_user_max };
     let keeper = Keeper {
@@ -146,9 +151,16 @@ where
         metrics: RetentionMetrics::new(),
     };
     let answer = config.answer.clone();
-    let service =
-        MessageService { store: store.clone(), sender, signals, offline, answer, blocking };
+    let service = MessageService {
+        store: store.clone(),
+        sender,
+        signals,
+        receipts,
+        offline,
+        answer,
+        blocking,
+    };
     let dead_letters = DeadLetterService { store, replay };
-    let background = Background { workers, dispatchers, keeper, teller };
+    let background = Background { workers, dispatchers, keeper, teller, receipt_teller };
     Assembled { service, dead_letters, background }
 }

@@ -68,6 +68,13 @@ impl Connection {
                 session.want_events(on);
                 client.wire.reply(slot, Reply::Events(on));
             }
+            (Command::Receipts { on }, Some(session)) => {
+                client.wire.reply(slot, session.want_receipts(on));
+            }
+            (Command::Priority { priority }, Some(session)) => {
+                session.set_priority(priority);
+                client.wire.reply(slot, Reply::Priority(priority));
+            }
             (Command::Status { .. }, Some(session)) if !session.may_signal() => {
                 client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
             }
@@ -79,13 +86,22 @@ impl Connection {
                     Done::Replied { slot, reply: Reply::Status(status) }
                 }));
             }
-            (Command::Typing { .. }, Some(session)) if !session.may_signal() => {
+            (Command::Typing { .. } | Command::Whisper { .. }, Some(session))
+                if !session.may_signal() =>
+            {
                 client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
             }
             (Command::Typing { peer }, Some(session)) => {
                 let user_id = session.user_id();
                 work.push(Box::pin(async move {
                     let reply = events::typing(&gateway, user_id, peer).await;
+                    Done::Replied { slot, reply }
+                }));
+            }
+            (Command::Whisper { peer, text }, Some(session)) => {
+                let user_id = session.user_id();
+                work.push(Box::pin(async move {
+                    let reply = events::whisper(&gateway, user_id, peer, text).await;
                     Done::Replied { slot, reply }
                 }));
             }

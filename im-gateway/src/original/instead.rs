@@ -72,13 +72,13 @@ async fn send_one(
         let sent = match to {
             Some(send_batch_req::To::ToUser(to)) => {
                 let msg = Some(C2cMsg { msg_id: 0, from, to, ts_ms, text });
-                let request = SendReq { msg, client_msg_id: String::new() };
+                let request = SendReq { msg, ..SendReq::default() };
                 let answer = service.send(cx, request).await;
                 answer.map(|answer| (answer.result, answer.msg_id))
             }
             Some(send_batch_req::To::ToGroup(group_id)) => {
                 let msg = Some(GroupMsg { msg_id: 0, from, group_id, ts_ms, text });
-                let request = SendGroupReq { msg, client_msg_id: String::new() };
+                let request = SendGroupReq { msg, ..SendGroupReq::default() };
                 let answer = service.send_group(cx, request).await;
                 answer.map(|answer| (answer.result, answer.msg_id))
             }

@@ -18,7 +18,8 @@ impl Session {
         match answer {
             Answer::Sent { target, slots, outcome } => {
                 self.sending.done(target);
-                reply_to_sends(client.wire, target, slots, outcome);
+                let with_seq = self.sending.manner.receipts;
+                reply_to_sends(client.wire, target, slots, outcome, with_seq);
             }
             Answer::Located { asked, positions } => {
                 self.fetching -= 1;
@@ -131,6 +132,7 @@ fn reply_to_sends(
     target: Target,
     slots: Vec<Slot>,
     outcome: Result<Vec<SendOutcome>, &'static str>,
+    with_seq: bool,
 ) {
     let mut outcomes = match outcome {
         Ok(outcomes) => outcomes.into_iter(),
@@ -142,9 +144,11 @@ fn reply_to_sends(
     for slot in slots {
         let outcome = outcomes.next().unwrap_or_default();
         let reply = match outcome.result {
-            Some(result) if result.is_ok() => match target {
-                Target::User(_) => Reply::MsgId(outcome.msg_id),
-                Target::Group(_) => Reply::GroupMsgId(outcome.msg_id),
+            Some(result) if result.is_ok() => match (target, outcome.msg_id, outcome.seq) {
+                (Target::User(_), msg_id, seq) if with_seq => Reply::MsgIdSeq(msg_id, seq),
+                (Target::Group(_), msg_id, seq) if with_seq => Reply::GroupMsgIdSeq(msg_id, seq),
+                (Target::User(_), msg_id, _) => Reply::MsgId(msg_id),
+                (Target::Group(_), msg_id, _) => Reply::GroupMsgId(msg_id),
             },
             Some(result) if result.code() != mpim_proto::Code::Internal => Reply::err(result.msg),
             // Fewer outcomes than messages, or one that could not be written.

@@ -1,10 +1,11 @@
-//! What a session does with events.
+//! What a session does with events, and what it has said about those of its messages.
 
 use std::collections::VecDeque;
 
-use im_wire::text::PushLine;
+use im_wire::text::{Priority, PushLine, Reply};
 
-use super::{Client, Session};
+use super::{Client, NOT_SUPPORTED, Session};
+use crate::events::EventKind;
 use crate::metrics::METRICS;
 
 impl Session {
@@ -16,7 +17,28 @@ impl Session {
     /// `EVENTS`.
     pub(crate) fn want_events(&self, on: bool) {
         let max = if on { self.config.events_max } else { 0 };
-        self.registration.handle().mailbox.want_events(max);
+        self.registration.handle().mailbox.want_events(EventKind::Happening, max);
+    }
+
+    /// `RECEIPTS on` and `off`.
+    pub(crate) fn want_receipts(&mut self, on: bool) -> Reply {
+        if on && self.original == Some(true) {
+            return Reply::err(NOT_SUPPORTED);
+        }
+        let max = if on { self.config.events_max } else { 0 };
+        self.registration.handle().mailbox.want_events(EventKind::Receipt, max);
+        self.sending.manner.receipts = on;
+        Reply::Receipts(on)
+    }
+
+    /// `PRIORITY`.
+    pub(crate) fn set_priority(&mut self, priority: Priority) {
+        self.sending.manner.priority = match priority {
+            Priority::Low => mpim_proto::Priority::Low,
+            Priority::Normal => mpim_proto::Priority::Normal,
+            Priority::High => mpim_proto::Priority::High,
+            Priority::Urgent => mpim_proto::Priority::Urgent,
+        };
     }
 
     /// Shows events as long as little is on its way to the client: they are behind whatever messages

@@ -141,7 +141,11 @@ async fn an_originals_deliver_is_shown_and_counted() {
     let mut system = System::start().await;
     let mut ada = system.register("ada").await;
     let msg = C2cMsg { msg_id: 7, from: 9, to: 1, ts_ms: 5, text: "hi".to_owned() };
-    let push = |to| Push { content: Some(Content::Direct(msg.clone())), recipients: vec![to] };
+    let push = |to| Push {
+        content: Some(Content::Direct(msg.clone())),
+        recipients: vec![to],
+        ..Push::default()
+    };
     assert_eq!(system.push_all(vec![push(1)]).await.reached, 1);
     assert_eq!(ada.line().await, "MSG id=7 from=9 ts=5 text=hi");
     assert_eq!(system.push_all(vec![push(2)]).await.reached, 0);

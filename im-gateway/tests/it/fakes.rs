@@ -10,7 +10,9 @@ mod users;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use mpim_proto::{BindRouteReq, Entry, EntryKind, Position, SendOutcome, SignalReq, Span};
+use mpim_proto::{
+    BindRouteReq, Entry, EntryKind, Position, Priority, SendOutcome, SignalReq, Span,
+};
 use mprpc::Status;
 use tokio::sync::Semaphore;
 
@@ -37,6 +39,8 @@ pub(crate) enum Asked {
         from: i64,
         texts: Vec<String>,
         ids: Vec<String>,
+        priority: Priority,
+        receipts: bool,
     },
     Signal(SignalReq),
     StatusChanged(i64),

@@ -114,7 +114,11 @@ async fn a_push_for_another_boot_of_the_gateway_is_refused() {
     let mut system = System::start().await;
     let _ada = system.register("ada").await;
     let entry = system.store(CONV, 2, "hi");
-    let push = Push { content: Some(Content::Entry(entry.clone())), recipients: vec![1] };
+    let push = Push {
+        content: Some(Content::Entry(entry.clone())),
+        recipients: vec![1],
+        ..Push::default()
+    };
     let request = PushReq {
         link_boot_id: "p".to_owned(),
         number: 1,

@@ -99,6 +99,7 @@ async fn a_log_out_revokes_the_token_hands_over_and_unbinds_in_this_order() {
     let request = mpim_proto::Push {
         content: Some(mpim_proto::push::Content::Entry(entry)),
         recipients: vec![1],
+        ..mpim_proto::Push::default()
     };
     // Somebody has to be logged in for the gateway's boot id to be known.
     let _bob = system.register("bob").await;

@@ -13,6 +13,7 @@ mod faults;
 mod lines;
 mod log_in;
 mod original;
+mod receipts;
 mod sending;
 mod streams;
 mod system;

@@ -43,6 +43,7 @@ impl Streaming {
         let pushes = entries.iter().map(|entry| Push {
             content: Some(Content::Entry(Entry::clone(entry))),
             recipients: vec![1],
+            ..Push::default()
         });
         let request = PushReq {
             link_boot_id: "p".to_owned(),
@@ -157,7 +158,11 @@ async fn a_stream_that_begins_anew_with_older_ids_is_read_from_its_beginning() {
     let request = PushReq {
         link_boot_id: "p".to_owned(),
         number: 2,
-        pushes: vec![Push { content: Some(Content::Entry(entry)), recipients: vec![1] }],
+        pushes: vec![Push {
+            content: Some(Content::Entry(entry)),
+            recipients: vec![1],
+            ..Push::default()
+        }],
         gateway_boot_id: it.system.boot_id(),
         ..PushReq::default()
     };

@@ -98,6 +98,7 @@ impl System {
         let pushes = entries.iter().map(|entry| Push {
             content: Some(Content::Entry((*entry).clone())),
             recipients: recipients.to_vec(),
+            ..Push::default()
         });
         self.push_all(pushes.collect()).await
     }

@@ -105,9 +105,15 @@ impl Gathered {
         self.given_up.extend(given_up);
     }
 
-    /// How many entries, the first ones, are older than `oldest`.
-    pub(super) fn older_than(&self, oldest: Instant) -> usize {
-        self.entries.iter().take_while(|committed| committed.since < oldest).count()
+    /// Puts entries that are older than `oldest` before the others; how many these are.
+    pub(super) fn older_first(&mut self, oldest: Instant) -> usize {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let (old, young): (VecDeque<_>, VecDeque<_>) =
+            entries.partition(|committed| committed.since < oldest);
+        let count = old.len();
+        self.entries = old;
+        self.entries.extend(young);
+        count
     }
 
     /// Keeps what was given up within its bounds; the msg_ids of what is not remembered any more.

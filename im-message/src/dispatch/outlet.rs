@@ -1,8 +1,11 @@
 //! The bounded hand-over between a lane, which must never wait for im-presence, and its
 //! dispatcher.
 
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::FixedState;
+use im_common::{Priority, Weighed, WeightedQueue};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -18,6 +21,21 @@ pub(crate) struct Committed {
     pub(crate) entry: Entry,
     /// When the store was given it, or found it.
     pub(crate) since: Instant,
+    pub(crate) priority: Priority,
+}
+
+impl Weighed for Committed {
+    fn key(&self) -> u64 {
+        FixedState::default().hash_one(self.conv)
+    }
+
+    fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
 }
 
 /// The lane's end.
@@ -38,7 +56,10 @@ struct Shared {
 
 #[derive(Debug)]
 struct Waiting {
+    /// What the dispatcher had in hand and could not tell, and what became of other entries.
     gathered: Gathered,
+    /// What it did not have in hand yet.
+    queue: WeightedQueue<Committed>,
     closed: bool,
 }
 
@@ -49,14 +70,14 @@ pub(super) fn outlet(
     metrics: DispatchMetrics,
 ) -> (Outlet, Intake) {
     let gathered = Gathered::beginning(resync);
-    let waiting = Mutex::new(Waiting { gathered, closed: false });
+    let waiting = Mutex::new(Waiting { gathered, queue: WeightedQueue::default(), closed: false });
     let shared = Arc::new(Shared { waiting, changed: Notify::new(), entries_max, metrics });
     (Outlet(shared.clone()), Intake(shared))
 }
 
 impl Outlet {
-    /// Adds entries behind those that wait. Beyond the bound the oldest are given up, because
-    /// the newest are the likeliest to be looked at, and a resync stands for the rest. Answers with
+    /// Adds entries behind those that wait with the same priority. Beyond the bound the oldest are given
+    /// up, because the newest are the likeliest to be looked at, and a resync stands for the rest. Answers with
     /// the msg_ids of those of which nothing more is remembered.
     pub(crate) fn offer(&self, entries: Vec<Committed>) -> Vec<i64> {
         if entries.is_empty() {
@@ -64,8 +85,8 @@ impl Outlet {
         }
         let mut waiting = self.0.lock();
         self.0.metrics.waiting.increment(count(entries.len()));
-        waiting.gathered.entries.extend(entries);
-        let forgotten = self.0.cut(&mut waiting.gathered);
+        entries.into_iter().for_each(|entry| waiting.queue.push(entry));
+        let forgotten = self.0.cut(&mut waiting);
         drop(waiting);
         self.0.changed.notify_one();
         forgotten
@@ -101,7 +122,7 @@ impl Intake {
         let mut waiting = self.0.lock();
         let since = std::mem::replace(&mut waiting.gathered, untold);
         waiting.gathered.extend(since);
-        self.0.cut(&mut waiting.gathered)
+        self.0.cut(&mut waiting)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -114,8 +135,14 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cut(&self, gathered: &mut Gathered) -> Vec<i64> {
-        let excess = gathered.entries.len().saturating_sub(self.entries_max);
+    fn cut(&self, Waiting { gathered, queue, .. }: &mut Waiting) -> Vec<i64> {
+        let excess = (gathered.entries.len() + queue.len()).saturating_sub(self.entries_max);
+        // What was in hand first: it has waited for longest.
+        while gathered.entries.len() < excess
+            && let Some(oldest) = queue.pop_lowest()
+        {
+            gathered.entries.push_back(oldest);
+        }
         gathered.give_up(excess, "more entries waited for im-presence than there is room for");
         self.metrics.gave_up(excess);
         gathered.cut()
@@ -124,11 +151,17 @@ impl Shared {
     /// Outer `None`: nothing yet. Inner `None`: nothing ever again.
     fn take(&self, entries_max: usize) -> Option<Option<Gathered>> {
         let mut waiting = self.lock();
-        let Waiting { gathered, closed } = &mut *waiting;
-        if gathered.is_empty() {
+        let Waiting { gathered, queue, closed } = &mut *waiting;
+        if gathered.is_empty() && queue.is_empty() {
             return closed.then_some(None);
         }
-        Some(Some(gathered.take(entries_max)))
+        let mut taken = gathered.take(entries_max);
+        while taken.entries.len() < entries_max
+            && let Some(next) = queue.pop()
+        {
+            taken.entries.push_back(next);
+        }
+        Some(Some(taken))
     }
 }
 
@@ -142,6 +175,10 @@ mod tests {
     }
 
     fn entries(seqs: impl IntoIterator<Item = i64>) -> Vec<Committed> {
+        of(1, Priority::Normal, seqs)
+    }
+
+    fn of(group: i64, priority: Priority, seqs: impl IntoIterator<Item = i64>) -> Vec<Committed> {
         let entry = |seq| Entry {
             seq,
             msg_id: seq,
@@ -150,9 +187,9 @@ mod tests {
             content: Content::Joined,
             device: String::new(),
         };
-        let conv = ConvId::Group(1);
-        let since = Instant::now();
-        seqs.into_iter().map(|seq| Committed { conv, entry: entry(seq), since }).collect()
+        let (conv, since) = (ConvId::Group(group), Instant::now());
+        let committed = |seq| Committed { conv, entry: entry(seq), since, priority };
+        seqs.into_iter().map(committed).collect()
     }
 
     fn seqs(gathered: &Gathered) -> Vec<i64> {
@@ -166,6 +203,28 @@ mod tests {
         outlet.offer(entries(4..=5));
         assert_eq!(seqs(&intake.next(4).await.unwrap()), [1, 2, 3, 4]);
         assert_eq!(seqs(&intake.next(4).await.unwrap()), [5]);
+    }
+
+    #[tokio::test]
+    async fn what_is_urgent_overtakes_what_waits_but_not_what_is_in_hand() {
+        let (outlet, intake) = new(10, false);
+        outlet.offer(entries(1..=3));
+        let in_hand = intake.next(1).await.unwrap();
+        outlet.offer(of(2, Priority::Urgent, 4..=5));
+        // Within a conversation nothing overtakes.
+        outlet.offer(of(1, Priority::Urgent, 6..=6));
+        intake.put_back(in_hand);
+        assert_eq!(seqs(&intake.next(9).await.unwrap()), [1, 4, 5, 2, 3, 6]);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_what_is_low_goes_before_what_is_urgent() {
+        let (outlet, intake) = new(3, false);
+        outlet.offer(of(1, Priority::Urgent, 1..=2));
+        outlet.offer(of(2, Priority::Low, 3..=4));
+        outlet.offer(entries(5..=5));
+        let rest = intake.next(9).await.unwrap();
+        assert_eq!((seqs(&rest), rest.resync), (vec![1, 2, 5], true));
     }
 
     #[tokio::test]

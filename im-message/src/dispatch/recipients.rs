@@ -31,7 +31,7 @@ pub(super) async fn deliveries(
     let mut groups: HashMap<ConvId, Vec<i64>> = HashMap::new();
     let mut deliveries = Vec::with_capacity(entries.len());
     let mut bytes = 0;
-    for Committed { conv, entry, .. } in entries {
+    for Committed { conv, entry, priority, .. } in entries {
         let mut recipients = match conv.pair_members() {
             Some(pair) => pair,
             None => match groups.get(conv) {
@@ -52,7 +52,11 @@ pub(super) async fn deliveries(
         if bytes > bytes_max && !deliveries.is_empty() {
             break;
         }
-        deliveries.push(Delivery { entry: Some(proto::entry(*conv, entry)), recipients });
+        deliveries.push(Delivery {
+            entry: Some(proto::entry(*conv, entry)),
+            recipients,
+            priority: proto::priority_of(*priority).into(),
+        });
     }
     Ok(deliveries)
 }

@@ -1,6 +1,6 @@
 //! Telling again what was given up on, because an operator wants it.
 
-use im_common::StoreError;
+use im_common::{Priority, StoreError};
 use mpim_proto::presence_service;
 use mprpc::Status;
 use tokio::time::Instant;
@@ -46,7 +46,8 @@ impl<T: Timeline, P: presence_service::Server> Replay<T, P> {
             let seqs = (first_seq, letter.last_seq);
             let entries = store.entries(letter.conv, seqs, config.batch_entries_max).await?;
             let since = Instant::now();
-            let committed = |entry| Committed { conv: letter.conv, entry, since };
+            let (conv, priority) = (letter.conv, Priority::Normal);
+            let committed = |entry| Committed { conv, entry, since, priority };
             let gathered = Gathered::of(entries.into_iter().map(committed));
             if !gathered.has_news() {
                 break;

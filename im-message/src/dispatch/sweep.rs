@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use im_common::{StoreError, in_one_line, walk};
+use im_common::{Priority, StoreError, in_one_line, walk};
 use mpim_proto::presence_service;
 use mprpc::Status;
 use tokio::sync::mpsc;
@@ -74,7 +74,9 @@ impl<T: Timeline, P: presence_service::Server> Sweeper<T, P> {
             }
             let entries = found.len();
             let since = Instant::now();
-            let committed = found.into_iter().map(|(conv, entry)| Committed { conv, entry, since });
+            let priority = Priority::Normal;
+            let committed =
+                found.into_iter().map(|(conv, entry)| Committed { conv, entry, since, priority });
             let mut gathered = Gathered::of(committed);
             while gathered.has_news() {
                 match self.teller.tell(&gathered).await {

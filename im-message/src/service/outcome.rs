@@ -5,7 +5,8 @@ use mpim_proto::{DeviceName, SendOutcome, TEXT_DEVICE};
 use mprpc::Status;
 
 use crate::conversation::ConvId;
-use crate::send::SendError;
+use crate::proto;
+use crate::send::{SendError, Wishes};
 use crate::store::{Appended, Reader};
 
 /// Conversations named by one request, and messages acknowledged by one `Ack`.
@@ -68,6 +69,14 @@ pub(crate) fn unavailable(error: StoreError) -> Status {
 
 pub(super) fn conv(conv_id: &str) -> Result<ConvId, Status> {
     conv_id.parse().map_err(|_| Status::invalid_argument("malformed conv_id"))
+}
+
+/// What a request says about how its messages are sent.
+pub(super) fn wishes(receipts: bool, priority: i32) -> Result<Wishes, Status> {
+    match proto::priority(priority) {
+        Some(priority) => Ok(Wishes { receipts, priority }),
+        None => Err(Status::invalid_argument(format!("no priority is {priority}"))),
+    }
 }
 
 /// A device as a request names it; nothing stands for `text`.

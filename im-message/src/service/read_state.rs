@@ -11,6 +11,7 @@ use super::MessageService;
 use super::outcome::{bounded, conv, invalid, ok, reader, sensible_limit, unavailable};
 use crate::entry::{Content, Entry};
 use crate::proto;
+use crate::receipts::Came;
 use crate::store::{Conversation, MarkReadError, Place, RangeLimit, ReadState, Timeline};
 
 /// The refusal of a range that makes no sense.
@@ -122,7 +123,10 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
             return Ok(MarkReadResp { result: invalid("bad seq") });
         }
         let result = match self.store.mark_read(user_id, conv, seq).await {
-            Ok(_) => ok(),
+            Ok(marked) => {
+                self.receipts.tell(marked.progress.map(Came::ToRead));
+                ok()
+            }
             Err(MarkReadError::Store(error)) => return Err(unavailable(error)),
             Err(MarkReadError::NotSeen) => match self.why_nothing(user_id, conv).await? {
                 // Two who have not written yet: there is nothing to read.

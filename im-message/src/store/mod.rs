@@ -15,6 +15,7 @@ mod dead_letters;
 pub(crate) mod model;
 mod mysql;
 mod one_by_one;
+mod progress;
 mod read_state;
 mod retention;
 mod shared;
@@ -32,6 +33,7 @@ use crate::entry::{Entry, NewEntry};
 pub(crate) use self::blocks::{Blocks, PairBlocks};
 pub(crate) use self::dead_letters::{DeadLetter, DeadLetters, NewDeadLetter, REASON_MAX};
 pub(crate) use self::mysql::MysqlTimeline;
+pub(crate) use self::progress::Progress;
 pub(crate) use self::read_state::{
     Conversation, MarkReadError, Marked, Place, ReadState, Receipt, UNREAD_MAX,
 };
@@ -58,6 +60,7 @@ pub(crate) trait Timeline: Blocks + DeadLetters + Retention + Send + Sync + 'sta
     /// must not be) whom the other of a pair does not [shut out](Blocks), the entry gets the next seq
     /// of its conversation and a msg_id above all earlier ones of the conversation, and `Joined` and
     /// `Left` begin and end a span with it. The first message of a pair begins the spans of both.
+    /// `receipts` of an entry that was there before changes nothing.
     ///
     /// msg_ids are unique in the whole system. Blocks of them start at
     /// `max(previous end, now_ms << 22)`, so neither a clock that went back nor a restart repeats
@@ -139,22 +142,27 @@ pub(crate) trait Timeline: Blocks + DeadLetters + Retention + Send + Sync + 'sta
     ) -> impl Future<Output = Result<Vec<(ConvId, i64)>, StoreError>> + Send;
 
     /// Moves cursors to the given seqs, but never back and never past the user's head.
-    /// Conversations of which the user never saw anything are passed over.
+    /// Conversations of which the user never saw anything are passed over. Answers as
+    /// [`Timeline::advance_for_many`].
     fn advance_cursors(
         &self,
         reader: &Reader,
         moves: Vec<(ConvId, i64)>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Progress>, StoreError>> + Send {
         let own = |(conv, seq)| (reader.clone(), conv, seq);
         self.advance_for_many(moves.into_iter().map(own).collect())
     }
 
     /// The same for many devices, and cheaper than one by one. Each cursor is a fact of its own: after
     /// a failure some of them may have moved.
+    ///
+    /// Answers with the progress of users, each once in a conversation, where what they did not have
+    /// includes an entry that was written with `receipts`. Of calls that are made at the same time one
+    /// may be answered with the progress of the others; after a failure it is not told.
     fn advance_for_many(
         &self,
         moves: Vec<(Reader, ConvId, i64)>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Progress>, StoreError>> + Send;
 
     /// Notes that the device was given everything up to these seqs, without knowing that it
     /// arrived: the next [`Timeline::confirm_given`] will take it as read. Never back, never past

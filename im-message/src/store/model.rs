@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 
 use self::conversation::{Conversation, Span};
 use super::{
-    AppendError, Appended, BETWEEN_MAX, DeadLetter, Earlier, Position, Range, RangeLimit, Reader,
-    SharedRange, Timeline,
+    AppendError, Appended, BETWEEN_MAX, DeadLetter, Earlier, Position, Progress, Range, RangeLimit,
+    Reader, SharedRange, Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -123,6 +123,9 @@ impl State {
         let msg_id = self.msg_id_next.max(now_ms << 22).max(1);
         self.msg_id_next = msg_id + 1;
         conversation.last_msg_id = msg_id;
+        if new.receipts {
+            conversation.receipt_seq = seq;
+        }
         let author = new.author;
         let (content, device) = (new.content.clone(), new.device.clone());
         let entry = Entry { seq, msg_id, author, ts_ms: now_ms, content, device };
@@ -286,16 +289,23 @@ impl Timeline for Model {
         Ok(msg_ids.into_iter().filter_map(find).collect())
     }
 
-    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+    async fn advance_for_many(
+        &self,
+        moves: Vec<(Reader, ConvId, i64)>,
+    ) -> Result<Vec<Progress>, StoreError> {
         let mut state = self.state();
+        let before = state.clone();
+        let mut moved = BTreeSet::new();
         for (reader, conv, seq) in moves {
             let Some(position) = state.position(&reader, conv) else {
                 continue;
             };
             let cursor = state.cursor_mut(&reader, position);
             cursor.0 = cursor.0.max(seq.min(position.head));
+            moved.insert((reader.uid, conv));
         }
-        Ok(())
+        let progress = |(uid, conv)| state.progress(&before, uid, conv);
+        Ok(moved.into_iter().filter_map(progress).collect())
     }
 
     async fn mark_given(

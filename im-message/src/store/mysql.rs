@@ -34,7 +34,8 @@ use self::ids::MsgIds;
 use self::outbox::Outbox;
 use super::one_by_one::OneByOne;
 use super::{
-    AppendError, Appended, Earlier, Position, Range, RangeLimit, Reader, SharedRange, Timeline,
+    AppendError, Appended, Earlier, Position, Progress, Range, RangeLimit, Reader, SharedRange,
+    Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry, NewEntry};
@@ -47,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("mysql/0004_dead_letters.sql"),
     include_str!("mysql/0005_read_state.sql"),
     include_str!("mysql/0006_retention.sql"),
+    include_str!("mysql/0007_receipts.sql"),
 ];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.
@@ -218,7 +220,10 @@ impl Timeline for MysqlTimeline {
         self.db.read("locate messages", locate).await
     }
 
-    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+    async fn advance_for_many(
+        &self,
+        moves: Vec<(Reader, ConvId, i64)>,
+    ) -> Result<Vec<Progress>, StoreError> {
         let step = |(reader, conv, seq)| Move { reader, conv, seq, column: Column::Seq };
         self.gathering.advance(moves.into_iter().map(step).collect()).await
     }
@@ -230,7 +235,7 @@ impl Timeline for MysqlTimeline {
     ) -> Result<(), StoreError> {
         let (reader, column) = (reader.clone(), Column::GivenSeq);
         let step = |(conv, seq)| Move { reader: reader.clone(), conv, seq, column };
-        self.gathering.advance(given.into_iter().map(step).collect()).await
+        self.gathering.advance(given.into_iter().map(step).collect()).await.map(drop)
     }
 
     async fn mark_given_next(&self, given: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {

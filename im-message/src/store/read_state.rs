@@ -5,7 +5,7 @@ use std::future::Future;
 use im_common::StoreError;
 use thiserror::Error;
 
-use super::{Position, Reader};
+use super::{Position, Progress, Reader};
 use crate::conversation::ConvId;
 use crate::entry::Entry;
 
@@ -65,6 +65,16 @@ pub(crate) trait ReadState: Send + Sync + 'static {
 pub(crate) struct Marked {
     /// `false` if it was there already.
     pub(crate) moved: bool,
+    /// If what was not read includes an entry that was written with `receipts`.
+    pub(crate) progress: Option<Progress>,
+}
+
+impl Marked {
+    /// The read position of `uid` was at `read`, and is at `seq`; see [`Progress::between`].
+    pub(super) fn from(uid: i64, conv: ConvId, read: i64, seq: i64, receipt_seq: i64) -> Self {
+        let progress = Progress::between(uid, conv, read, seq, receipt_seq);
+        Self { moved: seq > read, progress }
+    }
 }
 
 /// Why a read position was not moved.

@@ -20,7 +20,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::one_by_one::OneByOne;
 use super::{
-    AppendError, Appended, Earlier, Position, Range, RangeLimit, Reader, SharedRange, Timeline,
+    AppendError, Appended, Earlier, Position, Progress, Range, RangeLimit, Reader, SharedRange,
+    Timeline,
 };
 use crate::conversation::ConvId;
 use crate::entry::NewEntry;
@@ -34,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0005_read_state.sql"),
     include_str!("sqlite/0006_retention.sql"),
     include_str!("sqlite/0007_keys_in_order.sql"),
+    include_str!("sqlite/0008_receipts.sql"),
 ];
 
 /// [`Timeline`] on a SQLite file. Clones share it.
@@ -151,7 +153,10 @@ impl Timeline for SqliteTimeline {
         self.db.read("locate messages", move |db| read::locate(db, &msg_ids)).await
     }
 
-    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+    async fn advance_for_many(
+        &self,
+        moves: Vec<(Reader, ConvId, i64)>,
+    ) -> Result<Vec<Progress>, StoreError> {
         self.db.write("advance cursors", move |tx| cursors::advance(tx, &moves)).await
     }
 
@@ -213,13 +218,16 @@ struct Seen {
     /// The first of those that is kept, or one above `head`.
     first_seq: i64,
     head: i64,
+    /// The newest that was written with receipts, or 0.
+    receipt_seq: i64,
 }
 
 /// `None` if the user never saw anything of it.
 fn seen(db: &Connection, uid: i64, conv: ConvId) -> rusqlite::Result<Option<Seen>> {
     db.prepare_cached(
         "SELECT c.id, min(s.from_seq),
-                CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END, c.min_seq
+                CASE WHEN count(s.to_seq) < count(*) THEN c.max_seq ELSE max(s.to_seq) END, c.min_seq,
+                c.receipt_seq
          FROM conversation c JOIN span s ON s.uid = ?1 AND s.conv = c.id
          WHERE c.conv_id = ?2
          GROUP BY c.id",
@@ -227,7 +235,7 @@ fn seen(db: &Connection, uid: i64, conv: ConvId) -> rusqlite::Result<Option<Seen
     .query_row((uid, conv.to_string()), |row| {
         let (from_seq, head, min_seq): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
         let first_seq = from_seq.max(min_seq.min(head + 1));
-        Ok(Seen { conv: row.get(0)?, from_seq, first_seq, head })
+        Ok(Seen { conv: row.get(0)?, from_seq, first_seq, head, receipt_seq: row.get(4)? })
     })
     .optional()
 }
@@ -238,6 +246,8 @@ mod plans;
 
 #[cfg(test)]
 mod tests {
+    use im_common::Priority;
+
     use super::*;
     use crate::entry::{Content, DedupKey};
     use crate::store::conformance::timeline_conformance;
@@ -262,7 +272,16 @@ mod tests {
 
     fn text(conv: ConvId, key: &str) -> NewEntry {
         let content = Content::Text(key.to_owned());
-        NewEntry { conv, author: 1, key: DedupKey::client(key), content, device: String::new() }
+        let (key, device) = (DedupKey::client(key), String::new());
+        NewEntry {
+            conv,
+            author: 1,
+            key,
+            content,
+            device,
+            receipts: false,
+            priority: Priority::Normal,
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Lanes: what becomes a batch, what a full lane does, and what happens to those who go away.
 
 use mpim_proto::message_service::Server as _;
-use mpim_proto::{Outgoing, SendBatchReq, send_batch_req};
+use mpim_proto::{Outgoing, Priority, SendBatchReq, send_batch_req};
 use mprpc::Code;
 
 use super::*;
@@ -19,7 +19,7 @@ fn batch(from: i64, to: i64, texts: &[&str]) -> SendBatchReq {
 
 fn message(from: i64, to: i64, text: &str) -> SendReq {
     let msg = C2cMsg { from, to, text: text.to_owned(), ..C2cMsg::default() };
-    SendReq { msg: Some(msg), client_msg_id: String::new() }
+    SendReq { msg: Some(msg), ..SendReq::default() }
 }
 
 /// The texts of the conversation of 1 and 2.
@@ -79,6 +79,59 @@ async fn a_batch_takes_no_more_callers_in_once_it_has_reached_its_bound() {
     }
     assert_eq!(world.store.batch_lengths(), [1, 4, 1], "a SendBatch stays in one piece");
     assert_eq!(texts(&world).await, ["a", "b", "c", "d", "e", "f"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_urgent_is_written_before_what_waits_to_other_conversations() {
+    let world = World::with_one_lane(Model::gated(), |config| config.lane.batch_entries_max = 1);
+    let cx = cx();
+    let sends = [
+        (1, 2, Priority::Normal),
+        (3, 4, Priority::Low),
+        (5, 6, Priority::Normal),
+        (7, 8, Priority::Urgent),
+        // In one conversation nothing overtakes.
+        (5, 6, Priority::Urgent),
+        (7, 8, Priority::Low),
+    ];
+    let mut calls = Vec::new();
+    for (n, (from, to, priority)) in sends.into_iter().enumerate() {
+        let request =
+            SendBatchReq { priority: priority.into(), ..batch(from, to, &[&n.to_string()]) };
+        let mut call = Box::pin(world.service.send_batch(&cx, request));
+        begin(&mut call).await;
+        calls.push(call);
+    }
+    calls.iter().for_each(|_| world.store.allow_append());
+    let mut written = Vec::new();
+    for (n, call) in calls.into_iter().enumerate() {
+        written.push((call.await.unwrap().outcomes[0].msg_id, n));
+    }
+    written.sort_unstable();
+    let order: Vec<usize> = written.iter().map(|(_, n)| *n).collect();
+    assert_eq!(order, [0, 3, 5, 2, 4, 1], "the first was under way");
+    // Whatever waits for im-presence takes turns once more.
+    let delivered = || world.presence.taken().into_iter().flat_map(|taken| taken.deliveries);
+    world.presence.until("all of them", |_| delivered().count() == sends.len()).await;
+    let of = |delivery: mpim_proto::Delivery| {
+        (delivery.entry.as_ref().unwrap().msg_id, delivery.priority())
+    };
+    let mut told: Vec<(i64, Priority)> = delivered().map(of).collect();
+    told.sort_unstable();
+    let with_priorities = written.iter().map(|(msg_id, n)| (*msg_id, sends[*n].2));
+    assert_eq!(told, with_priorities.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_priority_that_there_is_not_is_refused() {
+    let world = World::new();
+    let request = SendBatchReq { priority: 4, ..batch(1, 2, &["a"]) };
+    let status = world.service.send_batch(&cx(), request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let request = SendReq { priority: -1, ..message(1, 2, "a") };
+    let status = world.service.send(&cx(), request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(world.send(1, 2, "a").await.seq, 1, "nothing was written");
 }
 
 #[tokio::test(start_paused = true)]

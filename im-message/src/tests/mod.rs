@@ -11,6 +11,7 @@ mod offline;
 mod original;
 mod read_state;
 mod reading;
+mod receipts;
 mod retention;
 mod sending;
 mod signals;
@@ -78,12 +79,15 @@ impl World {
     async fn send_as(&self, from: i64, to: i64, client_msg_id: &str, text: &str) -> SendResp {
         let msg = C2cMsg { from, to, text: text.to_owned(), ..C2cMsg::default() };
         let client_msg_id = client_msg_id.to_owned();
-        self.service.send(&cx(), SendReq { msg: Some(msg), client_msg_id }).await.unwrap()
+        self.service
+            .send(&cx(), SendReq { msg: Some(msg), client_msg_id, ..SendReq::default() })
+            .await
+            .unwrap()
     }
 
     async fn send_group(&self, from: i64, group_id: i64, text: &str) -> SendGroupResp {
         let msg = GroupMsg { from, group_id, text: text.to_owned(), ..GroupMsg::default() };
-        let request = SendGroupReq { msg: Some(msg), client_msg_id: String::new() };
+        let request = SendGroupReq { msg: Some(msg), ..SendGroupReq::default() };
         self.service.send_group(&cx(), request).await.unwrap()
     }
 

@@ -84,7 +84,7 @@ async fn without_im_user_only_known_users_can_be_written_to() {
     world.users.set_down(true);
     assert_eq!(said(world.send(1, 2, "still there?").await.result), "ok");
     let msg = C2cMsg { from: 1, to: 3, text: "hello".to_owned(), ..C2cMsg::default() };
-    let request = SendReq { msg: Some(msg), client_msg_id: String::new() };
+    let request = SendReq { msg: Some(msg), ..SendReq::default() };
     let failed = world.service.send(&cx(), request).await.unwrap_err();
     assert_eq!(failed.code(), Code::Unavailable, "{failed}");
 }

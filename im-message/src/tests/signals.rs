@@ -2,7 +2,7 @@
 
 use mpim_proto::event::Content;
 use mpim_proto::message_service::Server as _;
-use mpim_proto::{Event, EventDelivery, SignalReq, TypingEvent, signal_req};
+use mpim_proto::{Event, EventDelivery, SignalReq, TextEvent, TypingEvent, signal_req};
 use mprpc::Code;
 
 use super::*;
@@ -13,8 +13,15 @@ const TO_GROUP: fn(i64) -> signal_req::To = signal_req::To::ToGroup;
 
 impl World {
     async fn typing(&self, from: i64, to: signal_req::To) -> String {
-        let content = Some(signal_req::Content::Typing(true));
-        let request = SignalReq { from, to: Some(to), content };
+        self.signal(from, to, signal_req::Content::Typing(true)).await
+    }
+
+    async fn whisper(&self, from: i64, to: signal_req::To, text: &str) -> String {
+        self.signal(from, to, signal_req::Content::Text(text.to_owned())).await
+    }
+
+    async fn signal(&self, from: i64, to: signal_req::To, content: signal_req::Content) -> String {
+        let request = SignalReq { from, to: Some(to), content: Some(content) };
         said(self.service.signal(&cx(), request).await.unwrap().result)
     }
 }
@@ -60,7 +67,8 @@ async fn a_signal_is_refused_where_a_message_would_be() {
     }
     let (from, to) = (1, Some(TO_USER(2)));
     let content = Some(signal_req::Content::Typing(true));
-    for request in [SignalReq { from, to: None, content }, SignalReq { from, to, content: None }] {
+    let to_nobody = SignalReq { from, to: None, content };
+    for request in [to_nobody, SignalReq { from, to, content: None }] {
         let status = world.service.signal(&cx(), request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
     }
@@ -69,6 +77,23 @@ async fn a_signal_is_refused_where_a_message_would_be() {
     assert_eq!(world.presence.events(), []);
     world.store.block(2, 9, NOW_MS, 9).await.unwrap();
     assert_eq!(world.typing(3, TO_USER(2)).await, "ok", "others are shut out, not this one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_can_be_told_to_those_who_are_there_and_is_not_stored() {
+    let world = World::with_one_lane(Model::new(), |config| config.text.bytes_max = 9);
+    for (text, expected) in
+        [("", "Invalid empty text"), ("0123456789", "Invalid text too long"), ("012345678", "ok")]
+    {
+        assert_eq!(world.whisper(1, TO_USER(2), text).await, expected);
+    }
+    assert_eq!(world.whisper(1, TO_USER(77), "psst").await, "NotFound no such user");
+    assert_eq!(world.whisper(1, TO_GROUP(5), "psst").await, "NotFound group not found");
+    world.presence.until("the text", |presence| !presence.events().is_empty()).await;
+    let said = TextEvent { from: 1, group_id: 0, text: "012345678".to_owned() };
+    let event = Some(Event { content: Some(Content::Text(said)) });
+    assert_eq!(world.presence.events(), [EventDelivery { event, recipients: vec![2] }]);
+    assert_eq!(world.send(1, 2, "hello").await.seq, 1, "the first of the conversation");
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,7 +94,7 @@ fn config(data_dir: &Path) -> Config {
 
 fn message(from: i64, to: i64, text: &str) -> SendReq {
     let msg = C2cMsg { from, to, text: text.to_owned(), ..C2cMsg::default() };
-    SendReq { msg: Some(msg), client_msg_id: String::new() }
+    SendReq { msg: Some(msg), ..SendReq::default() }
 }
 
 fn cx() -> Context {

@@ -90,11 +90,11 @@ impl<G: routing_service::Server, Q: Queue> Dispatcher<G, Q> {
     ) -> Result<HashMap<Arc<Gateway>, Vec<Push>>, Status> {
         let places = self.places(cx, &deliveries).await?;
         let mut entries: HashMap<Arc<Gateway>, Vec<Push>> = HashMap::new();
-        for Delivery { entry, recipients } in deliveries {
+        for Delivery { entry, recipients, priority } in deliveries {
             let Some(entry) = entry else { continue };
             for (gateway, recipients) in self.split(&places, recipients) {
                 let content = Some(Content::Entry(entry.clone()));
-                entries.entry(gateway).or_default().push(Push { content, recipients });
+                entries.entry(gateway).or_default().push(Push { content, recipients, priority });
             }
         }
         Ok(entries)
@@ -187,7 +187,7 @@ impl<G: routing_service::Server, Q: Queue> Dispatcher<G, Q> {
         let mut reached = 0;
         for gateway in gateways {
             let content = Some(Content::Direct(msg.clone()));
-            let push = Push { content, recipients: vec![user_id] };
+            let push = Push { content, recipients: vec![user_id], ..Push::default() };
             // Whatever keeps a gateway from taking it: nobody there has got it.
             reached += self.queue.deliver(&gateway, push).await.unwrap_or(0);
         }

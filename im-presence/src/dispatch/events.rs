@@ -100,7 +100,7 @@ impl<G: routing_service::Server> EventDispatcher<G> {
                 }
             }
             for (gateway, recipients) in recipients_at {
-                let event = EventDelivery { event, recipients };
+                let event = EventDelivery { event: event.clone(), recipients };
                 by_gateway.entry(Arc::clone(gateway)).or_default().push(event);
             }
         }

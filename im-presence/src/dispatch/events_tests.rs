@@ -12,12 +12,12 @@ fn typing(from: i64, recipients: &[i64]) -> EventDelivery {
 }
 
 fn senders(events: &[EventDelivery]) -> Vec<i64> {
-    let content = |event: &EventDelivery| event.event.unwrap().content.unwrap();
+    let content = |event: &EventDelivery| event.event.clone().unwrap().content.unwrap();
     events
         .iter()
         .map(|event| match content(event) {
             Content::Typing(typing) => typing.from,
-            other @ Content::Status(_) => panic!("not typing: {other:?}"),
+            other => panic!("not typing: {other:?}"),
         })
         .collect()
 }

@@ -92,7 +92,8 @@ impl World {
     }
 
     async fn dispatch(&self, entry: Entry, recipients: &[i64]) -> Vec<Published> {
-        let delivery = Delivery { entry: Some(entry), recipients: recipients.to_vec() };
+        let (entry, recipients) = (Some(entry), recipients.to_vec());
+        let delivery = Delivery { entry, recipients, ..Delivery::default() };
         let request = DispatchReq { deliveries: vec![delivery], resync: false };
         let answer = self.client.dispatch(&cx(), request).await.unwrap();
         assert!(answer.result.unwrap().is_ok());
@@ -317,7 +318,8 @@ async fn without_redis_dispatches_fail_in_time_and_go_through_when_it_is_back() 
     let gateway = world.gateway("g1").await;
     world.bind(1, &gateway).await;
     world.server.pause();
-    let delivery = Delivery { entry: Some(entry("c2c_1_9", 7, "hello")), recipients: vec![1, 9] };
+    let to_all = Some(entry("c2c_1_9", 7, "hello"));
+    let delivery = Delivery { entry: to_all, recipients: vec![1, 9], ..Delivery::default() };
     let request = DispatchReq { deliveries: vec![delivery], resync: false };
     let status = world.client.dispatch(&cx(), request).await.unwrap_err();
     assert_eq!(status.code(), mprpc::Code::Unavailable, "{status}");

@@ -107,7 +107,7 @@ impl Apart {
 
     async fn dispatch(&self, msg_id: i64) -> Result<(), Status> {
         let entry = Some(Entry { msg_id, ..Entry::default() });
-        let deliveries = vec![Delivery { entry, recipients: vec![1] }];
+        let deliveries = vec![Delivery { entry, recipients: vec![1], ..Delivery::default() }];
         self.client.dispatch(&cx(), DispatchReq { deliveries, resync: false }).await.map(drop)
     }
 

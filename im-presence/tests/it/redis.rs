@@ -76,7 +76,8 @@ impl Instance {
 
     async fn dispatch(&self, msg_id: i64, recipients: &[i64]) -> Result<(), Status> {
         let entry = Some(Entry { msg_id, ..Entry::default() });
-        let deliveries = vec![Delivery { entry, recipients: recipients.to_vec() }];
+        let deliveries =
+            vec![Delivery { entry, recipients: recipients.to_vec(), ..Delivery::default() }];
         self.client.dispatch(&cx(), DispatchReq { deliveries, resync: false }).await?;
         Ok(())
     }

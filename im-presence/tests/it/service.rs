@@ -146,7 +146,11 @@ async fn an_entry_reaches_the_gateways_of_its_recipients() {
     presence.bind(a.binds(1, "1")).await;
     presence.bind(a.binds(2, "2")).await;
     let entry = Entry { conv_id: "c2c_1_2".into(), seq: 1, msg_id: 5, ..Entry::default() };
-    let deliveries = vec![Delivery { entry: Some(entry.clone()), recipients: vec![1, 2, 3] }];
+    let deliveries = vec![Delivery {
+        entry: Some(entry.clone()),
+        recipients: vec![1, 2, 3],
+        ..Delivery::default()
+    }];
     let req = DispatchReq { deliveries, resync: false };
     assert!(presence.client.dispatch(&cx(), req).await.unwrap().result.unwrap().is_ok());
     let Told::Push(push) = a.told().await else { panic!("not a push") };

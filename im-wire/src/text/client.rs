@@ -18,7 +18,9 @@ pub enum ServerLine {
     Closing(String),
     /// `MSG …`: a message. It answers nothing.
     Push(Push<'static>),
-    /// `TYPING …`, `PRESENCE …`: what a client that said `EVENTS on` is told beside messages. It answers nothing.
+    /// `TYPING …`, `PRESENCE …`, `WHISPER …`: what a client that said `EVENTS on` is told beside
+    /// messages; `RECEIPT …` for one that said `RECEIPTS on`. It answers nothing, or it is part of the
+    /// answer to `RECEIPTS <uid or g<gid>>`.
     Event(Event),
     /// `HIST …`: part of the answer to the oldest unanswered command.
     Hist(Hist<'static>),

@@ -1,6 +1,6 @@
 //! What a client can ask for.
 
-use super::{event::Status, failure};
+use super::{event::Status, failure, priority::Priority};
 use bytes::Bytes;
 use std::{fmt, str::FromStr};
 
@@ -93,6 +93,28 @@ pub enum Command {
         /// To whom.
         peer: Peer,
     },
+    /// `WHISPER <uid or g<gid>> <text>`: for those who are there, and not stored.
+    Whisper {
+        /// To whom.
+        peer: Peer,
+        /// Not empty.
+        text: String,
+    },
+    /// `RECEIPTS on|off`: whether the session is told how far others are with what it sends.
+    Receipts {
+        /// Off at first.
+        on: bool,
+    },
+    /// `RECEIPTS <uid or g<gid>>`: how far the others in a conversation are.
+    ReceiptsOf {
+        /// Whose conversation with the caller.
+        peer: Peer,
+    },
+    /// `PRIORITY low|normal|high|urgent`: of what the session sends from now on.
+    Priority {
+        /// Normal at first.
+        priority: Priority,
+    },
     /// `STATUS online|busy|away`: what the session says of its user.
     Status {
         /// Not offline.
@@ -169,12 +191,17 @@ pub enum Command {
 impl Command {
     /// Whether it may be handed out while earlier commands are unanswered, and later ones may while
     /// it is. True for sends, since a client must not wait a round trip for each, and for `ACK`,
-    /// which is cumulative, and `TYPING`, which nobody waits for: they would otherwise stall the sends
-    /// around them. Everything else is a barrier: it sees the effects of all that was sent before it.
+    /// which is cumulative, and `TYPING` and `WHISPER`, which nobody waits for: they would otherwise
+    /// stall the sends around them. Everything else is a barrier: it sees the effects of all that was
+    /// sent before it.
     pub fn is_concurrent(&self) -> bool {
         matches!(
             self,
-            Self::Send { .. } | Self::SendGroup { .. } | Self::Ack { .. } | Self::Typing { .. }
+            Self::Send { .. }
+                | Self::SendGroup { .. }
+                | Self::Ack { .. }
+                | Self::Typing { .. }
+                | Self::Whisper { .. }
         )
     }
 
@@ -196,6 +223,9 @@ impl Command {
             Self::Conversations { .. } => "CONVERSATIONS",
             Self::Events { .. } => "EVENTS",
             Self::Typing { .. } => "TYPING",
+            Self::Whisper { .. } => "WHISPER",
+            Self::Receipts { .. } | Self::ReceiptsOf { .. } => "RECEIPTS",
+            Self::Priority { .. } => "PRIORITY",
             Self::Status { .. } => "STATUS",
             Self::Presence { .. } => "PRESENCE",
             Self::AddFriend { .. } => "ADDFRIEND",

@@ -73,11 +73,18 @@ impl LineWriter<'_> {
                 self.rest("the description", description.as_bytes())
             }
             Command::Ack { msg_id } => self.id("the message id", *msg_id),
-            Command::Events { on } => {
+            Command::Events { on } | Command::Receipts { on } => {
                 self.0.put_slice(if *on { b" on" } else { b" off" });
                 Ok(())
             }
-            Command::Typing { peer } => self.peer(*peer),
+            Command::Typing { peer } | Command::ReceiptsOf { peer } => self.peer(*peer),
+            Command::Whisper { peer, text } => {
+                self.peer(*peer)?;
+                self.not_empty("the text", text.as_bytes())
+            }
+            Command::Priority { priority } => {
+                self.word("the priority", priority.as_str().as_bytes())
+            }
             Command::Status { status } => self.word("the status", status.as_str().as_bytes()),
             Command::Presence { uid } => self.id("the user", *uid),
             Command::AddFriend { friend_id } | Command::RemoveFriend { friend_id } => {

@@ -1,7 +1,10 @@
 //! The lines that tell of something that is not kept: they carry no id, are shown to clients that
-//! asked for them with `EVENTS on`, and may be left out at any time.
+//! asked for them with `EVENTS on` or `RECEIPTS on`, and may be left out at any time.
 
-use super::message::PushLine;
+use super::{
+    escape::write_escaped,
+    message::{Fields, PushLine},
+};
 use bytes::BytesMut;
 use std::fmt::{self, Write};
 
@@ -22,6 +25,44 @@ pub enum Event {
         /// What they are now.
         status: Status,
     },
+    /// `WHISPER from=<uid> text=<text>`, in a group with ` group=<gid>` before the text.
+    Whisper {
+        /// Who says it.
+        from: i64,
+        /// The group that they say it in.
+        group_id: Option<i64>,
+        /// Escaped on its way out.
+        text: String,
+    },
+    /// `RECEIPT from=<uid>`, in a group with ` group=<gid>`, with ` delivered=<seq>`, ` read=<seq>` or both.
+    Receipt(Receipt),
+}
+
+/// How far somebody is in a conversation: up to there, they have everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Who has it.
+    pub from: i64,
+    /// In which group.
+    pub group_id: Option<i64>,
+    /// One of their devices has it.
+    pub delivered: Option<i64>,
+    /// They have read it.
+    pub read: Option<i64>,
+}
+
+impl Receipt {
+    /// Writes the line with its LF.
+    pub(crate) fn write(&self, out: &mut impl Write) -> fmt::Result {
+        let Self { from, group_id, delivered, read } = self;
+        write!(out, "RECEIPT from={from}")?;
+        for (name, number) in [("group", group_id), ("delivered", delivered), ("read", read)] {
+            if let Some(number) = number {
+                write!(out, " {name}={number}")?;
+            }
+        }
+        out.write_char('\n')
+    }
 }
 
 /// What somebody is to their friends.
@@ -74,6 +115,15 @@ impl Event {
             Self::Presence { uid, status } => {
                 write!(out, "PRESENCE uid={uid} status={}", status.as_str())?;
             }
+            Self::Whisper { from, group_id, text } => {
+                write!(out, "WHISPER from={from}")?;
+                if let Some(group_id) = group_id {
+                    write!(out, " group={group_id}")?;
+                }
+                out.write_str(" text=")?;
+                write_escaped(out, text)?;
+            }
+            Self::Receipt(receipt) => return receipt.write(out),
         }
         out.write_char('\n')
     }
@@ -82,14 +132,24 @@ impl Event {
     /// servers can add fields. `None` for another word, or where a field lacks or is no number.
     pub(crate) fn parse(word: &str, fields: &str) -> Option<Self> {
         let number = |name| field(fields, name).map(|value| value.parse::<i64>().ok());
+        // Outer `None`: it is there, and no number.
+        let perhaps = |name| match number(name) {
+            None => Some(None),
+            Some(number) => number.map(Some),
+        };
         Some(match word {
-            "TYPING" => Self::Typing {
+            "TYPING" => Self::Typing { from: number("from")??, group_id: perhaps("group")? },
+            "RECEIPT" => Self::Receipt(Receipt {
                 from: number("from")??,
-                group_id: match number("group") {
-                    None => None,
-                    Some(group_id) => Some(group_id?),
-                },
-            },
+                group_id: perhaps("group")?,
+                delivered: perhaps("delivered")?,
+                read: perhaps("read")?,
+            }),
+            "WHISPER" => {
+                let mut found = Fields::default();
+                let text = found.read(fields)?.to_owned();
+                Self::Whisper { from: found.from?, group_id: found.group, text }
+            }
             "PRESENCE" => Self::Presence {
                 uid: number("uid")??,
                 status: Status::of(field(fields, "status")?.as_bytes())?,

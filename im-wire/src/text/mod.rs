@@ -39,6 +39,7 @@
 //! | `message.rs` | [`Push`] and [`Hist`]: the lines that carry messages, both ways |
 //! | `conversation.rs` | [`Conv`]: the line that shows a conversation, both ways |
 //! | `event.rs` | [`Event`], [`Status`]: the lines of what is told and not kept, both ways |
+//! | `priority.rs` | [`Priority`]: what goes first |
 //! | `reply.rs` | [`Reply`]: everything that a server answers; [`failure`]: its refusals |
 //! | `server.rs` | [`ServerConnection`]: the server's side of one connection |
 //! | `client.rs` | [`ServerLine`]: what a client finds in a server's line |
@@ -52,6 +53,7 @@ mod event;
 mod line;
 mod message;
 mod parse;
+mod priority;
 mod reply;
 mod server;
 
@@ -61,9 +63,10 @@ pub use self::{
     conversation::Conv,
     encode::EncodeError,
     escape::Escaped,
-    event::{Event, Status},
+    event::{Event, Receipt, Status},
     line::{Line, LineDecoder},
     message::{Hist, Push, PushLine},
+    priority::Priority,
     reply::{Reply, failure},
     server::{ServerConnection, Slot, TextLimits, WELCOME},
 };

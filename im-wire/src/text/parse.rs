@@ -5,6 +5,7 @@ use super::{
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, non_negative, positive},
     event::Status,
     failure,
+    priority::Priority,
 };
 use bytes::Bytes;
 
@@ -37,6 +38,9 @@ enum Kind {
     Conversations,
     Events,
     Typing,
+    Whisper,
+    Receipts,
+    Priority,
     Status,
     Presence,
     AddFriend,
@@ -75,6 +79,9 @@ const KINDS: &[(&str, Kind)] = &[
     ("RECENT", Kind::Recent),
     ("CONVERSATIONS", Kind::Conversations),
     ("EVENTS", Kind::Events),
+    ("WHISPER", Kind::Whisper),
+    ("RECEIPTS", Kind::Receipts),
+    ("PRIORITY", Kind::Priority),
     ("STATUS", Kind::Status),
     ("PRESENCE", Kind::Presence),
     ("ADDFRIEND", Kind::AddFriend),
@@ -125,11 +132,22 @@ impl Kind {
                 let limit = limit.filter(|limit| !limit.is_empty()).map(self::limit);
                 Command::Conversations { limit: limit.transpose()? }
             }
-            Self::Events => match arguments.word() {
-                b"on" | b"ON" => Command::Events { on: true },
-                b"off" | b"OFF" => Command::Events { on: false },
-                _ => return Err(failure::USAGE_EVENTS),
+            Self::Events => match switch(arguments.word()) {
+                Some(on) => Command::Events { on },
+                None => return Err(failure::USAGE_EVENTS),
             },
+            Self::Receipts => match arguments.word() {
+                b"" => return Err(failure::USAGE_RECEIPTS),
+                word => match switch(word) {
+                    Some(on) => Command::Receipts { on },
+                    None => Command::ReceiptsOf { peer: utf8(word)?.parse()? },
+                },
+            },
+            Self::Priority => {
+                let priority = Priority::of(arguments.word()).ok_or(failure::USAGE_PRIORITY)?;
+                Command::Priority { priority }
+            }
+            Self::Whisper => arguments.whisper()?,
             Self::Typing => Command::Typing { peer: arguments.last_peer(failure::USAGE_TYPING)? },
             Self::Status => match Status::of(arguments.word()) {
                 None | Some(Status::Offline) => return Err(failure::USAGE_STATUS),
@@ -262,6 +280,11 @@ impl<'a> Arguments<'a> {
         Ok(Outgoing { client_msg_id, target, text })
     }
 
+    fn whisper(&mut self) -> Result<Command, &'static str> {
+        let Outgoing { target, text, .. } = self.outgoing(false, failure::USAGE_WHISPER)?;
+        Ok(Command::Whisper { peer: utf8(target)?.parse()?, text: utf8(text)?.to_owned() })
+    }
+
     fn create_group(&mut self) -> Result<Command, &'static str> {
         let usage = failure::USAGE_CREATEGROUP;
         let name = self.next().filter(|name| !name.is_empty()).ok_or(usage)?;
@@ -315,6 +338,14 @@ struct Outgoing<'a> {
 
 fn id(digits: &[u8], bad: &'static str) -> Result<i64, &'static str> {
     std::str::from_utf8(digits).ok().and_then(positive).ok_or(bad)
+}
+
+fn switch(word: &[u8]) -> Option<bool> {
+    match word {
+        b"on" | b"ON" => Some(true),
+        b"off" | b"OFF" => Some(false),
+        _ => None,
+    }
 }
 
 fn number(digits: &[u8]) -> Result<i64, &'static str> {

@@ -1,6 +1,12 @@
 //! What a server answers.
 
-use super::{conversation::Conv, escape::write_escaped, event::Status, message::Hist};
+use super::{
+    conversation::Conv,
+    escape::write_escaped,
+    event::{Receipt, Status},
+    message::Hist,
+    priority::Priority,
+};
 use std::{
     borrow::Cow,
     fmt::{self, Write},
@@ -19,6 +25,10 @@ pub enum Reply {
     MsgId(i64),
     /// `+OK group_msg_id=<id>`.
     GroupMsgId(i64),
+    /// `+OK msg_id=<id> seq=<n>`, in a session that said `RECEIPTS on`.
+    MsgIdSeq(i64, i64),
+    /// `+OK group_msg_id=<id> seq=<n>`, in a session that said `RECEIPTS on`.
+    GroupMsgIdSeq(i64, i64),
     /// `+OK pull_done`. What was waiting goes before it, as pushes.
     PullDone,
     /// `+OK acked`.
@@ -33,6 +43,14 @@ pub enum Reply {
     Events(bool),
     /// `+OK typing`. Whether anybody was told is not said.
     Typing,
+    /// `+OK whispered`. Whether anybody was told is not said.
+    Whispered,
+    /// `+OK receipts on`, or `off`.
+    Receipts(bool),
+    /// The lines, then `+OK receipts_done`; nothing comes between them.
+    ReceiptsOf(Vec<Receipt>),
+    /// `+OK priority high`.
+    Priority(Priority),
     /// `+OK status busy`.
     Status(Status),
     /// `+OK presence uid=<uid> status=<status>`.
@@ -84,6 +102,8 @@ impl Reply {
             Self::LoggedOut => out.write_str("+OK logout success")?,
             Self::MsgId(msg_id) => write!(out, "+OK msg_id={msg_id}")?,
             Self::GroupMsgId(msg_id) => write!(out, "+OK group_msg_id={msg_id}")?,
+            Self::MsgIdSeq(msg_id, seq) => write!(out, "+OK msg_id={msg_id} seq={seq}")?,
+            Self::GroupMsgIdSeq(msg_id, seq) => write!(out, "+OK group_msg_id={msg_id} seq={seq}")?,
             Self::PullDone => out.write_str("+OK pull_done")?,
             Self::Acked => out.write_str("+OK acked")?,
             Self::History(messages) => {
@@ -102,6 +122,16 @@ impl Reply {
             Self::Events(true) => out.write_str("+OK events on")?,
             Self::Events(false) => out.write_str("+OK events off")?,
             Self::Typing => out.write_str("+OK typing")?,
+            Self::Whispered => out.write_str("+OK whispered")?,
+            Self::Receipts(true) => out.write_str("+OK receipts on")?,
+            Self::Receipts(false) => out.write_str("+OK receipts off")?,
+            Self::ReceiptsOf(receipts) => {
+                for receipt in receipts {
+                    receipt.write(out)?;
+                }
+                out.write_str("+OK receipts_done")?;
+            }
+            Self::Priority(priority) => write!(out, "+OK priority {}", priority.as_str())?,
             Self::Status(status) => write!(out, "+OK status {}", status.as_str())?,
             Self::Presence(uid, status) => {
                 write!(out, "+OK presence uid={uid} status={}", status.as_str())?;
@@ -153,8 +183,8 @@ fn write_devices(out: &mut impl Write, devices: &[String]) -> fmt::Result {
 
 const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
     CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
-    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES EVENTS TYPING STATUS \
-    PRESENCE WHOAMI PING HELP";
+    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES EVENTS TYPING WHISPER \
+    RECEIPTS PRIORITY STATUS PRESENCE WHOAMI PING HELP";
 
 /// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
 ///
@@ -197,6 +227,12 @@ pub mod failure {
     pub const USAGE_EVENTS: &str = "EVENTS on|off";
     /// The argument is missing.
     pub const USAGE_TYPING: &str = "TYPING <uid or g<gid>>";
+    /// An argument is missing or the text is empty.
+    pub const USAGE_WHISPER: &str = "WHISPER <uid or g<gid>> <text>";
+    /// The argument is missing.
+    pub const USAGE_RECEIPTS: &str = "RECEIPTS on|off|<uid or g<gid>>";
+    /// The argument is none of them.
+    pub const USAGE_PRIORITY: &str = "PRIORITY low|normal|high|urgent";
     /// The argument is none of them.
     pub const USAGE_STATUS: &str = "STATUS online|busy|away";
 

@@ -2,7 +2,7 @@
 
 use crate::{logged_in, take};
 use bytes::{Bytes, BytesMut};
-use im_wire::text::{Command, Peer, Secret, ServerConnection, Status, TextLimits};
+use im_wire::text::{Command, Peer, Priority, Secret, ServerConnection, Status, TextLimits};
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
@@ -19,6 +19,10 @@ fn send(client_msg_id: Option<&str>, to: i64, text: &str) -> Command {
 fn send_group(client_msg_id: Option<&str>, group_id: i64, text: &str) -> Command {
     let client_msg_id = client_msg_id.map(str::to_owned);
     Command::SendGroup { client_msg_id, group_id, text: text.to_owned() }
+}
+
+fn whisper(peer: Peer, text: &str) -> Command {
+    Command::Whisper { peer, text: text.to_owned() }
 }
 
 fn recent(peer: Peer, limit: u32, before_seq: Option<i64>) -> Command {
@@ -89,6 +93,14 @@ fn every_command_is_understood_in_any_case() {
         ("EVENTS off", Command::Events { on: false }),
         ("TYPING 9", Command::Typing { peer: Peer::User(9) }),
         ("TYPING g4", Command::Typing { peer: Peer::Group(4) }),
+        ("WHISPER 9 psst, over here", whisper(Peer::User(9), "psst, over here")),
+        ("WHISPER g4  a ", whisper(Peer::Group(4), " a ")),
+        ("RECEIPTS on", Command::Receipts { on: true }),
+        ("RECEIPTS off ", Command::Receipts { on: false }),
+        ("RECEIPTS 9", Command::ReceiptsOf { peer: Peer::User(9) }),
+        ("RECEIPTS g4 ", Command::ReceiptsOf { peer: Peer::Group(4) }),
+        ("PRIORITY low", Command::Priority { priority: Priority::Low }),
+        ("PRIORITY URGENT", Command::Priority { priority: Priority::Urgent }),
         ("STATUS busy", Command::Status { status: Status::Busy }),
         ("PRESENCE 9", Command::Presence { uid: 9 }),
         ("HELP", Command::Help),
@@ -188,6 +200,19 @@ fn every_refusal_of_a_line_has_its_text() {
         (b"TYPING g0", "bad group_id"),
         (b"TYPING 9 10", "bad uid"),
         (b"TYPING \xFF", "not valid UTF-8"),
+        (b"WHISPER", "WHISPER <uid or g<gid>> <text>"),
+        (b"WHISPER 9", "WHISPER <uid or g<gid>> <text>"),
+        (b"WHISPER 9 ", "WHISPER <uid or g<gid>> <text>"),
+        (b"WHISPER x psst", "bad uid"),
+        (b"WHISPER g0 psst", "bad group_id"),
+        (b"WHISPER 9 \xC3\x28", "not valid UTF-8"),
+        (b"RECEIPTS", "RECEIPTS on|off|<uid or g<gid>>"),
+        (b"RECEIPTS maybe", "bad uid"),
+        (b"RECEIPTS -9", "bad uid"),
+        (b"RECEIPTS gx", "bad group_id"),
+        (b"RECEIPTS \xFF", "not valid UTF-8"),
+        (b"PRIORITY", "PRIORITY low|normal|high|urgent"),
+        (b"PRIORITY highest", "PRIORITY low|normal|high|urgent"),
         (b"ADDFRIEND", "bad friend_id"),
         (b"ADDFRIEND ada", "bad friend_id"),
         (b"ADDFRIEND 9 10", "bad friend_id"),
@@ -230,6 +255,10 @@ fn without_a_log_in_every_other_command_is_refused_before_its_arguments_are_look
         ("CONVERSATIONS", false),
         ("EVENTS on", false),
         ("TYPING 9", false),
+        ("WHISPER 9 psst", false),
+        ("RECEIPTS on", false),
+        ("RECEIPTS 9", false),
+        ("PRIORITY high", false),
         ("STATUS busy", false),
         ("PRESENCE 9", false),
         ("ADDFRIEND 9", false),

@@ -2,10 +2,14 @@
 
 use crate::{logged_in, take};
 use im_wire::text::{
-    BadServerLine, Conv, Event, Hist, Peer, Push, Reply, ServerConnection, ServerLine, Status,
-    TextLimits, failure,
+    BadServerLine, Conv, Event, Hist, Peer, Priority, Push, Receipt, Reply, ServerConnection,
+    ServerLine, Status, TextLimits, failure,
 };
 use std::borrow::Cow;
+
+fn receipt(group_id: Option<i64>, delivered: Option<i64>, read: Option<i64>) -> Receipt {
+    Receipt { from: 7, group_id, delivered, read }
+}
 
 #[test]
 fn every_reply_has_its_bytes() {
@@ -58,6 +62,16 @@ fn every_reply_has_its_bytes() {
         (Reply::Status(Status::Busy), "+OK status busy\n"),
         (Reply::Presence(7, Status::Offline), "+OK presence uid=7 status=offline\n"),
         (Reply::Typing, "+OK typing\n"),
+        (Reply::Whispered, "+OK whispered\n"),
+        (Reply::MsgIdSeq(61, 4), "+OK msg_id=61 seq=4\n"),
+        (Reply::GroupMsgIdSeq(62, 5), "+OK group_msg_id=62 seq=5\n"),
+        (Reply::Receipts(true), "+OK receipts on\n"),
+        (Reply::Receipts(false), "+OK receipts off\n"),
+        (
+            Reply::ReceiptsOf(vec![receipt(None, Some(3), Some(1)), receipt(Some(4), None, None)]),
+            "RECEIPT from=7 delivered=3 read=1\nRECEIPT from=7 group=4\n+OK receipts_done\n",
+        ),
+        (Reply::Priority(Priority::Low), "+OK priority low\n"),
         (Reply::FriendAdded, "+OK friend added\n"),
         (Reply::FriendRemoved, "+OK friend removed\n"),
         (Reply::Friends(vec![1, 2, 3]), "+OK friends: 1,2,3\n"),
@@ -83,7 +97,7 @@ fn every_reply_has_its_bytes() {
             "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
              CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
              JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES EVENTS TYPING \
-             STATUS PRESENCE WHOAMI PING HELP\n",
+             WHISPER RECEIPTS PRIORITY STATUS PRESENCE WHOAMI PING HELP\n",
         ),
         (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
         (Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS), "-ERR auth too many attempts\n"),
@@ -141,14 +155,30 @@ fn a_client_reads_every_kind_of_line_and_skips_fields_it_does_not_know() {
         (Event::Typing { from: 7, group_id: None }, "TYPING from=7\n"),
         (Event::Typing { from: 7, group_id: Some(4) }, "TYPING from=7 group=4\n"),
         (Event::Presence { uid: 7, status: Status::Away }, "PRESENCE uid=7 status=away\n"),
+        (Event::Receipt(receipt(None, Some(3), None)), "RECEIPT from=7 delivered=3\n"),
+        (Event::Receipt(receipt(Some(4), None, Some(2))), "RECEIPT from=7 group=4 read=2\n"),
     ] {
         assert_eq!(event.encode().as_bytes(), line.as_bytes());
         for line in [line.trim_end().to_owned(), line.replace('\n', " new=field")] {
             assert_eq!(ServerLine::parse(line.as_bytes()), Ok(ServerLine::Event(event.clone())));
         }
     }
+    for (group_id, line) in
+        [(None, "WHISPER from=7 text="), (Some(4), "WHISPER from=7 group=4 text=")]
+    {
+        let event = |text: &str| Event::Whisper { from: 7, group_id, text: text.to_owned() };
+        let written = format!("{line}a\\x0A+OK b\n");
+        assert_eq!(event("a\n+OK b").encode().as_bytes(), written.as_bytes(), "one line");
+        let read = ServerLine::parse(format!("{line} from=9 text=x").as_bytes());
+        assert_eq!(read, Ok(ServerLine::Event(event(" from=9 text=x"))));
+    }
     for bad in [
         "TYPING",
+        "WHISPER from=7",
+        "WHISPER text=x",
+        "RECEIPT",
+        "RECEIPT from=7 delivered=x",
+        "RECEIPT from=7 group=x",
         "TYPING from=",
         "TYPING from=7 group=x",
         "PRESENCE uid=7",

@@ -47,6 +47,7 @@ mod operation;
 mod original;
 mod parts;
 mod read_state;
+mod receipts;
 mod recovery;
 mod repeats;
 mod resets;

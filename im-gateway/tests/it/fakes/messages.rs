@@ -20,6 +20,8 @@ impl message_service::Server for Fakes {
             from: req.from,
             texts: req.messages.iter().map(|message| message.text.clone()).collect(),
             ids: req.messages.iter().map(|message| message.client_msg_id.clone()).collect(),
+            priority: req.priority(),
+            receipts: req.receipts,
         });
         self.before("send_batch").await?;
         let refused = |msg| SendBatchResp { result: invalid(msg), outcomes: Vec::new() };
@@ -240,7 +242,7 @@ impl message_service::Server for Fakes {
     }
 
     async fn signal(&self, _: &Context, req: SignalReq) -> Result<SignalResp, Status> {
-        self.note(Asked::Signal(req));
+        self.note(Asked::Signal(req.clone()));
         self.before("signal").await?;
         let refused = match req.to {
             Some(signal_req::To::ToGroup(group_id)) => {

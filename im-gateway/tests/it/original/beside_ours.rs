@@ -52,7 +52,7 @@ async fn a_message_that_comes_as_an_entry_and_from_redis_is_shown_once() {
         text: "direct first".to_owned(),
         ..C2cMsg::default()
     }));
-    world.system.push_all(vec![Push { content, recipients: vec![1] }]).await;
+    world.system.push_all(vec![Push { content, recipients: vec![1], ..Push::default() }]).await;
     assert_eq!(one.ask("PING").await, "+OK pong");
     assert_eq!(pull(&mut one).await, [""; 0]);
     world.system.cursor(1, "c2c_1_9", 2).await;
@@ -72,7 +72,7 @@ async fn what_an_original_gateway_delivers_without_an_id_is_shown_as_the_entry_t
     world.direct(0, 1, "direct first").await;
     let msg = C2cMsg { from: 9, to: 1, text: "direct first".to_owned(), ..C2cMsg::default() };
     let content = Some(Content::Direct(msg));
-    world.system.push_all(vec![Push { content, recipients: vec![1] }]).await;
+    world.system.push_all(vec![Push { content, recipients: vec![1], ..Push::default() }]).await;
     let line = one.line().await;
     assert!(line.starts_with("MSG id=2 ") && line.ends_with(" text=direct first"), "{line}");
     assert_eq!(pull(&mut one).await, [""; 0]);

@@ -10,6 +10,7 @@ mod concurrent;
 mod cursors;
 mod dead_letters;
 mod membership;
+mod progress;
 mod random;
 mod read_state;
 mod reading;
@@ -20,13 +21,15 @@ mod writers;
 use std::sync::Arc;
 
 pub(crate) use self::{
-    append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, membership::*, random::*,
-    read_state::*, reading::*, retention::*, shared::*, writers::*,
+    append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, membership::*, progress::*,
+    random::*, read_state::*, reading::*, retention::*, shared::*, writers::*,
 };
+use im_common::Priority;
+
 use super::{
     AppendError, Appended, Blocks, Conversation, DeadLetter, DeadLetters, Earlier, Expired, Front,
-    MarkReadError, Marked, NewDeadLetter, Place, Position, Range, RangeLimit, ReadState, Reader,
-    Receipt, Retention, SharedRange, Sight, Timeline, UNREAD_MAX,
+    MarkReadError, Marked, NewDeadLetter, Place, Position, Progress, Range, RangeLimit, ReadState,
+    Reader, Receipt, Retention, SharedRange, Sight, Timeline, UNREAD_MAX,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -106,6 +109,9 @@ macro_rules! timeline_conformance {
             conversations_are_listed_by_what_happened_last
             the_list_is_paged_without_hole_or_repetition
             receipts_say_how_far_the_other_members_are
+            who_asked_for_no_receipts_is_told_nothing
+            what_was_written_with_receipts_is_come_past_once
+            a_user_has_what_one_of_their_devices_has
             concurrent_readers_end_at_the_furthest
             concurrent_appenders_leave_no_hole_and_lose_nothing
             concurrent_repetitions_become_one_message
@@ -122,7 +128,15 @@ macro_rules! timeline_conformance {
 pub(crate) use timeline_conformance;
 
 fn new(conv: ConvId, author: i64, key: DedupKey, content: Content) -> NewEntry {
-    NewEntry { conv, author, key, content, device: String::new() }
+    NewEntry {
+        conv,
+        author,
+        key,
+        content,
+        device: String::new(),
+        receipts: false,
+        priority: Priority::Normal,
+    }
 }
 
 fn text(conv: ConvId, author: i64, key: &str, text: &str) -> NewEntry {

@@ -62,7 +62,11 @@ impl World {
         match self.random.u8(0..10) {
             0..3 => joined(group, author, &key),
             3 => left(group, author, &key),
-            _ => text(conv, author, &key, ["yes", "no"][self.random.usize(0..2)]),
+            _ => {
+                let receipts = self.random.u8(0..4) == 0;
+                let text = text(conv, author, &key, ["yes", "no"][self.random.usize(0..2)]);
+                NewEntry { receipts, ..text }
+            }
         }
     }
 
@@ -77,8 +81,9 @@ impl World {
                 assert_eq!(shape(&ours), shape(&theirs), "step {step}: {batch:?}");
             }
             5 => {
-                store.advance_cursors(&reader, moves.clone()).await.unwrap();
-                model.advance_cursors(&reader, moves).await.unwrap();
+                let ours = store.advance_cursors(&reader, moves.clone()).await.unwrap();
+                let theirs = model.advance_cursors(&reader, moves.clone()).await.unwrap();
+                assert_eq!(ours, theirs, "step {step}: {reader:?} {moves:?}");
             }
             6 => {
                 store.mark_given(&reader, moves.clone()).await.unwrap();

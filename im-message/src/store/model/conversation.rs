@@ -9,6 +9,8 @@ pub(super) struct Conversation {
     /// The newest seq there ever was.
     pub(super) max_seq: i64,
     pub(super) last_msg_id: i64,
+    /// The newest that was written with receipts.
+    pub(super) receipt_seq: i64,
 }
 
 #[derive(Clone)]

@@ -7,7 +7,8 @@ use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
 use crate::store::read_state::{UNREAD_MAX, UNREAD_SEQS_MAX};
 use crate::store::{
-    Conversation, Earlier, MarkReadError, Marked, Place, RangeLimit, ReadState, Reader, Receipt,
+    Conversation, Earlier, MarkReadError, Marked, Place, Progress, RangeLimit, ReadState, Reader,
+    Receipt,
 };
 
 impl Timeline {
@@ -79,6 +80,19 @@ impl State {
         })
     }
 
+    /// What the user's devices have.
+    fn delivered(&self, uid: i64, conv: ConvId) -> i64 {
+        let own = self.cursors.iter().filter(|((reader, of), _)| reader.uid == uid && *of == conv);
+        let furthest = own.map(|(_, (seq, _))| *seq).max();
+        furthest.unwrap_or_else(|| self.conversations[&conv].before_first(uid))
+    }
+
+    pub(super) fn progress(&self, before: &Self, uid: i64, conv: ConvId) -> Option<Progress> {
+        let (after_seq, seq) = (before.delivered(uid, conv), self.delivered(uid, conv));
+        let told = after_seq < seq && after_seq < self.conversations[&conv].receipt_seq;
+        told.then_some(Progress { uid, conv, after_seq, seq })
+    }
+
     fn receipt(&self, uid: i64, conv: ConvId, from_seq: i64) -> Receipt {
         let cursors = self.cursors.iter();
         let own = cursors.filter(|((reader, of), _)| reader.uid == uid && *of == conv);
@@ -103,7 +117,9 @@ impl ReadState for Model {
         if seq > read {
             state.read.insert((uid, conv), seq);
         }
-        Ok(Marked { moved: seq > read })
+        let told = seq > read && read < state.conversations[&conv].receipt_seq;
+        let progress = told.then_some(Progress { uid, conv, after_seq: read, seq });
+        Ok(Marked { moved: seq > read, progress })
     }
 
     async fn conversations(

@@ -13,6 +13,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Params, Value};
 
 use super::locked::{self, Name};
+use super::outbox::Untold;
 use super::plan::{Locked, NewRow, Plan, plan};
 use super::sql::{filled, pieces, repeated};
 use super::{MysqlTimeline, cause, outbox};
@@ -22,9 +23,8 @@ use crate::store::{AppendError, Appended};
 /// What one transaction did.
 pub(super) struct Written {
     pub(super) answers: Vec<Result<Appended, AppendError>>,
-    /// The msg_ids of the batch: the first names its row in the outbox, and when the last has been
-    /// told, all have.
-    pub(super) untold: Option<(i64, i64)>,
+    /// What is new of the batch.
+    pub(super) untold: Option<Untold>,
 }
 
 /// What a transaction takes for granted to be short.
@@ -106,6 +106,8 @@ impl MysqlTimeline {
                 write(tx, &batch, &plan).await?;
                 let of = |row: Option<&NewRow>| row.map(|row| row.appended.msg_id);
                 let untold = of(plan.rows.first()).zip(of(plan.rows.last()));
+                let entries = plan.rows.len();
+                let untold = untold.map(|(row, last_msg_id)| Untold { row, last_msg_id, entries });
                 Ok(Some(Written { answers: plan.answers, untold }))
             })
             .await
@@ -159,6 +161,10 @@ async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan) -> Result<(), Err
         repeated("(?, ?, ?, ?)", length, ", ")
     );
     tx.exec_drop(advance, params).await?;
+    for (conv, receipt_seq) in &plan.receipts {
+        let update = "UPDATE conversation SET receipt_seq = ? WHERE conv_id = ?";
+        tx.exec_drop(update, (receipt_seq, conv.to_string())).await?;
+    }
     outbox::put(tx, plan).await
 }
 

@@ -9,7 +9,8 @@ use mysql_async::{Conn, Error, Value};
 use super::read::seen;
 use super::sql::{LIST_MAX, filled, repeated};
 use crate::conversation::ConvId;
-use crate::store::{BETWEEN_MAX, Reader};
+use crate::store::progress::Arrivals;
+use crate::store::{BETWEEN_MAX, Progress, Reader};
 
 /// Which of a cursor's two numbers grows.
 #[derive(Debug, Clone, Copy)]
@@ -28,16 +29,22 @@ pub(super) struct Move {
 }
 
 /// Moves cursors of any number of devices. Up to [`LIST_MAX`] of them are moved by one statement, and
-/// so at once.
-pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<(), Error> {
+/// so at once. Answers as [`Timeline::advance_for_many`](crate::store::Timeline::advance_for_many).
+pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<Vec<Progress>, Error> {
     let conversations = conversations(conn, moves).await?;
-    let of = |step: &Move| Some((step.reader.uid, conversations.get(&step.conv)?.0));
+    let of = |step: &Move| Some((step.reader.uid, conversations.get(&step.conv)?.id));
     let seen = spans(conn, moves.iter().filter_map(of)).await?;
+    let asked_for = |step: &&Move| {
+        let found = conversations.get(&step.conv);
+        matches!(step.column, Column::Seq) && found.is_some_and(|found| found.receipt_seq > 0)
+    };
+    let delivered = delivered(conn, moves.iter().filter(asked_for).filter_map(of)).await?;
+    let mut arrivals = Arrivals::default();
     // (uid, device, conv, seq, given_seq)
     let mut rows: Vec<(i64, &[u8], i64, i64, i64)> = Vec::with_capacity(moves.len());
     for step in moves {
         let Reader { uid, device } = &step.reader;
-        let Some((conv, max_seq)) = conversations.get(&step.conv) else {
+        let Some(Found { id: conv, max_seq, receipt_seq }) = conversations.get(&step.conv) else {
             continue;
         };
         let Some((first_seq, last_seq)) = seen.get(&(*uid, *conv)) else {
@@ -48,6 +55,10 @@ pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<(), Error
             Column::Seq => (seq.max(unread), 0),
             Column::GivenSeq => (unread, seq),
         };
+        if asked_for(&step) {
+            let before = delivered.get(&(*uid, *conv)).copied().unwrap_or(unread);
+            arrivals.add(*uid, step.conv, before, seq, *receipt_seq);
+        }
         rows.push((*uid, device.as_bytes(), *conv, seq, given_seq));
     }
     // One order of locks for all.
@@ -66,14 +77,44 @@ pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<(), Error
         );
         conn.exec_drop(upsert, params).await?;
     }
-    Ok(())
+    Ok(arrivals.progress())
 }
 
-/// The short ids and newest seqs of the conversations that are named.
+/// By user and conversation: how far that device is which is furthest.
+async fn delivered(
+    conn: &mut Conn,
+    of: impl Iterator<Item = (i64, i64)>,
+) -> Result<HashMap<(i64, i64), i64, RandomState>, Error> {
+    let of: Vec<(i64, i64)> = of.collect();
+    let mut found = HashMap::default();
+    for of in of.chunks(LIST_MAX) {
+        let values = of.iter().flat_map(|(uid, conv)| [(*conv).into(), (*uid).into()]).collect();
+        let (length, params) = filled(values, 2);
+        let select = format!(
+            "SELECT uid, conv, MAX(seq) FROM device_cursor FORCE INDEX (device_cursor_by_conv) \
+             WHERE {} GROUP BY uid, conv",
+            repeated("(conv = ? AND uid = ?)", length, " OR ")
+        );
+        let rows: Vec<(i64, i64, i64)> = conn.exec(select, params).await?;
+        found.extend(rows.into_iter().map(|(uid, conv, seq)| ((uid, conv), seq)));
+    }
+    Ok(found)
+}
+
+/// A conversation as moving a cursor needs it.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// Its short id.
+    id: i64,
+    max_seq: i64,
+    receipt_seq: i64,
+}
+
+/// The conversations that are named.
 async fn conversations(
     conn: &mut Conn,
     moves: &[Move],
-) -> Result<HashMap<ConvId, (i64, i64), RandomState>, Error> {
+) -> Result<HashMap<ConvId, Found, RandomState>, Error> {
     let mut convs: Vec<ConvId> = moves.iter().map(|step| step.conv).collect();
     convs.sort_unstable();
     convs.dedup();
@@ -82,12 +123,12 @@ async fn conversations(
         let names = convs.iter().map(|conv| conv.to_string().into()).collect();
         let (length, params) = filled(names, 1);
         let select = format!(
-            "SELECT conv_id, id, max_seq FROM conversation WHERE conv_id IN ({})",
+            "SELECT conv_id, id, max_seq, receipt_seq FROM conversation WHERE conv_id IN ({})",
             repeated("?", length, ", ")
         );
-        let rows: Vec<(String, i64, i64)> = conn.exec(select, params).await?;
-        for (name, id, max_seq) in rows {
-            found.insert(super::conv_id(&name)?, (id, max_seq));
+        let rows: Vec<(String, i64, i64, i64)> = conn.exec(select, params).await?;
+        for (name, id, max_seq, receipt_seq) in rows {
+            found.insert(super::conv_id(&name)?, Found { id, max_seq, receipt_seq });
         }
     }
     Ok(found)

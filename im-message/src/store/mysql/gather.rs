@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cursors::{Move, advance};
 use super::is_of_statement;
 use super::sql::LIST_MAX;
+use crate::store::Progress;
 
 /// Callers that may wait; the next one waits for room.
 const CALLERS_MAX: usize = 4_096;
@@ -21,7 +22,7 @@ pub(super) struct Gathering(mpsc::Sender<Caller>);
 #[derive(Debug)]
 struct Caller {
     moves: Vec<Move>,
-    answer: oneshot::Sender<Result<(), StoreError>>,
+    answer: oneshot::Sender<Result<Vec<Progress>, StoreError>>,
 }
 
 impl Gathering {
@@ -32,8 +33,9 @@ impl Gathering {
         Self(callers)
     }
 
-    /// Moves cursors. Cancel safe: they may move all the same.
-    pub(super) async fn advance(&self, moves: Vec<Move>) -> Result<(), StoreError> {
+    /// Moves cursors; one of those whose moves are made together is told of the progress of all.
+    /// Cancel safe: they may move all the same.
+    pub(super) async fn advance(&self, moves: Vec<Move>) -> Result<Vec<Progress>, StoreError> {
         let closed = || StoreError::new("move cursors", "the store is closed");
         let (answer, answered) = oneshot::channel();
         self.0.send(Caller { moves, answer }).await.map_err(|_| closed())?;
@@ -62,14 +64,18 @@ async fn run(db: MySql, mut waiting: mpsc::Receiver<Caller>) {
                 // The server, not one of them: the rest would wait for it in turn.
                 alone = !outcome.as_ref().is_err_and(|failure| !is_of_statement(failure));
             }
-            let outcome = outcome.clone();
-            // The error is a caller that stopped waiting.
-            let _ = answer.send(outcome);
+            // The first who is there is told of the progress of all.
+            let others = outcome.as_ref().map(|_| Vec::new()).map_err(Clone::clone);
+            let told = std::mem::replace(&mut outcome, others);
+            if let Err(unheard) = answer.send(told) {
+                // A caller that stopped waiting.
+                outcome = unheard;
+            }
         }
     }
 }
 
-async fn write(db: &MySql, moves: Vec<Move>) -> Result<(), StoreError> {
+async fn write(db: &MySql, moves: Vec<Move>) -> Result<Vec<Progress>, StoreError> {
     // One statement is a transaction without a round trip for its commit.
     let is_one_statement = moves.len() <= LIST_MAX;
     let advance = async move |conn: &mut _| advance(conn, &moves).await;

@@ -26,32 +26,42 @@ const CLAIM_S: u32 = 5;
 /// Rows to be removed that are remembered; others are told of again, and removed after that.
 const DONE_MAX: usize = 1 << 16;
 
-/// What this instance knows of the outbox. The keys of the maps are the last msg_ids of the rows,
-/// the values are the rows' ids.
+/// What this instance knows of the outbox.
 #[derive(Debug, Default)]
 pub(super) struct Outbox(Mutex<State>);
 
+/// A batch whose row is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Untold {
+    /// The id of its row, which is its first msg_id.
+    pub(super) row: i64,
+    pub(super) last_msg_id: i64,
+    /// Its entries that were not told of yet.
+    pub(super) entries: usize,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    /// Committed here, and on its way to being told.
-    own: BTreeMap<i64, i64>,
-    claimed: BTreeMap<i64, i64>,
+    /// Committed here, and on its way to being told; by their last msg_ids. Batches have msg_ids from
+    /// ranges that do not overlap.
+    own: BTreeMap<i64, Untold>,
+    claimed: BTreeMap<i64, Untold>,
     /// Told; the row is no longer needed.
     done: Vec<i64>,
 }
 
 impl Outbox {
-    /// A batch was committed; the first and the last of its msg_ids.
-    pub(super) fn wrote(&self, (first, last): (i64, i64)) {
-        self.lock().own.insert(last, first);
+    /// A batch was committed.
+    pub(super) fn wrote(&self, batch: Untold) {
+        self.lock().own.insert(batch.last_msg_id, batch);
     }
 
-    /// In the order in which they were committed, so the last of a batch stands for all.
+    /// Each entry once, in any order: of a batch, some may be more urgent than others.
     pub(super) fn told(&self, msg_ids: &[i64]) {
         let mut state = self.lock();
         let State { own, claimed, done } = &mut *state;
         for msg_id in msg_ids {
-            let row = own.remove(msg_id).or_else(|| claimed.remove(msg_id));
+            let row = told_of(own, *msg_id).or_else(|| told_of(claimed, *msg_id));
             done.extend(row.filter(|_| done.len() < DONE_MAX));
         }
     }
@@ -86,7 +96,7 @@ impl Outbox {
         let mut rows: BTreeMap<i64, String> =
             claim(conn, rows_max.min(LIST_MAX)).await?.into_iter().collect();
         // Ours: they are on their way, only slowly.
-        self.lock().own.values().for_each(|own| drop(rows.remove(own)));
+        self.lock().own.values().for_each(|own| drop(rows.remove(&own.row)));
         for (row, lines) in rows {
             let of_row = match read(conn, &lines).await {
                 // Somebody edited it: nobody can tell of it, and it must not hold up the others.
@@ -99,7 +109,10 @@ impl Outbox {
             let last = of_row.iter().map(|(_, entry)| entry.msg_id).max();
             let mut state = self.lock();
             match last {
-                Some(last) => drop(state.claimed.insert(last, row)),
+                Some(last_msg_id) => {
+                    let entries = of_row.len();
+                    state.claimed.insert(last_msg_id, Untold { row, last_msg_id, entries });
+                }
                 None => state.done.push(row),
             }
             drop(state);
@@ -117,6 +130,21 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The row of the batch in which the entry is, if it was the last of it.
+fn told_of(batches: &mut BTreeMap<i64, Untold>, msg_id: i64) -> Option<i64> {
+    let (_, batch) = batches.range_mut(msg_id..).next()?;
+    let Untold { row, last_msg_id, .. } = *batch;
+    if msg_id < row {
+        return None;
+    }
+    batch.entries = batch.entries.saturating_sub(1);
+    if batch.entries > 0 {
+        return None;
+    }
+    batches.remove(&last_msg_id);
+    Some(row)
 }
 
 /// Adds the row of a batch to its transaction.

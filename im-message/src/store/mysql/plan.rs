@@ -2,7 +2,7 @@
 //!
 //! The order of checks is that of messaging.md, "Send", step 3b.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
@@ -54,6 +54,8 @@ pub(super) struct Plan {
     pub(super) spans_ended: Vec<(i64, i64, i64)>,
     /// Conversations with something new, as they are then, with the first seq that is new.
     pub(super) advanced: Vec<(ConvId, Locked, i64)>,
+    /// Conversations to which something was written with receipts, with the last seq of that.
+    pub(super) receipts: BTreeMap<ConvId, i64>,
     /// Conversations that were made for nothing.
     pub(super) unused: Vec<ConvId>,
 }
@@ -137,6 +139,9 @@ impl Planning {
         let seq = conversation.max_seq;
         let appended = Appended { seq, msg_id, ts_ms: self.now_ms, new: true };
         self.plan.rows.push(NewRow { index, conv: conversation.id, appended });
+        if entry.receipts {
+            self.plan.receipts.insert(entry.conv, seq);
+        }
         let repeated = (entry.content.clone(), Appended { new: false, ..appended });
         loaded.earlier.insert(key, repeated);
         self.change_spans(entry, conversation, loaded);

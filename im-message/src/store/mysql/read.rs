@@ -83,6 +83,8 @@ pub(super) struct Seen {
     pub(super) conv: i64,
     /// The first seq that they see and that is kept, or one above their head.
     pub(super) first_seq: i64,
+    /// The newest that was written with receipts, or 0.
+    pub(super) receipt_seq: i64,
 }
 
 /// Those of `convs` that the reader's user ever saw something of, in no particular order.
@@ -100,7 +102,7 @@ pub(super) async fn seen(
         let select = format!(
             "SELECT MIN(c.conv_id), COALESCE(MIN(k.seq), MIN(s.from_seq) - 1),
                     IF(COUNT(s.to_seq) < COUNT(*), MIN(c.max_seq), MAX(s.to_seq)),
-                    c.id, MIN(s.from_seq), MIN(c.min_seq)
+                    c.id, MIN(s.from_seq), MIN(c.min_seq), MIN(c.receipt_seq)
              FROM conversation c JOIN span s ON s.uid = ? AND s.conv = c.id
              LEFT JOIN device_cursor k ON k.uid = s.uid AND k.device = ? AND k.conv = c.id
              WHERE c.conv_id IN ({}) GROUP BY c.id",
@@ -108,11 +110,12 @@ pub(super) async fn seen(
         );
         let mut params: Vec<Value> = vec![reader.uid.into(), reader.device.as_bytes().into()];
         params.extend(names);
-        let rows: Vec<(String, i64, i64, i64, i64, i64)> =
+        let rows: Vec<(String, i64, i64, i64, i64, i64, i64)> =
             conn.exec(select, Params::Positional(params)).await?;
-        for (name, cursor, head, conv, from_seq, min_seq) in rows {
+        for (name, cursor, head, conv, from_seq, min_seq, receipt_seq) in rows {
             let first_seq = from_seq.max(min_seq.min(head + 1));
-            all.push(Seen { position: position((name, cursor, head, min_seq))?, conv, first_seq });
+            let position = position((name, cursor, head, min_seq))?;
+            all.push(Seen { position, conv, first_seq, receipt_seq });
         }
     }
     Ok(all)

@@ -116,7 +116,7 @@ async fn mark_read(
                       ON DUPLICATE KEY UPDATE seq = GREATEST(seq, VALUES(seq))";
         conn.exec_drop(upsert, (seen.conv, uid, seq)).await?;
     }
-    Ok(Ok(Marked { moved: seq > read }))
+    Ok(Ok(Marked::from(uid, conv, read, seq, seen.receipt_seq)))
 }
 
 async fn conversations(

@@ -8,6 +8,7 @@ mod measure;
 mod outbox;
 mod plans;
 
+use im_common::Priority;
 use test_servers::Database;
 
 use super::*;
@@ -38,7 +39,8 @@ mod conformance {
 
 fn text(conv: ConvId, author: i64, key: &str) -> NewEntry {
     let content = Content::Text(key.to_owned());
-    NewEntry { conv, author, key: DedupKey::client(key), content, device: String::new() }
+    let (key, device) = (DedupKey::client(key), String::new());
+    NewEntry { conv, author, key, content, device, receipts: false, priority: Priority::Normal }
 }
 
 /// The seqs and texts of a conversation, as a user sees them.

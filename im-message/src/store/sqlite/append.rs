@@ -41,6 +41,8 @@ struct Conversation {
     blocks: PairBlocks,
     /// That of its newest entry, once the batch has written one.
     last_msg_id: i64,
+    /// The newest that the batch has written with receipts.
+    receipt_seq: Option<i64>,
 }
 
 impl<'tx> Batch<'tx> {
@@ -69,9 +71,16 @@ impl<'tx> Batch<'tx> {
         let mut advance = self
             .tx
             .prepare_cached("UPDATE conversation SET max_seq = ?, last_msg_id = ? WHERE id = ?")?;
-        for Conversation { row, max_seq, stored_max_seq, last_msg_id, .. } in &self.conversations {
+        for Conversation { row, max_seq, stored_max_seq, last_msg_id, receipt_seq, .. } in
+            &self.conversations
+        {
             if max_seq > stored_max_seq {
                 advance.execute([max_seq, last_msg_id, row])?;
+            }
+            if let Some(receipt_seq) = receipt_seq {
+                self.tx
+                    .prepare_cached("UPDATE conversation SET receipt_seq = ? WHERE id = ?")?
+                    .execute([receipt_seq, row])?;
             }
         }
         Ok(())
@@ -102,7 +111,7 @@ impl<'tx> Batch<'tx> {
             Err(error) if is_duplicate(&error) => return self.earlier(row, entry)?.ok_or(error),
             Err(error) => return Err(error),
         }
-        self.take(index, appended);
+        self.take(index, appended, entry.receipts);
         self.change_spans(row, entry, appended.seq)?;
         Ok(Ok(appended))
     }
@@ -140,6 +149,7 @@ impl<'tx> Batch<'tx> {
             stored_max_seq: max_seq,
             blocks: PairBlocks::stored(blocks),
             last_msg_id: 0,
+            receipt_seq: None,
         });
         self.indexes.insert(entry.conv, index);
         Ok(Some(index))
@@ -199,11 +209,14 @@ impl<'tx> Batch<'tx> {
     }
 
     /// What `next` said is used.
-    fn take(&mut self, index: usize, Appended { seq, msg_id, .. }: Appended) {
+    fn take(&mut self, index: usize, Appended { seq, msg_id, .. }: Appended, receipts: bool) {
         self.next_msg_id = msg_id + 1;
         let conversation = &mut self.conversations[index];
         conversation.max_seq = seq;
         conversation.last_msg_id = msg_id;
+        if receipts {
+            conversation.receipt_seq = Some(seq);
+        }
     }
 
     fn insert(&self, row: i64, entry: &NewEntry, appended: Appended) -> rusqlite::Result<()> {

@@ -2,11 +2,16 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::seen;
+use super::{Seen, seen};
 use crate::conversation::ConvId;
-use crate::store::{BETWEEN_MAX, Reader};
+use crate::store::progress::Arrivals;
+use crate::store::{BETWEEN_MAX, Progress, Reader};
 
-pub(super) fn advance(tx: &Connection, moves: &[(Reader, ConvId, i64)]) -> rusqlite::Result<()> {
+pub(super) fn advance(
+    tx: &Connection,
+    moves: &[(Reader, ConvId, i64)],
+) -> rusqlite::Result<Vec<Progress>> {
+    let mut arrivals = Arrivals::default();
     let mut upsert = tx.prepare_cached(
         "INSERT INTO cursor (uid, device, conv, seq, given_seq) VALUES (?, ?, ?, ?, 0)
          ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
@@ -16,10 +21,24 @@ pub(super) fn advance(tx: &Connection, moves: &[(Reader, ConvId, i64)]) -> rusql
             continue;
         };
         let seq = seen.head.min(*seq).max(seen.from_seq - 1);
+        if seen.receipt_seq > 0 {
+            let before = delivered(tx, reader.uid, seen)?;
+            arrivals.add(reader.uid, *conv, before, seq, seen.receipt_seq);
+        }
         upsert.execute((reader.uid, &reader.device, seen.conv, seq))?;
     }
-    Ok(())
+    Ok(arrivals.progress())
 }
+
+/// How far that device of the user is which is furthest.
+fn delivered(tx: &Connection, uid: i64, seen: Seen) -> rusqlite::Result<i64> {
+    tx.prepare_cached(DELIVERED)?
+        .query_row([seen.conv, uid], |row| row.get::<_, Option<i64>>(0))
+        .map(|furthest| furthest.unwrap_or(seen.from_seq - 1))
+}
+
+pub(super) const DELIVERED: &str =
+    "SELECT max(seq) FROM cursor INDEXED BY cursor_by_conv WHERE conv = ? AND uid = ?";
 
 pub(super) fn mark_given(
     tx: &Connection,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use im_common::DataDir;
+use im_common::{DataDir, Priority};
 use rusqlite::{Connection, StatementStatus, params};
 
 use super::{SqliteTimeline, read, read_state};
@@ -22,6 +22,8 @@ async fn write(store: &SqliteTimeline, from: i64, count: i64) {
             key: DedupKey::client(&n.to_string()),
             content: Content::Text("hello".to_owned()),
             device: String::new(),
+            receipts: false,
+            priority: Priority::Normal,
         };
         let batch: Arc<[NewEntry]> = (from..from + count).map(entry).collect();
         store.append(batch, 1).await.into_iter().for_each(|answer| assert!(answer.is_ok()));

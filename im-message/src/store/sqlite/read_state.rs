@@ -84,10 +84,10 @@ impl ReadState for SqliteTimeline {
 fn mark_read(
     tx: &Connection,
     uid: i64,
-    conv: ConvId,
+    name: ConvId,
     seq: i64,
 ) -> rusqlite::Result<Result<Marked, MarkReadError>> {
-    let Some(Seen { conv, first_seq, head, .. }) = seen(tx, uid, conv)? else {
+    let Some(Seen { conv, first_seq, head, receipt_seq, .. }) = seen(tx, uid, name)? else {
         return Ok(Err(MarkReadError::NotSeen));
     };
     let read = "SELECT seq FROM read_position WHERE conv = ? AND uid = ?";
@@ -106,7 +106,7 @@ fn mark_read(
         )?
         .execute([conv, uid, seq])?;
     }
-    Ok(Ok(Marked { moved: seq > read }))
+    Ok(Ok(Marked::from(uid, name, read, seq, receipt_seq)))
 }
 
 fn conversations(

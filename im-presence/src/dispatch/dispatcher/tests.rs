@@ -76,7 +76,7 @@ async fn dispatcher(
 
 fn delivery(msg_id: i64, recipients: &[i64]) -> Delivery {
     let entry = Entry { msg_id, ..Entry::default() };
-    Delivery { entry: Some(entry), recipients: recipients.to_vec() }
+    Delivery { entry: Some(entry), recipients: recipients.to_vec(), ..Delivery::default() }
 }
 
 /// Gateway, pushes as message id and recipients, resync.

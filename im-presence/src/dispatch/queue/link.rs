@@ -1,15 +1,19 @@
 //! The link to one boot of a gateway: a bounded queue and the numbers of what left it.
 //!
-//! One push is in flight at a time; what gathers meanwhile forms the next. Numbers rise by one with
+//! One push is in flight at a time; what gathers meanwhile forms the next, what is urgent first. Numbers rise by one with
 //! each push, and by one more when something was given up before it could be pushed. A push that
 //! fails is not repeated: its number was spent. A link that has nothing to push repeats its last
 //! number once an interval, so the gateway sees each hole soon, and hears that this process is alive.
 
 mod state;
 
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+use im_common::{Priority, Weighed};
+use mpim_proto::push::Content;
 use mpim_proto::{Push, PushReq};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -53,6 +57,29 @@ impl Item {
 
     fn bytes(&self) -> usize {
         prost::Message::encoded_len(&self.push)
+    }
+}
+
+impl Weighed for Item {
+    /// What is outside any timeline keeps its order as if it were one.
+    fn key(&self) -> u64 {
+        match &self.push.content {
+            Some(Content::Entry(entry)) => FixedState::default().hash_one(&entry.conv_id),
+            Some(Content::Direct(_)) | None => 0,
+        }
+    }
+
+    fn priority(&self) -> Priority {
+        match self.push.priority() {
+            mpim_proto::Priority::Low => Priority::Low,
+            mpim_proto::Priority::Normal => Priority::Normal,
+            mpim_proto::Priority::High => Priority::High,
+            mpim_proto::Priority::Urgent => Priority::Urgent,
+        }
+    }
+
+    fn size(&self) -> usize {
+        1
     }
 }
 

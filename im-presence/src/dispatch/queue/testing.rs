@@ -129,7 +129,7 @@ pub(in crate::dispatch) fn around(change: impl FnOnce(&mut PushLimits)) -> Aroun
 
 pub(in crate::dispatch) fn push(msg_id: i64) -> Push {
     let entry = Entry { msg_id, ..Entry::default() };
-    Push { content: Some(Content::Entry(entry)), recipients: vec![1] }
+    Push { content: Some(Content::Entry(entry)), recipients: vec![1], ..Push::default() }
 }
 
 pub(in crate::dispatch) fn msg_ids(req: &PushReq) -> Vec<i64> {

@@ -209,7 +209,10 @@ impl Timeline for Several {
         self.next().locate(msg_ids).await
     }
 
-    async fn advance_for_many(&self, moves: Vec<(Reader, ConvId, i64)>) -> Result<(), StoreError> {
+    async fn advance_for_many(
+        &self,
+        moves: Vec<(Reader, ConvId, i64)>,
+    ) -> Result<Vec<Progress>, StoreError> {
         self.next().advance_for_many(moves).await
     }
 

@@ -33,6 +33,18 @@ async fn what_was_told_is_removed_and_nobody_finds_it() {
 }
 
 #[tokio::test]
+async fn a_batch_is_remembered_until_all_of_it_was_told_in_whatever_order() {
+    let Some((store, database)) = fresh().await else { return };
+    let msg_ids = three_entries(&store).await;
+    store.told(&msg_ids[1..]);
+    store.remove_told().await.unwrap();
+    assert_eq!(rows(&database), 1, "the first of its batch was not told");
+    store.told(&msg_ids[..1]);
+    store.remove_told().await.unwrap();
+    assert_eq!(rows(&database), 0);
+}
+
+#[tokio::test]
 async fn what_an_instance_left_untold_is_found_by_another_once_its_lease_has_run_out() {
     let Some((store, database)) = fresh().await else { return };
     let msg_ids = three_entries(&store).await;

@@ -1,7 +1,6 @@
 //! What waits on a link, and its numbers. Pure.
 
-use std::collections::VecDeque;
-
+use im_common::WeightedQueue;
 use tokio::time::Instant;
 
 use super::Item;
@@ -9,7 +8,7 @@ use crate::dispatch::queue::PushLimits;
 
 #[derive(Debug)]
 pub(super) struct State {
-    waiting: VecDeque<Item>,
+    waiting: WeightedQueue<Item>,
     waiting_bytes: usize,
     /// Something was given up since the last push left: the next number leaves one out.
     pub(super) lost: bool,
@@ -28,7 +27,7 @@ impl State {
     /// Numbers begin above `floor`.
     pub(super) fn above(floor: u64) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: WeightedQueue::default(),
             waiting_bytes: 0,
             // Above a floor, the first number is itself a hole: the gateway may have met this
             // link's predecessor.
@@ -50,7 +49,7 @@ impl State {
 
     pub(super) fn push(&mut self, item: Item) {
         self.waiting_bytes += item.bytes();
-        self.waiting.push_back(item);
+        self.waiting.push(item);
     }
 
     /// What has gathered, as the next push with its number, and whether it asks to compare heads;
@@ -72,7 +71,7 @@ impl State {
             }
             bytes += size;
             self.waiting_bytes -= size;
-            items.extend(self.waiting.pop_front());
+            items.extend(self.waiting.pop());
             if alone {
                 break;
             }
@@ -85,7 +84,7 @@ impl State {
     pub(super) fn give_up_waiting(&mut self) -> usize {
         let waited = self.waiting.len();
         self.lost |= waited > 0 || self.resync;
-        self.waiting = VecDeque::new();
+        self.waiting = WeightedQueue::default();
         self.waiting_bytes = 0;
         self.resync = false;
         waited

@@ -1,5 +1,6 @@
+use mpim_proto::push::Content;
 use mpim_proto::routing_service::Server as _;
-use mpim_proto::{BindRouteReq, QuerySessionsReq};
+use mpim_proto::{BindRouteReq, Entry, Priority, QuerySessionsReq};
 
 use super::*;
 use crate::connections::Gateways;
@@ -63,6 +64,34 @@ async fn what_gathers_while_a_push_is_under_way_forms_the_next() {
     assert_eq!((second.number, msg_ids(&second)), (2, vec![2, 3]));
     assert_eq!((third.number, msg_ids(&third)), (3, vec![4]));
     assert_eq!(last_push(&queue, &a.gateway, 3).await, 3);
+}
+
+/// A push of a conversation.
+fn push_of(conv_id: &str, priority: Priority, msg_id: i64) -> Push {
+    let entry = Entry { conv_id: conv_id.to_owned(), msg_id, ..Entry::default() };
+    Push { content: Some(Content::Entry(entry)), priority: priority.into(), ..push(msg_id) }
+}
+
+#[tokio::test]
+async fn what_is_urgent_is_pushed_before_what_waits_of_other_conversations() {
+    let Fixture { queue, .. } = queue(|limits| limits.batch_pushes_max = 3);
+    let mut a = gateway("a", 0).await;
+    queue.offer(&a.gateway, vec![push(1)], false).await;
+    a.next().await;
+    let waiting = [
+        ("c2c_1_2", Priority::Low, 2),
+        ("c2c_1_3", Priority::Normal, 3),
+        ("c2c_1_4", Priority::Urgent, 4),
+        // In one conversation nothing overtakes.
+        ("c2c_1_3", Priority::Urgent, 5),
+        ("c2c_1_4", Priority::Low, 6),
+    ];
+    let waiting = waiting.map(|(conv_id, priority, msg_id)| push_of(conv_id, priority, msg_id));
+    queue.offer(&a.gateway, waiting.into(), false).await;
+    a.answers.add_permits(9);
+    let (second, third) = (a.next().await, a.next().await);
+    assert_eq!((second.number, msg_ids(&second)), (2, vec![4, 6, 3]), "numbered as they leave");
+    assert_eq!((third.number, msg_ids(&third)), (3, vec![5, 2]));
 }
 
 #[tokio::test]

@@ -1,0 +1,2 @@
+-- The seq of the newest entry that was written with receipts; 0 where none was.
+ALTER TABLE conversation ADD COLUMN receipt_seq BIGINT NOT NULL DEFAULT 0;
