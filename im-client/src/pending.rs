@@ -146,6 +146,7 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Groups
         | Command::Device { .. }
         | Command::Devices
+        | Command::Revoke { .. }
         | Command::Events { .. }
         | Command::Typing { .. }
         | Command::Whisper { .. }

@@ -21,6 +21,7 @@ use crate::cursors::Moves;
 use crate::events;
 use crate::fetches;
 use crate::gateway::Gateway;
+use crate::log_in;
 use crate::metrics::METRICS;
 use crate::original;
 use crate::sending::{Batch, Target};
@@ -91,6 +92,10 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
         }
         Call::AdvanceCursors(moves) => {
             Answer::Advanced(advances::advance(gateway, session, moves).await)
+        }
+        Call::Verify(token) => {
+            let verified = log_in::verify(gateway, &cx, &token).await;
+            Answer::Verified(noted(gateway, "VerifyToken", verified))
         }
         Call::Bind => Answer::Bound(noted(gateway, "BindRoute", bind(gateway, &cx, session).await)),
     }

@@ -2,6 +2,7 @@
 //! words. The user is always the session's.
 
 mod blocks;
+mod devices;
 mod history;
 mod read_state;
 mod receipts;
@@ -9,7 +10,7 @@ mod receipts;
 use im_wire::text::{Command, Peer, Reply, failure};
 use mpim_proto::{
     AddFriendReq, CreateGroupReq, GetFriendsReq, GetGroupMembersReq, GetUserGroupsReq,
-    JoinGroupReq, LeaveGroupReq, QueryDevicesReq, RemoveFriendReq,
+    JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
 };
 use mprpc::{Code, Context, Status};
 
@@ -120,11 +121,8 @@ async fn ask(
         Command::Conversations { limit } => {
             read_state::conversations(gateway, cx, user_id, limit).await?
         }
-        Command::Devices => {
-            let presence = &gateway.services.presence;
-            let answer = presence.query_devices(cx, QueryDevicesReq { user_id }).await?;
-            refusal(answer.result).unwrap_or(Reply::Devices(answer.devices))
-        }
+        Command::Devices => devices::list(gateway, cx, user_id).await?,
+        Command::Revoke { device } => devices::revoke(gateway, cx, user_id, device).await?,
         Command::Presence { uid } => events::presence(gateway, cx, user_id, uid).await?,
         Command::Help => Reply::Help,
         Command::Ping => Reply::Pong,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use im_common::InUse;
 use im_wire::text::{Command, Reply, failure};
-use mpim_proto::{LoginReq, LogoutReq, RegisterReq, UnbindRouteReq};
+use mpim_proto::{LoginReq, LogoutReq, RegisterReq, UnbindRouteReq, VerifyTokenReq};
 use mprpc::{Code, Context, Status};
 
 use crate::calls;
@@ -17,15 +17,28 @@ use crate::original::{self, Unbegun};
 use crate::session::Ending;
 use crate::sessions::Registration;
 
+/// The token of an expired one that is good but for its age.
+const EXPIRED: &str = "token expired";
+/// What the client of a session that is over, though nobody could tell its gateway, is told.
+pub(crate) const LOGGED_OUT: &str = "logged out";
+
 /// Somebody who has proved who they are.
 pub(crate) struct Proved {
     pub(crate) user_id: i64,
     pub(crate) token: String,
+    /// The device that they are at.
+    pub(crate) device: String,
+    /// Of the device; 0 if im-user knows of none.
+    pub(crate) generation: i64,
     pub(crate) unbegun: Unbegun,
 }
 
 /// Asks im-user who the client of a `LOGIN` or `REGISTER` is. The error is the reply.
-pub(crate) async fn prove(gateway: &Arc<Gateway>, command: Command) -> Result<Proved, Reply> {
+pub(crate) async fn prove(
+    gateway: &Arc<Gateway>,
+    command: Command,
+    device: String,
+) -> Result<Proved, Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     // A storm of log-ins waits here, each as long as it may, and not in im-user.
     let place = Arc::clone(&gateway.logins).acquire_owned();
@@ -36,34 +49,44 @@ pub(crate) async fn prove(gateway: &Arc<Gateway>, command: Command) -> Result<Pr
     let concerned = Arc::clone(gateway);
     let asking = async move {
         let _held = held;
-        let (user_id, token) = ask(&concerned, &cx, command).await?;
+        let (user_id, token, generation) = ask(&concerned, &cx, command, device.clone()).await?;
         let unbegun = Unbegun::new(&concerned, user_id, &token);
-        Ok(Proved { user_id, token, unbegun })
+        Ok(Proved { user_id, token, device, generation, unbegun })
     };
     original::to_its_end(gateway, asking).await
 }
 
-/// The user's id and their token.
-async fn ask(gateway: &Gateway, cx: &Context, command: Command) -> Result<(i64, String), Reply> {
+/// The user's id, their token and the generation of their device.
+async fn ask(
+    gateway: &Gateway,
+    cx: &Context,
+    command: Command,
+    device: String,
+) -> Result<(i64, String, i64), Reply> {
     let name = command.name();
     let users = &gateway.services.user;
     match command {
         Command::Login { username, password } => {
-            let request = LoginReq { username, password: password.into_exposed() };
+            let request = LoginReq { username, password: password.into_exposed(), device };
             let answer =
                 users.login(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
             match answer.result {
-                Some(result) if result.is_ok() => Ok((answer.user_id, answer.token)),
+                Some(result) if result.is_ok() => {
+                    Ok((answer.user_id, answer.token, answer.generation))
+                }
                 Some(result) => Err(Reply::err(format!("auth {}", result.msg))),
                 None => Err(Reply::err(failure::UNAVAILABLE)),
             }
         }
         Command::Register { username, password } => {
-            let request = RegisterReq { username, password: password.into_exposed() };
+            let request = RegisterReq { username, password: password.into_exposed(), device };
             let answer =
                 users.register(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
             match crate::commands::refusal(answer.result) {
-                None => Ok((answer.user_id, original::token(answer.user_id, answer.token))),
+                None => {
+                    let token = original::token(answer.user_id, answer.token);
+                    Ok((answer.user_id, token, answer.generation))
+                }
                 Some(refused) => Err(refused),
             }
         }
@@ -81,13 +104,58 @@ fn busy(gateway: &Gateway, command: &'static str, status: &Status) -> Reply {
 
 /// Binds the route of a session that has just been added. Without a route there is no session: it
 /// would get no pushes, and an older one of the user would not know that it is over.
-pub(crate) async fn bind(gateway: &Gateway, registration: &Registration) -> Result<(), Reply> {
+async fn bind(gateway: &Gateway, registration: &Registration) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     let bound = calls::bind(gateway, &cx, registration.handle()).await;
     bound.map_err(|status| match status.code() {
         Code::ResourceExhausted => Reply::err(failure::TOO_MANY_SESSIONS),
         _ => unavailable(gateway, "LOGIN", &status),
     })
+}
+
+/// Begins a session that has just been added: binds its route, and looks again whether it may begin.
+/// Whoever revokes a device first makes its tokens worthless and then closes the sessions that there
+/// are, so one that they did not find finds out here.
+pub(crate) async fn begin(
+    gateway: &Gateway,
+    registration: &Registration,
+    token: &str,
+) -> Result<(), Reply> {
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let generation = registration.handle().generation;
+    let verified = async {
+        match generation {
+            0 => Ok(true),
+            _ => verify(gateway, &cx, token).await,
+        }
+    };
+    let (bound, verified) = tokio::join!(bind(gateway, registration), verified);
+    let outcome = match (bound, verified) {
+        (Err(reply), _) => return Err(reply),
+        (Ok(()), Ok(true)) => return Ok(()),
+        (Ok(()), Ok(false)) => Reply::err(format!("auth {LOGGED_OUT}")),
+        (Ok(()), Err(status)) => unavailable(gateway, "LOGIN", &status),
+    };
+    unbind(gateway, registration).await;
+    Err(outcome)
+}
+
+/// Whether the session of a token may go on: neither it nor its device was revoked. One that only grew
+/// old has let its session begin.
+///
+/// # Errors
+/// im-user could not be asked.
+pub(crate) async fn verify(gateway: &Gateway, cx: &Context, token: &str) -> Result<bool, Status> {
+    let request = VerifyTokenReq { token: token.to_owned() };
+    match gateway.services.user.verify_token(cx, request).await {
+        Ok(answer) => {
+            let result = answer.result.unwrap_or_default();
+            Ok(result.is_ok() || result.msg == EXPIRED)
+        }
+        // One of the original system, whose tokens say nothing.
+        Err(status) if status.code() == Code::Unimplemented => Ok(true),
+        Err(status) => Err(status),
+    }
 }
 
 /// Revokes a token.
@@ -115,15 +183,21 @@ pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
         let _ = calls::advance_cursors(gateway, &cx, handle, moves).await;
     }
     registration.handed_over();
+    unbind(gateway, &registration).await;
+    original::leave(gateway, handle, token).await;
+}
+
+async fn unbind(gateway: &Gateway, registration: &Registration) {
+    let handle = registration.handle();
     let request = UnbindRouteReq {
         user_id: handle.user_id,
         device: handle.device.clone(),
         boot_id: gateway.identity.boot_id.clone(),
         session_id: handle.session_id.clone(),
     };
-    let cx = Context::with_timeout(bound).with_affinity(events::status_key(handle.user_id));
+    let cx = Context::with_timeout(ms(gateway.config.calls.hand_over_ms));
+    let cx = cx.with_affinity(events::status_key(handle.user_id));
     if let Err(status) = gateway.services.presence.unbind_route(&cx, request).await {
         tracing::debug!(%status, "a route was not unbound: it will expire");
     }
-    original::leave(gateway, handle, token).await;
 }

@@ -164,14 +164,21 @@ impl PushService {
             class => device.split(':').next() == Some(class),
         };
         if req.boot_id != self.boot_id {
-            Vec::new()
-        } else if !req.session_id.is_empty() {
-            self.sessions.get(&req.session_id).into_iter().collect()
-        } else if before_ms == 0 {
-            self.sessions.of_devices(user_id, is_meant)
-        } else {
-            self.sessions.began_before(user_id, is_meant, before_ms)
+            return Vec::new();
         }
+        if !req.session_id.is_empty() {
+            return self.sessions.get(&req.session_id).into_iter().collect();
+        }
+        let mut meant = match before_ms {
+            0 => self.sessions.of_devices(user_id, is_meant),
+            _ => self.sessions.began_before(user_id, is_meant, before_ms),
+        };
+        let newest = match req.generation_max {
+            0 => i64::MAX,
+            generation => generation,
+        };
+        meant.retain(|session| session.generation <= newest);
+        meant
     }
 }
 
@@ -248,7 +255,7 @@ mod tests {
             let pushes = Pushes::new(Arc::clone(&sessions), links, SPREAD_MAX);
             let add = |user_id| {
                 let session =
-                    sessions.add(user_id, "text".to_owned(), Mailbox::new(8, Arc::default()));
+                    sessions.add(user_id, ("text".to_owned(), 1), Mailbox::new(8, Arc::default()));
                 session.handle().set_bound(1);
                 session
             };

@@ -42,10 +42,17 @@ pub(crate) const NOT_SUPPORTED: &str = "not supported by this fleet";
 pub(crate) enum Call {
     Send(Batch),
     Locate(Vec<ConvId>),
-    Fetch { conv_id: ConvId, after_seq: i64 },
-    ListBehind { after: String },
+    Fetch {
+        conv_id: ConvId,
+        after_seq: i64,
+    },
+    ListBehind {
+        after: String,
+    },
     AdvanceCursors(Moves),
     Bind,
+    /// Whether the session may go on, by its token.
+    Verify(String),
 }
 
 /// What became of a call. An error was logged already; what it says to the client is its text.
@@ -69,6 +76,7 @@ pub(crate) enum Answer {
     Pulled(Result<Vec<Direct>, Failed>),
     Advanced(Result<(), Failed>),
     Bound(Result<(), Failed>),
+    Verified(Result<bool, Failed>),
 }
 
 /// A service did not do what it was asked for; it can be asked again.
@@ -121,6 +129,8 @@ pub(crate) struct Session {
     /// The route is to be bound again.
     bind: bool,
     binding: bool,
+    /// Whether the session may go on is to be asked, from then on.
+    verify_at: Option<Instant>,
     /// Cursors may be written now.
     write_cursors: bool,
     /// After a failure, they are not written before this.
@@ -164,6 +174,7 @@ impl Session {
             pull: None,
             bind: false,
             binding: false,
+            verify_at: None,
             write_cursors: false,
             cursors_at: None,
             fetching: 0,
@@ -241,7 +252,11 @@ impl Session {
         if let Some(spread) = post.sync_within {
             self.sync.want(client.now + spread.mul_f64(fastrand::f64()));
         }
-        self.bind |= post.bind;
+        if post.bind {
+            self.bind = true;
+            // Whoever ended it may not have found it, since its route was lost.
+            self.verify_at = Some(client.now);
+        }
         self.show_events(client, post.events);
     }
 
@@ -252,6 +267,9 @@ impl Session {
         }
         if std::mem::take(&mut self.write_cursors) && self.cursors.is_due() {
             return Some(Call::AdvanceCursors(self.cursors.hand_over()));
+        }
+        if self.verify_at.take_if(|at| *at <= client.now).is_some() {
+            return Some(Call::Verify(self.token.clone()));
         }
         if self.calls.is_empty() && self.retry.allows(client.now) {
             self.want_calls(client);
@@ -324,16 +342,6 @@ impl Session {
         self.window.waits_for_kernel() || self.cursors.is_due()
     }
 
-    /// Whether the client has to acknowledge before it gets more.
-    pub(crate) fn is_blocked(&self, client: &Client<'_>) -> bool {
-        !self.has_room(client)
-    }
-
-    /// Whether it is worth asking the kernel how far the client is.
-    pub(crate) fn is_crowded(&self, client: &Client<'_>) -> bool {
-        !self.has_room_for_a_page(client)
-    }
-
     /// How often the client has acknowledged something.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged
@@ -342,10 +350,11 @@ impl Session {
     /// When [`next_call`](Self::next_call) may want something that it does not want now.
     pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
         let sync = if self.directs.is_empty() { self.sync.due_at(now) } else { None };
-        match (sync, self.retry.at()) {
+        let asked = match (sync, self.retry.at()) {
             (Some(sync), Some(retry_at)) => Some(sync.max(retry_at)),
             (sync, retry_at) => sync.or(retry_at),
-        }
+        };
+        asked.into_iter().chain(self.verify_at).min()
     }
 
     /// Ends it: no more pushes. `peer_has`, if it is known, is the last word on what was delivered.

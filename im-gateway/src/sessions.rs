@@ -21,6 +21,8 @@ pub(crate) struct Handle {
     pub(crate) user_id: i64,
     /// The name of the user's device that it is.
     pub(crate) device: String,
+    /// Which device of that name it is, as im-user counts them; 0 if it does not.
+    pub(crate) generation: i64,
     /// Unique within this boot of the gateway.
     pub(crate) session_id: String,
     pub(crate) mailbox: Mailbox,
@@ -86,12 +88,13 @@ impl Sessions {
     pub(crate) fn add(
         self: &Arc<Self>,
         user_id: i64,
-        device: String,
+        (device, generation): (String, i64),
         mailbox: Mailbox,
     ) -> Registration {
         let handle = Arc::new(Handle {
             user_id,
             device,
+            generation,
             session_id: self.next_id.fetch_add(1, Ordering::Relaxed).to_string(),
             mailbox,
             bound: AtomicBool::new(false),
@@ -222,7 +225,7 @@ mod tests {
     use super::*;
 
     fn add(sessions: &Arc<Sessions>, user_id: i64) -> Registration {
-        sessions.add(user_id, "text".to_owned(), Mailbox::new(8, Arc::default()))
+        sessions.add(user_id, ("text".to_owned(), 1), Mailbox::new(8, Arc::default()))
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `outcome`, and nowhere else.
 
 mod blocks;
+mod devices;
 mod outcome;
 mod read_state;
 
@@ -13,12 +14,13 @@ use im_common::walk;
 use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     C2cMsg, ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp,
-    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, GetReceiptsReq,
-    GetReceiptsResp, GroupMsg, ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp,
-    ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp, MembershipChange,
-    PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp,
-    SendOutcome, SendReq, SendResp, SetBlockReq, SetBlockResp, SignalReq, SignalResp,
-    message_service, send_batch_req, signal_req, user_service,
+    FetchRangeReq, FetchRangeResp, ForgetDeviceReq, ForgetDeviceResp, GetPositionsReq,
+    GetPositionsResp, GetReceiptsReq, GetReceiptsResp, GroupMsg, ListBehindReq, ListBehindResp,
+    ListBlockedReq, ListBlockedResp, ListConversationsReq, ListConversationsResp, MarkReadReq,
+    MarkReadResp, MembershipChange, OpenDeviceReq, OpenDeviceResp, PullOfflineReq, PullOfflineResp,
+    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendOutcome, SendReq, SendResp,
+    SetBlockReq, SetBlockResp, SignalReq, SignalResp, message_service, send_batch_req, signal_req,
+    user_service,
 };
 use mprpc::{Context, Status};
 use tracing::Instrument;
@@ -289,6 +291,22 @@ where
 
     async fn set_block(&self, cx: &Context, request: SetBlockReq) -> Result<SetBlockResp, Status> {
         self.block_or_unblock(cx, request).await
+    }
+
+    async fn open_device(
+        &self,
+        _cx: &Context,
+        request: OpenDeviceReq,
+    ) -> Result<OpenDeviceResp, Status> {
+        self.open(request).await
+    }
+
+    async fn forget_device(
+        &self,
+        _cx: &Context,
+        request: ForgetDeviceReq,
+    ) -> Result<ForgetDeviceResp, Status> {
+        self.forget(request).await
     }
 
     async fn list_blocked(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use im_common::mysql::DatabaseConfig;
 use im_common::redis::{RedisConfig, RedisUrl};
-use im_common::{RpcConfig, Rules, Validate};
+use im_common::{RpcConfig, Rules, Target, Validate};
 use serde::{Deserialize, Serialize};
 
 use crate::gone::OriginalConfig;
@@ -30,6 +30,10 @@ pub struct Config {
     pub token: TokenConfig,
     /// Friendships.
     pub friends: FriendsConfig,
+    /// The devices of users.
+    pub devices: DevicesConfig,
+    /// Where the services are that are told of devices.
+    pub targets: Targets,
     /// Where instances count failed log-ins together.
     pub redis: CacheConfig,
     /// Beside gateways of the original system.
@@ -106,6 +110,26 @@ pub struct FriendsConfig {
     pub per_user_max: u32,
 }
 
+/// The devices of users.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DevicesConfig {
+    /// The most devices of one user.
+    pub per_user_max: u32,
+    /// How long im-message, and all gateways together, may each take to be told of one, in ms.
+    pub timeout_ms: u32,
+    /// After how long somebody who was not told of a revoked device is told again, in ms.
+    pub retry_ms: u32,
+}
+
+/// Where the services are that are told of devices.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Targets {
+    /// im-message, which remembers what each device has.
+    pub message: Target,
+    /// im-presence, which closes the sessions of a device.
+    pub presence: Target,
+}
+
 /// Where instances count failed log-ins together.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct CacheConfig {
@@ -127,6 +151,8 @@ impl Default for Config {
             log_in: LogInConfig::default(),
             token: TokenConfig::default(),
             friends: FriendsConfig::default(),
+            devices: DevicesConfig::default(),
+            targets: Targets::default(),
             redis: CacheConfig::default(),
             original: OriginalConfig::default(),
         }
@@ -172,6 +198,18 @@ impl Default for FriendsConfig {
     }
 }
 
+impl Default for DevicesConfig {
+    fn default() -> Self {
+        Self { per_user_max: 100, timeout_ms: 1_000, retry_ms: 3_000 }
+    }
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self { message: Target::on_loopback(8011), presence: Target::on_loopback(8012) }
+    }
+}
+
 impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
@@ -187,6 +225,12 @@ impl Validate for Config {
         rules.within("log_in.failure_refill_ms", self.log_in.failure_refill_ms, 1..=86_400_000);
         rules.within("token.ttl_s", self.token.ttl_s, 60..=366 * 24 * 3600);
         rules.within("friends.per_user_max", self.friends.per_user_max, 1..=1_000_000);
+        let devices = &self.devices;
+        rules.within("devices.per_user_max", devices.per_user_max, 1..=10_000);
+        rules.within("devices.timeout_ms", devices.timeout_ms, 10..=30_000);
+        // Whoever tells others keeps the others off for as long.
+        let both = devices.timeout_ms.saturating_mul(2);
+        rules.within("devices.retry_ms", devices.retry_ms, both..=3_600_000);
         self.database.check(&mut rules);
         self.redis.connection.validate(&mut rules);
         rules.within("original.timeout_ms", self.original.timeout_ms, 10..=60_000);

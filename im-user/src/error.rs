@@ -1,6 +1,7 @@
 //! How an operation of im-user ends when it does not succeed.
 
 use im_common::StoreError;
+use mprpc::Status;
 
 use crate::password::HashError;
 use crate::token::TokenError;
@@ -31,6 +32,15 @@ pub(crate) enum UserError {
     AlreadyFriends,
     #[error("too many friends")]
     TooManyFriends,
+    #[error("bad device")]
+    BadDevice,
+    #[error("no such device")]
+    NoSuchDevice,
+    #[error("too many devices")]
+    TooManyDevices,
+    /// im-message could not be told of a device that begins.
+    #[error("where the device begins is not settled: {}", .0.message())]
+    NotOpened(Status),
     #[error(transparent)]
     Hash(#[from] HashError),
     #[error(transparent)]

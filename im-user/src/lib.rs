@@ -25,8 +25,10 @@
 //! * Guessing is limited by account, hashing by what the machine can do; both answer at once when
 //!   the bound is reached, and neither locks anybody out for good.
 //! * Passwords are never stored, logged or cut; a stored hash is argon2id with its parameters.
-//! * A token proves itself (EdDSA), except that it may have been revoked: that is in the store,
-//!   durable, until the token expires.
+//! * A token proves itself (EdDSA), except that it or its device may have been revoked: that is in the
+//!   store, durable.
+//! * A device that was revoked is out at once; whoever has to be told of it is told, whatever fails
+//!   meanwhile.
 //! * A friendship exists in both directions or not at all.
 //!
 //! # Where things are
@@ -37,6 +39,8 @@
 //! | `service` | the generated trait; refusals become answers, failures become statuses |
 //! | `users` | what the use cases work with |
 //! | `register`, `log_in`, `log_out`, `friends` | the use cases: every decision is here |
+//! | `devices`, `revoking` | a log-in is one device's; putting one out, and telling others of it |
+//! | `neighbours` | im-message and im-presence, as far as they are told of devices |
 //! | `username`, `password`, `attempts`, `token` | names, hashing, the limit on guessing, JWT |
 //! | `metrics` | what operators see |
 //! | `store` | the port, its conformance suite, and the adapters on SQLite and MySQL |
@@ -45,6 +49,7 @@
 
 mod attempts;
 mod config;
+mod devices;
 mod error;
 mod friends;
 mod gone;
@@ -52,8 +57,10 @@ mod hex;
 mod log_in;
 mod log_out;
 mod metrics;
+mod neighbours;
 mod password;
 mod register;
+mod revoking;
 mod service;
 mod start;
 mod store;
@@ -64,7 +71,8 @@ mod username;
 mod users;
 
 pub use config::{
-    CacheConfig, Config, FriendsConfig, LogInConfig, PasswordConfig, TokenConfig, UsernameConfig,
+    CacheConfig, Config, DevicesConfig, FriendsConfig, LogInConfig, PasswordConfig, Targets,
+    TokenConfig, UsernameConfig,
 };
 pub use gone::OriginalConfig;
 pub use start::{StartError, start};

@@ -2,7 +2,7 @@
 
 use crate::error::UserError;
 use crate::store::UserStore;
-use crate::token::{Grant, TokenError};
+use crate::token::{Grant, Holder, TokenError};
 use crate::users::Users;
 
 /// For how long a revocation outlives its token. By the clock of another instance, or by this one's
@@ -21,26 +21,28 @@ impl<S: UserStore> Users<S> {
         }
         let now_ms = self.clock.now_ms();
         match self.tokens.verify(token, now_ms) {
-            Ok(grant) if grant.user_id == user_id => {
+            Ok(grant) if grant.holder.user_id == user_id => {
                 let forget_before_ms = now_ms - KEPT_AFTER_EXPIRY_MS;
                 let Grant { token_id, expires_at_ms, .. } = grant;
                 Ok(self.store.revoke_token(token_id, expires_at_ms, forget_before_ms).await?)
             }
-            Err(TokenError::Expired) => Ok(()),
+            Err(TokenError::Expired(_)) => Ok(()),
             _ => Err(UserError::InvalidToken),
         }
     }
 
-    /// Whose token this is, if it is good: ours, not expired, not revoked.
-    pub(crate) async fn token_holder(&self, token: &str) -> Result<i64, UserError> {
-        let verified = self.tokens.verify(token, self.clock.now_ms());
-        let grant = verified.map_err(|error| match error {
-            TokenError::Expired => UserError::TokenExpired,
-            _ => UserError::InvalidToken,
-        })?;
-        if self.store.is_revoked(grant.token_id).await? {
+    /// Whose token this is, if it is good: ours, neither it nor its device revoked, not expired.
+    pub(crate) async fn token_holder(&self, token: &str) -> Result<Holder, UserError> {
+        let (grant, expired) = match self.tokens.verify(token, self.clock.now_ms()) {
+            Ok(grant) => (grant, false),
+            Err(TokenError::Expired(grant)) => (*grant, true),
+            Err(_) => return Err(UserError::InvalidToken),
+        };
+        let Grant { holder, token_id, .. } = grant;
+        let Holder { user_id, device, generation } = holder.clone();
+        if !self.store.is_good(token_id, user_id, device, generation).await? {
             return Err(UserError::InvalidToken);
         }
-        Ok(grant.user_id)
+        if expired { Err(UserError::TokenExpired) } else { Ok(holder) }
     }
 }

@@ -6,6 +6,9 @@
 //! | `mpim_registrations_total{outcome}` | `ok`, `refused`, `failed` |
 //! | `mpim_password_hashes{state}` | `computing` and `waiting`, of which the configuration bounds either |
 //! | `mpim_friend_changes_total{change}` | `added`, `removed` |
+//! | `mpim_devices_begun_total`, `mpim_devices_revoked_total` | devices that logged in first, and that were put out |
+//! | `mpim_device_revocations_due` | those of which others have yet to be told, as many as one round takes up |
+//! | `mpim_device_revocations_total{outcome}` | rounds of telling: `told` all, `postponed` |
 //! | `mpim_log_in_limits_alone_total` | looks at the limit (two a log-in) that this process took alone: no answer from Redis |
 
 use im_common::InUse;

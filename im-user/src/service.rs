@@ -1,17 +1,23 @@
 //! `UserService` as other programs see it: requests in, answers out, nothing decided here.
 
+use std::sync::Arc;
+
 use mpim_proto::{
-    AddFriendReq, AddFriendResp, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
-    LoginReq, LoginResp, LogoutReq, LogoutResp, RegisterReq, RegisterResp, RemoveFriendReq,
-    RemoveFriendResp, User, VerifyTokenReq, VerifyTokenResp, user_service,
+    AddFriendReq, AddFriendResp, Device, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
+    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RegisterReq,
+    RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp, User,
+    VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
+use crate::devices::Devices;
 use crate::error::UserError;
 use crate::gone::Gone;
 use crate::metrics::{count_log_in, count_registration};
+use crate::neighbours::Neighbours;
 use crate::password::{HashError, Password};
 use crate::store::UserStore;
+use crate::token::Holder;
 use crate::users::{LoggedIn, Users};
 
 /// The most ids in one `GetUsers`.
@@ -19,14 +25,15 @@ const USERS_MAX: usize = 500;
 
 /// The generated trait over the use cases.
 #[derive(Debug)]
-pub(crate) struct UserService<S> {
-    users: Users<S>,
+pub(crate) struct UserService<S, N> {
+    users: Arc<Users<S>>,
+    pub(crate) devices: Arc<Devices<S, N>>,
     gone: Option<Gone>,
 }
 
-impl<S> UserService<S> {
-    pub(crate) fn new(users: Users<S>) -> Self {
-        Self { users, gone: None }
+impl<S, N> UserService<S, N> {
+    pub(crate) fn new(devices: Arc<Devices<S, N>>) -> Self {
+        Self { users: Arc::clone(&devices.users), devices, gone: None }
     }
 
     /// The same beside gateways of the original system.
@@ -35,19 +42,21 @@ impl<S> UserService<S> {
     }
 }
 
-impl<S: UserStore> user_service::Server for UserService<S> {
-    async fn login(&self, _cx: &Context, req: LoginReq) -> Result<LoginResp, Status> {
-        let outcome = self.users.log_in(&req.username, Password::new(&req.password)).await;
+impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
+    async fn login(&self, cx: &Context, req: LoginReq) -> Result<LoginResp, Status> {
+        let password = Password::new(&req.password);
+        let outcome = self.devices.log_in(cx, &req.username, password, req.device).await;
         count_log_in(&outcome);
-        let (result, LoggedIn { user_id, token }) = answer("ok", outcome)?;
-        Ok(LoginResp { result: Some(result), user_id, token })
+        let (result, LoggedIn { user_id, token, generation }) = answer("ok", outcome)?;
+        Ok(LoginResp { result: Some(result), user_id, token, generation })
     }
 
     async fn register(&self, _cx: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
-        let outcome = self.users.register(&req.username, Password::new(&req.password)).await;
+        let password = Password::new(&req.password);
+        let outcome = self.devices.register(&req.username, password, req.device).await;
         count_registration(&outcome);
-        let (result, LoggedIn { user_id, token }) = answer("ok", outcome)?;
-        Ok(RegisterResp { result: Some(result), user_id, token })
+        let (result, LoggedIn { user_id, token, generation }) = answer("ok", outcome)?;
+        Ok(RegisterResp { result: Some(result), user_id, token, generation })
     }
 
     async fn logout(&self, cx: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
@@ -65,8 +74,8 @@ impl<S: UserStore> user_service::Server for UserService<S> {
         req: VerifyTokenReq,
     ) -> Result<VerifyTokenResp, Status> {
         let outcome = self.users.token_holder(&req.token).await;
-        let (result, user_id) = answer("ok", outcome)?;
-        Ok(VerifyTokenResp { result: Some(result), user_id })
+        let (result, Holder { user_id, device, generation }) = answer("ok", outcome)?;
+        Ok(VerifyTokenResp { result: Some(result), user_id, device, generation })
     }
 
     async fn add_friend(&self, _cx: &Context, req: AddFriendReq) -> Result<AddFriendResp, Status> {
@@ -110,12 +119,31 @@ impl<S: UserStore> user_service::Server for UserService<S> {
         let users = profiles.into_iter().map(user).collect();
         Ok(GetUsersResp { result: Some(result), users })
     }
-}
 
-impl Default for LoggedIn {
-    /// Nobody, for the answer to a refusal.
-    fn default() -> Self {
-        Self { user_id: 0, token: String::new() }
+    async fn list_devices(
+        &self,
+        _cx: &Context,
+        req: ListDevicesReq,
+    ) -> Result<ListDevicesResp, Status> {
+        let (result, devices) = answer("ok", self.devices.of(req.user_id).await)?;
+        let device = |device: crate::store::Device| Device {
+            name: device.name,
+            generation: device.generation,
+            since_ms: device.since_ms,
+            last_login_ms: device.last_login_ms,
+        };
+        let devices = devices.into_iter().map(device).collect();
+        Ok(ListDevicesResp { result: Some(result), devices })
+    }
+
+    async fn revoke_device(
+        &self,
+        _cx: &Context,
+        req: RevokeDeviceReq,
+    ) -> Result<RevokeDeviceResp, Status> {
+        let outcome = self.devices.revoke(req.user_id, req.device).await;
+        let (result, ()) = answer("revoked", outcome)?;
+        Ok(RevokeDeviceResp { result: Some(result) })
     }
 }
 
@@ -132,7 +160,7 @@ fn answer<T: Default>(
     };
     let said = error.to_string();
     let refusal = match error {
-        E::FriendNotFound => mpim_proto::Result::not_found(&said),
+        E::FriendNotFound | E::NoSuchDevice => mpim_proto::Result::not_found(&said),
         E::BadUsername
         | E::WeakPassword
         | E::NameTaken
@@ -142,7 +170,10 @@ fn answer<T: Default>(
         | E::TokenExpired
         | E::BadFriendId
         | E::AlreadyFriends
-        | E::TooManyFriends => mpim_proto::Result::invalid(&said),
+        | E::TooManyFriends
+        | E::BadDevice
+        | E::TooManyDevices => mpim_proto::Result::invalid(&said),
+        E::NotOpened(_) => return Err(Status::unavailable(said)),
         E::Hash(HashError::Overloaded) => return Err(Status::resource_exhausted(said)),
         E::Store(error) => {
             error.report();

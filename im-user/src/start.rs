@@ -1,14 +1,18 @@
 //! Wiring: everything that im-user consists of is chosen and put together here, once.
 
+use std::sync::Arc;
+
 use im_common::mysql::{MySql, OpenError};
 use im_common::redis::Redis;
 use im_common::sqlite::DatabaseError;
 use im_common::{DataDir, DataDirError, Deps, Running, Tasks};
-use mpim_proto::{presence_service, user_service};
+use mpim_proto::{message_service, presence_service, user_service};
 use mprpc::{ChannelError, Server};
 
 use crate::config::Config;
+use crate::devices::Devices;
 use crate::gone::Gone;
+use crate::neighbours::Services;
 use crate::service::UserService;
 use crate::store::{MYSQL_MIGRATIONS, MysqlStore, SqliteStore, UserStore};
 use crate::token::TokenKey;
@@ -35,6 +39,9 @@ pub enum StartError {
     /// Where im-presence is.
     #[error("original.presence: {0}")]
     Presence(#[source] ChannelError),
+    /// A target in `[targets]`.
+    #[error("targets.{0}: {1}")]
+    Target(&'static str, #[source] ChannelError),
     /// The address to listen on.
     #[error(transparent)]
     Listen(#[from] mprpc::ServerError),
@@ -77,6 +84,12 @@ async fn serve<S: UserStore>(store: S, config: Config, deps: Deps) -> Result<Run
         }
         false => None,
     };
+    let channel =
+        |name, target| deps.channel(target).map_err(|source| StartError::Target(name, source));
+    let neighbours = Services {
+        message: message_service::Client::new(&channel("message", &config.targets.message)?),
+        presence: presence_service::Client::new(&channel("presence", &config.targets.presence)?),
+    };
     let clock = deps.clock.clone();
     // Reading a key and computing a hash both block.
     let making = tokio::task::spawn_blocking(move || {
@@ -87,16 +100,18 @@ async fn serve<S: UserStore>(store: S, config: Config, deps: Deps) -> Result<Run
         Users::new(store, key, cache, clock, config)
             .map_err(|error| StartError::Password(error.to_string()))
     });
-    let users = making.await??;
+    let devices = Arc::new(Devices::new(Arc::new(making.await??), neighbours));
 
     let health_clock = deps.clock.clone();
     let server = Server::builder()
-        .add_service(user_service::serve(UserService::new(users).telling(gone)))
+        .add_service(user_service::serve(UserService::new(Arc::clone(&devices)).telling(gone)))
         .add_service(mpim_proto::health(move || health_clock.now_ms()));
     let server = deps.bind(server, &rpc).await?;
     let addr = server.local_addr();
 
     let tasks = Tasks::new("im-user", deps.shutdown.clone());
+    let shutdown = deps.shutdown.clone();
+    tasks.spawn_essential("devices", async move { devices.tell_until(&shutdown).await });
     tasks.spawn_essential("server", server.serve(deps.shutdown.into_triggered()));
     Ok(Running::new(addr, tasks))
 }

@@ -1,25 +1,86 @@
-//! What this crate's tests share: a service on a data directory of its own.
+//! What this crate's tests share: a service on a data directory of its own, with neighbours that can
+//! be made to fail.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use im_common::{Clock, DataDir};
 use mpim_proto::user_service::Server as _;
 use mpim_proto::{
-    AddFriendReq, GetFriendsReq, LoginReq, LoginResp, LogoutReq, RegisterReq, RegisterResp,
-    RemoveFriendReq, VerifyTokenReq,
+    AddFriendReq, GetFriendsReq, ListDevicesReq, LoginReq, LoginResp, LogoutReq, RegisterReq,
+    RegisterResp, RemoveFriendReq, RevokeDeviceReq, VerifyTokenReq,
 };
 use mprpc::{Context, Status};
 
 use crate::config::Config;
+use crate::devices::Devices;
+use crate::neighbours::Neighbours;
 use crate::service::UserService;
-use crate::store::SqliteStore;
+use crate::store::{Revocation, SqliteStore};
 use crate::token::TokenKey;
 use crate::users::Users;
 
+/// What neighbours were told, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Open { name: String, generation: i64 },
+    Forget { name: String, generation: i64 },
+    Close { name: String, generation: i64 },
+}
+
+/// im-message and im-presence. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Others(Arc<Mutex<(Vec<Told>, Option<mprpc::Code>)>>);
+
+impl Others {
+    /// From now on each call fails with this, or none does.
+    pub(crate) fn fail(&self, with: Option<mprpc::Code>) {
+        self.0.lock().unwrap().1 = with;
+    }
+
+    /// What they were told since the last time.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut self.0.lock().unwrap().0)
+    }
+
+    fn tell(&self, told: Told) -> Result<(), Status> {
+        let mut state = self.0.lock().unwrap();
+        match state.1 {
+            Some(code) => return Err(Status::new(code, "away")),
+            None => state.0.push(told),
+        }
+        Ok(())
+    }
+}
+
+impl Neighbours for Others {
+    async fn open_device(
+        &self,
+        _cx: &Context,
+        _user_id: i64,
+        device: &str,
+        generation: i64,
+    ) -> Result<(), Status> {
+        self.tell(Told::Open { name: device.to_owned(), generation })
+    }
+
+    async fn forget_device(&self, _cx: &Context, revoked: &Revocation) -> Result<(), Status> {
+        let Revocation { name, generation, .. } = revoked.clone();
+        self.tell(Told::Forget { name, generation })
+    }
+
+    async fn close_device(&self, _cx: &Context, revoked: &Revocation) -> Result<(), Status> {
+        let Revocation { name, generation, .. } = revoked.clone();
+        self.tell(Told::Close { name, generation })
+    }
+}
+
+pub(crate) type Service = UserService<SqliteStore, Others>;
+
 /// A service on a data directory that can be opened again.
 pub(crate) struct Fixture {
-    pub(crate) service: Arc<UserService<SqliteStore>>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) others: Others,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
     directory: tempfile::TempDir,
@@ -38,16 +99,17 @@ impl Fixture {
         configure(&mut config);
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(1_700_000_000_000);
-        let service = open(&directory, &clock, &config);
-        Self { service, clock, config, directory }
+        let others = Others::default();
+        let service = open(&directory, &clock, &config, &others);
+        Self { service, others, clock, config, directory }
     }
 
     pub(crate) fn reopen(self) -> Self {
-        let Self { service, clock, config, directory } = self;
+        let Self { service, others, clock, config, directory } = self;
         // Before the next: the directory is one service's at a time.
         drop(service);
-        let service = open(&directory, &clock, &config);
-        Self { service, clock, config, directory }
+        let service = open(&directory, &clock, &config, &others);
+        Self { service, others, clock, config, directory }
     }
 
     pub(crate) async fn register(&self, name: &str, password: &str) -> RegisterResp {
@@ -67,6 +129,24 @@ impl Fixture {
         let req = VerifyTokenReq { token: token.into() };
         let answer = self.service.verify_token(&cx(), req).await.unwrap();
         (answer.result.unwrap(), answer.user_id)
+    }
+
+    /// Logs a device in, with a good password.
+    pub(crate) async fn on_device(&self, name: &str, device: &str) -> LoginResp {
+        let (username, password) = (name.to_owned().into(), "correct horse".into());
+        let req = LoginReq { username, password, device: device.to_owned() };
+        self.service.login(&cx(), req).await.unwrap()
+    }
+
+    /// The names of a user's devices, with their generations.
+    pub(crate) async fn devices(&self, user_id: i64) -> Vec<(String, i64)> {
+        let answer = self.service.list_devices(&cx(), ListDevicesReq { user_id }).await.unwrap();
+        answer.devices.into_iter().map(|device| (device.name, device.generation)).collect()
+    }
+
+    pub(crate) async fn revoke_device(&self, user_id: i64, device: &str) -> mpim_proto::Result {
+        let req = RevokeDeviceReq { user_id, device: device.to_owned() };
+        self.service.revoke_device(&cx(), req).await.unwrap().result.unwrap()
     }
 
     pub(crate) async fn add_friend(&self, user_id: i64, friend_id: i64) -> mpim_proto::Result {
@@ -90,29 +170,30 @@ fn open(
     directory: &tempfile::TempDir,
     clock: &Clock,
     config: &Config,
-) -> Arc<UserService<SqliteStore>> {
+    others: &Others,
+) -> Arc<Service> {
     let store = SqliteStore::open(DataDir::open(directory.path()).unwrap()).unwrap();
     let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
     let users = Users::new(store, key, None, clock.clone(), config.clone()).unwrap();
-    Arc::new(UserService::new(users))
+    Arc::new(UserService::new(Arc::new(Devices::new(Arc::new(users), others.clone()))))
 }
 
 pub(crate) async fn register(
-    service: &UserService<SqliteStore>,
+    service: &Service,
     name: &str,
     password: &str,
 ) -> Result<RegisterResp, Status> {
     let (username, password) = (name.to_owned().into(), password.to_owned().into());
-    service.register(&cx(), RegisterReq { username, password }).await
+    service.register(&cx(), RegisterReq { username, password, ..RegisterReq::default() }).await
 }
 
 pub(crate) async fn log_in(
-    service: &UserService<SqliteStore>,
+    service: &Service,
     name: &str,
     password: &str,
 ) -> Result<LoginResp, Status> {
     let (username, password) = (name.to_owned().into(), password.to_owned().into());
-    service.login(&cx(), LoginReq { username, password }).await
+    service.login(&cx(), LoginReq { username, password, ..LoginReq::default() }).await
 }
 
 pub(crate) fn cx() -> Context {

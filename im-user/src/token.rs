@@ -32,12 +32,26 @@ struct Claims {
     nbf: i64,
     exp: i64,
     jti: String,
+    /// The device, and which of its name. Those from before there were any have none.
+    #[serde(default)]
+    dev: String,
+    #[serde(default, rename = "gen")]
+    generation: i64,
+}
+
+/// Whose token it is; by default nobody's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) user_id: i64,
+    /// The name of the user's device.
+    pub(crate) device: String,
+    pub(crate) generation: i64,
 }
 
 /// What a valid token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
-    pub(crate) user_id: i64,
+    pub(crate) holder: Holder,
     /// Names this one token (`jti`).
     pub(crate) token_id: String,
     pub(crate) expires_at_ms: i64,
@@ -48,7 +62,7 @@ pub(crate) struct Grant {
 pub(crate) enum TokenError {
     /// It was ours, and its time is over.
     #[error("token expired")]
-    Expired,
+    Expired(Box<Grant>),
     /// It was never ours, or was changed. Which of the checks failed is nobody's business.
     #[error("invalid token")]
     Invalid,
@@ -80,14 +94,14 @@ impl Tokens {
         Self { key, ttl_s: i64::from(ttl_s), header, validation }
     }
 
-    /// A new token for the user, valid from now on.
+    /// A new token, valid from now on.
     ///
     /// # Errors
     /// [`TokenError::Signing`].
-    pub(crate) fn issue(&self, user_id: i64, now_ms: i64) -> Result<String, TokenError> {
+    pub(crate) fn issue(&self, of: Holder, now_ms: i64) -> Result<String, TokenError> {
         let now_s = now_ms.div_euclid(1000);
         let claims = Claims {
-            sub: user_id.to_string(),
+            sub: of.user_id.to_string(),
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
             typ: TYPE.to_owned(),
@@ -95,6 +109,8 @@ impl Tokens {
             nbf: now_s,
             exp: now_s + self.ttl_s,
             jti: key::random_id().map_err(|error| TokenError::Signing(error.to_string()))?,
+            dev: of.device,
+            generation: of.generation,
         };
         let token = jsonwebtoken::encode(&self.header, &claims, self.key.signing());
         token.map_err(|error| TokenError::Signing(error.to_string()))
@@ -111,7 +127,7 @@ impl Tokens {
         let token: TokenData<Claims> =
             jsonwebtoken::decode(token, self.key.verifying(), &self.validation)
                 .map_err(|_| TokenError::Invalid)?;
-        let Claims { sub, typ, nbf, exp, jti, .. } = token.claims;
+        let Claims { sub, typ, nbf, exp, jti, dev: device, generation, .. } = token.claims;
         if token.header.kid.as_deref() != Some(self.key.id()) || typ != TYPE || jti.is_empty() {
             return Err(TokenError::Invalid);
         }
@@ -120,10 +136,12 @@ impl Tokens {
         if nbf > now_s.saturating_add(CLOCK_SKEW_S) {
             return Err(TokenError::Invalid);
         }
+        let holder = Holder { user_id, device, generation };
+        let grant = Grant { holder, token_id: jti, expires_at_ms: exp.saturating_mul(1000) };
         if exp <= now_s {
-            return Err(TokenError::Expired);
+            return Err(TokenError::Expired(Box::new(grant)));
         }
-        Ok(Grant { user_id, token_id: jti, expires_at_ms: exp.saturating_mul(1000) })
+        Ok(grant)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::{Config, LogInConfig};
 use crate::error::UserError;
 use crate::password::{HashError, PasswordHasher};
 use crate::store::UserStore;
-use crate::token::{TokenKey, Tokens};
+use crate::token::{Holder, TokenKey, Tokens};
 
 /// Accounts and friendships over a store.
 #[derive(Debug)]
@@ -21,11 +21,13 @@ pub(crate) struct Users<S> {
     pub(crate) config: Config,
 }
 
-/// Someone who has just registered or logged in.
-#[derive(Debug)]
+/// Someone who has just registered or logged in; by default nobody, for the answer to a refusal.
+#[derive(Debug, Default)]
 pub(crate) struct LoggedIn {
     pub(crate) user_id: i64,
     pub(crate) token: String,
+    /// Of the device.
+    pub(crate) generation: i64,
 }
 
 impl<S: UserStore> Users<S> {
@@ -55,9 +57,15 @@ impl<S: UserStore> Users<S> {
         })
     }
 
-    /// Gives a user who has proved who they are a token.
-    pub(crate) fn logged_in(&self, user_id: i64) -> Result<LoggedIn, UserError> {
-        let token = self.tokens.issue(user_id, self.clock.now_ms()).map_err(UserError::Token)?;
-        Ok(LoggedIn { user_id, token })
+    /// Gives a user who has proved who they are a token of their device.
+    pub(crate) fn logged_in(
+        &self,
+        user_id: i64,
+        device: String,
+        generation: i64,
+    ) -> Result<LoggedIn, UserError> {
+        let of = Holder { user_id, device, generation };
+        let token = self.tokens.issue(of, self.clock.now_ms()).map_err(UserError::Token)?;
+        Ok(LoggedIn { user_id, token, generation })
     }
 }

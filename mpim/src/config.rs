@@ -71,6 +71,8 @@ impl Config {
         let gateway = &mut self.gateway.targets;
         [
             &mut self.user.original.presence,
+            &mut self.user.targets.message,
+            &mut self.user.targets.presence,
             &mut message.user,
             &mut message.presence,
             &mut presence.user,

@@ -38,8 +38,9 @@ impl Connection {
         };
         match (command, &mut self.session) {
             (command @ (Command::Login { .. } | Command::Register { .. }), _) => {
+                let device = self.device.clone();
                 work.push(Box::pin(async move {
-                    Done::Proved { slot, outcome: log_in::prove(&gateway, command).await }
+                    Done::Proved { slot, outcome: log_in::prove(&gateway, command, device).await }
                 }));
             }
             (Command::Help, _) => client.wire.reply(slot, Reply::Help),
@@ -169,10 +170,9 @@ impl Connection {
             let (user_id, token) = (session.user_id(), session.token().to_owned());
             (user_id, token, self.hand_over(session.end(Some(self.peer_has))))
         });
-        let Proved { user_id, token, unbegun } = proved;
+        let Proved { user_id, token, device, generation, unbegun } = proved;
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
-        let device = self.device.clone();
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
         self.work.push(Box::pin(async move {
             if let Some((user_id, token, handed_over)) = former {
@@ -181,8 +181,8 @@ impl Connection {
                 let _ = log_in::revoke(&gateway, user_id, token).await;
             }
             // Added before it is bound, so that no push can come and not find it.
-            let registration = gateway.sessions.add(user_id, device, mailbox);
-            let outcome = match log_in::bind(&gateway, &registration).await {
+            let registration = gateway.sessions.add(user_id, (device, generation), mailbox);
+            let outcome = match log_in::begin(&gateway, &registration, &token).await {
                 Ok(()) => Ok((registration, token)),
                 Err(reply) => {
                     // A token that nobody was told about must not stay behind.

@@ -70,6 +70,14 @@ impl Session {
                 self.cursors.failed();
                 self.cursors_at = Some(client.now + self.retry.longest());
             }
+            Answer::Verified(Ok(true)) => {}
+            Answer::Verified(Ok(false)) => {
+                self.registration.handle().mailbox.close(crate::log_in::LOGGED_OUT);
+            }
+            // Nothing else waits for im-user.
+            Answer::Verified(Err(Failed)) => {
+                self.verify_at = Some(client.now + self.retry.longest());
+            }
             Answer::Bound(outcome) => {
                 self.binding = false;
                 // Bind, then sync: what was dispatched before the route was there is found now.
@@ -122,7 +130,7 @@ impl Answer {
             Self::Listed(listed) => listed.is_ok(),
             Self::Pulled(pulled) => pulled.is_ok(),
             // These are tried again in ways of their own, or say less than what follows them.
-            Self::Sent { .. } | Self::Advanced(_) | Self::Bound(_) => false,
+            Self::Sent { .. } | Self::Advanced(_) | Self::Bound(_) | Self::Verified(_) => false,
         }
     }
 }

@@ -9,6 +9,16 @@ use crate::window::WindowLimits;
 const PULL_WINDOW: usize = 64;
 
 impl Session {
+    /// Whether the client has to acknowledge before it gets more.
+    pub(crate) fn is_blocked(&self, client: &Client<'_>) -> bool {
+        !self.has_room(client)
+    }
+
+    /// Whether it is worth asking the kernel how far the client is.
+    pub(crate) fn is_crowded(&self, client: &Client<'_>) -> bool {
+        !self.has_room_for_a_page(client)
+    }
+
     fn limits(&self) -> WindowLimits {
         let mut limits = self.config.window();
         if self.pull.is_some() {

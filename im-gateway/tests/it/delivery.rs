@@ -172,3 +172,34 @@ async fn positions_that_were_forgotten_are_found_again() {
     }
     assert_eq!(ada.ask("PULL").await, "+OK pull_done");
 }
+
+/// Whatever else becomes of a session that is behind, it goes on with what is kept.
+#[tokio::test]
+async fn a_session_that_is_behind_what_is_no_longer_kept_goes_on_with_the_rest() {
+    let mut system = System::with(|config| config.session.window_messages_max = 4).await;
+    let mut ada = system.register("ada").await;
+    assert_eq!(ada.ask("ACK 999").await, "+OK acked");
+    let entries: Vec<_> =
+        (1..=20).map(|number| system.store(CONV, 2, &number.to_string())).collect();
+    system.push(&entries.iter().collect::<Vec<_>>(), &[1]).await;
+    assert_eq!(texts(&ada.lines(4).await), ["1", "2", "3", "4"], "a window");
+    system.fakes.state().gone.insert(CONV.to_owned(), 18);
+    ada.send(b"ACK 4\n").await;
+    assert_eq!(ada.line().await, "+OK acked");
+    assert_eq!(texts(&ada.lines(2).await), ["19", "20"]);
+    assert_eq!(ada.ask("ACK 20").await, "+OK acked");
+    system.cursor(1, CONV, 20).await;
+
+    // All that it lacks goes.
+    let late: Vec<_> = (21..=30).map(|number| system.store(CONV, 2, &number.to_string())).collect();
+    system.push(&late.iter().collect::<Vec<_>>(), &[1]).await;
+    assert_eq!(texts(&ada.lines(4).await), ["21", "22", "23", "24"]);
+    system.fakes.state().gone.insert(CONV.to_owned(), 30);
+    assert_eq!(ada.ask("ACK 24").await, "+OK acked");
+    assert_eq!(ada.ask("PULL").await, "+OK pull_done", "it waits for nothing");
+    let next = system.store(CONV, 2, "31");
+    system.push(&[&next], &[1]).await;
+    assert_eq!(texts(&ada.lines(1).await), ["31"]);
+    assert_eq!(ada.ask("ACK 31").await, "+OK acked");
+    system.cursor(1, CONV, 31).await;
+}

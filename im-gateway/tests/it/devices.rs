@@ -1,6 +1,10 @@
 //! Several devices of a user.
 
+use mpim_proto::CloseSessionReq;
+use mprpc::Status;
+
 use crate::client::texts;
+use crate::fakes::Fault;
 use crate::system::System;
 
 #[tokio::test]
@@ -36,7 +40,8 @@ async fn other_devices_get_a_copy_of_what_one_sends_and_each_has_its_cursor() {
     let mut mobile = system.connect().await;
     assert_eq!(mobile.ask("DEVICE mobile:a").await, "+OK device mobile:a");
     assert_eq!(mobile.ask("LOGIN ada password").await, "+OK uid=1");
-    assert_eq!(text.ask("DEVICES").await, "+OK devices: mobile:a online, text online");
+    let all = "+OK devices: mobile:a online, text online, web:old offline";
+    assert_eq!(text.ask("DEVICES").await, all);
     assert_eq!(mobile.ask("SEND 2 from the mobile").await, "+OK msg_id=1");
     let sent = system.fakes.state().timelines["c2c_1_2"][0].clone();
     assert_eq!(system.push(&[&sent], &[1, 2]).await.reached, 3);
@@ -52,4 +57,76 @@ async fn other_devices_get_a_copy_of_what_one_sends_and_each_has_its_cursor() {
     assert_eq!(texts(&text.lines(1).await), ["an answer"]);
     system.cursor(1, "c2c_1_2", 3).await;
     system.cursor(1, "mobile:a c2c_1_2", 3).await;
+}
+
+#[tokio::test]
+async fn a_user_puts_out_a_device_that_they_have() {
+    let system = System::start().await;
+    let mut ada = system.connect().await;
+    assert_eq!(ada.ask("REVOKE text").await, "-ERR not login");
+    let mut ada = system.register("ada").await;
+    for (said, reply) in [
+        ("REVOKE", "-ERR REVOKE <device>"),
+        ("REVOKE web:new", "-ERR no such device"),
+        ("REVOKE web:old", "+OK revoked"),
+    ] {
+        assert_eq!(ada.ask(said).await, reply, "{said}");
+    }
+}
+
+/// As im-presence closes the sessions of a device that was revoked.
+#[tokio::test]
+async fn of_a_revoked_device_only_sessions_up_to_its_generation_are_closed() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    system.fakes.state().generation = 2;
+    let mut later = system.connect().await;
+    assert_eq!(later.ask("DEVICE web:a").await, "+OK device web:a");
+    assert_eq!(later.ask("LOGIN ada password").await, "+OK uid=1");
+    let revoke = |device: &str, generation_max| CloseSessionReq {
+        boot_id: system.boot_id(),
+        user_id: 1,
+        device: device.to_owned(),
+        reason: "device revoked".to_owned(),
+        generation_max,
+        ..CloseSessionReq::default()
+    };
+    system.close_all(revoke("web:a", 1)).await;
+    assert_eq!(later.ask("PING").await, "+OK pong", "one that came back under the name");
+    system.close_all(revoke("web:a", 2)).await;
+    assert_eq!(later.lines(2).await, ["-ERR closing device revoked", "closed"]);
+    assert_eq!(ada.ask("PING").await, "+OK pong", "another device");
+}
+
+#[tokio::test]
+async fn who_is_revoked_while_they_log_in_does_not_get_in() {
+    let system = System::start().await;
+    let _ada = system.register("ada").await;
+    system.fakes.state().worthless.insert("token-ada".to_owned());
+    let mut late = system.connect().await;
+    assert_eq!(late.ask("DEVICE web:a").await, "+OK device web:a");
+    assert_eq!(late.ask("LOGIN ada password").await, "-ERR auth logged out");
+    assert_eq!(late.ask("WHOAMI").await, "-ERR not login");
+    let bound = |state: &crate::fakes::State| state.routes.contains_key(&(1, "web:a".to_owned()));
+    assert!(!bound(&system.fakes.state()), "it has no route");
+}
+
+/// Nobody could tell its gateway, whose routes were lost.
+#[tokio::test]
+async fn a_session_that_was_revoked_ends_instead_of_binding_a_lost_route() {
+    let system = System::with(|config| {
+        config.routes.renew_interval_ms = 10;
+        config.calls.retry_ms = 10;
+    })
+    .await;
+    let (mut ada, mut bob) = (system.register("ada").await, system.register("bob").await);
+    {
+        let mut state = system.fakes.state();
+        state.worthless.insert("token-ada".to_owned());
+        let away = Status::unavailable("im-user is away");
+        state.faults.insert("verify_token", Fault::Fails(3, away));
+        state.routes.clear();
+    }
+    assert_eq!(ada.lines(2).await, ["-ERR closing logged out", "closed"], "once im-user is back");
+    assert_eq!(bob.ask("PULL").await, "+OK pull_done", "whoever was not goes on");
 }

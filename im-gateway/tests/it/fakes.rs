@@ -71,8 +71,14 @@ pub(crate) struct State {
     users: Vec<(String, String)>,
     friends: BTreeSet<(i64, i64)>,
     blocks: BTreeSet<(i64, i64)>,
+    /// That of the devices that log in; 0 is 1.
+    pub(crate) generation: i64,
+    /// Tokens that are good for nothing.
+    pub(crate) worthless: BTreeSet<String>,
     groups: BTreeMap<i64, BTreeSet<i64>>,
     pub(crate) timelines: BTreeMap<String, Vec<Entry>>,
+    /// By conversation: the last seq that is no longer kept.
+    pub(crate) gone: HashMap<String, i64>,
     sent: HashMap<(String, i64, String), i64>,
     /// By user and conversation; of another device than `text`, its name stands before the
     /// conversation's.

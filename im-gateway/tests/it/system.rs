@@ -145,7 +145,12 @@ impl System {
     }
 
     async fn close(&self, request: CloseSessionReq) {
-        let request = CloseSessionReq { reason: "logged in elsewhere".to_owned(), ..request };
+        let reason = "logged in elsewhere".to_owned();
+        self.close_all(CloseSessionReq { reason, ..request }).await;
+    }
+
+    /// Closes the sessions that a request means.
+    pub(crate) async fn close_all(&self, request: CloseSessionReq) {
         let answer = self.gateway.close_session(&Context::with_timeout(SOON), request).await;
         assert!(answer.unwrap().result.unwrap().is_ok());
     }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     ChangeMembershipReq, ChangeMembershipResp, FetchForManyReq, FetchForManyResp, FetchRangeReq,
-    FetchRangeResp, GetPositionsReq, GetPositionsResp, GetReceiptsReq, GetReceiptsResp,
-    ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp, ListConversationsReq,
-    ListConversationsResp, MarkReadReq, MarkReadResp, MembershipChange, PullOfflineReq,
-    PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp,
-    SetBlockReq, SetBlockResp, SignalReq, SignalResp, message_service,
+    FetchRangeResp, ForgetDeviceReq, ForgetDeviceResp, GetPositionsReq, GetPositionsResp,
+    GetReceiptsReq, GetReceiptsResp, ListBehindReq, ListBehindResp, ListBlockedReq,
+    ListBlockedResp, ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp,
+    MembershipChange, OpenDeviceReq, OpenDeviceResp, PullOfflineReq, PullOfflineResp, SendBatchReq,
+    SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, SetBlockReq, SetBlockResp,
+    SignalReq, SignalResp, message_service,
 };
 use mprpc::discovery::Memory;
 use mprpc::{Context, Server, Status};
@@ -92,5 +93,7 @@ impl message_service::Server for Messages {
         advance_for_many(AdvanceForManyReq) -> AdvanceForManyResp,
         set_block(SetBlockReq) -> SetBlockResp,
         list_blocked(ListBlockedReq) -> ListBlockedResp,
+        open_device(OpenDeviceReq) -> OpenDeviceResp,
+        forget_device(ForgetDeviceReq) -> ForgetDeviceResp,
     }
 }

@@ -11,6 +11,7 @@ mod blocks;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod dead_letters;
+mod devices;
 #[cfg(test)]
 pub(crate) mod model;
 mod mysql;
@@ -32,6 +33,9 @@ use crate::entry::{Entry, NewEntry};
 
 pub(crate) use self::blocks::{Blocks, PairBlocks};
 pub(crate) use self::dead_letters::{DeadLetter, DeadLetters, NewDeadLetter, REASON_MAX};
+pub(crate) use self::devices::Devices;
+#[cfg(test)]
+pub(crate) use self::devices::FORGOTTEN_MAX;
 pub(crate) use self::mysql::MysqlTimeline;
 pub(crate) use self::progress::Progress;
 pub(crate) use self::read_state::{
@@ -50,7 +54,9 @@ pub(crate) use self::sqlite::SqliteTimeline;
 ///
 /// All methods are cancel safe: dropping the future of one that writes leaves it unknown
 /// whether the fact became true, as does its failure.
-pub(crate) trait Timeline: Blocks + DeadLetters + Retention + Send + Sync + 'static {
+pub(crate) trait Timeline:
+    Blocks + DeadLetters + Devices + Retention + Send + Sync + 'static
+{
     /// Writes entries in the given order, and answers for each in the same order.
     ///
     /// Under the locks of all conversations concerned, which are taken first and in one order,
@@ -260,8 +266,8 @@ pub(crate) enum AppendError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) conv: ConvId,
-    /// Everything up to here is at the device, or no longer kept. Before it first moves: just below
-    /// the user's first span.
+    /// Everything up to here is at the device, or is not for it, or no longer kept. Unless it was put
+    /// elsewhere when it [began](Devices), it is just below the user's first span before it moves.
     pub(crate) cursor: i64,
     /// The newest seq that the user sees.
     pub(crate) head: i64,

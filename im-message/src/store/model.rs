@@ -6,6 +6,7 @@
 mod blocks;
 mod conversation;
 mod dead_letters;
+mod devices;
 mod read_state;
 mod retention;
 mod shared;
@@ -32,6 +33,10 @@ struct State {
     order: Vec<ConvId>,
     conversations: HashMap<ConvId, Conversation>,
     cursors: HashMap<(Reader, ConvId), (i64, i64)>,
+    /// Where devices were put when they began.
+    opened: HashMap<(Reader, ConvId), i64>,
+    /// By device: its generation, and whether it was forgotten.
+    devices: HashMap<Reader, (i64, bool)>,
     read: HashMap<(i64, ConvId), i64>,
     batch_lengths: Vec<usize>,
     /// Who shuts out whom.

@@ -8,6 +8,7 @@ mod append;
 mod blocks;
 mod cursors;
 mod dead_letters;
+mod devices;
 mod gather;
 mod ids;
 mod locked;
@@ -49,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("mysql/0005_read_state.sql"),
     include_str!("mysql/0006_retention.sql"),
     include_str!("mysql/0007_receipts.sql"),
+    include_str!("mysql/0008_devices_begin.sql"),
 ];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.

@@ -8,6 +8,7 @@ mod append;
 mod blocks;
 mod cursors;
 mod dead_letters;
+mod devices;
 mod read;
 mod read_state;
 mod retention;
@@ -36,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0006_retention.sql"),
     include_str!("sqlite/0007_keys_in_order.sql"),
     include_str!("sqlite/0008_receipts.sql"),
+    include_str!("sqlite/0009_devices_begin.sql"),
 ];
 
 /// [`Timeline`] on a SQLite file. Clones share it.

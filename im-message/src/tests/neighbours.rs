@@ -114,6 +114,14 @@ impl user_service::Server for Users {
         unreachable!("im-message sees no tokens")
     }
 
+    async fn list_devices(&self, _: &Context, _: ListDevicesReq) -> Answer<ListDevicesResp> {
+        unreachable!("im-message is told of devices")
+    }
+
+    async fn revoke_device(&self, _: &Context, _: RevokeDeviceReq) -> Answer<RevokeDeviceResp> {
+        unreachable!("im-message is told of devices")
+    }
+
     async fn add_friend(&self, _cx: &Context, _request: AddFriendReq) -> Answer<AddFriendResp> {
         unreachable!("im-message has no friends")
     }
@@ -308,6 +316,10 @@ impl presence_service::Server for Presence {
 
     async fn bind_route(&self, _cx: &Context, _request: BindRouteReq) -> Answer<BindRouteResp> {
         unreachable!("im-message binds no routes")
+    }
+
+    async fn close_device(&self, _: &Context, _: CloseDeviceReq) -> Answer<CloseSessionsResp> {
+        unreachable!("im-message closes no sessions")
     }
 
     async fn query_devices(&self, _: &Context, _: QueryDevicesReq) -> Answer<QueryDevicesResp> {

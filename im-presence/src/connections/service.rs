@@ -98,13 +98,14 @@ impl<G: routing_service::Server> connection_service::Server for Connections<G> {
         cx: &Context,
         req: CloseDeviceReq,
     ) -> Result<CloseSessionsResp, Status> {
-        let CloseDeviceReq { user_id, device, reason, began_before_ms, device_class } = req;
+        let CloseDeviceReq { user_id, device, reason, began_before_ms, .. } = req;
         let request = CloseSessionReq {
             user_id,
             device,
-            device_class,
+            device_class: req.device_class,
             reason,
             began_before_ms,
+            generation_max: req.generation_max,
             ..CloseSessionReq::default()
         };
         let gateways = self.roster.gateways(cx).await?;

@@ -23,7 +23,7 @@ use crate::routing::REPLACED;
 #[derive(Debug)]
 pub(crate) struct Binder<G, C> {
     routing: Arc<G>,
-    connections: Arc<C>,
+    pub(super) connections: Arc<C>,
     devices: DevicesConfig,
     clock: Clock,
     /// When the last of the sessions began that were bound here.
@@ -105,6 +105,7 @@ impl<G: routing_service::Server, C: connection_service::Server> Binder<G, C> {
             device_class,
             reason: REPLACED.to_owned(),
             began_before_ms: since_ms,
+            generation_max: 0,
         };
         self.noted(self.connections.close_device(cx, request).await);
         since_ms

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, C2cMsg, DeliveReq, DeliveResp, DeviceName, DispatchEventsReq,
-    DispatchEventsResp, DispatchReq, DispatchResp, GatewayBoot, GetPresenceReq, GetPresenceResp,
-    MeetReq, QueryDevicesReq, QueryDevicesResp, QueryRouteReq, QueryRouteResp, QuerySessionsReq,
-    RenewRoutesReq, RenewRoutesResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq,
-    UnbindRouteResp, connection_service, dispatch_service, presence_service, routing_service,
+    BindRouteReq, BindRouteResp, C2cMsg, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
+    DeviceName, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, GatewayBoot,
+    GetPresenceReq, GetPresenceResp, MeetReq, QueryDevicesReq, QueryDevicesResp, QueryRouteReq,
+    QueryRouteResp, QuerySessionsReq, RenewRoutesReq, RenewRoutesResp, StatusChangedReq,
+    StatusChangedResp, UnbindRouteReq, UnbindRouteResp, connection_service, dispatch_service,
+    presence_service, routing_service,
 };
 use mprpc::{Context, Status};
 use prost::Message as _;
@@ -186,6 +187,14 @@ where
                 GetPresenceResp { result, users: Vec::new() }
             }
         })
+    }
+
+    async fn close_device(
+        &self,
+        cx: &Context,
+        req: CloseDeviceReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        self.binder.connections.close_device(cx, req).await
     }
 
     async fn dispatch(&self, cx: &Context, req: DispatchReq) -> Result<DispatchResp, Status> {

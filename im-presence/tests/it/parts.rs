@@ -250,6 +250,16 @@ async fn operators_list_sessions_and_close_a_device() {
     assert_eq!(connections.close_device(&cx(), request).await.unwrap().unreached, 0);
     let close = closed(&mut a).await;
     assert_eq!((close.user_id, close.reason.as_str()), (1, "maintenance"));
+    let presence = presence_service::Client::new(&channel(apart.presence.addr()));
+    let request = CloseDeviceReq {
+        user_id: 1,
+        device: "text".to_owned(),
+        generation_max: 3,
+        ..CloseDeviceReq::default()
+    };
+    assert_eq!(presence.close_device(&cx(), request).await.unwrap().unreached, 0);
+    let close = closed(&mut a).await;
+    assert_eq!((close.device.as_str(), close.generation_max), ("text", 3));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What every adapter of [`UserStore`] must do. An adapter's test gives [`run`] fresh stores.
 
+mod devices;
+
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -28,6 +30,13 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
     a_revoked_token_stays_revoked(&*fresh().await[0]).await;
     expired_revocations_are_forgotten(&*fresh().await[0]).await;
     revocations_at_once_all_hold(&fresh().await).await;
+    devices::an_account_has_its_device(&*fresh().await[0]).await;
+    devices::a_device_begins_once_and_is_given_a_new_generation(&*fresh().await[0]).await;
+    devices::nobody_has_too_many_devices(&*fresh().await[0]).await;
+    devices::a_device_that_many_log_in_with_begins_once(&fresh().await).await;
+    devices::a_revoked_device_is_gone_and_has_to_be_told(&*fresh().await[0]).await;
+    devices::a_revocation_is_told_by_one(&fresh().await).await;
+    devices::a_token_is_as_good_as_its_device(&*fresh().await[0]).await;
 }
 
 /// One account, friendship and revocation, for an adapter to find again after a restart.
@@ -41,7 +50,7 @@ pub(super) async fn write_one_of_each(store: &impl UserStore) {
 pub(super) async fn assert_one_of_each(store: &impl UserStore) {
     assert_eq!(store.credentials("alice".into()).await.unwrap().unwrap().user_id, 1);
     assert_eq!(store.friends(1).await.unwrap(), [2]);
-    assert!(store.is_revoked("token".into()).await.unwrap());
+    assert!(revoked(store, "token").await);
     assert_eq!(create(store, "carol").await, Some(3));
 }
 
@@ -53,6 +62,7 @@ pub(super) fn account(name: &str) -> NewAccount {
     NewAccount {
         name: Username::parse(name.as_bytes(), 32).unwrap(),
         password_hash: SecretString::from(format!("hash of {name}")),
+        device: "text".to_owned(),
         now_ms: NOW_MS,
     }
 }
@@ -161,32 +171,38 @@ async fn nobody_has_too_many_friends<S: UserStore>(stores: &Instances<S>) {
     assert_eq!(store.friends(1).await.unwrap().len(), 5);
 }
 
+/// Whether the first user has a good token of that id.
+async fn revoked(store: &impl UserStore, token_id: &str) -> bool {
+    !store.is_good(token_id.to_owned(), 1, "text".to_owned(), 1).await.unwrap()
+}
+
 async fn a_revoked_token_stays_revoked(store: &impl UserStore) {
-    assert!(!store.is_revoked("one".into()).await.unwrap());
+    create(store, "alice").await.unwrap();
+    assert!(!revoked(store, "one").await);
     store.revoke_token("one".into(), NOW_MS + 1000, NOW_MS).await.unwrap();
     store.revoke_token("one".into(), NOW_MS + 1000, NOW_MS).await.unwrap();
     store.revoke_token("two".into(), NOW_MS + 1000, NOW_MS + 999).await.unwrap();
-    assert!(store.is_revoked("one".into()).await.unwrap());
-    assert!(!store.is_revoked("three".into()).await.unwrap());
+    assert!(revoked(store, "one").await);
+    assert!(!revoked(store, "three").await);
 }
 
 async fn expired_revocations_are_forgotten(store: &impl UserStore) {
+    create(store, "alice").await.unwrap();
     for token in 0..10 {
         store.revoke_token(format!("old{token}"), NOW_MS + 10, NOW_MS).await.unwrap();
     }
     let mut calls = 0;
-    while store.is_revoked("old0".into()).await.unwrap()
-        || store.is_revoked("old9".into()).await.unwrap()
-    {
+    while revoked(store, "old0").await || revoked(store, "old9").await {
         calls += 1;
         assert!(calls <= 5, "fewer are forgotten than are added");
         store.revoke_token(format!("new{calls}"), NOW_MS + 1000, NOW_MS + 20).await.unwrap();
     }
-    assert!(store.is_revoked("new1".into()).await.unwrap());
+    assert!(revoked(store, "new1").await);
 }
 
 async fn revocations_at_once_all_hold<S: UserStore>(stores: &Instances<S>) {
     let store = &*stores[0];
+    create(store, "alice").await.unwrap();
     for token in 0..CALLERS {
         store.revoke_token(format!("old{token}"), NOW_MS + 10, NOW_MS).await.unwrap();
     }
@@ -201,7 +217,7 @@ async fn revocations_at_once_all_hold<S: UserStore>(stores: &Instances<S>) {
     }
     callers.join_all().await;
     for token in 0..CALLERS / 2 {
-        assert!(store.is_revoked(format!("new{token}")).await.unwrap(), "{token}");
+        assert!(revoked(store, &format!("new{token}")).await, "{token}");
     }
-    assert!(!store.is_revoked("old0".into()).await.unwrap());
+    assert!(!revoked(store, "old0").await);
 }

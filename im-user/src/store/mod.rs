@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod devices;
 mod mysql;
 mod sqlite;
 
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 
 use crate::username::Username;
 
+pub(crate) use devices::{Device, DeviceStore, DueTime, Noted, Revocation};
 pub(crate) use mysql::{MIGRATIONS as MYSQL_MIGRATIONS, MysqlStore};
 pub(crate) use sqlite::SqliteStore;
 
@@ -23,6 +25,8 @@ pub(crate) use sqlite::SqliteStore;
 pub(crate) struct NewAccount {
     pub(crate) name: Username,
     pub(crate) password_hash: SecretString,
+    /// The name of the device that it is made with.
+    pub(crate) device: String,
     pub(crate) now_ms: i64,
 }
 
@@ -53,12 +57,13 @@ pub(crate) enum Befriended {
     TooMany,
 }
 
-/// Accounts, friendships and revoked tokens.
-pub(crate) trait UserStore: Send + Sync + 'static {
+/// Accounts, friendships and revoked tokens; and [devices](DeviceStore).
+pub(crate) trait UserStore: DeviceStore + Send + Sync + 'static {
     /// Creates an account and gives its id; `None` if the name's [key](Username::key) is taken.
     ///
     /// Of any number of callers with one name exactly one gets an id. Ids are 1, 2, 3 … in the
-    /// order of creation, and a name that was taken uses none up.
+    /// order of creation, and a name that was taken uses none up. The account has its device from the
+    /// beginning, of generation 1 and opened: nothing can wait for it yet.
     fn create_account(
         &self,
         account: NewAccount,
@@ -108,8 +113,4 @@ pub(crate) trait UserStore: Send + Sync + 'static {
         expires_at_ms: i64,
         forget_before_ms: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Whether a token that has not expired was revoked.
-    fn is_revoked(&self, token_id: String)
-    -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

@@ -4,6 +4,8 @@
 //! is read after that is the latest. Locks are taken in one order: the numbering, or else the
 //! accounts concerned, smaller id first.
 
+mod devices;
+
 use im_common::StoreError;
 use im_common::mysql::MySql;
 use mysql_async::prelude::Queryable as _;
@@ -13,7 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Befriended, Credentials, NewAccount, Profile, UserStore};
 
 /// Steps of the schema; published ones are never changed.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("mysql/0001_accounts.sql")];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("mysql/0001_accounts.sql"), include_str!("mysql/0002_devices.sql")];
 
 /// Expired revocations forgotten by each new one.
 const FORGOTTEN_AT_ONCE: u32 = 16;
@@ -157,20 +160,6 @@ impl UserStore for MysqlStore {
             })
             .await
     }
-
-    async fn is_revoked(&self, token_id: String) -> Result<bool, StoreError> {
-        self.database
-            .read("look up a revoked token", async move |conn| {
-                let found: Option<i64> = conn
-                    .exec_first(
-                        "SELECT 1 FROM revoked_token WHERE token_id = ?",
-                        (token_id.as_bytes(),),
-                    )
-                    .await?;
-                Ok(found.is_some())
-            })
-            .await
-    }
 }
 
 /// The lock on the numbering makes one of all who create accounts; so whether the name is free can be
@@ -199,6 +188,7 @@ async fn insert_account(tx: &mut Conn, account: &NewAccount) -> mysql_async::Res
         ),
     )
     .await?;
+    devices::insert_first(tx, id, &account.device, account.now_ms).await?;
     tx.exec_drop("UPDATE numbering SET last_id = ? WHERE name = 'account'", (id,)).await?;
     Ok(Some(id))
 }

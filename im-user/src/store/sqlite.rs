@@ -1,5 +1,7 @@
 //! The port on SQLite: one file, one writer, so that every write sees all before it.
 
+mod devices;
+
 use std::sync::Arc;
 
 use im_common::sqlite::{Database, DatabaseError};
@@ -9,7 +11,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Befriended, Credentials, NewAccount, Profile, UserStore};
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_accounts.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_accounts.sql"), include_str!("migrations/0002_devices.sql")];
 
 /// Expired revocations forgotten by each new one.
 const FORGOTTEN_AT_ONCE: u32 = 16;
@@ -147,15 +150,6 @@ impl UserStore for SqliteStore {
             })
             .await
     }
-
-    async fn is_revoked(&self, token_id: String) -> Result<bool, StoreError> {
-        self.database
-            .read("look up a revoked token", move |conn| {
-                conn.prepare_cached("SELECT 1 FROM revoked_token WHERE token_id = ?1")?
-                    .exists([token_id])
-            })
-            .await
-    }
 }
 
 /// The unique index decides whose name it is. An insert that it refuses is undone whole, so that
@@ -173,7 +167,10 @@ fn insert_account(tx: &Connection, account: &NewAccount) -> rusqlite::Result<Opt
             account.now_ms,
         ]);
     match inserted {
-        Ok(id) => Ok(Some(id)),
+        Ok(id) => {
+            devices::insert_first(tx, id, &account.device, account.now_ms)?;
+            Ok(Some(id))
+        }
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),
         Err(error) => Err(error),
     }

@@ -56,7 +56,7 @@ fn client(running: &Running) -> user_service::Client {
 
 async fn log_in(client: &user_service::Client, password: &str) -> mpim_proto::LoginResp {
     let (username, password) = ("alice".into(), password.to_owned().into());
-    client.login(&cx(), LoginReq { username, password }).await.unwrap()
+    client.login(&cx(), LoginReq { username, password, ..LoginReq::default() }).await.unwrap()
 }
 
 async fn holder(client: &user_service::Client, token: &str) -> i64 {
@@ -159,7 +159,10 @@ async fn it_waits_for_a_server_that_is_away_and_says_so_and_goes_on_after_it_was
 
     server.kill().await;
     let (username, password) = ("alice".into(), "correct horse".into());
-    let status = client.login(&cx(), LoginReq { username, password }).await.unwrap_err();
+    let status = client
+        .login(&cx(), LoginReq { username, password, ..LoginReq::default() })
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), mprpc::Code::Unavailable);
     until(|| missing(&readiness).contains(&server.address()), &readiness).await;
     server.start_again().await;

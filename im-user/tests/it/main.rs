@@ -35,7 +35,10 @@ fn cx() -> Context {
 
 async fn register(client: &user_service::Client, name: &str) -> i64 {
     let (username, password) = (name.to_owned().into(), "correct horse".into());
-    let answer = client.register(&cx(), RegisterReq { username, password }).await.unwrap();
+    let answer = client
+        .register(&cx(), RegisterReq { username, password, ..RegisterReq::default() })
+        .await
+        .unwrap();
     assert!(answer.result.unwrap().is_ok());
     answer.user_id
 }
@@ -63,7 +66,7 @@ async fn accounts_and_tokens_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let log_in = async |client: &user_service::Client| {
         let (username, password) = ("alice".into(), "correct horse".into());
-        client.login(&cx(), LoginReq { username, password }).await.unwrap()
+        client.login(&cx(), LoginReq { username, password, ..LoginReq::default() }).await.unwrap()
     };
     // A restart is another process, which knows nothing of the first one's instances.
     let memory = Memory::new();

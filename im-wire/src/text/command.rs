@@ -178,8 +178,13 @@ pub enum Command {
         /// Not empty; whether it is a device's name is for others to say.
         name: String,
     },
-    /// `DEVICES`: the caller's that are connected.
+    /// `DEVICES`: the caller's, and which of them are connected.
     Devices,
+    /// `REVOKE <device>`: puts one of the caller's devices out.
+    Revoke {
+        /// Not empty; whether the caller has it is for others to say.
+        device: String,
+    },
     /// `HELP`.
     Help,
     /// `WHOAMI`.
@@ -241,6 +246,7 @@ impl Command {
             Self::Groups => "GROUPS",
             Self::Device { .. } => "DEVICE",
             Self::Devices => "DEVICES",
+            Self::Revoke { .. } => "REVOKE",
             Self::Help => "HELP",
             Self::WhoAmI => "WHOAMI",
             Self::Ping => "PING",

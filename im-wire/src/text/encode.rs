@@ -111,7 +111,9 @@ impl LineWriter<'_> {
             Command::Conversations { limit } => {
                 limit.map_or(Ok(()), |limit| self.id("the limit", limit.into()))
             }
-            Command::Device { name } => self.word("the device", name.as_bytes()),
+            Command::Device { name } | Command::Revoke { device: name } => {
+                self.word("the device", name.as_bytes())
+            }
             Command::Logout
             | Command::Pull
             | Command::GetFriends

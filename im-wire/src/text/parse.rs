@@ -56,6 +56,7 @@ enum Kind {
     Groups,
     Device,
     Devices,
+    Revoke,
     Help,
     WhoAmI,
     Ping,
@@ -97,6 +98,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("GROUPS", Kind::Groups),
     ("DEVICE", Kind::Device),
     ("DEVICES", Kind::Devices),
+    ("REVOKE", Kind::Revoke),
     ("HELP", Kind::Help),
     ("WHOAMI", Kind::WhoAmI),
 ];
@@ -174,6 +176,7 @@ impl Kind {
             }
             Self::Device => Command::Device { name: arguments.last_word(failure::USAGE_DEVICE)? },
             Self::Devices => Command::Devices,
+            Self::Revoke => Command::Revoke { device: arguments.last_word(failure::USAGE_REVOKE)? },
             // What follows a command without arguments is ignored, as the original does.
             Self::Logout => Command::Logout,
             Self::Pull => Command::Pull,

@@ -79,8 +79,10 @@ pub enum Reply {
     Groups(Vec<i64>),
     /// `+OK device <name>`.
     Device(String),
-    /// `+OK devices: mobile:a online, text online`.
-    Devices(Vec<String>),
+    /// `+OK devices: mobile:a offline, text online`: by name, each with whether it is connected.
+    Devices(Vec<(String, bool)>),
+    /// `+OK revoked`.
+    Revoked,
     /// `+OK commands: …`.
     Help,
     /// `+OK pong`.
@@ -152,6 +154,7 @@ impl Reply {
                 write_escaped(out, name)?;
             }
             Self::Devices(devices) => write_devices(out, devices)?,
+            Self::Revoked => out.write_str("+OK revoked")?,
             Self::Help => out.write_str(HELP)?,
             Self::Pong => out.write_str("+OK pong")?,
             Self::Err(text) => {
@@ -171,20 +174,20 @@ fn write_list(out: &mut impl Write, name: &str, ids: &[i64]) -> fmt::Result {
     Ok(())
 }
 
-fn write_devices(out: &mut impl Write, devices: &[String]) -> fmt::Result {
+fn write_devices(out: &mut impl Write, devices: &[(String, bool)]) -> fmt::Result {
     out.write_str("+OK devices: ")?;
-    for (at, name) in devices.iter().enumerate() {
+    for (at, (name, online)) in devices.iter().enumerate() {
         out.write_str(if at == 0 { "" } else { ", " })?;
         write_escaped(out, name)?;
-        out.write_str(" online")?;
+        out.write_str(if *online { " online" } else { " offline" })?;
     }
     Ok(())
 }
 
 const HELP: &str = "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
     CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
-    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES EVENTS TYPING WHISPER \
-    RECEIPTS PRIORITY STATUS PRESENCE WHOAMI PING HELP";
+    JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE EVENTS TYPING \
+    WHISPER RECEIPTS PRIORITY STATUS PRESENCE WHOAMI PING HELP";
 
 /// The texts of refusals, as they stand after `-ERR `. Clients compare them: they are fixed.
 ///
@@ -223,6 +226,8 @@ pub mod failure {
 
     /// The name is missing or empty.
     pub const USAGE_DEVICE: &str = "DEVICE <class>:<id>";
+    /// The name is missing or empty.
+    pub const USAGE_REVOKE: &str = "REVOKE <device>";
     /// The argument is neither `on` nor `off`.
     pub const USAGE_EVENTS: &str = "EVENTS on|off";
     /// The argument is missing.

@@ -87,6 +87,7 @@ fn every_command_is_understood_in_any_case() {
         ("DEVICE mobile:a ", Command::Device { name: "mobile:a".to_owned() }),
         ("DEVICE what ever", Command::Device { name: "what ever".to_owned() }),
         ("DEVICES", Command::Devices),
+        ("REVOKE mobile:a", Command::Revoke { device: "mobile:a".to_owned() }),
         ("SENDGROUP 4 hello all", send_group(None, 4, "hello all")),
         ("SENDGROUPID b_2 4 hello all", send_group(Some("b_2"), 4, "hello all")),
         ("EVENTS on", Command::Events { on: true }),

@@ -88,16 +88,17 @@ fn every_reply_has_its_bytes() {
         (Reply::Device("mobile:a".to_owned()), "+OK device mobile:a\n"),
         (Reply::Devices(vec![]), "+OK devices: \n"),
         (
-            Reply::Devices(vec!["mobile:a".to_owned(), "text".to_owned()]),
-            "+OK devices: mobile:a online, text online\n",
+            Reply::Devices(vec![("mobile:a".to_owned(), false), ("text".to_owned(), true)]),
+            "+OK devices: mobile:a offline, text online\n",
         ),
+        (Reply::Revoked, "+OK revoked\n"),
         (Reply::Pong, "+OK pong\n"),
         (
             Reply::Help,
             "+OK commands: REGISTER LOGIN LOGOUT SEND SENDID PULL ACK HISTORY RECENT READ \
              CONVERSATIONS ADDFRIEND REMOVEFRIEND GETFRIENDS BLOCK UNBLOCK BLOCKED CREATEGROUP \
-             JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES EVENTS TYPING \
-             WHISPER RECEIPTS PRIORITY STATUS PRESENCE WHOAMI PING HELP\n",
+             JOINGROUP LEAVEGROUP MEMBERS GROUPS SENDGROUP SENDGROUPID DEVICE DEVICES REVOKE EVENTS \
+             TYPING WHISPER RECEIPTS PRIORITY STATUS PRESENCE WHOAMI PING HELP\n",
         ),
         (Reply::err(failure::AUTH_BAD_CRED), "-ERR auth bad cred\n"),
         (Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS), "-ERR auth too many attempts\n"),

@@ -197,7 +197,7 @@ fn listening(process: Process, service: Service, addresses: &Addresses) -> Proce
 pub(super) fn callees(service: Service) -> &'static [Service] {
     use Service::{Group, Message, Presence, User};
     match service {
-        User => &[],
+        User => &[Message, Presence],
         Presence => &[User],
         Message => &[User, Presence],
         Group => &[Message],

@@ -4,6 +4,7 @@ use mpim_tests::{Service, StackBuilder, register_two, until};
 
 on_all_stacks! {
     who_was_away_while_old_messages_went_gets_what_is_left_and_hangs_on_nothing,
+    who_is_behind_while_old_messages_go_gets_what_is_left_and_hangs_on_nothing,
 }
 
 /// So many stay, a moment after they were written.
@@ -43,4 +44,37 @@ async fn who_was_away_while_old_messages_went_gets_what_is_left_and_hangs_on_not
     let history = bob.client.history("1", 0, 100).await;
     assert_eq!(history.last().map(|line| (line.seq, line.id)), Some((22, next)));
     assert!(history.windows(2).all(|two| two[0].seq + 1 == two[1].seq), "{history:?}");
+}
+
+/// The session is there all the time, and its client takes its time.
+async fn who_is_behind_while_old_messages_go_gets_what_is_left_and_hangs_on_nothing(
+    stack: StackBuilder,
+) {
+    let stack = keeping_five(stack).set(Service::Gateway, "session.window_messages_max", 4);
+    let stack = stack.start().await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    bob.client.expect("ACK 1", "+OK acked").await;
+    let mut sent = Vec::new();
+    for n in 0..20 {
+        sent.push(ada.send(bob.uid, &n.to_string()).await);
+    }
+    let client = &mut ada.client;
+    until("only five are kept", async || match client.history("2", 0, 100).await.len() {
+        5 => Ok(()),
+        kept => Err(format!("{kept} are kept")),
+    })
+    .await;
+    // A window, unless some of it went before it was fetched; then what is left.
+    let mut shown = Vec::new();
+    while shown.last() != sent.last() {
+        let id = bob.client.push().await.id;
+        shown.push(id);
+        bob.client.send(&format!("ACK {id}")).await;
+        assert_eq!(bob.client.reply().await, "+OK acked");
+    }
+    assert!(shown.windows(2).all(|two| two[0] < two[1]), "in order, nothing twice: {shown:?}");
+    assert!(shown.ends_with(&sent[15..]), "{shown:?} of {sent:?}");
+    assert!(shown.len() < sent.len(), "most were gone before it came to them");
+    let next = ada.send(bob.uid, "next").await;
+    assert_eq!(bob.client.push().await.id, next);
 }

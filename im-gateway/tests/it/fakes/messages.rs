@@ -3,12 +3,12 @@
 use mpim_proto::{
     AckReq, AckResp, AdvanceCursorsReq, AdvanceCursorsResp, AdvanceForManyReq, AdvanceForManyResp,
     ChangeMembershipReq, ChangeMembershipResp, Entry, FetchForManyReq, FetchForManyResp,
-    FetchRangeReq, FetchRangeResp, GetPositionsReq, GetPositionsResp, GetReceiptsReq,
-    GetReceiptsResp, ListBehindReq, ListBehindResp, ListBlockedReq, ListBlockedResp,
-    ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp, Position,
-    PullOfflineReq, PullOfflineResp, SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp,
-    SendReq, SendResp, SetBlockReq, SetBlockResp, Sight, SignalReq, SignalResp, Span,
-    message_service, send_batch_req, signal_req,
+    FetchRangeReq, FetchRangeResp, ForgetDeviceReq, ForgetDeviceResp, GetPositionsReq,
+    GetPositionsResp, GetReceiptsReq, GetReceiptsResp, ListBehindReq, ListBehindResp,
+    ListBlockedReq, ListBlockedResp, ListConversationsReq, ListConversationsResp, MarkReadReq,
+    MarkReadResp, OpenDeviceReq, OpenDeviceResp, Position, PullOfflineReq, PullOfflineResp,
+    SendBatchReq, SendBatchResp, SendGroupReq, SendGroupResp, SendReq, SendResp, SetBlockReq,
+    SetBlockResp, Sight, SignalReq, SignalResp, Span, message_service, send_batch_req, signal_req,
 };
 use mprpc::{Context, Status};
 
@@ -164,11 +164,15 @@ impl message_service::Server for Fakes {
         self.before("fetch_range").await?;
         let state = self.state();
         let timeline = state.timelines.get(&conv_id).map(Vec::as_slice).unwrap_or_default();
-        let after = usize::try_from(after_seq).unwrap().min(timeline.len());
+        let gone = state.gone.get(&conv_id).copied().unwrap_or(0);
+        let after = usize::try_from(after_seq.max(gone)).unwrap().min(timeline.len());
         let limit = usize::try_from(limit).unwrap();
         let entries: Vec<Entry> = timeline[after..].iter().take(limit).cloned().collect();
-        let complete_to = entries.last().map_or(after_seq, |entry| entry.seq);
         let head = timeline.len() as i64;
+        let complete_to = match entries.last() {
+            Some(last) => last.seq,
+            None => head.max(after_seq),
+        };
         let all = vec![Span { from_seq: 1, to_seq: head }];
         let sight = |user_id: i64| match state.sees(user_id, &conv_id) {
             true => {
@@ -272,6 +276,18 @@ impl message_service::Server for Fakes {
             false => state.blocks.remove(&block),
         };
         Ok(SetBlockResp { result: ok() })
+    }
+
+    async fn open_device(&self, _: &Context, _: OpenDeviceReq) -> Result<OpenDeviceResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn forget_device(
+        &self,
+        _: &Context,
+        _: ForgetDeviceReq,
+    ) -> Result<ForgetDeviceResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
     }
 
     async fn list_blocked(

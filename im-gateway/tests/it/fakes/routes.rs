@@ -1,10 +1,11 @@
 //! im-presence, as far as the gateway asks it.
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, DeliveReq, DeliveResp, DispatchEventsReq, DispatchEventsResp,
-    DispatchReq, DispatchResp, GetPresenceReq, GetPresenceResp, QueryDevicesReq, QueryDevicesResp,
-    QueryRouteReq, QueryRouteResp, RenewRoutesReq, RenewRoutesResp, StatusChangedReq,
-    StatusChangedResp, UnbindRouteReq, UnbindRouteResp, UserPresence, UserStatus, presence_service,
+    BindRouteReq, BindRouteResp, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
+    DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, GetPresenceReq,
+    GetPresenceResp, QueryDevicesReq, QueryDevicesResp, QueryRouteReq, QueryRouteResp,
+    RenewRoutesReq, RenewRoutesResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq,
+    UnbindRouteResp, UserPresence, UserStatus, presence_service,
 };
 use mprpc::{Context, Status};
 
@@ -66,6 +67,14 @@ impl presence_service::Server for Fakes {
     }
 
     async fn query_route(&self, _: &Context, _: QueryRouteReq) -> Result<QueryRouteResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn close_device(
+        &self,
+        _: &Context,
+        _: CloseDeviceReq,
+    ) -> Result<CloseSessionsResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
     }
 

@@ -2,8 +2,9 @@
 
 use mpim_proto::{
     AddFriendReq, AddFriendResp, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
-    LoginReq, LoginResp, LogoutReq, LogoutResp, RegisterReq, RegisterResp, RemoveFriendReq,
-    RemoveFriendResp, VerifyTokenReq, VerifyTokenResp, user_service,
+    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RegisterReq,
+    RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp,
+    VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
@@ -22,6 +23,7 @@ impl Fakes {
                 result: ok(),
                 user_id: index as i64 + 1,
                 token: format!("token-{name}"),
+                generation: state.generation.max(1),
             },
             None => LoginResp { result: invalid("bad cred"), ..LoginResp::default() },
         })
@@ -50,7 +52,7 @@ impl user_service::Server for Fakes {
         let token = state.original.as_ref().map_or(format!("token-{name}"), |_| String::new());
         state.users.push((name, password));
         let user_id = state.users.len() as i64;
-        Ok(RegisterResp { result: ok(), user_id, token })
+        Ok(RegisterResp { result: ok(), user_id, token, generation: 1 })
     }
 
     async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
@@ -65,9 +67,41 @@ impl user_service::Server for Fakes {
     async fn verify_token(
         &self,
         _: &Context,
-        _: VerifyTokenReq,
+        req: VerifyTokenReq,
     ) -> Result<VerifyTokenResp, Status> {
-        Err(Status::unimplemented("not asked by the gateway"))
+        self.before("verify_token").await?;
+        let state = self.state();
+        if state.original.is_some() {
+            return Err(Status::unimplemented("the original has none"));
+        }
+        let result = match state.worthless.contains(&req.token) {
+            true => invalid("invalid token"),
+            false => ok(),
+        };
+        Ok(VerifyTokenResp { result, ..VerifyTokenResp::default() })
+    }
+
+    async fn list_devices(
+        &self,
+        _: &Context,
+        _: ListDevicesReq,
+    ) -> Result<ListDevicesResp, Status> {
+        let device =
+            |name: &str| mpim_proto::Device { name: name.to_owned(), ..Default::default() };
+        Ok(ListDevicesResp { result: ok(), devices: vec![device("text"), device("web:old")] })
+    }
+
+    async fn revoke_device(
+        &self,
+        _: &Context,
+        req: RevokeDeviceReq,
+    ) -> Result<RevokeDeviceResp, Status> {
+        self.before("revoke_device").await?;
+        let result = match req.device.as_str() {
+            "web:old" => ok(),
+            _ => Some(mpim_proto::Result::not_found("no such device")),
+        };
+        Ok(RevokeDeviceResp { result })
     }
 
     async fn add_friend(&self, _: &Context, req: AddFriendReq) -> Result<AddFriendResp, Status> {

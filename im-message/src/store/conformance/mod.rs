@@ -9,6 +9,7 @@ mod blocks;
 mod concurrent;
 mod cursors;
 mod dead_letters;
+mod devices;
 mod membership;
 mod progress;
 mod random;
@@ -21,15 +22,17 @@ mod writers;
 use std::sync::Arc;
 
 pub(crate) use self::{
-    append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, membership::*, progress::*,
+    append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, devices::*, membership::*,
+    progress::*,
     random::*, read_state::*, reading::*, retention::*, shared::*, writers::*,
 };
 use im_common::Priority;
 
 use super::{
-    AppendError, Appended, Blocks, Conversation, DeadLetter, DeadLetters, Earlier, Expired, Front,
-    MarkReadError, Marked, NewDeadLetter, Place, Position, Progress, Range, RangeLimit, ReadState,
-    Reader, Receipt, Retention, SharedRange, Sight, Timeline, UNREAD_MAX,
+    AppendError, Appended, Blocks, Conversation, DeadLetter, DeadLetters, Devices as _, Earlier,
+    Expired, FORGOTTEN_MAX, Front, MarkReadError, Marked, NewDeadLetter, Place, Position, Progress,
+    Range, RangeLimit, ReadState, Reader, Receipt, Retention, SharedRange, Sight, Timeline,
+    UNREAD_MAX,
 };
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, Entry, NewEntry};
@@ -101,6 +104,13 @@ macro_rules! timeline_conformance {
             what_was_given_counts_only_once_confirmed
             what_was_withdrawn_is_not_confirmed
             what_is_given_next_counts_only_without_a_gap
+            the_first_device_begins_where_its_user_does
+            a_later_device_begins_at_the_heads
+            a_device_that_begins_has_got_nothing
+            a_device_with_cursors_that_was_never_opened_keeps_them
+            a_device_that_was_forgotten_begins_anew
+            however_many_devices_are_forgotten_the_others_stay
+            a_device_opened_by_many_at_once_begins_once
             a_read_position_only_grows_and_stops_at_the_head
             what_one_never_saw_cannot_be_read
             a_read_position_begins_where_its_user_does_and_ends_where_they_left

@@ -73,7 +73,7 @@ impl World {
     async fn step(&mut self, store: &(impl Timeline + ReadState), model: &Model, step: usize) {
         let (conv, reader) = (self.conv(), reader(self.uid()));
         let moves = vec![(conv, self.random.i64(0..9)), (self.conv(), self.random.i64(0..9))];
-        match self.random.u8(0..12) {
+        match self.random.u8(0..14) {
             0..5 => {
                 let batch = self.batch();
                 let ours = store.append(batch.clone(), NOW_MS).await;
@@ -113,6 +113,17 @@ impl World {
                 let most = self.random.usize(1..4);
                 let ours = store.trim(conv, expired, most).await.unwrap();
                 assert_eq!(ours, model.trim(conv, expired, most).await.unwrap(), "step {step}");
+            }
+            11 => {
+                let generation = self.random.i64(1..5);
+                let ours = store.open_device(&reader, generation).await.unwrap();
+                let theirs = model.open_device(&reader, generation).await.unwrap();
+                assert_eq!(ours, theirs, "step {step}: {reader:?} {generation}");
+            }
+            12 => {
+                let generation = self.random.i64(1..5);
+                store.forget_device(&reader, generation).await.unwrap();
+                model.forget_device(&reader, generation).await.unwrap();
             }
             _ => {
                 let (by, whom, max) = (reader.uid, self.uid(), self.random.usize(1..4));

@@ -96,7 +96,8 @@ impl State {
     fn receipt(&self, uid: i64, conv: ConvId, from_seq: i64) -> Receipt {
         let cursors = self.cursors.iter();
         let own = cursors.filter(|((reader, of), _)| reader.uid == uid && *of == conv);
-        let cursor = own.map(|(_, (seq, _))| *seq).max().unwrap_or(0);
+        let got = own.filter(|(key, (seq, _))| self.opened.get(*key).is_none_or(|at| seq > at));
+        let cursor = got.map(|(_, (seq, _))| *seq).max().unwrap_or(0);
         let read_seq = self.read.get(&(uid, conv)).copied().unwrap_or(0).max(from_seq - 1);
         Receipt { uid, from_seq, read_seq, delivered_seq: cursor.max(read_seq) }
     }

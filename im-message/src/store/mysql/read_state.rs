@@ -51,7 +51,7 @@ pub(super) const UNREAD: &str = "
 pub(super) const RECEIPTS: &str = "
     SELECT s.uid, s.from_seq, COALESCE(r.seq, 0), COALESCE(
                (SELECT MAX(k.seq) FROM device_cursor k FORCE INDEX (device_cursor_by_conv)
-                WHERE k.conv = s.conv AND k.uid = s.uid), 0)
+                WHERE k.conv = s.conv AND k.uid = s.uid AND k.seq > k.opened_seq), 0)
     FROM span s FORCE INDEX (span_by_conv)
     LEFT JOIN read_position r ON r.conv = s.conv AND r.uid = s.uid
     WHERE s.conv = ? AND s.to_seq IS NULL AND s.uid > ? AND s.uid <> ? ORDER BY s.uid LIMIT ?";

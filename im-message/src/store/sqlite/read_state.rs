@@ -48,7 +48,7 @@ pub(super) const UNREAD: &str = "
 pub(super) const RECEIPTS: &str = "
     SELECT s.uid, s.from_seq, coalesce(r.seq, 0), coalesce(
                (SELECT max(k.seq) FROM cursor k INDEXED BY cursor_by_conv
-                WHERE k.conv = s.conv AND k.uid = s.uid), 0)
+                WHERE k.conv = s.conv AND k.uid = s.uid AND k.seq > k.opened_seq), 0)
     FROM span s INDEXED BY span_open
     LEFT JOIN read_position r ON r.conv = s.conv AND r.uid = s.uid
     WHERE s.conv = ? AND s.to_seq IS NULL AND s.uid > ? AND s.uid <> ? ORDER BY s.uid LIMIT ?";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::store::{
-    Blocks, Conversation, DeadLetter, DeadLetters, Expired, Front, MarkReadError, Marked,
+    Blocks, Conversation, DeadLetter, DeadLetters, Devices, Expired, Front, MarkReadError, Marked,
     NewDeadLetter, Place, ReadState, Receipt, Retention,
 };
 
@@ -84,6 +84,16 @@ impl Blocks for Several {
         limit: usize,
     ) -> Result<(Vec<i64>, bool), StoreError> {
         self.next().blocked(by, after, limit).await
+    }
+}
+
+impl Devices for Several {
+    async fn open_device(&self, reader: &Reader, generation: i64) -> Result<bool, StoreError> {
+        self.next().open_device(reader, generation).await
+    }
+
+    async fn forget_device(&self, reader: &Reader, generation: i64) -> Result<(), StoreError> {
+        self.next().forget_device(reader, generation).await
     }
 }
 

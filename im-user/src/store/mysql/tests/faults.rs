@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{open, open_with};
 use crate::store::conformance::{account, create};
-use crate::store::{Befriended, UserStore as _};
+use crate::store::{Befriended, DeviceStore as _, UserStore as _};
 
 /// For whatever must happen at all.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +73,11 @@ async fn an_account_whose_commit_was_not_answered_is_taken_when_it_is_made_again
     way.lose_answer_to(COMMIT);
     store.revoke_token("token".into(), i64::MAX, 1).await.unwrap_err();
     store.revoke_token("token".into(), i64::MAX, 1).await.unwrap();
-    assert!(store.is_revoked("token".into()).await.unwrap());
+    assert!(!store.is_good("token".into(), 1, "text".into(), 1).await.unwrap());
+
+    way.lose_answer_to(COMMIT);
+    store.revoke_device(1, "text".into(), 1).await.unwrap_err();
+    assert!(!store.revoke_device(1, "text".into(), 1).await.unwrap(), "it had happened");
 }
 
 #[tokio::test]

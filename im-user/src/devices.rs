@@ -1,0 +1,123 @@
+//! Devices: a log-in is one device's, and who has lost one can put it out.
+//!
+//! A device begins with its first log-in, under a *generation* that the user never had before, and
+//! im-message is told before anybody is answered: what it is shown begins there. Its tokens name
+//! both. Revoking takes the device away in the same transaction that notes whom to tell
+//! (`revoking.rs`), so from then on its tokens are good for nothing; under the same name another one
+//! may begin, with which nothing that is still told of the former has to do.
+
+use std::sync::Arc;
+
+use im_common::Clock;
+use metrics::counter;
+use mpim_proto::{DeviceName, TEXT_DEVICE};
+use mprpc::Context;
+use tokio::sync::Notify;
+
+use crate::config::DevicesConfig;
+use crate::error::UserError;
+use crate::neighbours::Neighbours;
+use crate::password::Password;
+use crate::store::{Device, Noted, UserStore};
+use crate::users::{LoggedIn, Users};
+
+/// A log-in of a device that is known is noted at most this often: most log-ins write nothing.
+const NOTED_EVERY_MS: i64 = 3600 * 1000;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Devices<S, N> {
+    pub(crate) users: Arc<Users<S>>,
+    pub(crate) neighbours: N,
+    pub(crate) clock: Clock,
+    pub(crate) config: DevicesConfig,
+    /// Something was revoked.
+    pub(crate) revoked: Notify,
+}
+
+impl<S: UserStore, N: Neighbours> Devices<S, N> {
+    pub(crate) fn new(users: Arc<Users<S>>, neighbours: N) -> Self {
+        let (clock, config) = (users.clock.clone(), users.config.devices.clone());
+        Self { users, neighbours, clock, config, revoked: Notify::new() }
+    }
+
+    /// Logs a device in. An empty name is `text`.
+    pub(crate) async fn log_in(
+        &self,
+        cx: &Context,
+        name: &[u8],
+        password: Password,
+        device: String,
+    ) -> Result<LoggedIn, UserError> {
+        let device = named(device)?;
+        let user_id = self.users.log_in(name, password).await?;
+        let generation = self.begins(cx, user_id, device.clone()).await?;
+        self.users.logged_in(user_id, device, generation)
+    }
+
+    /// Makes an account, with the device of whoever makes it.
+    pub(crate) async fn register(
+        &self,
+        name: &[u8],
+        password: Password,
+        device: String,
+    ) -> Result<LoggedIn, UserError> {
+        let device = named(device)?;
+        self.users.register(name, password, device).await
+    }
+
+    /// The devices of a user, by name.
+    pub(crate) async fn of(&self, user_id: i64) -> Result<Vec<Device>, UserError> {
+        Ok(self.users.store.devices(user_id).await?)
+    }
+
+    /// Revokes a device of a user, durably. Its open sessions end, and what is stored of it is
+    /// forgotten, as soon as others can be told.
+    pub(crate) async fn revoke(&self, user_id: i64, name: String) -> Result<(), UserError> {
+        let name = named(name)?;
+        let due_at_ms = self.clock.now_ms();
+        if !self.users.store.revoke_device(user_id, name, due_at_ms).await? {
+            return Err(UserError::NoSuchDevice);
+        }
+        counter!("mpim_devices_revoked_total").increment(1);
+        self.revoked.notify_one();
+        Ok(())
+    }
+
+    /// The generation of a device that logs in, once im-message knows where it begins.
+    async fn begins(&self, cx: &Context, user_id: i64, name: String) -> Result<i64, UserError> {
+        let (store, now_ms) = (&self.users.store, self.clock.now_ms());
+        let known = store.device(user_id, name.clone()).await?;
+        let recently = |device: &Device| now_ms - device.last_login_ms < NOTED_EVERY_MS;
+        let device = match known.filter(recently) {
+            Some(device) => device,
+            None => {
+                let most = self.config.per_user_max;
+                match store.note_log_in(user_id, name.clone(), most, now_ms).await? {
+                    Noted::Device(device) => device,
+                    Noted::TooMany => return Err(UserError::TooManyDevices),
+                }
+            }
+        };
+        if !device.opened {
+            let opening = self.neighbours.open_device(cx, user_id, &name, device.generation);
+            opening.await.map_err(UserError::NotOpened)?;
+            store.device_opened(user_id, name, device.generation).await?;
+            counter!("mpim_devices_begun_total").increment(1);
+        }
+        Ok(device.generation)
+    }
+}
+
+/// A device's name, if it is one; nothing stands for `text`.
+fn named(device: String) -> Result<String, UserError> {
+    match device.as_str() {
+        "" => Ok(TEXT_DEVICE.to_owned()),
+        name if DeviceName::parse(name).is_some() => Ok(device),
+        _ => Err(UserError::BadDevice),
+    }
+}
+
+#[cfg(test)]
+#[path = "devices_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! Devices, and those that were revoked.
+
+use super::*;
+use crate::store::{Device, DueTime, Noted, Revocation};
+
+const TIME: DueTime = DueTime { now_ms: NOW_MS, latest_ms: NOW_MS + 1000 };
+
+async fn log_in(store: &impl UserStore, name: &str, now_ms: i64) -> Noted {
+    store.note_log_in(1, name.to_owned(), 3, now_ms).await.unwrap()
+}
+
+/// The generation of a device that has logged in.
+async fn begun(store: &impl UserStore, name: &str) -> i64 {
+    match log_in(store, name, NOW_MS).await {
+        Noted::Device(device) => device.generation,
+        Noted::TooMany => panic!("too many"),
+    }
+}
+
+async fn revoke(store: &impl UserStore, name: &str) -> bool {
+    store.revoke_device(1, name.to_owned(), NOW_MS).await.unwrap()
+}
+
+async fn due(store: &impl UserStore) -> Vec<Revocation> {
+    store.due_revocations(TIME, 9).await.unwrap()
+}
+
+fn device(name: &str, generation: i64, opened: bool) -> Device {
+    let name = name.to_owned();
+    Device { name, generation, opened, since_ms: NOW_MS, last_login_ms: NOW_MS }
+}
+
+pub(super) async fn an_account_has_its_device(store: &impl UserStore) {
+    create(store, "alice").await.unwrap();
+    assert_eq!(store.devices(1).await.unwrap(), [device("text", 1, true)]);
+    assert_eq!(store.device(1, "text".into()).await.unwrap(), Some(device("text", 1, true)));
+    for (user_id, name) in [(2, "text"), (1, "text:"), (1, "TEXT"), (1, "")] {
+        assert_eq!(store.device(user_id, name.into()).await.unwrap(), None, "{user_id} {name}");
+    }
+    assert_eq!(store.devices(2).await.unwrap(), []);
+}
+
+pub(super) async fn a_device_begins_once_and_is_given_a_new_generation(store: &impl UserStore) {
+    create(store, "alice").await.unwrap();
+    let phone = device("mobile:a", 2, false);
+    assert_eq!(log_in(store, "mobile:a", NOW_MS).await, Noted::Device(phone.clone()));
+    let later = Device { last_login_ms: NOW_MS + 5, ..phone };
+    assert_eq!(log_in(store, "mobile:a", NOW_MS + 5).await, Noted::Device(later.clone()));
+    assert_eq!(log_in(store, "mobile:a", NOW_MS).await, Noted::Device(later.clone()));
+    store.device_opened(1, "mobile:a".into(), 1).await.unwrap();
+    assert_eq!(store.device(1, "mobile:a".into()).await.unwrap(), Some(later.clone()), "another");
+    store.device_opened(1, "mobile:a".into(), 2).await.unwrap();
+    let opened = Device { opened: true, ..later };
+    assert_eq!(store.devices(1).await.unwrap(), [opened, device("text", 1, true)]);
+    assert!(revoke(store, "mobile:a").await);
+    assert_eq!(begun(store, "mobile:a").await, 3);
+    assert!(revoke(store, "mobile:a").await && revoke(store, "text").await);
+    assert_eq!(begun(store, "web").await, 4, "none is ever given again");
+}
+
+pub(super) async fn nobody_has_too_many_devices(store: &impl UserStore) {
+    create(store, "alice").await.unwrap();
+    assert_eq!((begun(store, "web:1").await, begun(store, "web:2").await), (2, 3));
+    assert_eq!(log_in(store, "web:3", NOW_MS).await, Noted::TooMany);
+    assert_eq!(begun(store, "web:2").await, 3, "one that is known");
+    assert!(revoke(store, "text").await);
+    assert_eq!(begun(store, "web:3").await, 4, "what was refused used up none");
+}
+
+pub(super) async fn a_device_that_many_log_in_with_begins_once<S: UserStore>(
+    stores: &Instances<S>,
+) {
+    create(&*stores[0], "alice").await.unwrap();
+    let mut callers = JoinSet::new();
+    for (caller, store) in (0..CALLERS).zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
+        callers.spawn(async move { begun(&*store, ["web:1", "web:2"][caller % 2]).await });
+    }
+    let mut generations = callers.join_all().await;
+    generations.sort_unstable();
+    let expected = [[2; CALLERS / 2], [3; CALLERS / 2]].concat();
+    assert_eq!(generations, expected);
+}
+
+pub(super) async fn a_revoked_device_is_gone_and_has_to_be_told(store: &impl UserStore) {
+    create(store, "alice").await.unwrap();
+    assert!(!revoke(store, "mobile:a").await, "they have none");
+    assert!(!store.revoke_device(2, "text".into(), NOW_MS).await.unwrap());
+    assert_eq!(due(store).await, []);
+    begun(store, "mobile:a").await;
+    assert!(revoke(store, "mobile:a").await);
+    assert!(!revoke(store, "mobile:a").await, "it is gone");
+    assert_eq!(begun(store, "mobile:a").await, 3);
+    assert!(revoke(store, "mobile:a").await);
+    let of = |generation| Revocation { user_id: 1, name: "mobile:a".into(), generation };
+    assert_eq!(due(store).await, [of(2), of(3)], "each is told for itself");
+    assert!(store.claim_revocation(&of(2), TIME, NOW_MS + 500).await.unwrap());
+    assert_eq!(due(store).await, [of(3)]);
+    let later = DueTime { now_ms: NOW_MS + 500, latest_ms: NOW_MS + 1500 };
+    assert_eq!(store.due_revocations(later, 9).await.unwrap(), [of(3), of(2)]);
+    assert_eq!(store.due_revocations(later, 1).await.unwrap(), [of(3)]);
+    let before = DueTime { now_ms: NOW_MS - 9000, latest_ms: NOW_MS - 8000 };
+    assert_eq!(store.due_revocations(before, 9).await.unwrap().len(), 2, "a clock went back");
+    for _ in 0..2 {
+        store.revocation_told(&of(3)).await.unwrap();
+    }
+    assert_eq!(store.due_revocations(later, 9).await.unwrap(), [of(2)]);
+}
+
+pub(super) async fn a_revocation_is_told_by_one<S: UserStore>(stores: &Instances<S>) {
+    create(&*stores[0], "alice").await.unwrap();
+    assert!(revoke(&*stores[0], "text").await);
+    let revocation = due(&*stores[0]).await.remove(0);
+    let mut callers = JoinSet::new();
+    for (_, store) in (0..CALLERS).zip(stores.iter().cycle()) {
+        let (store, revocation) = (Arc::clone(store), revocation.clone());
+        callers.spawn(async move {
+            store.claim_revocation(&revocation, TIME, NOW_MS + 500).await.unwrap()
+        });
+    }
+    let claimed = callers.join_all().await.into_iter().filter(|claimed| *claimed).count();
+    assert_eq!(claimed, 1);
+}
+
+pub(super) async fn a_token_is_as_good_as_its_device(store: &impl UserStore) {
+    create(store, "alice").await.unwrap();
+    let good = async |name: &str, generation| {
+        store.is_good("token".into(), 1, name.to_owned(), generation).await.unwrap()
+    };
+    assert!(good("text", 1).await);
+    assert!(!good("text", 2).await && !good("mobile:a", 1).await && !good("", 0).await);
+    assert!(revoke(store, "text").await);
+    assert!(!good("text", 1).await);
+    assert_eq!(begun(store, "text").await, 2);
+    assert!(good("text", 2).await && !good("text", 1).await);
+    store.revoke_token("token".into(), NOW_MS + 1, NOW_MS).await.unwrap();
+    assert!(!good("text", 2).await);
+}

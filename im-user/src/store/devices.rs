@@ -1,0 +1,118 @@
+//! The part of the port that is about the devices of users.
+
+use im_common::StoreError;
+
+/// A device that a user has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Device {
+    /// As `mpim_proto::DeviceName` has it.
+    pub(crate) name: String,
+    /// Which of the devices that the user has begun to use it is, from 1. One that comes back after it
+    /// was revoked is another.
+    pub(crate) generation: i64,
+    /// im-message knows where it begins.
+    pub(crate) opened: bool,
+    /// When it logged in first.
+    pub(crate) since_ms: i64,
+    /// When it logged in last, as far as it was noted.
+    pub(crate) last_login_ms: i64,
+}
+
+/// How noting a log-in ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// The user has the device.
+    Device(Device),
+    /// They have as many others as allowed.
+    TooMany,
+}
+
+/// A device that was revoked while others still have to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revocation {
+    pub(crate) user_id: i64,
+    pub(crate) name: String,
+    /// It, and whatever of its name came before it.
+    pub(crate) generation: i64,
+}
+
+/// What the time says about which revocations are due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DueTime {
+    pub(crate) now_ms: i64,
+    /// None is put off for longer. One that is due later than this was put off before a clock went
+    /// back: it is due, too.
+    pub(crate) latest_ms: i64,
+}
+
+/// The devices of users, and who has to be told of those that were revoked.
+pub(crate) trait DeviceStore {
+    /// One device; `None` if the user does not have it.
+    fn device(
+        &self,
+        user_id: i64,
+        name: String,
+    ) -> impl Future<Output = Result<Option<Device>, StoreError>> + Send;
+
+    /// All devices of a user, by name.
+    fn devices(&self, user_id: i64)
+    -> impl Future<Output = Result<Vec<Device>, StoreError>> + Send;
+
+    /// A device of a user that exists has logged in. One that the user did not have begins: it is not
+    /// opened, and of any number of callers all are given the same generation, above all that any
+    /// device of the user ever had. No user ever has more than `devices_max`.
+    fn note_log_in(
+        &self,
+        user_id: i64,
+        name: String,
+        devices_max: u32,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<Noted, StoreError>> + Send;
+
+    /// im-message knows where the device begins, unless it was revoked meanwhile.
+    fn device_opened(
+        &self,
+        user_id: i64,
+        name: String,
+        generation: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The user does not have the device any more, and others have to be told; whether they had it.
+    fn revoke_device(
+        &self,
+        user_id: i64,
+        name: String,
+        due_at_ms: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Revocations that are due, the one due longest first, at most `limit`.
+    fn due_revocations(
+        &self,
+        time: DueTime,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Revocation>, StoreError>> + Send;
+
+    /// Puts off a revocation that is due until `until_ms`; whether it still was. Of any number of
+    /// callers at once exactly one is told so: it is for them to tell others.
+    fn claim_revocation(
+        &self,
+        revocation: &Revocation,
+        time: DueTime,
+        until_ms: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Everybody was told. Once more changes nothing.
+    fn revocation_told(
+        &self,
+        revocation: &Revocation,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether a token that has not expired is good: neither it nor its device was revoked.
+    fn is_good(
+        &self,
+        token_id: String,
+        user_id: i64,
+        device: String,
+        generation: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}

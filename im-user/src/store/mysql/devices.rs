@@ -1,0 +1,214 @@
+//! Devices, on the server. Whoever changes a user's devices locks the row of their numbering first.
+
+use im_common::StoreError;
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Result};
+
+use super::MysqlStore;
+use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation};
+
+impl DeviceStore for MysqlStore {
+    async fn device(
+        &self,
+        user_id: i64,
+        name: String,
+    ) -> std::result::Result<Option<Device>, StoreError> {
+        let read = async move |conn: &mut Conn| device(conn, user_id, &name).await;
+        self.database.read("read a device", read).await
+    }
+
+    async fn devices(&self, user_id: i64) -> std::result::Result<Vec<Device>, StoreError> {
+        let list = async move |conn: &mut Conn| {
+            let select = "SELECT name, generation, opened, since_ms, last_login_ms FROM device
+                          WHERE user_id = ? ORDER BY name";
+            conn.exec_map(select, (user_id,), device_from).await
+        };
+        self.database.read("list devices", list).await
+    }
+
+    async fn note_log_in(
+        &self,
+        user_id: i64,
+        name: String,
+        devices_max: u32,
+        now_ms: i64,
+    ) -> std::result::Result<Noted, StoreError> {
+        let note =
+            async move |tx: &mut Conn| note_log_in(tx, user_id, &name, devices_max, now_ms).await;
+        self.database.write("note a log-in", note).await
+    }
+
+    async fn device_opened(
+        &self,
+        user_id: i64,
+        name: String,
+        generation: i64,
+    ) -> std::result::Result<(), StoreError> {
+        let opened = async move |conn: &mut Conn| {
+            let update = "UPDATE device SET opened = 1
+                          WHERE user_id = ? AND name = ? AND generation = ?";
+            conn.exec_drop(update, (user_id, &name, generation)).await
+        };
+        self.database.write("note that a device is opened", opened).await
+    }
+
+    async fn revoke_device(
+        &self,
+        user_id: i64,
+        name: String,
+        due_at_ms: i64,
+    ) -> std::result::Result<bool, StoreError> {
+        let revoke = async move |tx: &mut Conn| revoke(tx, user_id, &name, due_at_ms).await;
+        self.database.write("revoke a device", revoke).await
+    }
+
+    async fn due_revocations(
+        &self,
+        time: DueTime,
+        limit: u32,
+    ) -> std::result::Result<Vec<Revocation>, StoreError> {
+        let list = async move |conn: &mut Conn| {
+            let select = "SELECT user_id, name, generation FROM revoked_device
+                          WHERE due_at_ms <= ? OR due_at_ms > ? ORDER BY due_at_ms LIMIT ?";
+            let revocation = |(user_id, name, generation)| Revocation { user_id, name, generation };
+            conn.exec_map(select, (time.now_ms, time.latest_ms, limit), revocation).await
+        };
+        self.database.read("list revocations that are due", list).await
+    }
+
+    async fn claim_revocation(
+        &self,
+        revocation: &Revocation,
+        time: DueTime,
+        until_ms: i64,
+    ) -> std::result::Result<bool, StoreError> {
+        let Revocation { user_id, generation, .. } = *revocation;
+        let claim = async move |tx: &mut Conn| {
+            let update = "UPDATE revoked_device SET due_at_ms = ?
+                          WHERE user_id = ? AND generation = ? AND (due_at_ms <= ? OR due_at_ms > ?)";
+            let DueTime { now_ms, latest_ms } = time;
+            tx.exec_drop(update, (until_ms, user_id, generation, now_ms, latest_ms)).await?;
+            Ok(tx.affected_rows() > 0)
+        };
+        self.database.write("claim a revocation", claim).await
+    }
+
+    async fn revocation_told(
+        &self,
+        revocation: &Revocation,
+    ) -> std::result::Result<(), StoreError> {
+        let Revocation { user_id, generation, .. } = *revocation;
+        let told = async move |tx: &mut Conn| {
+            let delete = "DELETE FROM revoked_device WHERE user_id = ? AND generation = ?";
+            tx.exec_drop(delete, (user_id, generation)).await
+        };
+        self.database.write("end a revocation", told).await
+    }
+
+    async fn is_good(
+        &self,
+        token_id: String,
+        user_id: i64,
+        name: String,
+        generation: i64,
+    ) -> std::result::Result<bool, StoreError> {
+        let look = async move |conn: &mut Conn| {
+            let select = "SELECT 1 FROM device
+                          WHERE user_id = ? AND name = ? AND generation = ?
+                            AND NOT EXISTS (SELECT 1 FROM revoked_token WHERE token_id = ?)";
+            let of = (user_id, &name, generation, token_id.as_bytes());
+            let found: Option<i64> = conn.exec_first(select, of).await?;
+            Ok(found.is_some())
+        };
+        self.database.read("look up a token", look).await
+    }
+}
+
+/// The first device of an account that is being made: nobody else knows of the user, and nothing can
+/// wait for it yet.
+pub(super) async fn insert_first(
+    tx: &mut Conn,
+    user_id: i64,
+    name: &str,
+    now_ms: i64,
+) -> Result<i64> {
+    let number = "INSERT INTO device_numbering (user_id, last_generation) VALUES (?, 1)";
+    tx.exec_drop(number, (user_id,)).await?;
+    insert(tx, user_id, name, 1, true, now_ms).await?;
+    Ok(1)
+}
+
+async fn note_log_in(
+    tx: &mut Conn,
+    user_id: i64,
+    name: &str,
+    devices_max: u32,
+    now_ms: i64,
+) -> Result<Noted> {
+    lock(tx, user_id).await?;
+    if let Some(known) = device(tx, user_id, name).await? {
+        let update = "UPDATE device SET last_login_ms = GREATEST(last_login_ms, ?)
+                      WHERE user_id = ? AND name = ?";
+        tx.exec_drop(update, (now_ms, user_id, name)).await?;
+        let last_login_ms = known.last_login_ms.max(now_ms);
+        return Ok(Noted::Device(Device { last_login_ms, ..known }));
+    }
+    let count = "SELECT COUNT(*) FROM device WHERE user_id = ?";
+    let count: Option<u32> = tx.exec_first(count, (user_id,)).await?;
+    if count.unwrap_or_default() >= devices_max {
+        return Ok(Noted::TooMany);
+    }
+    let last = "SELECT last_generation FROM device_numbering WHERE user_id = ?";
+    let last: Option<i64> = tx.exec_first(last, (user_id,)).await?;
+    let generation = last.unwrap_or_default() + 1;
+    let update = "UPDATE device_numbering SET last_generation = ? WHERE user_id = ?";
+    tx.exec_drop(update, (generation, user_id)).await?;
+    insert(tx, user_id, name, generation, false, now_ms).await?;
+    let (since_ms, last_login_ms, name) = (now_ms, now_ms, name.to_owned());
+    Ok(Noted::Device(Device { name, generation, opened: false, since_ms, last_login_ms }))
+}
+
+async fn revoke(tx: &mut Conn, user_id: i64, name: &str, due_at_ms: i64) -> Result<bool> {
+    lock(tx, user_id).await?;
+    let Some(Device { generation, .. }) = device(tx, user_id, name).await? else {
+        return Ok(false);
+    };
+    tx.exec_drop("DELETE FROM device WHERE user_id = ? AND name = ?", (user_id, name)).await?;
+    let insert = "INSERT INTO revoked_device (user_id, generation, name, due_at_ms)
+                  VALUES (?, ?, ?, ?)";
+    tx.exec_drop(insert, (user_id, generation, name, due_at_ms)).await?;
+    Ok(true)
+}
+
+async fn lock(tx: &mut Conn, user_id: i64) -> Result<()> {
+    let lock = "INSERT INTO device_numbering (user_id, last_generation) VALUES (?, 0)
+                ON DUPLICATE KEY UPDATE last_generation = last_generation";
+    tx.exec_drop(lock, (user_id,)).await
+}
+
+async fn insert(
+    tx: &mut Conn,
+    user_id: i64,
+    name: &str,
+    generation: i64,
+    opened: bool,
+    now_ms: i64,
+) -> Result<()> {
+    let insert = "INSERT INTO device (user_id, name, generation, opened, since_ms, last_login_ms)
+                  VALUES (?, ?, ?, ?, ?, ?)";
+    tx.exec_drop(insert, (user_id, name, generation, opened, now_ms, now_ms)).await
+}
+
+/// The columns of a device, in the order of its fields.
+type DeviceRow = (String, i64, bool, i64, i64);
+
+fn device_from((name, generation, opened, since_ms, last_login_ms): DeviceRow) -> Device {
+    Device { name, generation, opened, since_ms, last_login_ms }
+}
+
+async fn device(conn: &mut Conn, user_id: i64, name: &str) -> Result<Option<Device>> {
+    let select = "SELECT name, generation, opened, since_ms, last_login_ms FROM device
+                  WHERE user_id = ? AND name = ?";
+    let found: Option<DeviceRow> = conn.exec_first(select, (user_id, name)).await?;
+    Ok(found.map(device_from))
+}

@@ -1,0 +1,228 @@
+//! Devices, in the SQLite file.
+
+use im_common::StoreError;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::SqliteStore;
+use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation};
+
+impl DeviceStore for SqliteStore {
+    async fn device(&self, user_id: i64, name: String) -> Result<Option<Device>, StoreError> {
+        self.database.read("read a device", move |conn| device(conn, user_id, &name)).await
+    }
+
+    async fn devices(&self, user_id: i64) -> Result<Vec<Device>, StoreError> {
+        self.database
+            .read("list devices", move |conn| {
+                conn.prepare_cached(
+                    "SELECT name, generation, opened, since_ms, last_login_ms FROM device
+                     WHERE user_id = ?1 ORDER BY name",
+                )?
+                .query_map([user_id], device_from)?
+                .collect()
+            })
+            .await
+    }
+
+    async fn note_log_in(
+        &self,
+        user_id: i64,
+        name: String,
+        devices_max: u32,
+        now_ms: i64,
+    ) -> Result<Noted, StoreError> {
+        self.database
+            .write("note a log-in", move |tx| note_log_in(tx, user_id, &name, devices_max, now_ms))
+            .await
+    }
+
+    async fn device_opened(
+        &self,
+        user_id: i64,
+        name: String,
+        generation: i64,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write("note that a device is opened", move |tx| {
+                tx.prepare_cached(
+                    "UPDATE device SET opened = 1
+                     WHERE user_id = ?1 AND name = ?2 AND generation = ?3",
+                )?
+                .execute(params![user_id, name, generation])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn revoke_device(
+        &self,
+        user_id: i64,
+        name: String,
+        due_at_ms: i64,
+    ) -> Result<bool, StoreError> {
+        self.database
+            .write("revoke a device", move |tx| {
+                let Some(Device { generation, .. }) = device(tx, user_id, &name)? else {
+                    return Ok(false);
+                };
+                tx.prepare_cached("DELETE FROM device WHERE user_id = ?1 AND name = ?2")?
+                    .execute(params![user_id, name])?;
+                tx.prepare_cached(
+                    "INSERT INTO revoked_device (user_id, generation, name, due_at_ms)
+                     VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![user_id, generation, name, due_at_ms])?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn due_revocations(
+        &self,
+        time: DueTime,
+        limit: u32,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        self.database
+            .read("list revocations that are due", move |conn| {
+                conn.prepare_cached(
+                    "SELECT user_id, name, generation FROM revoked_device
+                     WHERE due_at_ms <= ?1 OR due_at_ms > ?2 ORDER BY due_at_ms LIMIT ?3",
+                )?
+                .query_map(params![time.now_ms, time.latest_ms, limit], |row| {
+                    let (user_id, name, generation) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok(Revocation { user_id, name, generation })
+                })?
+                .collect()
+            })
+            .await
+    }
+
+    async fn claim_revocation(
+        &self,
+        revocation: &Revocation,
+        time: DueTime,
+        until_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let Revocation { user_id, generation, .. } = *revocation;
+        self.database
+            .write("claim a revocation", move |tx| {
+                let claimed = tx
+                    .prepare_cached(
+                        "UPDATE revoked_device SET due_at_ms = ?3
+                         WHERE user_id = ?1 AND generation = ?2
+                           AND (due_at_ms <= ?4 OR due_at_ms > ?5)",
+                    )?
+                    .execute([user_id, generation, until_ms, time.now_ms, time.latest_ms])?;
+                Ok(claimed > 0)
+            })
+            .await
+    }
+
+    async fn revocation_told(&self, revocation: &Revocation) -> Result<(), StoreError> {
+        let Revocation { user_id, generation, .. } = *revocation;
+        self.database
+            .write("end a revocation", move |tx| {
+                tx.prepare_cached(
+                    "DELETE FROM revoked_device WHERE user_id = ?1 AND generation = ?2",
+                )?
+                .execute([user_id, generation])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn is_good(
+        &self,
+        token_id: String,
+        user_id: i64,
+        name: String,
+        generation: i64,
+    ) -> Result<bool, StoreError> {
+        self.database
+            .read("look up a token", move |conn| {
+                let revoked = conn
+                    .prepare_cached("SELECT 1 FROM revoked_token WHERE token_id = ?1")?
+                    .exists([token_id])?;
+                let device = device(conn, user_id, &name)?;
+                Ok(!revoked && device.is_some_and(|device| device.generation == generation))
+            })
+            .await
+    }
+}
+
+/// The first device of an account that is being made: nothing can wait for it yet.
+pub(super) fn insert_first(
+    tx: &Connection,
+    user_id: i64,
+    name: &str,
+    now_ms: i64,
+) -> rusqlite::Result<i64> {
+    let generation = begin(tx, user_id, name, now_ms)?;
+    tx.prepare_cached("UPDATE device SET opened = 1 WHERE user_id = ?1 AND name = ?2")?
+        .execute(params![user_id, name])?;
+    Ok(generation)
+}
+
+fn note_log_in(
+    tx: &Connection,
+    user_id: i64,
+    name: &str,
+    devices_max: u32,
+    now_ms: i64,
+) -> rusqlite::Result<Noted> {
+    if let Some(known) = device(tx, user_id, name)? {
+        tx.prepare_cached(
+            "UPDATE device SET last_login_ms = max(last_login_ms, ?3)
+             WHERE user_id = ?1 AND name = ?2",
+        )?
+        .execute(params![user_id, name, now_ms])?;
+        let last_login_ms = known.last_login_ms.max(now_ms);
+        return Ok(Noted::Device(Device { last_login_ms, ..known }));
+    }
+    let count: u32 = tx
+        .prepare_cached("SELECT count(*) FROM device WHERE user_id = ?1")?
+        .query_row([user_id], |row| row.get(0))?;
+    if count >= devices_max {
+        return Ok(Noted::TooMany);
+    }
+    let generation = begin(tx, user_id, name, now_ms)?;
+    let (since_ms, last_login_ms, name) = (now_ms, now_ms, name.to_owned());
+    Ok(Noted::Device(Device { name, generation, opened: false, since_ms, last_login_ms }))
+}
+
+/// Gives a device its generation.
+fn begin(tx: &Connection, user_id: i64, name: &str, now_ms: i64) -> rusqlite::Result<i64> {
+    tx.prepare_cached(
+        "INSERT INTO device_numbering (user_id, last_generation) VALUES (?1, 1)
+         ON CONFLICT (user_id) DO UPDATE SET last_generation = last_generation + 1",
+    )?
+    .execute([user_id])?;
+    let generation = tx
+        .prepare_cached("SELECT last_generation FROM device_numbering WHERE user_id = ?1")?
+        .query_row([user_id], |row| row.get(0))?;
+    tx.prepare_cached(
+        "INSERT INTO device (user_id, name, generation, opened, since_ms, last_login_ms)
+         VALUES (?1, ?2, ?3, 0, ?4, ?4)",
+    )?
+    .execute(params![user_id, name, generation, now_ms])?;
+    Ok(generation)
+}
+
+fn device(conn: &Connection, user_id: i64, name: &str) -> rusqlite::Result<Option<Device>> {
+    conn.prepare_cached(
+        "SELECT name, generation, opened, since_ms, last_login_ms FROM device
+         WHERE user_id = ?1 AND name = ?2",
+    )?
+    .query_row(params![user_id, name], device_from)
+    .optional()
+}
+
+fn device_from(row: &Row<'_>) -> rusqlite::Result<Device> {
+    Ok(Device {
+        name: row.get(0)?,
+        generation: row.get(1)?,
+        opened: row.get(2)?,
+        since_ms: row.get(3)?,
+        last_login_ms: row.get(4)?,
+    })
+}
