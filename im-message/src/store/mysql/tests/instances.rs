@@ -45,6 +45,9 @@ timeline_conformance! { two().await;
     cursors_only_grow_and_stop_at_the_head
     what_was_given_counts_only_once_confirmed
     what_is_given_next_counts_only_without_a_gap
+    a_later_device_begins_at_the_heads
+    a_device_that_was_forgotten_begins_anew
+    a_device_opened_by_many_at_once_begins_once
     a_range_backwards_passes_over_what_one_does_not_see
     a_read_position_only_grows_and_stops_at_the_head
     a_read_position_begins_where_its_user_does_and_ends_where_they_left
