@@ -30,6 +30,9 @@ pub use fault::Fault;
 pub use planted::Bug;
 pub use report::{Report, RoundReport};
 
+/// How often a stack is tried to be started.
+const STARTS_MAX: usize = 3;
+
 /// What a run is.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -87,8 +90,16 @@ pub async fn run(
     Ok(())
 }
 
-/// A fresh stack. One that does not come up ends the run, and not what was found until then.
+/// A fresh stack. A machine that has no time for one may have some soon; if not, that ends the run,
+/// and not what was found until then.
 async fn started(options: &Options) -> anyhow::Result<Arena> {
-    let starting = AssertUnwindSafe(Arena::start(options.layout, options.bug)).catch_unwind();
-    starting.await.unwrap_or_else(|panic| Err(anyhow::anyhow!("{}", round::said(panic.as_ref()))))
+    let mut said = String::new();
+    for _ in 0..STARTS_MAX {
+        let starting = Arena::start(options.layout, options.bug);
+        match AssertUnwindSafe(starting).catch_unwind().await {
+            Ok(started) => return started,
+            Err(panic) => said = round::said(panic.as_ref()),
+        }
+    }
+    anyhow::bail!("in {STARTS_MAX} tries no stack came up: {said}")
 }

@@ -33,7 +33,6 @@ async fn each_acknowledgement_leaves_after_its_message_was_synced_to_the_disk() 
     }
 }
 
-#[expect(clippy::print_stderr, reason = "scripts/test looks for it")]
 fn is_strace_here() -> bool {
     let mut command = Command::new("strace");
     command.args(["-D", "-o", "/dev/null", "true"]).stdout(Stdio::null()).stderr(Stdio::null());

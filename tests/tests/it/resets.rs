@@ -1,11 +1,14 @@
 //! Clients whose connection is reset: what their system had taken for them, and they had not read.
 
-use mpim_tests::{Service, StackBuilder, TextClient, register_two, until};
+use mpim_tests::{
+    Instance, Layout, PASSWORD, Proxy, Service, StackBuilder, TextClient, get, register_two, until,
+};
 
 on_all_stacks! {
     what_a_client_had_not_read_when_it_was_reset_comes_again,
     no_cursor_passes_what_the_system_of_a_client_had_when_it_was_reset,
     who_acknowledges_loses_nothing_by_a_reset,
+    who_acknowledges_loses_nothing_to_a_proxy_that_drops_what_it_took,
 }
 
 /// The bytes of a push of a text message.
@@ -46,7 +49,7 @@ async fn no_cursor_passes_what_the_system_of_a_client_had_when_it_was_reset(stac
     let stack = stack.set(Service::Gateway, "session.cursor_interval_ms", 5).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     bob.client = TextClient::connect_with_buffer(stack.text_address(), 4_096).await;
-    let log_in = format!("LOGIN {} {}", bob.name, mpim_tests::PASSWORD);
+    let log_in = format!("LOGIN {} {PASSWORD}", bob.name);
     bob.client.expect(&log_in, &format!("+OK uid={}", bob.uid)).await;
     let text = "x".repeat(2_000);
     let mut sent = Vec::new();
@@ -85,4 +88,32 @@ async fn who_acknowledges_loses_nothing_by_a_reset(stack: StackBuilder) {
     bob.log_in(&stack).await;
     let shown: Vec<_> = bob.client.pull().await.iter().map(|push| push.id).collect();
     assert_eq!(shown, sent[3..]);
+}
+
+async fn who_acknowledges_loses_nothing_to_a_proxy_that_drops_what_it_took(stack: StackBuilder) {
+    let stack = stack.start().await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    let proxy = Proxy::to(stack.text_address()).await;
+    bob.client = TextClient::connect(proxy.address()).await;
+    let right = format!("+OK uid={}", bob.uid);
+    bob.client.expect(&format!("LOGIN {} {PASSWORD}", bob.name), &right).await;
+    // Without this, what the system of the proxy acknowledges counts as shown to bob.
+    bob.client.expect("ACK 1", "+OK acked").await;
+    proxy.half_close();
+    assert_eq!(bob.client.rest().await, [] as [&str; 0]);
+    let id = ada.send(bob.uid, "not for the proxy").await;
+    // The one process has one, which is found as that of its first service.
+    let service = match stack.layout() {
+        Layout::Embedded => Service::User,
+        Layout::Five | Layout::Cluster => Service::Gateway,
+    };
+    let gateway = stack.admin_address(Instance { service, number: 1 });
+    until("the gateway has written it", async || match get(gateway, "/metrics").await {
+        Ok((200, said)) if said.contains("mpim_gateway_messages_shown_total 1") => Ok(()),
+        other => Err(format!("{:?}", other.map(|(status, _)| status))),
+    })
+    .await;
+    bob.log_in(&stack).await;
+    let shown: Vec<_> = bob.client.pull().await.iter().map(|push| push.id).collect();
+    assert_eq!(shown, [id]);
 }
