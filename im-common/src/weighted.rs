@@ -26,7 +26,7 @@ const COSTS: [u64; CLASSES] = [64, 16, 4, 1];
 
 /// What a [`WeightedQueue`] has to know of its items.
 pub trait Weighed {
-    /// Items with the same key keep their order. Called only where something that is not normal waits.
+    /// Items with the same key keep their order. Not called where only normal items come.
     fn key(&self) -> u64;
     /// What it is worth, unless another item with its key waits.
     fn priority(&self) -> Priority;
@@ -38,7 +38,7 @@ pub trait Weighed {
 /// items, a class gets four times as much as the one below it, and an idle class saves nothing up.
 ///
 /// An item joins the class in which others with its key wait, whatever its own, so what belongs
-/// together keeps its order. As long as only normal items wait this is a plain FIFO: no key is looked at.
+/// together keeps its order. Before anything but normal items waits this is a plain FIFO: no key is looked at.
 #[derive(Debug)]
 pub struct WeightedQueue<T> {
     classes: [VecDeque<T>; CLASSES],
@@ -46,7 +46,7 @@ pub struct WeightedQueue<T> {
     charged: [u64; CLASSES],
     /// The highest charge so far of an item that was taken: whoever was idle begins there.
     now: u64,
-    /// While anything but normal items wait: in which class those of each key are, and how many.
+    /// From when anything but normal items waits until nothing does: in which class those of each key are, and how many.
     keys: Option<HashMap<u64, Kept, BuildHasherDefault<AsItIs>>>,
 }
 
@@ -135,10 +135,10 @@ impl<T: Weighed> WeightedQueue<T> {
                     keys.remove(&key);
                 }
             }
-            let all_normal = (0..CLASSES).all(|it| it == NORMAL || self.classes[it].is_empty());
-            if all_normal {
-                self.keys = None;
-            }
+        }
+        // Not as soon as all are normal: the next that is not would look at all of them again.
+        if self.is_empty() {
+            self.keys = None;
         }
         Some(item)
     }

@@ -255,7 +255,9 @@ impl Session {
         if post.bind {
             self.bind = true;
             // Whoever ended it may not have found it, since its route was lost.
-            self.verify_at = Some(client.now);
+            // An im-user that knows no devices gives tokens that it has no more to say about.
+            let of_device = self.registration.handle().generation != 0;
+            self.verify_at = of_device.then_some(client.now);
         }
         self.show_events(client, post.events);
     }

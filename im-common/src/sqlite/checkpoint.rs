@@ -15,8 +15,14 @@ use rusqlite::{Connection, OpenFlags};
 /// Pages of 4 KiB in the WAL at which the thread begins. SQLite's 1,000 is a single large batch, and
 /// pages that many batches touch are moved once instead of many times.
 const PAGES: i32 = 8_000;
-/// Pages at which the writer waits for the thread: what bounds the WAL where the disk is slow.
+/// Pages that are not moved at which the writer waits for the thread: what bounds the WAL where the disk
+/// is slow.
 const PAGES_MAX: i32 = 4 * PAGES;
+/// Bytes that the file of the WAL keeps when it begins anew.
+pub(super) const KEPT_BYTES: i64 = 4_096 * PAGES_MAX as i64;
+
+/// The database file, of those that a connection could have.
+const MAIN: Option<&CStr> = Some(c"main");
 
 /// The writer's side. Dropping it ends the thread and waits for it.
 pub(super) struct Checkpoints {
@@ -42,22 +48,30 @@ impl Checkpoints {
 
     /// To be called when a commit was answered.
     pub(super) fn after_commit(&mut self, writer: &Connection) {
-        let pages = match writer.wal_checkpoint_v2(None::<&CStr>, CheckpointMode::NOOP) {
-            Ok((pages, moved)) => pages - moved.max(0),
+        let (pages, unmoved) = match writer.wal_checkpoint_v2(MAIN, CheckpointMode::NOOP) {
+            Ok((pages, moved)) => (pages, pages - moved.max(0)),
             // Whatever is wrong, the next commit says so to somebody who can be told.
             Err(_) => return,
         };
-        if self.asked && self.is_done(pages) {
-            self.asked = false;
-            checkpoint(writer);
-        } else if !self.asked && pages >= PAGES {
+        if self.asked {
+            if self.is_done(unmoved) {
+                self.asked = false;
+                checkpoint(writer);
+            }
+        } else if unmoved >= PAGES {
             self.asked = self.ask.as_ref().is_some_and(|ask| ask.send(()).is_ok());
+            if !self.asked {
+                checkpoint(writer);
+            }
+        } else if pages >= 2 * PAGES {
+            // A reader of what was before has kept the WAL from beginning anew.
+            checkpoint(writer);
         }
     }
 
-    fn is_done(&self, pages: i32) -> bool {
+    fn is_done(&self, unmoved: i32) -> bool {
         match self.done.try_recv() {
-            Err(TryRecvError::Empty) if pages < PAGES_MAX => false,
+            Err(TryRecvError::Empty) if unmoved < PAGES_MAX => false,
             Err(TryRecvError::Empty) => {
                 let _ = self.done.recv();
                 true
@@ -88,7 +102,7 @@ fn run(connection: &Connection, asked: &Receiver<()>, did: &SyncSender<()>) {
 
 /// Moves what can be moved without waiting for anybody.
 fn checkpoint(connection: &Connection) {
-    let moved = connection.wal_checkpoint_v2(None::<&CStr>, CheckpointMode::PASSIVE);
+    let moved = connection.wal_checkpoint_v2(MAIN, CheckpointMode::PASSIVE);
     if let Err(error) = moved {
         // Nothing is lost: it stays in the WAL, and the next one tries again.
         tracing::warn!(%error, "the database's WAL could not be moved");

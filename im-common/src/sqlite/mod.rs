@@ -214,6 +214,7 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     // `Checkpoints` sees to that.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", checkpoint::KEPT_BYTES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
     Ok(connection)
 }

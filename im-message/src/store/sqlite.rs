@@ -79,7 +79,7 @@ impl Timeline for SqliteTimeline {
             Ok(answers) => answers,
             Err(failure) if batch.len() == 1 => vec![Err(failure.into())],
             Err(failure) => {
-                // Each in a savepoint of its own.
+                // Each as a job of its own.
                 let mut alone = OneByOne::begin(&batch, &failure);
                 for (index, NewEntry { conv, .. }) in batch.iter().enumerate() {
                     if alone.may_write(*conv) {

@@ -23,8 +23,7 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, devices::*, membership::*,
-    progress::*,
-    random::*, read_state::*, reading::*, retention::*, shared::*, writers::*,
+    progress::*, random::*, read_state::*, reading::*, retention::*, shared::*, writers::*,
 };
 use im_common::Priority;
 
