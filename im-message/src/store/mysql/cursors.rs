@@ -80,7 +80,7 @@ pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<Vec<Progr
     Ok(arrivals.progress())
 }
 
-/// By user and conversation: how far that device is which is furthest, of those that got anything.
+/// By user and conversation: how far that device is which is furthest.
 async fn delivered(
     conn: &mut Conn,
     of: impl Iterator<Item = (i64, i64)>,
@@ -92,7 +92,7 @@ async fn delivered(
         let (length, params) = filled(values, 2);
         let select = format!(
             "SELECT uid, conv, MAX(seq) FROM device_cursor FORCE INDEX (device_cursor_by_conv) \
-             WHERE seq > opened_seq AND ({}) GROUP BY uid, conv",
+             WHERE {} GROUP BY uid, conv",
             repeated("(conv = ? AND uid = ?)", length, " OR ")
         );
         let rows: Vec<(i64, i64, i64)> = conn.exec(select, params).await?;

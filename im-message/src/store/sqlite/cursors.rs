@@ -30,15 +30,15 @@ pub(super) fn advance(
     Ok(arrivals.progress())
 }
 
-/// How far that device of the user is which is furthest, of those that got anything.
+/// How far that device of the user is which is furthest.
 fn delivered(tx: &Connection, uid: i64, seen: Seen) -> rusqlite::Result<i64> {
     tx.prepare_cached(DELIVERED)?
         .query_row([seen.conv, uid], |row| row.get::<_, Option<i64>>(0))
         .map(|furthest| furthest.unwrap_or(seen.from_seq - 1))
 }
 
-pub(super) const DELIVERED: &str = "SELECT max(seq) FROM cursor INDEXED BY cursor_by_conv
-     WHERE conv = ? AND uid = ? AND seq > opened_seq";
+pub(super) const DELIVERED: &str =
+    "SELECT max(seq) FROM cursor INDEXED BY cursor_by_conv WHERE conv = ? AND uid = ?";
 
 pub(super) fn mark_given(
     tx: &Connection,
