@@ -199,10 +199,17 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let drain = Duration::from_millis(shutdown.drain_ms);
     let outcome = runtime.block_on(async {
-        let shutdown = Shutdown::new().on_signals()?;
+        let (signalled, shutdown) = (Shutdown::new().on_signals()?, Shutdown::new());
         let readiness = Readiness::default();
+        // One after the other: nobody who is told that this process ends finds it ready.
+        let (draining, ending) = (readiness.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            signalled.triggered().await;
+            draining.draining();
+            ending.trigger();
+        });
         // First: whoever wonders why it is not ready yet can ask.
-        let admin = watch(&admin, &readiness, recorder, &shutdown).await?;
+        let admin = watch(&admin, &readiness, recorder).await?;
         let deps = Deps {
             zookeeper: registry::open(&zookeeper, &readiness)?,
             instance_id: zookeeper.instance_id,
@@ -228,14 +235,8 @@ async fn watch(
     config: &AdminConfig,
     readiness: &Readiness,
     recorder: Recorder,
-    shutdown: &Shutdown,
 ) -> Result<Option<SocketAddr>, AdminError> {
     tokio::spawn(admin::tidy(recorder.clone()));
-    let (draining, ending) = (readiness.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        ending.triggered().await;
-        draining.draining();
-    });
     let Some(addr) = config.listen else {
         return Ok(None);
     };
