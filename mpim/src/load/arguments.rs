@@ -40,8 +40,9 @@ pub(super) struct Arguments {
     /// Instead of talking, open so many logged-in connections and report the memory of each
     #[arg(long, value_name = "N", requires = "pid", conflicts_with_all = ["pairs", "group", "in_flight", "rate", "seconds", "backlog"])]
     idle: Option<NonZeroUsize>,
-    /// The process whose resident memory `--idle` reports: the gateway's, on this machine
-    #[arg(long, requires = "idle")]
+    /// A server process on this machine, the gateway's: `--idle` reports its resident memory, users who
+    /// talk report its CPU time for each message
+    #[arg(long, conflicts_with = "backlog")]
     pid: Option<u32>,
     /// Print one line of JSON instead of a table
     #[arg(long)]
@@ -75,7 +76,12 @@ impl Arguments {
             Some(rate) => Pace::PerSecond(rate / shape.senders() as f64),
             None => Pace::InFlight(self.in_flight.get()),
         };
-        Mode::Talk(Talk { shape, pace, measured: Duration::from_secs_f64(self.seconds) })
+        Mode::Talk(Talk {
+            shape,
+            pace,
+            measured: Duration::from_secs_f64(self.seconds),
+            pid: self.pid,
+        })
     }
 }
 

@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::people;
+use super::process::resident_kib;
 use super::report::IdleReport;
 
 /// Users who are there before the first look, so that buffers, hash memory and caches that exist
@@ -34,23 +33,4 @@ pub(super) async fn measure(
     let growth = rss_after_kib.saturating_sub(rss_before_kib) * 1024;
     let bytes_per_connection = growth / count.max(1) as u64;
     Ok(IdleReport { idle: count, rss_before_kib, rss_after_kib, bytes_per_connection })
-}
-
-/// Resident memory of a process, as Linux reports it, in KiB.
-fn resident_kib(pid: u32) -> anyhow::Result<u64> {
-    let path = format!("/proc/{pid}/status");
-    let status = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-    kib.with_context(|| format!("no VmRSS in {path}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_own_memory_can_be_read() {
-        assert!(resident_kib(std::process::id()).unwrap() > 100);
-    }
 }

@@ -15,6 +15,7 @@
 //! | `talk` | pairs and groups of them |
 //! | `backlog` | one who comes back after many messages |
 //! | `idle` | users who say nothing: their memory |
+//! | `process` | what Linux says of the server's process |
 //! | `tally`, `report` | what was seen, and how it is shown |
 
 mod arguments;
@@ -24,6 +25,7 @@ mod flow;
 mod idle;
 mod member;
 mod people;
+mod process;
 mod report;
 mod stamp;
 mod talk;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -50,6 +51,9 @@ pub(super) struct TalkReport {
     p99_us: f64,
     p999_us: f64,
     max_us: f64,
+    /// CPU time of the server process for each of them, if it was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_cpu_us: Option<f64>,
     /// How many took at most so many microseconds, and longer than the one before.
     histogram: Vec<(u64, u64)>,
     /// In the whole run.
@@ -62,7 +66,7 @@ pub(super) struct TalkReport {
 }
 
 impl TalkReport {
-    pub(super) fn new(talk: Talk, tally: &Tally, window: Window) -> Self {
+    pub(super) fn new(talk: Talk, tally: &Tally, window: Window, cpu: Option<Duration>) -> Self {
         let (pairs, members) = match talk.shape {
             Shape::Pairs(pairs) => (Some(pairs), None),
             Shape::Group { members, .. } => (None, Some(members)),
@@ -91,6 +95,7 @@ impl TalkReport {
             p99_us: quantile(0.99),
             p999_us: quantile(0.999),
             max_us: micros(latency.max()),
+            server_cpu_us: cpu.map(|cpu| one_decimal(per_message(cpu, latency.len()))),
             histogram: histogram(tally),
             sent: tally.sent,
             acknowledged: tally.acknowledged,
@@ -121,6 +126,11 @@ fn micros(ns: u64) -> f64 {
     one_decimal(ns as f64 / 1_000.0)
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn per_message(cpu: Duration, messages: u64) -> f64 {
+    cpu.as_secs_f64() * 1e6 / messages.max(1) as f64
+}
+
 fn one_decimal(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
@@ -148,6 +158,9 @@ impl fmt::Display for TalkReport {
         let [p50, p90, p99, p999, max] =
             [self.p50_us, self.p90_us, self.p99_us, self.p999_us, self.max_us].map(spoken);
         writeln!(f, "latency: p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")?;
+        if let Some(us) = self.server_cpu_us {
+            writeln!(f, "CPU time of the server: {us} µs for each delivered message")?;
+        }
         let most = self.histogram.iter().map(|(_, count)| *count).max().unwrap_or(0);
         for (us, count) in &self.histogram {
             #[expect(clippy::cast_precision_loss, reason = "a power of two")]

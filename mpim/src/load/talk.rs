@@ -7,12 +7,13 @@ use std::time::Duration;
 use im_wire::text::Command;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, sleep_until};
 
 use super::connection::{Connection, User, number};
 use super::flow::{Flow, Pace, Schedule};
 use super::member::{Member, Run, Sends};
 use super::people;
+use super::process::cpu_time;
 use super::report::TalkReport;
 use super::tally::{Tally, Window};
 
@@ -47,6 +48,8 @@ pub(super) struct Talk {
     pub(super) shape: Shape,
     pub(super) pace: Pace,
     pub(super) measured: Duration,
+    /// The process whose CPU time counts.
+    pub(super) pid: Option<u32>,
 }
 
 /// One user before the clock runs: whom they send to, and whose messages they are shown.
@@ -87,10 +90,19 @@ pub(super) async fn measure(addr: SocketAddr, talk: Talk) -> anyhow::Result<Talk
         let hears = hears.into_iter().map(|flow| (flow, 0)).collect();
         working.spawn(Member { run: Arc::clone(&run), connection, sends, hears }.work());
     }
-    show_progress(&run, &mut working).await?;
+    let ((), cpu) = tokio::try_join!(show_progress(&run, &mut working), cpu(talk.pid, run.window))?;
     let mut tally = run.tally();
     tally.sent = run.flows.iter().map(Flow::sent).sum();
-    Ok(TalkReport::new(talk, &tally, run.window))
+    Ok(TalkReport::new(talk, &tally, run.window, cpu))
+}
+
+/// What the process computes during the window.
+async fn cpu(pid: Option<u32>, window: Window) -> anyhow::Result<Option<Duration>> {
+    let Some(pid) = pid else { return Ok(None) };
+    sleep_until(window.begin).await;
+    let before = cpu_time(pid)?;
+    sleep_until(window.end).await;
+    Ok(Some(cpu_time(pid)?.saturating_sub(before)))
 }
 
 /// In each pair the first sends and the second is shown it.
