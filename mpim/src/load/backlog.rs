@@ -51,7 +51,7 @@ async fn measure_patiently(addr: SocketAddr, count: u64) -> anyhow::Result<Backl
             back.read().await?;
         }
     }
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let ms = |time: Duration| (time.as_secs_f64() * 1e4).round() / 10.0;
     Ok(BacklogReport {
         messages: count,
         logged_in_ms: ms(logged_in),

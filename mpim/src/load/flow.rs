@@ -18,6 +18,20 @@ pub(super) enum Pace {
     PerSecond(f64),
 }
 
+impl Pace {
+    /// How much later than the first one the sender at this place begins: at a rate they take turns, so
+    /// that a thousand of them do not send a thousand messages in the same moment.
+    pub(super) fn turn(self, place: usize, senders: usize) -> Duration {
+        match self {
+            Self::InFlight(_) => Duration::ZERO,
+            #[expect(clippy::cast_precision_loss, reason = "a number of users")]
+            Self::PerSecond(rate) => {
+                Duration::from_secs_f64(place as f64 / (rate * senders as f64))
+            }
+        }
+    }
+}
+
 /// What everybody knows of one sender's messages.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -136,6 +150,14 @@ mod tests {
             (sent, last) = (sent + due, at);
         }
         assert_eq!((sent, last.duration_since(schedule.began)), (2_500, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn at_a_rate_senders_take_turns() {
+        let turns = |pace: Pace| [0, 1, 3].map(|place| pace.turn(place, 4).as_millis());
+        // Four times five a second: one each fifty milliseconds.
+        assert_eq!(turns(Pace::PerSecond(5.0)), [0, 50, 150]);
+        assert_eq!(turns(Pace::InFlight(8)), [0, 0, 0]);
     }
 
     #[tokio::test]

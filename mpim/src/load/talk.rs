@@ -84,8 +84,10 @@ pub(super) async fn measure(addr: SocketAddr, talk: Talk) -> anyhow::Result<Talk
     let mut senders = 0..;
     for Part { connection, command, hears } in parts {
         let sends = command.and_then(|command| {
-            let schedule = Schedule::new(talk.pace, run.epoch);
-            Some(Sends { flow: senders.next()?, command, schedule, acknowledged: 0 })
+            let flow = senders.next()?;
+            let schedule =
+                Schedule::new(talk.pace, run.epoch + talk.pace.turn(flow, run.flows.len()));
+            Some(Sends { flow, command, schedule, acknowledged: 0 })
         });
         let hears = hears.into_iter().map(|flow| (flow, 0)).collect();
         working.spawn(Member { run: Arc::clone(&run), connection, sends, hears }.work());

@@ -65,40 +65,49 @@ async fn five_processes_survive_cuts_between_them() {
     holds(Layout::Five, &faults).await;
 }
 
-/// Rounds with a known bug end with one that fails.
-async fn is_found(bug: Bug, fault: Fault) {
+/// What the checker says of a history.
+const HISTORY: &str = "L: ";
+/// What it says of the order in which somebody was shown something.
+const ORDER: &str = "O: ";
+/// What a round says in which somebody is never shown something.
+const NEVER_SHOWN: &str = "waited 60s until everybody was shown what was acknowledged";
+
+/// Rounds with a known bug end with one that fails, and says of it what it is: a round can also fail
+/// because the machine has no time.
+async fn is_found(bug: Bug, fault: Fault, says: &str) {
     let mut report = Report::default();
     for seed in 0..ROUNDS_MAX {
         let planted = Options { seed, bug: Some(bug), ..options(Layout::Embedded, vec![fault]) };
         run(&planted, &mut report, |_| ()).await.unwrap();
-        if report.failed().next().is_some() {
+        if report.failed().any(|round| round.violations.iter().any(|said| said.starts_with(says))) {
             return;
         }
     }
-    panic!("{bug:?} was not found in {ROUNDS_MAX} rounds:\n{}", report.table());
+    let failed: Vec<_> = report.failed().collect();
+    panic!("{bug:?} was not found in {ROUNDS_MAX} rounds, of which failed: {failed:#?}");
 }
 
 #[tokio::test]
 async fn an_acknowledgement_before_the_commit_is_found() {
-    is_found(Bug::AcknowledgedBeforeCommit, Fault::Kill).await;
+    is_found(Bug::AcknowledgedBeforeCommit, Fault::Kill, HISTORY).await;
 }
 
 #[tokio::test]
 async fn a_check_before_the_lock_is_found() {
-    is_found(Bug::CheckedBeforeLock, Fault::Kill).await;
+    is_found(Bug::CheckedBeforeLock, Fault::Kill, HISTORY).await;
 }
 
 #[tokio::test]
 async fn ids_that_are_not_looked_at_are_found() {
-    is_found(Bug::NoDeduplication, Fault::Kill).await;
+    is_found(Bug::NoDeduplication, Fault::Kill, HISTORY).await;
 }
 
 #[tokio::test]
 async fn pushes_without_order_are_found() {
-    is_found(Bug::PushedWithoutOrder, Fault::Quiet).await;
+    is_found(Bug::PushedWithoutOrder, Fault::Quiet, ORDER).await;
 }
 
 #[tokio::test]
 async fn a_cursor_that_a_send_moves_is_found() {
-    is_found(Bug::CursorMovedBySend, Fault::Quiet).await;
+    is_found(Bug::CursorMovedBySend, Fault::Quiet, NEVER_SHOWN).await;
 }
