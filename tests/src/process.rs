@@ -148,6 +148,15 @@ impl Process {
         prlimit(Some(self.pid()), Resource::Fsize, limit).expect("a child can be limited");
     }
 
+    /// From now on it gets memory only while it has less than so many bytes of its own.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn limit_memory(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.pid()), Resource::Data, limit).expect("a child can be limited");
+    }
+
     fn pid(&self) -> Pid {
         let id = self.child.as_ref().and_then(Child::id).expect("it runs");
         i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process has an id")

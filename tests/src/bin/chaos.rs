@@ -116,7 +116,7 @@ fn main() -> anyhow::Result<ExitCode> {
 fn chosen(layout: Layout, names: &[String]) -> anyhow::Result<Vec<Fault>> {
     let possible = Fault::of(layout);
     if names.is_empty() {
-        return Ok(possible);
+        return Ok(possible.into_iter().filter(|fault| fault.is_usual()).collect());
     }
     let named = |name: &String| match Fault::named(name) {
         Some(fault) if possible.contains(&fault) => Ok(fault),

@@ -15,10 +15,12 @@ pub enum Fault {
     KillAll,
     Freeze,
     FreezeLong,
+    FreezeMinute,
     FreezeAndKill,
     RollingRestart,
     Storm,
     DiskFull,
+    OutOfMemory,
     ClockWrong,
     CutClients,
     ResetClients,
@@ -39,7 +41,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Quiet,
         Self::Kill,
         Self::KillMidCommit,
@@ -47,10 +49,12 @@ impl Fault {
         Self::KillAll,
         Self::Freeze,
         Self::FreezeLong,
+        Self::FreezeMinute,
         Self::FreezeAndKill,
         Self::RollingRestart,
         Self::Storm,
         Self::DiskFull,
+        Self::OutOfMemory,
         Self::ClockWrong,
         Self::CutClients,
         Self::ResetClients,
@@ -72,6 +76,11 @@ impl Fault {
     /// Those that can be had on a layout.
     pub fn of(layout: Layout) -> Vec<Self> {
         Self::ALL.into_iter().filter(|fault| fault.is_possible(layout)).collect()
+    }
+
+    /// Whether rounds have it for which no faults are named: a minute of silence is too long for that.
+    pub fn is_usual(self) -> bool {
+        self != Self::FreezeMinute
     }
 
     /// What it is called on the command line.
@@ -114,6 +123,9 @@ impl Fault {
             Self::FreezeLong => {
                 ("freeze-long", "SIGSTOP of any process for longer than anything waits for it", 3)
             }
+            Self::FreezeMinute => {
+                ("freeze-minute", "SIGSTOP of any process for a minute (only if it is named)", 3)
+            }
             Self::FreezeAndKill => ("freeze-and-kill", "SIGSTOP of any process, then kill -9", 3),
             Self::RollingRestart => {
                 ("rolling-restart", "SIGTERM and a start, one process after the other", 3)
@@ -122,6 +134,11 @@ impl Fault {
                 ("storm", "a gateway with 200 more clients is killed, all come back", 30)
             }
             Self::DiskFull => ("disk-full", "im-message cannot write to any file", 3),
+            Self::OutOfMemory => (
+                "out-of-memory",
+                "any process gets no more memory; if it ends, it is started again",
+                3,
+            ),
             Self::ClockWrong => {
                 ("clock-wrong", "the clock of any process is an hour fast or slow, then right", 3)
             }

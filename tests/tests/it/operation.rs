@@ -43,9 +43,15 @@ async fn clients_are_told_before_the_gateway_ends(stack: StackBuilder) {
 async fn the_one_process_tells_a_newcomer_where_to_connect() {
     let mut stack = Stack::builder(Layout::Embedded).start().await;
     let text = stack.text_address();
-    let log = stack.process("mpim").log();
-    assert!(log.contains(&format!("nc {} {}", text.ip(), text.port())), "{log}");
-    assert!(log.contains(stack.directory().join("data").to_str().unwrap()), "{log}");
+    let data = stack.directory().join("data");
+    // It serves a moment before it says so.
+    for words in [format!("nc {} {}", text.ip(), text.port()), data.display().to_string()] {
+        until(&format!("it says {words}"), async || {
+            let log = stack.process("mpim").log();
+            if log.contains(&words) { Ok(()) } else { Err(log) }
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

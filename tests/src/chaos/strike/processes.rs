@@ -13,6 +13,8 @@ use crate::{End, Layout, Service};
 
 /// What a wrong clock is wrong by.
 const HOUR_S: i64 = 3_600;
+/// How often it is looked whether a process has ended.
+const LOOK: Duration = Duration::from_millis(10);
 
 pub(super) async fn quiet(scene: &mut Scene<'_>) -> Struck {
     sleep(scene.chance.ms(100..500)).await;
@@ -53,6 +55,11 @@ pub(super) async fn freeze(scene: &mut Scene<'_>) -> Struck {
 /// Longer than a send and all that it may wait for.
 pub(super) async fn freeze_long(scene: &mut Scene<'_>) -> Struck {
     frozen_for(scene, 6_000..12_000).await
+}
+
+/// Longer than connections, leases and sessions live without a sign of life.
+pub(super) async fn freeze_minute(scene: &mut Scene<'_>) -> Struck {
+    frozen_for(scene, 60_000..65_000).await
 }
 
 async fn frozen_for(scene: &mut Scene<'_>, ms: Range<u64>) -> Struck {
@@ -110,6 +117,29 @@ pub(super) async fn disk_full(scene: &mut Scene<'_>) -> Struck {
     scene.arena.stack.process(&process).limit_files(Some(0));
     sleep(scene.chance.ms(200..2_500)).await;
     scene.arena.stack.process(&process).limit_files(None);
+    Struck::now(process)
+}
+
+/// A process can get no more memory. It goes on with what it has, or ends and is started again.
+pub(super) async fn out_of_memory(scene: &mut Scene<'_>) -> Struck {
+    let process = any(scene);
+    scene.arena.stack.process(&process).limit_memory(Some(0));
+    let until = Instant::now() + scene.chance.ms(200..2_500);
+    let has_ended = loop {
+        if scene.arena.stack.process(&process).exit_status().is_some() {
+            break true;
+        }
+        if Instant::now() >= until {
+            break false;
+        }
+        sleep(LOOK).await;
+    };
+    if has_ended {
+        scene.arena.stack.process(&process).ended().await;
+        let hit = format!("{process}, which ended");
+        return Struck { hit, ..start_again(scene.arena, &[process]).await };
+    }
+    scene.arena.stack.process(&process).limit_memory(None);
     Struck::now(process)
 }
 
