@@ -31,7 +31,8 @@ pub(super) struct Arguments {
     /// latency counts from when each was due
     #[arg(long, value_name = "PER_SECOND", value_parser = positive, conflicts_with = "in_flight")]
     rate: Option<f64>,
-    /// Measured time; a warm-up of a fifth of it, at most 1 s, comes before
+    /// Measured time; a warm-up of a fifth of it, at most 1 s, comes before, and at a rate at most 10 s in which
+    /// everybody sends three messages
     #[arg(long, default_value = "10", value_parser = positive)]
     seconds: f64,
     /// Instead of talking, leave so many messages for somebody who is away, and see them come back
@@ -87,8 +88,8 @@ impl Arguments {
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(number) if number > 0.0 && number < 1e9 => Ok(number),
-        _ => Err("must be a number above 0".to_owned()),
+        Ok(number) if (1e-3..1e9).contains(&number) => Ok(number),
+        _ => Err("must be a number from 0.001 on".to_owned()),
     }
 }
 
@@ -122,6 +123,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_the_argument_that_does_not() {
         for (line, said) in [
             ("--rate 0", "--rate"),
+            ("--rate 1e-9", "--rate"),
             ("--rate 5 --in-flight 8", "--in-flight"),
             ("--group 1", "--group"),
             ("--group 10 --pairs 3", "--pairs"),

@@ -19,6 +19,14 @@ pub(super) enum Pace {
 }
 
 impl Pace {
+    /// The time in which each sender sends so many messages; none where that is soon.
+    pub(super) fn turns(self, messages: u32) -> Duration {
+        match self {
+            Self::InFlight(_) => Duration::ZERO,
+            Self::PerSecond(rate) => Duration::from_secs_f64(f64::from(messages) / rate),
+        }
+    }
+
     /// How much later than the first one the sender at this place begins: at a rate they take turns, so
     /// that a thousand of them do not send a thousand messages in the same moment.
     pub(super) fn turn(self, place: usize, senders: usize) -> Duration {

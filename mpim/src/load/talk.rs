@@ -17,6 +17,9 @@ use super::process::cpu_time;
 use super::report::TalkReport;
 use super::tally::{Tally, Window};
 
+/// Messages of each sender before what is measured.
+const TURNS_BEFORE: u32 = 3;
+
 /// Who talks to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -75,7 +78,7 @@ pub(super) async fn measure(addr: SocketAddr, talk: Talk) -> anyhow::Result<Talk
     };
     let run = Arc::new(Run {
         epoch: Instant::now(),
-        window: Window::starting_now(talk.measured),
+        window: Window::starting_now(talk.measured, talk.pace.turns(TURNS_BEFORE)),
         flows: (0..talk.shape.senders()).map(|_| Flow::new(receivers)).collect(),
         all_sent: Barrier::new(parts.len()),
         tally: Mutex::new(Tally::default()),
@@ -134,7 +137,9 @@ async fn group(people: Vec<(Connection, User)>, senders: usize) -> anyhow::Resul
                 id
             }
             None => {
-                let (name, description) = ("load".to_owned(), String::new());
+                // No two runs on the same data make the same group.
+                let name = format!("load{:016x}", fastrand::u64(..));
+                let description = String::new();
                 let made = connection.ask(&Command::CreateGroup { name, description }).await?;
                 *group_id.insert(number(&made, "group_id=")?)
             }

@@ -10,6 +10,8 @@ const LATENCY_MAX: Duration = Duration::from_secs(60);
 /// Share of the measured time that is spent warming up before it, and the most it takes.
 const WARM_UP_DIVISOR: u32 = 5;
 const WARM_UP_MAX: Duration = Duration::from_secs(1);
+/// The most it takes for everybody to have sent something.
+const TURNS_MAX: Duration = Duration::from_secs(10);
 
 /// The time in which what arrives counts.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +21,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn starting_now(measured: Duration) -> Self {
-        let begin = Instant::now() + (measured / WARM_UP_DIVISOR).min(WARM_UP_MAX);
+    /// Begins once it is warm, and everybody has had their `turns`: first messages make conversations.
+    pub(super) fn starting_now(measured: Duration, turns: Duration) -> Self {
+        let warm_up = (measured / WARM_UP_DIVISOR).min(WARM_UP_MAX);
+        let begin = Instant::now() + warm_up.max(turns.min(TURNS_MAX));
         Self { begin, end: begin + measured }
     }
 

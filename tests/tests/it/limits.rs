@@ -15,7 +15,7 @@ on_all_stacks! {
 }
 
 async fn who_does_not_log_in_in_time_is_closed_however_busy(stack: StackBuilder) {
-    let stack = stack.set(Service::Gateway, "text.login_timeout_ms", 500).start().await;
+    let stack = stack.set(Service::Gateway, "text.login_timeout_ms", 2_000).start().await;
     let mut ada = Person::register(&stack, "ada").await;
     let mut busy = stack.connect().await;
     // A byte at a time, and never the end of a line.

@@ -59,7 +59,9 @@ impl OriginalGateway {
                 addresses.iter().find(|(other, _)| *other == service).unwrap().1
             }
             Services::InZooKeeper(client) => {
-                let (data, _) = client.get_data(&format!("/{name}/{method}")).await.unwrap();
+                // It stands there a moment after the instance is listed.
+                let path = format!("/{name}/{method}");
+                let (data, _) = until(&path, async || client.get_data(&path).await).await;
                 String::from_utf8(data).unwrap().parse().unwrap()
             }
         };

@@ -118,7 +118,8 @@ async fn junk_in_zookeeper_is_named_once_and_hurts_nobody() {
         client.create(path, data, &options).await.unwrap();
     }
     let classic = "/MessageService/Ack";
-    client.set_data(classic, b"999.1.1.1:99999", None).await.unwrap();
+    // The node is made a moment after the instance is listed.
+    until("it is spoilt", async || client.set_data(classic, b"999.1.1.1:99999", None).await).await;
     for path in junk.iter().map(|(path, _)| *path).chain([classic]) {
         until(&format!("the gateway names {path}"), async || {
             let log = stack.process("im-gateway").log();

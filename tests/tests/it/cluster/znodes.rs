@@ -71,7 +71,16 @@ async fn both_layouts_are_there_and_go_with_their_instances() {
     let Some(builder) = Stack::cluster().await else { return };
     let mut stack = builder.start().await;
     let root = stack.servers().zookeeper_root().to_owned();
-    let found = nodes(&python, &root).await;
+    // Method nodes follow a moment after an instance is listed.
+    let found = until("every method is there", async || {
+        let found = nodes(&python, &root).await;
+        let missing = CLASSIC.map(|(service, method, _)| format!("/{service}/{method}"));
+        match missing.into_iter().find(|path| !found.contains_key(path)) {
+            Some(path) => Err(path),
+            None => Ok(found),
+        }
+    })
+    .await;
     for (service, method, of) in CLASSIC {
         let address = stack.address(of).to_string();
         assert_eq!(found[&format!("/{service}")].owner, 0, "persistent");
@@ -103,7 +112,7 @@ async fn the_classic_nodes_of_a_killed_instance_name_the_other_within_seconds() 
         Ok::<_, String>(String::from_utf8_lossy(&data).into_owned())
     };
     let path = "/MessageService/Send";
-    let first = named(path).await.unwrap();
+    let first = until("an instance is named", async || named(path).await).await;
     let number = if first == stack.address(Service::Message).to_string() { 1 } else { 2 };
     stack.kill(process(Service::Message, number)).await;
     until("the other instance is named", async || match named(path).await {
