@@ -56,28 +56,32 @@ impl Visitor {
         Self { name: person.name.clone(), uid: person.uid }
     }
 
-    /// Waits until a log-in works at each gateway.
+    /// Waits until each gateway lets one in and knows one's groups, for which it asks im-user and
+    /// im-group: nobody needs those to talk on.
     pub(super) async fn comes(&self, stack: &Stack) {
         for address in stack.text_addresses() {
             self.comes_to(address).await;
         }
     }
 
-    /// Waits until a log-in works there.
+    /// Waits until it does.
     pub(super) async fn comes_to(&self, address: SocketAddr) {
         until(&format!("one can log in at {address}"), async || {
             let seen = self.try_at(address).await.map_err(|error| error.to_string())?;
-            let right = format!("+OK uid={}", self.uid);
-            if seen.as_ref() == Some(&right) { Ok(()) } else { Err(format!("{seen:?}")) }
+            let right = [format!("+OK uid={}", self.uid), "+OK groups: ".to_owned()];
+            if seen == right { Ok(()) } else { Err(format!("{seen:?}")) }
         })
         .await;
     }
 
-    /// The answer to a log-in.
-    async fn try_at(&self, address: SocketAddr) -> io::Result<Option<String>> {
+    /// The answers to a log-in and to a question for one's groups.
+    async fn try_at(&self, address: SocketAddr) -> io::Result<Vec<String>> {
         let mut client = TextClient::try_connect(address).await?;
         client.try_line().await?;
         client.try_send_bytes(format!("LOGIN {} {PASSWORD}\n", self.name).as_bytes()).await?;
-        client.try_line().await
+        let entered = client.try_line().await?;
+        client.try_send_bytes(b"GROUPS\n").await?;
+        let groups = client.try_line().await?;
+        Ok([entered, groups].into_iter().flatten().collect())
     }
 }

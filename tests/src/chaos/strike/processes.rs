@@ -120,10 +120,12 @@ pub(super) async fn disk_full(scene: &mut Scene<'_>) -> Struck {
     Struck::now(process)
 }
 
-/// A process can get no more memory. It goes on with what it has, or ends and is started again.
+/// A process can get no more memory while everybody logs in, which takes some for each hash. It goes
+/// on with what it has, or ends and is started again.
 pub(super) async fn out_of_memory(scene: &mut Scene<'_>) -> Struck {
     let process = any(scene);
     scene.arena.stack.process(&process).limit_memory(Some(0));
+    everybody_comes_anew(scene.arena);
     let until = Instant::now() + scene.chance.ms(200..2_500);
     let has_ended = loop {
         if scene.arena.stack.process(&process).exit_status().is_some() {
