@@ -201,7 +201,7 @@ async fn nobody_serves_the_method() -> (Status, Option<SocketAddr>) {
 }
 
 async fn refused(query: &str) -> (Status, Option<SocketAddr>) {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let address = test_servers::free_address();
     let status = to(address, query).echo(&soon(), echo_req("x")).await.unwrap_err();
     (status, Some(address))
 }

@@ -206,8 +206,7 @@ fn cx() -> Context {
 #[tokio::test]
 async fn a_gateway_that_refuses_connections_loses_its_routes_and_its_link_at_once() {
     let Fixture { queue, routing } = queue(|_| ());
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let gone = at("gone", closed);
+    let gone = at("gone", test_servers::free_address());
     bind(&routing, &gone).await;
     assert_eq!(queue.deliver(&gone, push(1)).await, Err(QueueError::Unreachable));
     has_no_route(&routing).await;
