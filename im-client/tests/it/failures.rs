@@ -5,7 +5,7 @@ use im_client::{Client, ConnectError, Event, Options, RequestError, TextLines};
 use im_wire::text::Command;
 use std::time::Duration;
 
-const SHORT: Duration = Duration::from_millis(500);
+const SHORT: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_error_that_says_where() {

@@ -144,7 +144,7 @@ async fn a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_i
 /// Only the server is timed, not whoever takes the events.
 #[tokio::test]
 async fn what_comes_while_logging_in_again_waits_for_a_consumer_that_pauses() {
-    let pause = Duration::from_millis(100);
+    let pause = Duration::from_secs(2);
     let options = Options { events_max: 1, request_timeout: pause, ..options() };
     let server = Server::start().await;
     let (_client, mut events, peer) = server.client(options).await;

@@ -76,7 +76,7 @@ async fn no_more_than_the_bound_is_in_flight() {
 #[tokio::test]
 async fn events_that_nobody_takes_stop_the_connection_and_are_not_lost() {
     let server = Server::start().await;
-    let short = Duration::from_millis(500);
+    let short = Duration::from_secs(2);
     let bounded = Options { events_max: 2, request_timeout: short, ..options() };
     let (client, mut events, mut peer) = server.client(bounded).await;
     for msg_id in 1..=10 {

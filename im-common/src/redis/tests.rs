@@ -11,7 +11,7 @@ use super::*;
 const SOON: Duration = Duration::from_secs(60);
 
 fn config() -> RedisConfig {
-    RedisConfig { connect_timeout_ms: 500, response_timeout_ms: 500, ..RedisConfig::default() }
+    RedisConfig { connect_timeout_ms: 5_000, response_timeout_ms: 500, ..RedisConfig::default() }
 }
 
 fn connect(url: &str, readiness: &Readiness) -> Redis {

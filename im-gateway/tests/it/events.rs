@@ -53,7 +53,7 @@ async fn events_of_another_boot_are_refused() {
 
 #[tokio::test]
 async fn typing_is_signalled_as_the_sessions_user() {
-    let system = System::start().await;
+    let system = System::with(|config| config.calls.signal_timeout_ms = 60_000).await;
     let mut ada = system.register("ada").await;
     assert_eq!(ada.ask("TYPING 2").await, "+OK typing");
     assert_eq!(ada.ask("CREATEGROUP crew").await, "+OK group_id=1");
@@ -103,7 +103,10 @@ async fn signals_are_dropped_and_not_refused_when_nobody_has_time_for_them() {
     assert_eq!(signals(&system.fakes.state()), 1, "the second one was dropped");
     system.fakes.fault("signal", Fault::Fails(9, Status::unavailable("down")));
     assert_eq!(ada.ask("TYPING 2").await, "+OK typing");
-    assert_eq!(ada.ask("TYPING 2").await, "-ERR slow down", "more than three in a second");
+    // Many at once: on a busy machine one more may come when a second has passed.
+    ada.send(&b"TYPING 2\n".repeat(20)).await;
+    let lines = ada.lines(20).await;
+    assert!(lines.iter().any(|line| line == "-ERR slow down"), "more than three: {lines:?}");
 }
 
 /// However many events come, the window that messages share stays theirs: a client that does not

@@ -85,9 +85,10 @@ async fn routes_that_im_presence_lost_are_bound_again_and_then_heads_are_compare
     assert!(ada.line().await.ends_with("text=while nobody knew the route"));
     system.until("bound again", |state| state.routes.contains_key(&(1, "text".to_owned()))).await;
     let renewals = system.fakes.state().renewals;
-    system.until("renewed on", |state| state.renewals > renewals + 2).await;
+    system.until("renewed on", |state| state.renewals > renewals + 10).await;
     let binds = system.asked().into_iter().filter(|it| matches!(it, Asked::Bind { .. }));
-    assert_eq!(binds.count(), 1, "and then all is well");
+    // A renewal that was under way when the route was bound may have found it missing still.
+    assert!((1..=2).contains(&binds.count()), "and then all is well");
 }
 
 /// Its gateway was frozen when it was fenced, so nobody has told it.
@@ -217,9 +218,10 @@ async fn a_client_that_does_not_read_is_cut_off_loses_nothing_and_holds_up_nobod
     for number in 0..2_000 {
         let entry = system.store("grp_1", 3, &format!("{number} {text}"));
         system.push(&[&entry], &[1, 2]).await;
-        if number % 100 == 99 {
-            let lines = reader.lines(100).await;
-            assert!(texts(&lines)[99].starts_with(&format!("{number} ")));
+        // Often, since what is stalled for so long is cut off, too.
+        if number % 10 == 9 {
+            let lines = reader.lines(10).await;
+            assert!(texts(&lines)[9].starts_with(&format!("{number} ")));
         }
     }
     system.until("cut off", |state| !state.routes.contains_key(&(1, "text".to_owned()))).await;

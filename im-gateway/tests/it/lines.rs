@@ -61,7 +61,7 @@ async fn one_connection_more_than_the_bound_is_told_so() {
 
 #[tokio::test]
 async fn a_connection_that_never_logs_in_is_closed_with_a_reason() {
-    let system = System::with(|config| config.text.login_timeout_ms = 100).await;
+    let system = System::with(|config| config.text.login_timeout_ms = 1_000).await;
     let mut stranger = system.connect().await;
     assert_eq!(stranger.lines(2).await, ["-ERR closing login timeout", "closed"]);
     let mut half_a_line = system.connect().await;

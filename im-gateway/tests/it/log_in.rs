@@ -203,7 +203,7 @@ async fn the_end_of_a_connection_unbinds_its_route() {
 
 #[tokio::test]
 async fn a_log_in_without_a_route_is_no_log_in() {
-    let system = System::with(|config| config.calls.timeout_ms = 2_000).await;
+    let system = System::start().await;
     let mut ada = system.register("ada").await;
     ada.ask("LOGOUT").await;
     let down = mprpc::Status::unavailable("down");

@@ -22,6 +22,9 @@ use crate::fakes::original::{Original, register, targets};
 use crate::fakes::{Asked, Fault};
 use crate::system::System;
 
+/// How often routes are renewed, unless a test is about what happens between renewals.
+const OFTEN_MS: u32 = 100;
+
 /// A gateway named `ours` with the mode on, before services of the original, or of ours.
 struct World {
     system: System,
@@ -31,24 +34,29 @@ struct World {
 
 impl World {
     async fn beside_the_original() -> Option<Self> {
-        Self::start(true).await
+        Self::with(true, OFTEN_MS, None).await
     }
 
     async fn beside_ours() -> Option<Self> {
-        Self::start(false).await
+        Self::with(false, OFTEN_MS, None).await
     }
 
-    async fn start(original: bool) -> Option<Self> {
-        Self::with(original, None).await
+    /// One that puts no route back while a test looks.
+    async fn beside_ours_renewing_seldom() -> Option<Self> {
+        Self::with(false, 30_000, None).await
     }
 
     /// Beside services of the original that are found in ZooKeeper, below `root`.
     async fn in_zookeeper(root: &str) -> Option<Self> {
         let zookeeper = ZooKeeper::builder(root).build().unwrap();
-        Self::with(true, Some(zookeeper)).await
+        Self::with(true, OFTEN_MS, Some(zookeeper)).await
     }
 
-    async fn with(original: bool, zookeeper: Option<ZooKeeper>) -> Option<Self> {
+    async fn with(
+        original: bool,
+        renew_interval_ms: u32,
+        zookeeper: Option<ZooKeeper>,
+    ) -> Option<Self> {
         let server = PrivateRedis::start().await?;
         let url = server.server().url();
         let in_zookeeper = zookeeper.is_some();
@@ -57,8 +65,10 @@ impl World {
             config.gateway_id = "ours".to_owned();
             config.redis.metadata_url = url.parse().unwrap();
             config.redis.queue_url = url.parse().unwrap();
+            // Patient: the machine may be busy with other tests.
+            config.redis.shared.response_timeout_ms = 60_000;
             config.original.enabled = true;
-            config.original.renew_interval_ms = 100;
+            config.original.renew_interval_ms = renew_interval_ms;
             config.calls.retry_ms = 100;
             if in_zookeeper {
                 let target = || Target::try_from("zk://".to_owned()).unwrap();

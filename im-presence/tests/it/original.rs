@@ -35,12 +35,18 @@ struct OriginalGateway {
 
 impl World {
     async fn start() -> Option<Self> {
+        Self::with(60_000).await
+    }
+
+    /// One that waits so long for Redis.
+    async fn with(response_timeout_ms: u32) -> Option<Self> {
         let server = PrivateRedis::start().await?;
         let url = server.server().url();
         let mut config = Config::default();
         config.rpc.listen.set_port(0);
         config.redis.metadata_url = url.parse().unwrap();
         config.redis.queue_url = url.parse().unwrap();
+        config.redis.shared.response_timeout_ms = response_timeout_ms;
         config.original.enabled = true;
         let running = start(config, Deps::default()).await.unwrap();
         let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
@@ -314,7 +320,7 @@ async fn users_of_our_gateways_get_pushes_and_are_not_published_to() {
 
 #[tokio::test]
 async fn without_redis_dispatches_fail_in_time_and_go_through_when_it_is_back() {
-    let Some(mut world) = World::start().await else { return };
+    let Some(mut world) = World::with(3_000).await else { return };
     let gateway = world.gateway("g1").await;
     world.bind(1, &gateway).await;
     world.server.pause();

@@ -26,6 +26,8 @@ pub(crate) struct Presence {
 pub(crate) async fn presence(change: impl FnOnce(&mut Config)) -> Presence {
     let mut config = Config::default();
     config.rpc.listen.set_port(0);
+    // None comes between what a test waits for.
+    config.push.heartbeat_ms = 60_000;
     change(&mut config);
     let clock = Clock::manual(1_700_000_000_000);
     let deps = Deps { clock: clock.clone(), ..Deps::default() };

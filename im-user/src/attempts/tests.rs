@@ -85,10 +85,10 @@ async fn conforms(instance: impl AsyncFn(u32, u32) -> Attempts) {
     }
     assert!(others > 0, "others keep their allowance");
 
-    let quick = instance(3, 1_000).await;
+    let quick = instance(3, 5_000).await;
     fail(&quick, "victim", 1_000).await;
     assert!(quick.used_up(b"victim").await);
-    // A debt of a thousand failures would take a quarter of an hour.
+    // A debt of a thousand failures would take more than an hour.
     until("end of the wait", async || !quick.used_up(b"victim").await).await;
     fail(&quick, "victim", 1).await;
     assert!(quick.used_up(b"victim").await, "one refill is one attempt");

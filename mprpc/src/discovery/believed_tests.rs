@@ -26,7 +26,7 @@ fn known(endpoints: &[Endpoint]) -> Listing {
 
 #[tokio::test]
 async fn who_is_suddenly_missing_is_called_until_connections_are_refused() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(test_servers::free_address()).await.unwrap();
     let there = Endpoint::new(listener.local_addr().unwrap());
     let (mut believed, listing) = following(None);
     believed.listed(vec![there.clone()], true).await;
@@ -62,7 +62,7 @@ async fn a_first_listing_that_is_far_shorter_than_the_snapshot_is_not_believed_n
     let directory = tempfile::tempdir().unwrap();
     let origin = origin();
     let snapshot = || Some(Snapshot::new(directory.path(), &ECHO, origin.clone()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(test_servers::free_address()).await.unwrap();
     let there = Endpoint::new(listener.local_addr().unwrap());
     let [one, two] = [1, 2].map(|port| Endpoint::new(([127, 0, 0, 1], port)));
     let (mut before, _) = following(snapshot());

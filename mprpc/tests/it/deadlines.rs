@@ -3,16 +3,24 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mprpc::local::Network;
 use mprpc::{Code, Context};
 use mprpc_examples::echo_service;
 use tokio::time::timeout;
+use tokio_util::sync::DropGuard;
 
+use crate::local::{client, serve, serve_echo, to};
 use crate::support::{Doing, Gate, Running, SOON, slow_req, soon};
 
-/// A server whose handler notes the time that it has, takes some of it, and calls `next` with the
-/// context that it was given.
-async fn hop(next: echo_service::Client, seen: &Arc<Mutex<Vec<Duration>>>) -> Running {
-    let seen = Arc::clone(seen);
+/// A server within the process whose handler notes the time that it has, takes some of it, and calls
+/// `next` with the context that it was given.
+async fn hop(
+    network: &Network,
+    name: &str,
+    next: &str,
+    seen: &Arc<Mutex<Vec<Duration>>>,
+) -> DropGuard {
+    let (seen, next) = (Arc::clone(seen), client(to(network, next)));
     let doing = Doing::new(move |cx: Context, request| {
         seen.lock().unwrap().push(cx.remaining());
         let next = next.clone();
@@ -21,19 +29,20 @@ async fn hop(next: echo_service::Client, seen: &Arc<Mutex<Vec<Duration>>>) -> Ru
             next.echo_slowly(&cx, request).await
         }
     });
-    Running::start(doing.builder()).await
+    serve(network, name, echo_service::serve(doing)).await
 }
 
 /// On paused time, which moves only by what the handlers sleep.
 #[tokio::test(start_paused = true)]
 async fn the_time_that_remains_shrinks_from_hop_to_hop() {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let last = Running::echo().await;
-    let c = hop(last.client(), &seen).await;
-    let b = hop(c.client(), &seen).await;
-    let a = hop(b.client(), &seen).await;
+    let network = Network::new();
+    let _last = serve_echo(&network, "last").await;
+    let _c = hop(&network, "c", "last", &seen).await;
+    let _b = hop(&network, "b", "c", &seen).await;
+    let _a = hop(&network, "a", "b", &seen).await;
     let cx = Context::with_timeout(Duration::from_secs(3600));
-    a.client().echo_slowly(&cx, slow_req("x")).await.unwrap();
+    client(to(&network, "a")).echo_slowly(&cx, slow_req("x")).await.unwrap();
     let seen = seen.lock().unwrap();
     let [at_a, at_b, at_c] = seen[..] else { panic!("{seen:?}") };
     assert!(at_a <= Duration::from_secs(3600), "{seen:?}");
@@ -45,11 +54,12 @@ async fn the_time_that_remains_shrinks_from_hop_to_hop() {
 async fn a_deadline_that_passes_at_the_last_hop_ends_the_call_at_the_first() {
     let gate = Gate::default();
     let seen = Arc::default();
-    let last = gate.serve().await;
-    let b = hop(last.client(), &seen).await;
-    let a = hop(b.client(), &seen).await;
+    let network = Network::new();
+    let _last = serve(&network, "last", echo_service::serve(gate.clone())).await;
+    let _b = hop(&network, "b", "last", &seen).await;
+    let _a = hop(&network, "a", "b", &seen).await;
     let cx = Context::with_timeout(Duration::from_secs(5));
-    let status = a.client().echo_slowly(&cx, slow_req("x")).await.unwrap_err();
+    let status = client(to(&network, "a")).echo_slowly(&cx, slow_req("x")).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
     gate.dropped.notified().await;
 }

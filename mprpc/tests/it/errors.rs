@@ -201,7 +201,7 @@ async fn nobody_serves_the_method() -> (Status, Option<SocketAddr>) {
 }
 
 async fn refused(query: &str) -> (Status, Option<SocketAddr>) {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let address = test_servers::free_address();
     let status = to(address, query).echo(&soon(), echo_req("x")).await.unwrap_err();
     (status, Some(address))
 }
@@ -209,8 +209,10 @@ async fn refused(query: &str) -> (Status, Option<SocketAddr>) {
 async fn silent() -> (Status, Option<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let cx = Context::with_timeout(Duration::from_millis(20));
-    (to(address, "").echo(&cx, echo_req("x")).await.unwrap_err(), Some(address))
+    let client = to(address, "");
+    // Less than what a connection may take.
+    let cx = Context::with_timeout(Duration::from_millis(500));
+    (client.echo(&cx, echo_req("x")).await.unwrap_err(), Some(address))
 }
 
 async fn too_large(query: &str) -> (Status, Option<SocketAddr>) {
@@ -231,8 +233,10 @@ async fn too_late() -> (Status, Option<SocketAddr>) {
 /// A server of the test's own says nothing at the deadline, either.
 async fn unanswered() -> (Status, Option<SocketAddr>) {
     let (address, request_has_come) = mute().await;
-    let cx = Context::with_timeout(Duration::from_millis(500));
-    let status = to(address, "").echo(&cx, echo_req("")).await.unwrap_err();
+    let client = to(address, "");
+    // Before the server is found to answer no pings, either.
+    let cx = Context::with_timeout(Duration::from_secs(1));
+    let status = client.echo(&cx, echo_req("")).await.unwrap_err();
     assert!(request_has_come.is_finished(), "{status}");
     (status, Some(address))
 }
@@ -269,7 +273,7 @@ async fn unanswered_by_a_classic_server() -> (Status, Option<SocketAddr>) {
     let server = gate.serve().await;
     let client = server.classic_client();
     client.echo(&soon(), echo_req("connect")).await.unwrap();
-    let cx = Context::with_timeout(Duration::from_millis(500));
+    let cx = Context::with_timeout(Duration::from_secs(2));
     (client.echo_slowly(&cx, slow_req("x")).await.unwrap_err(), Some(server.address))
 }
 

@@ -1,7 +1,6 @@
 //! Which instance gets a call, and what happens when one is not there.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use mprpc::discovery::{Discover, Endpoint, Listing, Memory, Methods, Register};
@@ -12,18 +11,13 @@ use tokio::time::timeout;
 
 use crate::support::{Running, SOON, channel, echo_req, soon};
 
-/// An address where nobody listens.
-async fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
 fn registered(memory: &Memory) -> mprpc::ServerBuilder {
     Server::builder().add_service(echo_service::serve(Echo)).register(memory.clone())
 }
 
 #[tokio::test]
 async fn a_refused_connection_says_so_and_that_nothing_was_executed() {
-    let address = nowhere().await;
+    let address = test_servers::free_address();
     let client = echo_service::Client::new(&channel(&format!("static://{address}")));
     let status = client.echo(&soon(), echo_req("x")).await.unwrap_err();
     assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No));
@@ -34,7 +28,7 @@ async fn a_refused_connection_says_so_and_that_nothing_was_executed() {
 #[tokio::test]
 async fn calls_go_to_the_instance_that_is_there() {
     let server = Running::echo().await;
-    let target = format!("static://{},{}", nowhere().await, server.address);
+    let target = format!("static://{},{}", test_servers::free_address(), server.address);
     for balance in [Balance::round_robin(), Balance::least_requests()] {
         let channel = Channel::builder(&target).balance(balance).build().unwrap();
         let client = echo_service::Client::new(&channel);
@@ -102,7 +96,8 @@ async fn an_attempt_to_connect_outlives_the_call_that_began_it() {
     let address = listener.local_addr().unwrap();
     let client = echo_service::Client::new(&channel(&format!("static://{address}")));
     for _ in 0..3 {
-        let cx = Context::with_timeout(Duration::from_millis(10));
+        // All three have less than the attempt.
+        let cx = Context::with_timeout(Duration::from_millis(300));
         let status = client.echo(&cx, echo_req("x")).await.unwrap_err();
         assert_eq!(
             (status.code(), status.executed(), status.peer().and_then(Address::tcp)),
@@ -136,7 +131,7 @@ async fn a_call_to_an_instance_that_dies_before_it_serves_goes_to_another() {
 #[tokio::test]
 async fn of_many_instances_that_are_away_none_keeps_a_call_from_the_one_that_is_there() {
     let server = Running::echo().await;
-    let (first, second) = (nowhere().await, nowhere().await);
+    let (first, second) = (test_servers::free_address(), test_servers::free_address());
     for target in [
         format!("{first},{second},{}", server.address),
         format!("{},{first},{second}", server.address),
@@ -156,7 +151,7 @@ async fn of_many_instances_that_are_away_none_keeps_a_call_from_the_one_that_is_
 #[tokio::test]
 async fn an_instance_that_comes_back_is_called_again_though_others_serve() {
     let other = Running::echo().await;
-    let address = nowhere().await;
+    let address = test_servers::free_address();
     let target = format!("static://{address},{}", other.address);
     let channel = Channel::builder(target).balance(Balance::round_robin()).build().unwrap();
     let client = echo_service::Client::new(&channel);

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use mprpc::discovery::{Discover, Endpoint, Listing, Memory, Register, Registration};
 use mprpc::health::ServingStatus;
-use mprpc::{Channel, Code, Executed, Server, ServerHandle, ServerState, ServiceDescriptor};
+use mprpc::local::Network;
+use mprpc::{
+    Channel, Code, Executed, Server, ServerBuilder, ServerHandle, ServerState, ServiceDescriptor,
+};
 use mprpc_examples::{Echo, echo_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::local::{client, to};
 use crate::support::{Gate, Running, SOON, channel, echo_req, slow_req, soon};
 
 #[tokio::test]
@@ -192,32 +196,43 @@ async fn lame_duck(threads: usize) {
     server.stop().await;
 }
 
-/// On paused time, which moves only when nothing else does.
+/// A server named `echo` within the process, for paused time: that moves only when nothing else does,
+/// and bytes on their way between sockets are nothing to it.
+async fn start_within(network: &Network, builder: ServerBuilder) -> ServerHandle {
+    let builder = builder.network(network).listen(network.address("echo"));
+    let server = builder.bind_all().await.unwrap();
+    let handle = server.handle();
+    tokio::spawn(server.serve(std::future::pending()));
+    handle
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_serves_for_its_lame_duck_time_before_it_drains() {
     let time = Duration::from_secs(5);
     let builder = Server::builder().add_service(echo_service::serve(Echo)).lame_duck_time(time);
-    let server = Running::start(builder).await;
-    let client = server.client();
+    let network = Network::new();
+    let handle = start_within(&network, builder).await;
+    let client = client(to(&network, "echo"));
     let began = Instant::now();
-    server.handle.shutdown();
+    handle.shutdown();
     client.echo(&soon(), echo_req("x")).await.unwrap();
-    server.stop().await;
+    timeout(SOON, handle.ended()).await.expect("it ends");
     assert!(began.elapsed() >= time);
 }
 
-/// On paused time, which moves only when nothing else does.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_was_asked_to_leave_does_so_when_its_last_call_has_ended() {
     let gate = Gate::default();
-    let server = gate.serve().await;
-    let client = server.client();
+    let network = Network::new();
+    let builder = Server::builder().add_service(echo_service::serve(gate.clone()));
+    let handle = start_within(&network, builder).await;
+    let client = client(to(&network, "echo"));
     let in_flight = tokio::spawn(async move {
         let answer = client.echo_slowly(&soon(), slow_req("in flight")).await;
         (client, answer)
     });
     gate.started.notified().await;
-    server.begin_to_stop();
+    handle.shutdown();
     // The client has heard of it before its call ends.
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -226,7 +241,7 @@ async fn a_client_that_was_asked_to_leave_does_so_when_its_last_call_has_ended()
     let (_client, answer) = in_flight.await.unwrap();
     answer.unwrap();
     let ended = Instant::now();
-    server.stop().await;
+    timeout(SOON, handle.ended()).await.expect("it ends");
     assert_eq!(ended.elapsed(), Duration::ZERO);
 }
 

@@ -186,9 +186,10 @@ async fn settled(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-/// "A half-open peer that looks ready": found by ping, long before the call's deadline.
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_has_gone_silent_is_found_within_three_seconds() {
+/// "A half-open peer that looks ready": found by ping. How soon is told in virtual time, which is not
+/// for sockets.
+#[tokio::test]
+async fn a_peer_that_has_gone_silent_is_found_long_before_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let client = echo_service::Client::new(&channel(&format!("static://{address}")));
@@ -201,7 +202,7 @@ async fn a_peer_that_has_gone_silent_is_found_within_three_seconds() {
     let cx = Context::with_timeout(Duration::from_secs(3600));
     let status = client.echo(&cx, echo_req("x")).await.unwrap_err();
     assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
-    assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() <= SOON, "{:?}", began.elapsed());
     silent.abort();
 }
 

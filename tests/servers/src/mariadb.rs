@@ -72,7 +72,8 @@ impl MariaDb {
 
     fn arguments(&self) -> Vec<String> {
         let (host, port) = self.address.rsplit_once(':').expect("host:port");
-        let fixed = ["--no-defaults", "--skip-column-names", "--connect-timeout=2"];
+        // Patient: a busy machine is slow to shake hands, and nobody tries again.
+        let fixed = ["--no-defaults", "--skip-column-names", "--connect-timeout=60"];
         let mut arguments = fixed.map(str::to_owned).to_vec();
         arguments.extend([
             format!("--host={host}"),

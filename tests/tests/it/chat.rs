@@ -2,6 +2,8 @@
 
 use mpim_tests::{Push, Service, StackBuilder, register_two};
 
+use crate::patience::with_cursors;
+
 on_all_stacks! {
     what_one_says_the_other_sees_in_order,
     what_was_missed_comes_after_the_log_in_in_order_and_before_anything_newer,
@@ -33,7 +35,7 @@ async fn what_one_says_the_other_sees_in_order(stack: StackBuilder) {
 async fn what_was_missed_comes_after_the_log_in_in_order_and_before_anything_newer(
     stack: StackBuilder,
 ) {
-    let stack = stack.start().await;
+    let stack = with_cursors(stack).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let before = ada.send(bob.uid, "before").await;
     assert_eq!(bob.client.push().await.id, before);

@@ -4,6 +4,8 @@ use mpim_tests::{
     ClassicClient, Fields, Message, PASSWORD, Person, Service, Stack, StackBuilder, register_two,
 };
 
+use crate::patience::with_cursors;
+
 on_all_stacks! {
     every_port_answers_ping_in_the_original_bytes,
     what_has_no_answer_closes_the_connection_at_once,
@@ -146,7 +148,7 @@ async fn two_offline(stack: &Stack) -> (Person, Person) {
 }
 
 async fn messages(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = with_cursors(stack).start().await;
     let (mut ada, mut bob) = two_offline(&stack).await;
     let mut client = ClassicClient::connect(stack.address(Service::Message)).await;
     let first = send(&mut client, "Send", 1, 2, "first").await;

@@ -26,7 +26,15 @@ fn process(service: Service, number: usize) -> String {
 }
 
 /// A cluster with people who talk through all of its gateways.
+///
+/// A send is patient: with faults on a busy machine it may take long, and is not refused for that.
 async fn talking(builder: StackBuilder) -> (Stack, Load) {
+    talking_within(30_000, builder).await
+}
+
+/// The same, where a send that takes longer than that is refused.
+async fn talking_within(send_timeout_ms: u32, builder: StackBuilder) -> (Stack, Load) {
+    let builder = builder.set(Service::Gateway, "calls.send_timeout_ms", send_timeout_ms);
     let stack = builder.start().await;
     let load = Load::start(stack.text_addresses(), talkers(&stack).await);
     load.flows().await;

@@ -2,6 +2,8 @@
 
 use mpim_tests::{Layout, Push, Service, StackBuilder, register_two};
 
+use crate::patience::with_cursors;
+
 on_all_stacks! {
     each_device_sees_everything_once_and_in_order_whatever_is_killed,
     the_policy_of_a_class_decides_who_stays,
@@ -16,7 +18,7 @@ fn texts(pushes: &[Push]) -> Vec<&str> {
 
 /// What bob and ada say, in its order: each of ada's devices sees all of it but what it said itself.
 async fn each_device_sees_everything_once_and_in_order_whatever_is_killed(stack: StackBuilder) {
-    let mut stack = stack.start().await;
+    let mut stack = with_cursors(stack).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let mut mobile = ada.on_device(&stack, "mobile:a").await;
     let both = "+OK devices: mobile:a online, text online";

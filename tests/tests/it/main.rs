@@ -46,6 +46,7 @@ mod limits;
 mod operation;
 mod original;
 mod parts;
+mod patience;
 mod read_state;
 mod receipts;
 mod recovery;

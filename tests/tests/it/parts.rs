@@ -14,13 +14,9 @@ on_all_stacks! {
     a_user_is_sent_where_the_gateway_takes_clients,
 }
 
-/// The eight processes, with commands that do not wait long for a part that is away.
+/// The eight processes.
 async fn apart() -> Stack {
-    Stack::builder(Layout::Five)
-        .apart()
-        .set(Service::Gateway, "calls.timeout_ms", 2_000)
-        .start()
-        .await
+    Stack::builder(Layout::Five).apart().start().await
 }
 
 /// Each says something to the other, and has it; nothing comes twice.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use mpim_tests::{Person, StackBuilder, register_two, until};
 use tokio::time::timeout;
 
+use crate::patience::with_events;
+
 on_all_stacks! {
     a_sender_who_asks_for_it_is_told_what_arrived_and_what_was_read,
     how_far_the_members_of_a_group_are_can_be_asked,
@@ -112,7 +114,7 @@ async fn how_far_the_members_of_a_group_are_can_be_asked(stack: StackBuilder) {
 }
 
 async fn a_whisper_reaches_who_is_there_and_is_not_stored(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = with_events(stack).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let mut carl = Person::register(&stack, "carl").await;
     bob.client.expect("EVENTS on", "+OK events on").await;

@@ -9,18 +9,14 @@ use tokio::net::TcpListener;
 /// What a command is answered while the service behind it is away.
 const UNAVAILABLE: &str = "-ERR unavailable, try again";
 
-/// The five processes, with commands that do not wait long for a service that is away.
-async fn impatient() -> Stack {
-    Stack::builder(Layout::Five)
-        .set(Service::Gateway, "calls.timeout_ms", 1_000)
-        .set(Service::Gateway, "calls.send_timeout_ms", 1_000)
-        .start()
-        .await
+/// The five processes, as they are configured.
+async fn five() -> Stack {
+    Stack::builder(Layout::Five).start().await
 }
 
 #[tokio::test]
 async fn what_was_sent_while_presence_was_dead_or_frozen_arrives_by_itself() {
-    let mut stack = impatient().await;
+    let mut stack = five().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let warm = ada.send(bob.uid, "warm").await;
     assert_eq!(bob.client.push().await.id, warm);
@@ -109,7 +105,7 @@ async fn a_gateway_that_cannot_be_reached_gets_its_messages_later() {
 
 #[tokio::test]
 async fn without_the_user_service_those_who_know_each_other_chat_on() {
-    let mut stack = impatient().await;
+    let mut stack = five().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let first = ada.send(bob.uid, "known from now on").await;
     assert_eq!(bob.client.push().await.id, first);
@@ -126,7 +122,7 @@ async fn without_the_user_service_those_who_know_each_other_chat_on() {
 
 #[tokio::test]
 async fn without_the_group_service_members_talk_on() {
-    let mut stack = impatient().await;
+    let mut stack = five().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
     bob.client.expect(&format!("JOINGROUP {group}"), "+OK joined group").await;
@@ -141,7 +137,7 @@ async fn without_the_group_service_members_talk_on() {
 
 #[tokio::test]
 async fn without_the_message_service_nothing_is_acknowledged_and_nobody_is_cut_off() {
-    let mut stack = impatient().await;
+    let mut stack = five().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let first = ada.send(bob.uid, "before").await;
     assert_eq!(bob.client.push().await.id, first);
@@ -164,7 +160,7 @@ async fn without_the_message_service_nothing_is_acknowledged_and_nobody_is_cut_o
 
 #[tokio::test]
 async fn a_join_and_a_leave_that_the_message_service_missed_are_told_to_it_later() {
-    let mut stack = impatient().await;
+    let mut stack = five().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
     stack.kill("im-message").await;
@@ -192,7 +188,7 @@ async fn a_join_and_a_leave_that_the_message_service_missed_are_told_to_it_later
 
 #[tokio::test]
 async fn a_send_waits_out_a_restart_of_the_message_service() {
-    let mut stack = Stack::builder(Layout::Five).start().await;
+    let mut stack = five().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let first = ada.send(bob.uid, "before").await;
     assert_eq!(bob.client.push().await.id, first);

@@ -144,13 +144,13 @@ impl Peer {
 
     /// Waits until more handlers than `before` were stopped.
     async fn stopped_since(&self, before: u64) -> Result<(), Failure> {
-        for _ in 0..500 {
+        for _ in 0..3_000 {
             if self.stopped().await? > before {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Err(Failure::new("the handler goes on, five seconds after its call was over"))
+        Err(Failure::new("the handler goes on, thirty seconds after its call was over"))
     }
 }
 

@@ -92,7 +92,7 @@ async fn fails(client: &test_service::Client) -> Result<(), Failure> {
 async fn comes_back(client: &test_service::Client) -> Result<(), Failure> {
     let until = Instant::now() + BACK_MAX;
     loop {
-        let cx = Context::with_timeout(Duration::from_millis(500));
+        let cx = Context::with_timeout(Duration::from_secs(2));
         match client.empty_call(&cx, Empty {}).await {
             Ok(Empty {}) => return Ok(()),
             Err(status) if Instant::now() > until => return Err(status.into()),

@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::support::{Running, SOON, echo_req, soon};
-use crate::zookeeper::fixture::{listed, until};
+use crate::zookeeper::fixture::{found, listed, until};
 use crate::zookeeper::load::Load;
 
-const LEASE: Duration = Duration::from_secs(2);
+const LEASE: Duration = Duration::from_secs(5);
 const INSTANCES: &str = "/tests/mprpc/echo.EchoService";
 const CALLS: usize = 100;
 
@@ -112,7 +112,11 @@ async fn no_call_fails_while_etcd_is_away_and_who_was_registered_is_so_again() {
     load.calls(CALLS).await;
     let file = directory.path().join("echo.EchoService.json");
     until("the snapshot", async || file.exists()).await;
-    let before = leases(&etcd).await;
+    let before = found("the leases of both", async || {
+        let leases = leases(&etcd).await;
+        (leases.len() == 2).then_some(leases)
+    })
+    .await;
 
     etcd.kill().await;
     // A process that begins now knows what the others knew.

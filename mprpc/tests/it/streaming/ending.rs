@@ -102,7 +102,7 @@ async fn the_deadline_ends_a_stream_at_both_ends() {
         std::future::pending().await
     });
     let server = service.serve().await;
-    let cx = Context::with_timeout(Duration::from_millis(300));
+    let cx = Context::with_timeout(Duration::from_secs(3));
     let (mut requests, mut responses) = server.client().chat(&cx).await.unwrap();
     // On a machine that stands still for so long nothing has come.
     let first = responses.next().await;
@@ -121,7 +121,7 @@ async fn the_deadline_ends_a_stream_at_both_ends() {
 async fn a_sender_that_waits_for_credit_is_woken_by_the_deadline() {
     let service = endless();
     let server = service.serve().await;
-    let cx = Context::with_timeout(Duration::from_millis(300));
+    let cx = Context::with_timeout(Duration::from_secs(3));
     let (mut requests, _answer) = server.client().upload(&cx).await.unwrap();
     let status = loop {
         if let Err(status) = requests.send(echo_req("nobody reads this")).await {

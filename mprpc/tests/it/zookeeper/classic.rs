@@ -82,9 +82,7 @@ async fn who_leaves_deletes_no_node_that_names_another_server_of_its_process() {
 #[tokio::test]
 async fn an_instance_replaces_the_nodes_of_its_former_self() {
     let Some(root) = Root::fresh().await else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = test_servers::free_address();
     root.put(&format!("{METHODS}/Echo"), &address.to_string()).await;
     let theirs = root.client.session_id().0;
     let _server = Running::start_at(echo_in(&root.zookeeper()), address).await;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use mprpc::discovery::ZooKeeper;
-use tokio::net::TcpListener;
 use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
 
 use crate::said::Said;
@@ -68,9 +67,7 @@ async fn a_node_that_may_not_be_read_is_ignored_and_nothing_else_is_affected() {
 async fn a_method_whose_node_cannot_be_replaced_is_said_once_and_harms_no_other() {
     let Some(root) = Root::fresh().await else { return };
     let said = Said::listen();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let dead = test_servers::free_address().to_string();
     let blocked = format!("{METHODS}/Echo");
     root.client.mkdir(&format!("{blocked}/child"), &PERSISTENT).await.unwrap();
     root.client.set_data(&blocked, dead.as_bytes(), None).await.unwrap();

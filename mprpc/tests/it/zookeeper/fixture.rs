@@ -131,6 +131,18 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, look: impl Fn() 
     }
 }
 
+/// The same, with what it finds.
+pub(crate) async fn found<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begin.elapsed() < SOON, "never: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Looks again and again for so long, and always finds it so.
 pub(crate) async fn stays<F: Future<Output = bool>>(
     what: &str,

@@ -1,7 +1,6 @@
 //! Two live instances never share an id.
 
 use mprpc::ServeError;
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::support::{Running, SOON};
@@ -44,9 +43,7 @@ async fn nor_do_two_servers_of_one_process_share_an_id() {
 #[tokio::test]
 async fn an_id_whose_owner_refuses_connections_changes_hands() {
     let Some(root) = Root::fresh().await else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead = listener.local_addr().unwrap();
-    drop(listener);
+    let dead = test_servers::free_address();
     root.put(&format!("{INSTANCES}/one"), &format!("{{\"address\":\"{dead}\"}}")).await;
     let server = Running::start(echo_in(&root.zookeeper()).instance_id("one")).await;
     until("it is ours", async || {
@@ -60,9 +57,7 @@ async fn an_id_whose_owner_refuses_connections_changes_hands() {
 async fn an_id_with_the_same_address_is_that_of_a_former_self_and_so_is_one_with_junk() {
     let Some(root) = Root::fresh().await else { return };
     for former in [true, false] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let address = test_servers::free_address();
         let path = format!("{INSTANCES}/{address}");
         let data =
             if former { format!("{{\"address\":\"{address}\"}}") } else { "junk".to_owned() };

@@ -5,7 +5,6 @@ use std::time::Duration;
 use mprpc::discovery::{Endpoint, Register, ZooKeeper};
 use mprpc_examples::echo_service;
 use test_servers::{PrivateZooKeeper, free_address};
-use tokio::net::TcpListener;
 use zookeeper_client::{Acl, AuthId, Permission};
 
 use crate::support::Running;
@@ -118,9 +117,7 @@ async fn who_leaves_takes_out_no_node_that_its_successor_on_the_same_port_has_ma
 async fn a_node_that_names_an_address_where_nobody_can_be_makes_no_sense_and_is_replaced() {
     let Some(root) = Root::fresh().await else { return };
     for nowhere in ["224.0.0.1:80", "255.255.255.255:80", "[ff02::1]:80", "0.0.0.0:80"] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let address = test_servers::free_address();
         let path = format!("{INSTANCES}/{address}");
         root.put(&path, &format!("{{\"address\":\"{nowhere}\"}}")).await;
         let server = Running::start_at(echo_in(&root.zookeeper()), address).await;

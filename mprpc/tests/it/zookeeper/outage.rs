@@ -17,8 +17,8 @@ use zookeeper_client::Client;
 
 use crate::support::{Running, SOON, soon};
 use crate::zookeeper::fixture::{
-    INSTANCES, METHODS, PERSISTENT, Root, client_of, connected, echo_in, knows_it_is_away, listed,
-    listing_of, until,
+    INSTANCES, METHODS, PERSISTENT, Root, client_of, connected, echo_in, found, knows_it_is_away,
+    listed, listing_of, until,
 };
 use crate::zookeeper::load::Load;
 
@@ -126,7 +126,7 @@ async fn no_call_fails_in_a_long_outage_in_which_instances_are_restarted_and_pro
     let mut registered: Vec<_> = [&[steady.address()], &restarted_ones[..]].concat();
     let with_plain = |registered: &[SocketAddr]| [registered, &[plain.address]].concat();
     listed(&mut listing, &with_plain(&registered)).await;
-    let before = holders(&root, &registered).await.expect("all stand there");
+    let before = found("all stand there", async || holders(&root, &registered).await).await;
     let mut loads = Load::of_all_kinds(&client);
     all_go_on(&mut loads).await;
 

@@ -3,6 +3,7 @@
 use mpim_tests::{PASSWORD, Person, Service, Stack, register_two};
 
 use super::process;
+use crate::patience::with_cursors;
 
 /// Moves a person to another gateway. Their old connection is closed by the server.
 async fn move_to(stack: &Stack, person: &mut Person, gateway: usize) {
@@ -49,7 +50,7 @@ async fn a_group_message_fans_out_over_two_gateways() {
 #[tokio::test]
 async fn a_log_in_at_another_gateway_closes_the_older_session() {
     let Some(builder) = Stack::cluster().await else { return };
-    let stack = builder.instances(2).start().await;
+    let stack = with_cursors(builder.instances(2)).start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     for gateway in [2, 1, 2] {
         let mut old = std::mem::replace(&mut bob.client, stack.connect_to(gateway).await);

@@ -1,5 +1,6 @@
 //! ZooKeeper, MariaDB and Redis are away for a while, or forget, while people talk.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mpim_proto::{QueryRouteReq, presence_service};
@@ -11,13 +12,22 @@ use rustix::process::Signal;
 use test_servers::ZooKeeperEnsemble;
 use tokio::time::sleep;
 
-use super::{BEHIND_THE_GATEWAY, holds_without_an_error, process, talking};
+use super::{BEHIND_THE_GATEWAY, holds_without_an_error, process, talking, talking_within};
 use crate::faults::JOINS;
 
 /// How long ZooKeeper is away: many times what anything waits for it.
 const AWAY: Duration = Duration::from_secs(60);
 /// What an instance of im-presence measures once it has heard of two gateways.
 const BOTH_GATEWAYS: &str = "mpim_presence_links{queue=\"direct\"} 2";
+
+/// The sessions that own the nodes of instances, once each of the ten instances is registered.
+async fn all_sessions(root: &str) -> BTreeMap<String, i64> {
+    until("every instance is registered", async || match super::znodes::sessions(root).await {
+        sessions if sessions.len() >= 10 => Ok(sessions),
+        sessions => Err(format!("{sessions:?}")),
+    })
+    .await
+}
 
 #[tokio::test]
 async fn while_zookeeper_is_stopped_everybody_talks_on_and_instances_may_be_killed() {
@@ -73,19 +83,15 @@ async fn sessions_that_expired_are_replaced_and_everybody_is_registered_again() 
     let Some(builder) = Stack::cluster_on_its_own_servers().await else { return };
     let builder = builder.instances(2).set_everywhere("zookeeper.session_timeout_ms", 2_000);
     let (mut stack, load) = talking(builder).await;
-    let before = super::znodes::sessions(stack.servers().zookeeper_root()).await;
-    assert!(before.len() >= 10, "each instance has one: {before:?}");
+    let root = stack.servers().zookeeper_root().to_owned();
+    all_sessions(&root).await;
     stack.servers().zookeeper().pause();
     // Longer than a session lives without being heard of.
     sleep(Duration::from_secs(6)).await;
     load.flows().await;
     stack.servers().zookeeper().resume();
-    let root = stack.servers().zookeeper_root().to_owned();
-    until("every instance is registered by a new session or the old one", async || {
-        let now = super::znodes::sessions(&root).await;
-        if now.len() >= 10 { Ok(()) } else { Err(format!("{now:?}")) }
-    })
-    .await;
+    // By a new session or the old one.
+    all_sessions(&root).await;
     load.flows().await;
     holds_without_an_error(load).await;
 }
@@ -102,8 +108,7 @@ async fn when_the_leading_zookeeper_of_three_dies_no_call_fails_and_everybody_is
     let root = format!("{}/{path}", ensemble.hosts());
     let builder = builder.instances(2).set_everywhere("zookeeper.hosts", &root);
     let (mut stack, load) = talking(builder).await;
-    let before = super::znodes::sessions(&root).await;
-    assert!(before.len() >= 10, "each instance has one: {before:?}");
+    let before = all_sessions(&root).await;
     let leader = ensemble.leader().await;
     ensemble.server(leader).kill().await;
     load.flows().await;
@@ -193,7 +198,7 @@ async fn without_redis_who_is_there_chats_on_and_who_is_not_logs_in() {
 #[tokio::test]
 async fn a_frozen_redis_holds_nobody_up_for_long() {
     let Some(builder) = Stack::cluster().await else { return };
-    let (mut stack, load) = talking(builder.instances(2)).await;
+    let (mut stack, load) = talking_within(10_000, builder.instances(2)).await;
     stack.servers().redis().pause();
     load.flows().await;
     stack.servers().redis().resume();
@@ -236,13 +241,13 @@ async fn without_mariadb_presence_and_gateways_stay_ready() {
     let message = Instance { service: Service::Message, number: 1 };
     is_waiting_for(stack.admin_address(message), &["database"]).await;
     for service in [Service::Presence, Service::Gateway] {
-        let instance = Instance { service, number: 1 };
-        let (status, said) = get(stack.admin_address(instance), "/readyz").await.unwrap();
-        assert_eq!(status, 200, "{said}");
+        is_ready(stack.admin_address(Instance { service, number: 1 })).await;
     }
     let reply = ada.client.ask("SEND 2 never a false +OK").await;
     assert_eq!(reply, "-ERR unavailable, try again");
     stack.servers().mariadb().start_again().await;
-    is_ready(stack.admin_address(message)).await;
+    for service in [Service::User, Service::Group, Service::Message] {
+        is_ready(stack.admin_address(Instance { service, number: 1 })).await;
+    }
     ada.send(2, "taken again").await;
 }

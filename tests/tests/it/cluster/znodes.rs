@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mpim_tests::{Service, Stack, until};
 use serde_json::Value;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::process;
 
@@ -62,6 +64,9 @@ const CLASSIC: [(&str, &str, Service); 4] = [
     ("GroupService", "CreateGroup", Service::Group),
 ];
 
+/// Within this a process has deleted its nodes: far less than its session would live.
+const DELETED: Duration = Duration::from_secs(20);
+
 #[tokio::test]
 async fn both_layouts_are_there_and_go_with_their_instances() {
     let Some(python) = python() else {
@@ -69,6 +74,8 @@ async fn both_layouts_are_there_and_go_with_their_instances() {
         return;
     };
     let Some(builder) = Stack::cluster().await else { return };
+    // Sessions outlive everything here, so that only deleting takes nodes out.
+    let builder = builder.set_everywhere("zookeeper.session_timeout_ms", 60_000);
     let mut stack = builder.start().await;
     let root = stack.servers().zookeeper_root().to_owned();
     // Method nodes follow a moment after an instance is listed.
@@ -92,12 +99,17 @@ async fn both_layouts_are_there_and_go_with_their_instances() {
     }
     for (service, method, of) in CLASSIC {
         stack.stop(process(of, 1)).await;
-        let left = nodes(&python, &root).await;
         let classic = format!("/{service}/{method}");
-        assert!(!left.contains_key(&classic), "{classic} is gone before its process has ended");
-        assert!(left.contains_key(&format!("/{service}")), "{service} is persistent");
         let v2 = format!("/mprpc/mpim.{service}/{}", stack.address(of));
-        assert!(!left.contains_key(&v2), "{v2}");
+        let gone = until("its nodes are gone", async || {
+            let left = nodes(&python, &root).await;
+            match [&classic, &v2].into_iter().find(|path| left.contains_key(*path)) {
+                Some(path) => Err(path.clone()),
+                None => Ok(left),
+            }
+        });
+        let left = timeout(DELETED, gone).await.expect("its nodes are deleted");
+        assert!(left.contains_key(&format!("/{service}")), "{service} is persistent");
     }
 }
 

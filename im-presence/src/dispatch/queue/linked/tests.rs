@@ -109,7 +109,7 @@ async fn a_gateway_that_does_not_answer_holds_up_no_other() {
 
 #[tokio::test]
 async fn a_push_that_times_out_is_given_up_with_what_waits_and_leaves_a_hole() {
-    let Fixture { queue, routing } = queue(|limits| limits.timeout = Duration::from_millis(200));
+    let Fixture { queue, routing } = queue(|limits| limits.timeout = Duration::from_secs(2));
     let mut a = gateway("a", 0).await;
     bind(&routing, &a.gateway).await;
     queue.offer(&a.gateway, vec![push(1)], false).await;
@@ -206,8 +206,7 @@ fn cx() -> Context {
 #[tokio::test]
 async fn a_gateway_that_refuses_connections_loses_its_routes_and_its_link_at_once() {
     let Fixture { queue, routing } = queue(|_| ());
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let gone = at("gone", closed);
+    let gone = at("gone", test_servers::free_address());
     bind(&routing, &gone).await;
     assert_eq!(queue.deliver(&gone, push(1)).await, Err(QueueError::Unreachable));
     has_no_route(&routing).await;
@@ -281,7 +280,7 @@ async fn a_queue_that_closes_pushes_what_waits_and_says_goodbye() {
 
 #[tokio::test]
 async fn a_queue_that_closes_waits_for_a_gateway_no_longer_than_for_a_few_pushes() {
-    let Fixture { queue, .. } = queue(|limits| limits.timeout = Duration::from_millis(100));
+    let Fixture { queue, .. } = queue(|limits| limits.timeout = Duration::from_secs(2));
     let mut a = gateway("a", 0).await;
     queue.offer(&a.gateway, vec![push(1)], false).await;
     a.next().await;
@@ -298,7 +297,7 @@ async fn a_queue_that_closes_waits_for_a_gateway_no_longer_than_for_a_few_pushes
 /// The kernel takes connections for a process that is stopped.
 #[tokio::test]
 async fn a_gateway_that_is_frozen_keeps_its_routes() {
-    let Fixture { queue, routing } = queue(|limits| limits.timeout = Duration::from_millis(100));
+    let Fixture { queue, routing } = queue(|limits| limits.timeout = Duration::from_secs(2));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let frozen = at("frozen", listener.local_addr().unwrap());
     bind(&routing, &frozen).await;

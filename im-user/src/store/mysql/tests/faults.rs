@@ -100,7 +100,7 @@ async fn while_the_server_is_away_calls_fail_soon_and_after_that_the_next_one_wo
 async fn a_frozen_server_costs_callers_no_more_than_the_configured_time() {
     let Some(server) = PrivateMariaDb::start().await else { return };
     let url = server.server().url("test_user").as_str().into();
-    let config = DatabaseConfig { url, operation_timeout_ms: 300, ..DatabaseConfig::default() };
+    let config = DatabaseConfig { url, operation_timeout_ms: 3_000, ..DatabaseConfig::default() };
     let store = open_with(config).await;
     create(&store, "alice").await.unwrap();
     server.pause();
