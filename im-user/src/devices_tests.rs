@@ -124,7 +124,7 @@ async fn more_devices_than_allowed_are_refused_until_one_is_revoked() {
 }
 
 #[tokio::test]
-async fn an_expired_token_of_a_revoked_device_is_not_only_old() {
+async fn the_token_of_a_revoked_device_is_worthless_whatever_its_time() {
     let fixture = Fixture::new();
     let [text, phone] = [
         fixture.register("alice", PASSWORD).await.token,
@@ -133,5 +133,8 @@ async fn an_expired_token_of_a_revoked_device_is_not_only_old() {
     fixture.clock.advance_ms(i64::from(fixture.config.token.ttl_s) * 1000);
     fixture.revoke_device(1, "mobile:a").await;
     assert_eq!(fixture.verify_token(&text).await.0.msg, "token expired");
+    assert_eq!(fixture.verify_token(&phone).await.0.msg, "invalid token");
+    fixture.clock.advance_ms(-2 * i64::from(fixture.config.token.ttl_s) * 1000);
+    assert_eq!(fixture.verify_token(&text).await.0.msg, "token not yet valid");
     assert_eq!(fixture.verify_token(&phone).await.0.msg, "invalid token");
 }
