@@ -7,6 +7,7 @@
 //! may begin, with which nothing that is still told of the former has to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use im_common::Clock;
 use metrics::counter;
@@ -84,6 +85,11 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         Ok(())
     }
 
+    /// How long a neighbour may take to be told.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.config.timeout_ms.into())
+    }
+
     /// The generation of a device that logs in, once im-message knows where it begins.
     async fn begins(&self, cx: &Context, user_id: i64, name: String) -> Result<i64, UserError> {
         let (store, now_ms) = (&self.users.store, self.clock.now_ms());
@@ -100,6 +106,7 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
             }
         };
         if !device.opened {
+            let cx = &cx.capped(self.timeout());
             let opening = self.neighbours.open_device(cx, user_id, &name, device.generation);
             opening.await.map_err(UserError::NotOpened)?;
             store.device_opened(user_id, name, device.generation).await?;

@@ -53,6 +53,20 @@ async fn a_device_that_could_not_be_opened_is_not_logged_in_and_is_opened_the_ne
 }
 
 #[tokio::test]
+async fn neighbours_have_no_longer_than_configured_however_long_a_caller_waits() {
+    let fixture = Fixture::with(|config| config.devices.timeout_ms = 500);
+    let bound = std::time::Duration::from_millis(500);
+    fixture.register("alice", PASSWORD).await;
+    fixture.on_device("alice", "mobile:a").await;
+    assert_eq!(fixture.others.told(), [open("mobile:a", 2)]);
+    assert!(fixture.others.had() <= bound && cx().remaining() > bound);
+    fixture.revoke_device(1, "mobile:a").await;
+    fixture.service.devices.tell_due().await.unwrap();
+    assert_eq!(fixture.others.told(), gone("mobile:a", 2));
+    assert!(fixture.others.had() <= bound);
+}
+
+#[tokio::test]
 async fn a_revoked_device_is_out_and_comes_back_as_another() {
     let fixture = Fixture::new();
     let text = fixture.register("alice", PASSWORD).await.token;
