@@ -1,7 +1,8 @@
 //! The services that have to know of devices, as im-user needs them.
 
 use mpim_proto::{
-    CloseDeviceReq, CloseSessionsResp, ForgetDeviceReq, OpenDeviceReq, message_service, presence_service,
+    CloseDeviceReq, CloseSessionsResp, ForgetDeviceReq, OpenDeviceReq, message_service,
+    presence_service,
 };
 use mprpc::{Code, Context, Status};
 
