@@ -6,8 +6,8 @@ use im_common::redis::RedisUrl;
 use im_common::{Deps, Running};
 use im_presence::{Config, start};
 use mpim_proto::{
-    BindRouteReq, C2cMsg, CloseDeviceReq, CloseSessionReq, CloseSessionsResp, DeliveReq, Delivery, DispatchReq, Entry, QueryRouteReq,
-    RenewRoutesReq, RenewRoutesResp, RouteKey, presence_service,
+    BindRouteReq, C2cMsg, CloseDeviceReq, CloseSessionReq, CloseSessionsResp, DeliveReq, Delivery,
+    DispatchReq, Entry, QueryRouteReq, RenewRoutesReq, RenewRoutesResp, RouteKey, presence_service,
 };
 use mprpc::{Channel, Code, Context, Status};
 use prost::Message as _;
