@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::original::{self, Unbegun};
 use crate::session::Ending;
-use crate::sessions::Registration;
+use crate::sessions::{Handle, Registration};
 
 /// What im-user says of a token that is good but for its time. One that only grew old has let its session
 /// begin, and one whose time has not come was made by an instance with another clock.
@@ -137,7 +137,7 @@ pub(crate) async fn begin(
         (Ok(()), Ok(false)) => Reply::err(format!("auth {LOGGED_OUT}")),
         (Ok(()), Err(status)) => unavailable(gateway, "LOGIN", &status),
     };
-    unbind(gateway, registration).await;
+    unbind(gateway, registration.handle()).await;
     Err(outcome)
 }
 
@@ -183,12 +183,12 @@ pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
         let _ = calls::advance_cursors(gateway, &cx, handle, moves).await;
     }
     registration.handed_over();
-    unbind(gateway, &registration).await;
+    unbind(gateway, handle).await;
     original::leave(gateway, handle, token).await;
 }
 
-async fn unbind(gateway: &Gateway, registration: &Registration) {
-    let handle = registration.handle();
+/// Removes the route of a session that is over. Tried once: what fails is made good by its lifetime.
+pub(crate) async fn unbind(gateway: &Gateway, handle: &Handle) {
     let request = UnbindRouteReq {
         user_id: handle.user_id,
         device: handle.device.clone(),
