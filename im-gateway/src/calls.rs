@@ -12,6 +12,7 @@ use mpim_proto::{
     send_batch_req,
 };
 use mprpc::{Code, Context, Executed, Status};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -37,7 +38,7 @@ pub(crate) const SEND_PAUSE: (Duration, Duration) =
     (Duration::from_millis(20), Duration::from_millis(500));
 
 /// Carries out one call of a session of `user_id`.
-pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Call) -> Answer {
+pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Arc<Handle>, call: Call) -> Answer {
     let user_id = session.user_id;
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     match call {
@@ -97,7 +98,10 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Handle, call: Ca
             let verified = log_in::verify(gateway, &cx, &token).await;
             Answer::Verified(noted(gateway, "VerifyToken", verified))
         }
-        Call::Bind => Answer::Bound(noted(gateway, "BindRoute", bind(gateway, &cx, session).await)),
+        Call::Bind => {
+            let bound = bind_again(gateway, cx, session).await;
+            Answer::Bound(noted(gateway, "BindRoute", bound))
+        }
     }
 }
 
@@ -127,6 +131,27 @@ pub(crate) async fn bind(gateway: &Gateway, cx: &Context, session: &Handle) -> R
         }
     }
     Ok(())
+}
+
+/// Binds a route that was lost. In a task of its own, which goes on although the session ends
+/// meanwhile: that unbinds the route, maybe before it is bound, and then it is unbound again here.
+async fn bind_again(
+    gateway: &Arc<Gateway>,
+    cx: Context,
+    session: &Arc<Handle>,
+) -> Result<(), Status> {
+    let (answer, answered) = oneshot::channel();
+    let (concerned, session) = (Arc::clone(gateway), Arc::clone(session));
+    gateway.tasks.spawn("bind-again", async move {
+        let bound = bind(&concerned, &cx, &session).await;
+        // Whatever became of it: without an answer it may be bound, too.
+        if session.mailbox.is_shut() {
+            log_in::unbind(&concerned, &session).await;
+            original::leave(&concerned, &session, String::new()).await;
+        }
+        let _ = answer.send(bound);
+    });
+    answered.await.unwrap_or_else(|_| Err(Status::unavailable("binding a route was cut off")))
 }
 
 /// Tells im-message what a device has, in a call of its own.

@@ -69,6 +69,11 @@ enum Done {
         slot: Slot,
         reply: Reply,
     },
+    /// A `REVOKE`, which may be that of the connection's own device.
+    PutOut {
+        slot: Slot,
+        reply: Reply,
+    },
     Proved {
         slot: Slot,
         outcome: Result<Proved, Reply>,
@@ -98,6 +103,8 @@ pub(crate) struct Connection {
     session: Option<Box<Session>>,
     /// Which device the next session will be.
     device: String,
+    /// Commands under way that put a device out.
+    putting_out: usize,
     /// Sessions that this connection has had; answers to a former one's calls are dropped.
     sessions: u64,
     /// Bytes of the output that the kernel took.
@@ -125,6 +132,7 @@ impl Connection {
             work: Work::new(),
             session: None,
             device: TEXT_DEVICE.to_owned(),
+            putting_out: 0,
             sessions: 0,
             written: 0,
             peer_has: 0,

@@ -58,7 +58,7 @@
 //! | `push`, `mailbox`, `pushed`, `sessions` | what im-presence brings, and to whom |
 //! | `events` | what is told and not kept |
 //! | `stream` | the same, where it comes over a stream in Redis |
-//! | `renew` | routes kept alive; what was missed is noticed |
+//! | `renew`, `spread` | routes kept alive; what was missed is noticed, and made good without a burst |
 //! | `direct`, `original` | beside services of the original system |
 //!
 //! All but `kernel` is safe code, and that has one call in it.
@@ -92,6 +92,7 @@ mod sending;
 mod server;
 mod session;
 mod sessions;
+mod spread;
 mod start;
 mod stream;
 mod sync;

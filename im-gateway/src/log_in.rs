@@ -15,10 +15,11 @@ use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::original::{self, Unbegun};
 use crate::session::Ending;
-use crate::sessions::Registration;
+use crate::sessions::{Handle, Registration};
 
-/// The token of an expired one that is good but for its age.
-const EXPIRED: &str = "token expired";
+/// What im-user says of a token that is good but for its time. One that only grew old has let its session
+/// begin, and one whose time has not come was made by an instance with another clock.
+const GOOD_AT_ANOTHER_TIME: [&str; 2] = ["token expired", "token not yet valid"];
 /// What the client of a session that is over, though nobody could tell its gateway, is told.
 pub(crate) const LOGGED_OUT: &str = "logged out";
 
@@ -136,12 +137,11 @@ pub(crate) async fn begin(
         (Ok(()), Ok(false)) => Reply::err(format!("auth {LOGGED_OUT}")),
         (Ok(()), Err(status)) => unavailable(gateway, "LOGIN", &status),
     };
-    unbind(gateway, registration).await;
+    unbind(gateway, registration.handle()).await;
     Err(outcome)
 }
 
-/// Whether the session of a token may go on: neither it nor its device was revoked. One that only grew
-/// old has let its session begin.
+/// Whether the session of a token may go on: it is im-user's, and neither it nor its device was revoked.
 ///
 /// # Errors
 /// im-user could not be asked.
@@ -150,7 +150,7 @@ pub(crate) async fn verify(gateway: &Gateway, cx: &Context, token: &str) -> Resu
     match gateway.services.user.verify_token(cx, request).await {
         Ok(answer) => {
             let result = answer.result.unwrap_or_default();
-            Ok(result.is_ok() || result.msg == EXPIRED)
+            Ok(result.is_ok() || GOOD_AT_ANOTHER_TIME.contains(&result.msg.as_str()))
         }
         // One of the original system, whose tokens say nothing.
         Err(status) if status.code() == Code::Unimplemented => Ok(true),
@@ -183,12 +183,12 @@ pub(crate) async fn hand_over(gateway: &Gateway, ending: Ending) {
         let _ = calls::advance_cursors(gateway, &cx, handle, moves).await;
     }
     registration.handed_over();
-    unbind(gateway, &registration).await;
+    unbind(gateway, handle).await;
     original::leave(gateway, handle, token).await;
 }
 
-async fn unbind(gateway: &Gateway, registration: &Registration) {
-    let handle = registration.handle();
+/// Removes the route of a session that is over. Tried once: what fails is made good by its lifetime.
+pub(crate) async fn unbind(gateway: &Gateway, handle: &Handle) {
     let request = UnbindRouteReq {
         user_id: handle.user_id,
         device: handle.device.clone(),

@@ -36,8 +36,9 @@ pub(crate) struct Post {
     pub(crate) heads: HashMap<ConvId, i64>,
     /// All heads are to be compared, within this time.
     pub(crate) sync_within: Option<Duration>,
-    /// The route is lost and must be bound again.
-    pub(crate) bind: bool,
+    /// The route is lost and must be bound again at once. Whether the session may go on is to be asked
+    /// within this time.
+    pub(crate) bind: Option<Duration>,
     /// The session is to end, for this reason.
     pub(crate) close: Option<String>,
 }
@@ -131,9 +132,10 @@ impl Mailbox {
         });
     }
 
-    /// The route is lost: the session is to bind it again, and then to sync.
-    pub(crate) fn bind(&self) {
-        self.change(|post| post.bind = true);
+    /// The route is lost: the session is to bind it again, and then to sync; and to ask whether it may go
+    /// on, at some time within `spread`.
+    pub(crate) fn bind(&self, spread: Duration) {
+        self.change(|post| post.bind = Some(post.bind.unwrap_or(spread).min(spread)));
     }
 
     /// The session is to end.
@@ -151,7 +153,7 @@ impl Mailbox {
             || !post.events.is_empty()
             || !post.heads.is_empty()
             || post.sync_within.is_some()
-            || post.bind
+            || post.bind.is_some()
             || post.close.is_some();
         anything.then(|| std::mem::take(post))
     }
@@ -159,6 +161,11 @@ impl Mailbox {
     /// Takes nothing any more.
     pub(crate) fn shut(&self) {
         *self.lock() = None;
+    }
+
+    /// Whether its session has ended.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.lock().is_none()
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Post) -> R) -> Option<R> {
@@ -262,7 +269,9 @@ mod tests {
     #[test]
     fn nothing_is_left_for_a_session_that_has_ended() {
         let mailbox = mailbox(2);
+        assert!(!mailbox.is_shut());
         mailbox.shut();
+        assert!(mailbox.is_shut());
         assert!(!mailbox.leave_entries(&[entry(0, 1)]));
         mailbox.close("too late");
         assert!(mailbox.empty().is_none());

@@ -19,6 +19,7 @@ use self::links::{Links, Missed};
 use crate::events;
 use crate::pushed::{Pushed, direct};
 use crate::sessions::{Handle, Sessions};
+use crate::spread::spread;
 
 /// What an instance of im-presence is told that means a former process.
 const OTHER_BOOT: &str = "another boot of this gateway was meant";
@@ -91,14 +92,14 @@ impl Pushes {
         }
     }
 
-    /// Lets every session compare heads if there is a reason, spread over a while so that im-message
-    /// gets no burst: one millisecond for each session, up to the configured bound.
+    /// Lets every session compare heads if there is a reason, spread over a while, at most the configured
+    /// one.
     pub(crate) fn resync(&self, reason: Option<&'static str>) {
         let Some(reason) = reason else { return };
         counter!("mpim_gateway_resyncs_total", "reason" => reason).increment(1);
         let sessions = self.sessions.bound();
         tracing::info!(reason, sessions = sessions.len(), "every session compares heads");
-        let spread = Duration::from_millis(sessions.len() as u64).min(self.sync_spread);
+        let spread = spread(sessions.len(), self.sync_spread);
         for session in sessions {
             session.mailbox.sync(spread);
         }

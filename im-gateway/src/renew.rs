@@ -12,6 +12,7 @@ use crate::gateway::Gateway;
 use crate::original;
 use crate::push::Pushes;
 use crate::sessions::Handle;
+use crate::spread::spread;
 
 /// For one renewal: two that a hung im-presence holds up must fit into the lifetime of a route.
 const RENEWAL_MAX: Duration = Duration::from_secs(2);
@@ -82,9 +83,11 @@ impl Renewer {
         if !missing.is_empty() {
             tracing::info!(routes = missing.len(), "routes were lost and are bound again");
         }
+        let at_most = ms(self.gateway.config.routes.sync_spread_ms);
+        let spread = spread(missing.len(), at_most);
         for key in missing {
             if let Some(session) = self.gateway.sessions.get(&key.session_id) {
-                session.mailbox.bind();
+                session.mailbox.bind(spread);
             }
         }
     }

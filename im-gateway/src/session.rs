@@ -8,6 +8,7 @@ mod directs;
 mod events;
 mod retry;
 mod room;
+mod verify;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::sessions::Registration;
 use crate::sync::Sync;
 use crate::window::{Step, Window};
 use retry::Retry;
+use verify::Verify;
 
 /// Conversations in one question for positions.
 const LOCATE_MAX: usize = 256;
@@ -129,8 +131,8 @@ pub(crate) struct Session {
     /// The route is to be bound again.
     bind: bool,
     binding: bool,
-    /// Whether the session may go on is to be asked, from then on.
-    verify_at: Option<Instant>,
+    /// When to ask whether the session may go on.
+    verify: Verify,
     /// Cursors may be written now.
     write_cursors: bool,
     /// After a failure, they are not written before this.
@@ -174,7 +176,7 @@ impl Session {
             pull: None,
             bind: false,
             binding: false,
-            verify_at: None,
+            verify: Verify::default(),
             write_cursors: false,
             cursors_at: None,
             fetching: 0,
@@ -252,12 +254,13 @@ impl Session {
         if let Some(spread) = post.sync_within {
             self.sync.want(client.now + spread.mul_f64(fastrand::f64()));
         }
-        if post.bind {
+        if let Some(spread) = post.bind {
             self.bind = true;
             // Whoever ended it may not have found it, since its route was lost.
             // An im-user that knows no devices gives tokens that it has no more to say about.
-            let of_device = self.registration.handle().generation != 0;
-            self.verify_at = of_device.then_some(client.now);
+            if self.registration.handle().generation != 0 {
+                self.verify.want(client.now, spread);
+            }
         }
         self.show_events(client, post.events);
     }
@@ -270,7 +273,7 @@ impl Session {
         if std::mem::take(&mut self.write_cursors) && self.cursors.is_due() {
             return Some(Call::AdvanceCursors(self.cursors.hand_over()));
         }
-        if self.verify_at.take_if(|at| *at <= client.now).is_some() {
+        if self.verify.is_due(client.now) {
             return Some(Call::Verify(self.token.clone()));
         }
         if self.calls.is_empty() && self.retry.allows(client.now) {
@@ -356,7 +359,7 @@ impl Session {
             (Some(sync), Some(retry_at)) => Some(sync.max(retry_at)),
             (sync, retry_at) => sync.or(retry_at),
         };
-        asked.into_iter().chain(self.verify_at).min()
+        asked.into_iter().chain(self.verify.at()).min()
     }
 
     /// Ends it: no more pushes. `peer_has`, if it is known, is the last word on what was delivered.

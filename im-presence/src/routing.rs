@@ -12,7 +12,7 @@ mod strategy;
 
 pub(crate) use self::heard::Heard;
 pub(crate) use self::messages::{gateway, gateways, reachable};
-pub(crate) use self::roster::Roster;
+pub(crate) use self::roster::{Listing, Roster};
 #[cfg(test)]
 pub(crate) use self::routes::Route;
 pub(crate) use self::routes::{

@@ -115,6 +115,8 @@ pub struct FriendsConfig {
 pub struct DevicesConfig {
     /// The most devices of one user.
     pub per_user_max: u32,
+    /// A device that has not logged in for so many days makes room for one more; 0: none ever does.
+    pub unused_days: u32,
     /// How long im-message, and all gateways together, may each take to be told of one, in ms.
     pub timeout_ms: u32,
     /// After how long somebody who was not told of a revoked device is told again, in ms.
@@ -200,7 +202,7 @@ impl Default for FriendsConfig {
 
 impl Default for DevicesConfig {
     fn default() -> Self {
-        Self { per_user_max: 100, timeout_ms: 1_000, retry_ms: 3_000 }
+        Self { per_user_max: 100, unused_days: 90, timeout_ms: 1_000, retry_ms: 3_000 }
     }
 }
 
@@ -227,6 +229,7 @@ impl Validate for Config {
         rules.within("friends.per_user_max", self.friends.per_user_max, 1..=1_000_000);
         let devices = &self.devices;
         rules.within("devices.per_user_max", devices.per_user_max, 1..=10_000);
+        rules.within("devices.unused_days", devices.unused_days, 0..=36_500);
         rules.within("devices.timeout_ms", devices.timeout_ms, 10..=30_000);
         // Whoever tells others keeps the others off for as long.
         let both = devices.timeout_ms.saturating_mul(2);

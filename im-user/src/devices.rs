@@ -7,6 +7,7 @@
 //! may begin, with which nothing that is still told of the former has to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use im_common::Clock;
 use metrics::counter;
@@ -18,7 +19,7 @@ use crate::config::DevicesConfig;
 use crate::error::UserError;
 use crate::neighbours::Neighbours;
 use crate::password::Password;
-use crate::store::{Device, Noted, UserStore};
+use crate::store::{Device, Noted, Room, UserStore};
 use crate::users::{LoggedIn, Users};
 
 /// A log-in of a device that is known is noted at most this often: most log-ins write nothing.
@@ -79,9 +80,27 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         if !self.users.store.revoke_device(user_id, name, due_at_ms).await? {
             return Err(UserError::NoSuchDevice);
         }
+        self.count_revoked();
+        Ok(())
+    }
+
+    fn count_revoked(&self) {
         counter!("mpim_devices_revoked_total").increment(1);
         self.revoked.notify_one();
-        Ok(())
+    }
+
+    /// What there is for the devices of a user.
+    fn room(&self, now_ms: i64) -> Room {
+        let unused_before_ms = match self.config.unused_days {
+            0 => i64::MIN,
+            days => now_ms - i64::from(days) * 24 * 3600 * 1000,
+        };
+        Room { devices_max: self.config.per_user_max, unused_before_ms }
+    }
+
+    /// How long a neighbour may take to be told.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.config.timeout_ms.into())
     }
 
     /// The generation of a device that logs in, once im-message knows where it begins.
@@ -92,14 +111,19 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         let device = match known.filter(recently) {
             Some(device) => device,
             None => {
-                let most = self.config.per_user_max;
-                match store.note_log_in(user_id, name.clone(), most, now_ms).await? {
+                match store.note_log_in(user_id, name.clone(), self.room(now_ms), now_ms).await? {
                     Noted::Device(device) => device,
+                    Noted::Instead(device, unused) => {
+                        tracing::info!(user_id, unused, "a device that was not used made room");
+                        self.count_revoked();
+                        device
+                    }
                     Noted::TooMany => return Err(UserError::TooManyDevices),
                 }
             }
         };
         if !device.opened {
+            let cx = &cx.capped(self.timeout());
             let opening = self.neighbours.open_device(cx, user_id, &name, device.generation);
             opening.await.map_err(UserError::NotOpened)?;
             store.device_opened(user_id, name, device.generation).await?;

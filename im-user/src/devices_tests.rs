@@ -53,6 +53,20 @@ async fn a_device_that_could_not_be_opened_is_not_logged_in_and_is_opened_the_ne
 }
 
 #[tokio::test]
+async fn neighbours_have_no_longer_than_configured_however_long_a_caller_waits() {
+    let fixture = Fixture::with(|config| config.devices.timeout_ms = 500);
+    let bound = std::time::Duration::from_millis(500);
+    fixture.register("alice", PASSWORD).await;
+    fixture.on_device("alice", "mobile:a").await;
+    assert_eq!(fixture.others.told(), [open("mobile:a", 2)]);
+    assert!(fixture.others.had() <= bound && cx().remaining() > bound);
+    fixture.revoke_device(1, "mobile:a").await;
+    fixture.service.devices.tell_due().await.unwrap();
+    assert_eq!(fixture.others.told(), gone("mobile:a", 2));
+    assert!(fixture.others.had() <= bound);
+}
+
+#[tokio::test]
 async fn a_revoked_device_is_out_and_comes_back_as_another() {
     let fixture = Fixture::new();
     let text = fixture.register("alice", PASSWORD).await.token;
@@ -124,7 +138,38 @@ async fn more_devices_than_allowed_are_refused_until_one_is_revoked() {
 }
 
 #[tokio::test]
-async fn an_expired_token_of_a_revoked_device_is_not_only_old() {
+async fn who_has_as_many_devices_as_allowed_loses_the_one_that_they_have_not_used_for_long() {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    for unused_days in [10, 0] {
+        let fixture = Fixture::with(|config| {
+            config.devices.per_user_max = 2;
+            config.devices.unused_days = unused_days;
+        });
+        let text = fixture.register("alice", PASSWORD).await.token;
+        fixture.clock.advance_ms(1);
+        fixture.on_device("alice", "web:1").await;
+        fixture.clock.advance_ms(10 * DAY_MS - 1);
+        let early = fixture.on_device("alice", "web:2").await;
+        assert_eq!(early.result.unwrap().msg, "too many devices");
+        fixture.clock.advance_ms(1);
+        let another = fixture.on_device("alice", "web:2").await;
+        if unused_days == 0 {
+            assert_eq!(another.result.unwrap().msg, "too many devices");
+            continue;
+        }
+        assert_eq!(another.generation, 3);
+        assert_eq!(fixture.verify_token(&text).await.0.msg, "invalid token");
+        assert!(is_good(&fixture, &another.token).await);
+        let both = [("web:1".to_owned(), 2), ("web:2".to_owned(), 3)];
+        assert_eq!(fixture.devices(1).await, both);
+        fixture.others.told();
+        fixture.service.devices.tell_due().await.unwrap();
+        assert_eq!(fixture.others.told(), gone("text", 1));
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_a_revoked_device_is_worthless_whatever_its_time() {
     let fixture = Fixture::new();
     let [text, phone] = [
         fixture.register("alice", PASSWORD).await.token,
@@ -133,5 +178,8 @@ async fn an_expired_token_of_a_revoked_device_is_not_only_old() {
     fixture.clock.advance_ms(i64::from(fixture.config.token.ttl_s) * 1000);
     fixture.revoke_device(1, "mobile:a").await;
     assert_eq!(fixture.verify_token(&text).await.0.msg, "token expired");
+    assert_eq!(fixture.verify_token(&phone).await.0.msg, "invalid token");
+    fixture.clock.advance_ms(-2 * i64::from(fixture.config.token.ttl_s) * 1000);
+    assert_eq!(fixture.verify_token(&text).await.0.msg, "token not yet valid");
     assert_eq!(fixture.verify_token(&phone).await.0.msg, "invalid token");
 }

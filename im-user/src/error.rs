@@ -24,6 +24,8 @@ pub(crate) enum UserError {
     InvalidToken,
     #[error("token expired")]
     TokenExpired,
+    #[error("token not yet valid")]
+    TokenNotYet,
     #[error("bad friend_id")]
     BadFriendId,
     #[error("friend not found")]

@@ -21,21 +21,30 @@ impl<S: UserStore> Users<S> {
         }
         let now_ms = self.clock.now_ms();
         match self.tokens.verify(token, now_ms) {
-            Ok(grant) if grant.holder.user_id == user_id => {
-                let forget_before_ms = now_ms - KEPT_AFTER_EXPIRY_MS;
-                let Grant { token_id, expires_at_ms, .. } = grant;
-                Ok(self.store.revoke_token(token_id, expires_at_ms, forget_before_ms).await?)
-            }
+            Ok(grant) => self.revoke(user_id, grant, now_ms).await,
+            // By other clocks it is good already.
+            Err(TokenError::NotYet(grant)) => self.revoke(user_id, *grant, now_ms).await,
             Err(TokenError::Expired(_)) => Ok(()),
-            _ => Err(UserError::InvalidToken),
+            Err(_) => Err(UserError::InvalidToken),
         }
     }
 
-    /// Whose token this is, if it is good: ours, neither it nor its device revoked, not expired.
+    async fn revoke(&self, user_id: i64, grant: Grant, now_ms: i64) -> Result<(), UserError> {
+        let Grant { holder, token_id, expires_at_ms } = grant;
+        if holder.user_id != user_id {
+            return Err(UserError::InvalidToken);
+        }
+        let forget_before_ms = now_ms - KEPT_AFTER_EXPIRY_MS;
+        Ok(self.store.revoke_token(token_id, expires_at_ms, forget_before_ms).await?)
+    }
+
+    /// Whose token this is, if it is good: ours, neither it nor its device revoked, and its time is now.
+    /// Of one that is good but for its time is said what is wrong with that.
     pub(crate) async fn token_holder(&self, token: &str) -> Result<Holder, UserError> {
-        let (grant, expired) = match self.tokens.verify(token, self.clock.now_ms()) {
-            Ok(grant) => (grant, false),
-            Err(TokenError::Expired(grant)) => (*grant, true),
+        let (grant, time) = match self.tokens.verify(token, self.clock.now_ms()) {
+            Ok(grant) => (grant, Ok(())),
+            Err(TokenError::Expired(grant)) => (*grant, Err(UserError::TokenExpired)),
+            Err(TokenError::NotYet(grant)) => (*grant, Err(UserError::TokenNotYet)),
             Err(_) => return Err(UserError::InvalidToken),
         };
         let Grant { holder, token_id, .. } = grant;
@@ -43,6 +52,6 @@ impl<S: UserStore> Users<S> {
         if !self.store.is_good(token_id, user_id, device, generation).await? {
             return Err(UserError::InvalidToken);
         }
-        if expired { Err(UserError::TokenExpired) } else { Ok(holder) }
+        time.map(|()| holder)
     }
 }

@@ -1,7 +1,8 @@
 //! The services that have to know of devices, as im-user needs them.
 
 use mpim_proto::{
-    CloseDeviceReq, ForgetDeviceReq, OpenDeviceReq, message_service, presence_service,
+    CloseDeviceReq, CloseSessionsResp, ForgetDeviceReq, OpenDeviceReq, message_service,
+    presence_service,
 };
 use mprpc::{Code, Context, Status};
 
@@ -29,7 +30,7 @@ pub(crate) trait Neighbours: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Status>> + Send;
 
     /// Every gateway closes the sessions of the device, and of those that had its name before. Fails
-    /// unless all have answered.
+    /// unless all have answered, and those are known to be all.
     fn close_device(
         &self,
         cx: &Context,
@@ -76,11 +77,16 @@ impl Neighbours for Services {
             generation_max: generation,
             ..CloseDeviceReq::default()
         };
-        let answer = presence_service::Server::close_device(&self.presence, cx, request).await?;
-        match answer.unreached {
-            0 => done(answer.result),
-            unreached => Err(Status::unavailable(format!("{unreached} gateways did not answer"))),
-        }
+        closed(presence_service::Server::close_device(&self.presence, cx, request).await?)
+    }
+}
+
+/// Whether no gateway can have a session that was to be closed.
+fn closed(answer: CloseSessionsResp) -> Result<(), Status> {
+    match answer.unreached {
+        0 if answer.incomplete => Err(Status::unavailable("not all gateways could be listed")),
+        0 => done(answer.result),
+        unreached => Err(Status::unavailable(format!("{unreached} gateways did not answer"))),
     }
 }
 
@@ -89,5 +95,26 @@ fn done(result: Option<mpim_proto::Result>) -> Result<(), Status> {
         Some(result) if result.is_ok() => Ok(()),
         Some(result) => Err(Status::failed_precondition(result.msg)),
         None => Err(Status::internal("no result")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_closed_once_every_gateway_that_there_may_be_has_answered() {
+        let result = Some(mpim_proto::Result::ok());
+        let all = CloseSessionsResp { result, unreached: 0, incomplete: false };
+        closed(all.clone()).unwrap();
+        for not_all in [
+            CloseSessionsResp { unreached: 1, ..all.clone() },
+            CloseSessionsResp { incomplete: true, ..all.clone() },
+        ] {
+            assert_eq!(closed(not_all).unwrap_err().code(), Code::Unavailable);
+        }
+        let refused = Some(mpim_proto::Result::invalid("no"));
+        assert!(closed(CloseSessionsResp { result: refused, ..all.clone() }).is_err());
+        assert!(closed(CloseSessionsResp { result: None, ..all }).is_err());
     }
 }

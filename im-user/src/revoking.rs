@@ -89,10 +89,9 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
 
     /// Sessions first: what they still hand over is forgotten with the rest.
     async fn tell(&self, revocation: &Revocation) -> Result<(), Status> {
-        let timeout = Duration::from_millis(self.config.timeout_ms.into());
-        let cx = Context::with_timeout(timeout);
+        let cx = Context::with_timeout(self.timeout());
         let closed = served(self.neighbours.close_device(&cx, revocation).await);
-        let cx = Context::with_timeout(timeout);
+        let cx = Context::with_timeout(self.timeout());
         let forgotten = served(self.neighbours.forget_device(&cx, revocation).await);
         closed.and(forgotten)
     }

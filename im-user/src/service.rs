@@ -168,6 +168,7 @@ fn answer<T: Default>(
         | E::TooManyAttempts
         | E::InvalidToken
         | E::TokenExpired
+        | E::TokenNotYet
         | E::BadFriendId
         | E::AlreadyFriends
         | E::TooManyFriends

@@ -30,7 +30,7 @@ pub(crate) enum Told {
 
 /// im-message and im-presence. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Others(Arc<Mutex<(Vec<Told>, Option<mprpc::Code>)>>);
+pub(crate) struct Others(Arc<Mutex<(Vec<Told>, Option<mprpc::Code>)>>, Arc<Mutex<Duration>>);
 
 impl Others {
     /// From now on each call fails with this, or none does.
@@ -43,7 +43,13 @@ impl Others {
         std::mem::take(&mut self.0.lock().unwrap().0)
     }
 
-    fn tell(&self, told: Told) -> Result<(), Status> {
+    /// How long the last call had.
+    pub(crate) fn had(&self) -> Duration {
+        *self.1.lock().unwrap()
+    }
+
+    fn tell(&self, cx: &Context, told: Told) -> Result<(), Status> {
+        *self.1.lock().unwrap() = cx.remaining();
         let mut state = self.0.lock().unwrap();
         match state.1 {
             Some(code) => return Err(Status::new(code, "away")),
@@ -56,22 +62,22 @@ impl Others {
 impl Neighbours for Others {
     async fn open_device(
         &self,
-        _cx: &Context,
+        cx: &Context,
         _user_id: i64,
         device: &str,
         generation: i64,
     ) -> Result<(), Status> {
-        self.tell(Told::Open { name: device.to_owned(), generation })
+        self.tell(cx, Told::Open { name: device.to_owned(), generation })
     }
 
-    async fn forget_device(&self, _cx: &Context, revoked: &Revocation) -> Result<(), Status> {
+    async fn forget_device(&self, cx: &Context, revoked: &Revocation) -> Result<(), Status> {
         let Revocation { name, generation, .. } = revoked.clone();
-        self.tell(Told::Forget { name, generation })
+        self.tell(cx, Told::Forget { name, generation })
     }
 
-    async fn close_device(&self, _cx: &Context, revoked: &Revocation) -> Result<(), Status> {
+    async fn close_device(&self, cx: &Context, revoked: &Revocation) -> Result<(), Status> {
         let Revocation { name, generation, .. } = revoked.clone();
-        self.tell(Told::Close { name, generation })
+        self.tell(cx, Told::Close { name, generation })
     }
 }
 

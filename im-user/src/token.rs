@@ -17,7 +17,7 @@ const ISSUER: &str = "mpim";
 const AUDIENCE: &str = "mpim";
 /// A token that opens sessions; other kinds may follow, and must not be taken for it.
 const TYPE: &str = "session";
-/// How far the clocks of two instances may differ before one refuses the other's new tokens.
+/// How far the clock of whoever made a token may be ahead before that is worth a word.
 const CLOCK_SKEW_S: i64 = 5;
 /// Ours are about 400 bytes; anything much longer is not worth decoding.
 const TOKEN_BYTES_MAX: usize = 2048;
@@ -63,6 +63,10 @@ pub(crate) enum TokenError {
     /// It was ours, and its time is over.
     #[error("token expired")]
     Expired(Box<Grant>),
+    /// It is ours, and by the clock here its time has not come: that of the instance which made it is
+    /// ahead. No token is made for later.
+    #[error("token not yet valid")]
+    NotYet(Box<Grant>),
     /// It was never ours, or was changed. Which of the checks failed is nobody's business.
     #[error("invalid token")]
     Invalid,
@@ -119,7 +123,7 @@ impl Tokens {
     /// What the token says, if it is ours and its time has come and is not over.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] or [`TokenError::Invalid`].
+    /// [`TokenError::Expired`], [`TokenError::NotYet`] or [`TokenError::Invalid`].
     pub(crate) fn verify(&self, token: &str, now_ms: i64) -> Result<Grant, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
@@ -133,13 +137,13 @@ impl Tokens {
         }
         let user_id = sub.parse().map_err(|_| TokenError::Invalid)?;
         let now_s = now_ms.div_euclid(1000);
-        if nbf > now_s.saturating_add(CLOCK_SKEW_S) {
-            return Err(TokenError::Invalid);
-        }
         let holder = Holder { user_id, device, generation };
         let grant = Grant { holder, token_id: jti, expires_at_ms: exp.saturating_mul(1000) };
         if exp <= now_s {
             return Err(TokenError::Expired(Box::new(grant)));
+        }
+        if nbf > now_s.saturating_add(CLOCK_SKEW_S) {
+            return Err(TokenError::NotYet(Box::new(grant)));
         }
         Ok(grant)
     }

@@ -27,98 +27,113 @@ impl Connection {
         }
     }
 
+    /// What may be said without a session, and what begins one.
     fn take(&mut self, now: Instant, slot: Slot, command: Command) {
-        let gateway = Arc::clone(&self.gateway);
-        let work = &mut self.work;
+        match command {
+            command @ (Command::Login { .. } | Command::Register { .. }) => {
+                let (gateway, device) = (Arc::clone(&self.gateway), self.device.clone());
+                self.work.push(Box::pin(async move {
+                    Done::Proved { slot, outcome: log_in::prove(&gateway, command, device).await }
+                }));
+            }
+            Command::Help => self.wire.reply(slot, Reply::Help),
+            Command::Ping => self.wire.reply(slot, Reply::Pong),
+            Command::Device { .. } if self.session.is_some() => {
+                self.wire.reply(slot, Reply::err(failure::ALREADY_LOGGED_IN));
+            }
+            Command::Device { name } => {
+                self.wire.reply(slot, name_device(&mut self.device, name));
+            }
+            command => self.take_of_session(now, slot, command),
+        }
+    }
+
+    /// What the session itself answers.
+    fn take_of_session(&mut self, now: Instant, slot: Slot, command: Command) {
+        let Some(session) = &mut self.session else {
+            // A log-in that ended the former session may have failed to begin the next.
+            return self.wire.reply(slot, Reply::err(failure::NOT_LOGIN));
+        };
         let mut client = Client {
             wire: &mut self.wire,
             peer_has: self.peer_has,
             now,
             ids: &self.gateway.message_ids,
         };
-        match (command, &mut self.session) {
-            (command @ (Command::Login { .. } | Command::Register { .. }), _) => {
-                let device = self.device.clone();
-                work.push(Box::pin(async move {
-                    Done::Proved { slot, outcome: log_in::prove(&gateway, command, device).await }
-                }));
-            }
-            (Command::Help, _) => client.wire.reply(slot, Reply::Help),
-            (Command::Ping, _) => client.wire.reply(slot, Reply::Pong),
-            (Command::Device { .. }, Some(_)) => {
-                client.wire.reply(slot, Reply::err(failure::ALREADY_LOGGED_IN));
-            }
-            (Command::Device { name }, None) => {
-                client.wire.reply(slot, name_device(&mut self.device, name));
-            }
-            // A log-in that ended the former session may have failed to begin the next.
-            (_, None) => client.wire.reply(slot, Reply::err(failure::NOT_LOGIN)),
-            (Command::Logout, Some(session)) => {
-                let (user_id, token) = (session.user_id(), session.token().to_owned());
-                work.push(Box::pin(async move {
-                    Done::Revoked { slot, outcome: log_in::revoke(&gateway, user_id, token).await }
-                }));
-            }
-            (Command::Send { client_msg_id, to, text }, Some(session)) => {
+        match command {
+            Command::Send { client_msg_id, to, text } => {
                 session.send(&mut client, Target::User(to), slot, client_msg_id, text);
             }
-            (Command::SendGroup { client_msg_id, group_id, text }, Some(session)) => {
+            Command::SendGroup { client_msg_id, group_id, text } => {
                 session.send(&mut client, Target::Group(group_id), slot, client_msg_id, text);
             }
-            (Command::Events { on }, Some(session)) => {
+            Command::Pull => session.pull(&client, slot),
+            Command::Ack { msg_id } => {
+                session.acknowledge(msg_id);
+                client.wire.reply(slot, Reply::Acked);
+            }
+            Command::Events { on } => {
                 session.want_events(on);
                 client.wire.reply(slot, Reply::Events(on));
             }
-            (Command::Receipts { on }, Some(session)) => {
-                client.wire.reply(slot, session.want_receipts(on));
-            }
-            (Command::Priority { priority }, Some(session)) => {
+            Command::Receipts { on } => client.wire.reply(slot, session.want_receipts(on)),
+            Command::Priority { priority } => {
                 session.set_priority(priority);
                 client.wire.reply(slot, Reply::Priority(priority));
             }
-            (Command::Status { .. }, Some(session)) if !session.may_signal() => {
-                client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
-            }
-            (Command::Status { status }, Some(session)) => {
-                session.registration().handle().set_status(status);
-                let user_id = session.user_id();
-                work.push(Box::pin(async move {
-                    events::status_changed(&gateway, user_id).await;
-                    Done::Replied { slot, reply: Reply::Status(status) }
-                }));
-            }
-            (Command::Typing { .. } | Command::Whisper { .. }, Some(session))
+            Command::Status { .. } | Command::Typing { .. } | Command::Whisper { .. }
                 if !session.may_signal() =>
             {
                 client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
             }
-            (Command::Typing { peer }, Some(session)) => {
-                let user_id = session.user_id();
-                work.push(Box::pin(async move {
-                    let reply = events::typing(&gateway, user_id, peer).await;
-                    Done::Replied { slot, reply }
+            command => self.ask(slot, command),
+        }
+    }
+
+    /// What a service is asked for.
+    fn ask(&mut self, slot: Slot, command: Command) {
+        let Some(session) = &self.session else {
+            return self.wire.reply(slot, Reply::err(failure::NOT_LOGIN));
+        };
+        let (gateway, user_id) = (Arc::clone(&self.gateway), session.user_id());
+        match command {
+            Command::Logout => {
+                let token = session.token().to_owned();
+                self.work.push(Box::pin(async move {
+                    Done::Revoked { slot, outcome: log_in::revoke(&gateway, user_id, token).await }
                 }));
             }
-            (Command::Whisper { peer, text }, Some(session)) => {
-                let user_id = session.user_id();
-                work.push(Box::pin(async move {
-                    let reply = events::whisper(&gateway, user_id, peer, text).await;
-                    Done::Replied { slot, reply }
-                }));
-            }
-            (Command::Pull, Some(session)) => session.pull(&client, slot),
-            (Command::Ack { msg_id }, Some(session)) => {
-                session.acknowledge(msg_id);
-                client.wire.reply(slot, Reply::Acked);
-            }
-            (command, Some(session)) => {
-                let user_id = session.user_id();
-                work.push(Box::pin(async move {
+            command @ Command::Revoke { .. } => {
+                self.putting_out += 1;
+                self.work.push(Box::pin(async move {
                     let reply = commands::answer(&gateway, user_id, command).await;
-                    Done::Replied { slot, reply }
+                    Done::PutOut { slot, reply }
                 }));
+            }
+            Command::Status { status } => {
+                session.registration().handle().set_status(status);
+                self.later(slot, async move {
+                    events::status_changed(&gateway, user_id).await;
+                    Reply::Status(status)
+                });
+            }
+            Command::Typing { peer } => {
+                self.later(slot, async move { events::typing(&gateway, user_id, peer).await });
+            }
+            Command::Whisper { peer, text } => {
+                self.later(
+                    slot,
+                    async move { events::whisper(&gateway, user_id, peer, text).await },
+                );
+            }
+            command => {
+                self.later(slot, async move { commands::answer(&gateway, user_id, command).await });
             }
         }
+    }
+
+    fn later(&mut self, slot: Slot, reply: impl Future<Output = Reply> + Send + 'static) {
+        self.work.push(Box::pin(async move { Done::Replied { slot, reply: reply.await } }));
     }
 
     pub(super) fn done(&mut self, done: Done) {
@@ -138,6 +153,7 @@ impl Connection {
                 }
             }
             Done::Replied { slot, reply } => self.wire.reply(slot, reply),
+            Done::PutOut { slot, reply } => self.put_out(slot, reply),
             Done::Proved { slot, outcome: Ok(proved) } => self.begin_session(slot, proved),
             Done::Bound { slot, outcome: Ok((registration, token)) } => {
                 let user_id = registration.handle().user_id;
@@ -193,6 +209,12 @@ impl Connection {
             unbegun.settled();
             Done::Bound { slot, outcome }
         }));
+    }
+
+    /// `REVOKE`, once it is answered.
+    pub(super) fn put_out(&mut self, slot: Slot, reply: Reply) {
+        self.putting_out -= 1;
+        self.wire.reply(slot, reply);
     }
 
     /// `LOGOUT`, once the token is revoked.

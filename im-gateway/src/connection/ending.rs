@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use super::{Connection, End};
+use super::{Connection, Done, End};
 use crate::config::ms;
 use crate::log_in;
 
@@ -26,20 +28,50 @@ impl Connection {
                 Some(self.peer_has)
             }
         };
-        if let End::Closing(reason) = &end {
-            tracing::debug!(reason, "a connection is closed");
+        let last = match &end {
+            End::Closing(reason) => {
+                tracing::debug!(reason, "a connection is closed");
+                Some(reason)
+            }
+            End::Eof | End::Broken => None,
+        };
+        // Who puts their own device out may be closed before they are answered, and wants to know.
+        let later = last.filter(|_| self.putting_out > 0 && self.drain_by.is_none());
+        if later.is_none() {
+            // Cancels what was under way, a log-in included: nobody is there to hear of it.
+            self.work.clear();
+            if let Some(reason) = last {
+                self.wire.close(reason);
+                // As much as goes without waiting: a successor may be waiting for the cursors.
+                let _ = self.write();
+            }
+        }
+        if let Some(session) = self.session.take() {
+            log_in::hand_over(&self.gateway, session.end(peer_has)).await;
+        }
+        if let Some(reason) = later {
+            self.finish_putting_out().await;
             self.wire.close(reason);
-            // As much as goes without waiting: a successor may be waiting for the cursors.
-            let _ = self.write();
         }
-        let Self { gateway, mut stream, wire, work, session, .. } = self;
-        // Cancels what was under way, a log-in included: nobody is there to hear of it.
+        let Self { gateway, mut stream, wire, work, .. } = self;
         drop(work);
-        if let Some(session) = session {
-            log_in::hand_over(&gateway, session.end(peer_has)).await;
-        }
         if !matches!(end, End::Broken) {
             linger(&mut stream, wire.output(), ms(gateway.config.closing.linger_ms)).await;
+        }
+    }
+
+    /// Waits for the answers to `REVOKE`, for as long as a session may take to end. The session is over,
+    /// and so is what it waited for; whatever else was under way is only answered.
+    async fn finish_putting_out(&mut self) {
+        let by = Instant::now() + ms(self.gateway.config.calls.hand_over_ms);
+        while self.putting_out > 0
+            && let Ok(Some(done)) = tokio::time::timeout_at(by, self.work.next()).await
+        {
+            match done {
+                Done::PutOut { slot, reply } => self.put_out(slot, reply),
+                Done::Replied { slot, reply } => self.wire.reply(slot, reply),
+                _ => {}
+            }
         }
     }
 

@@ -76,7 +76,7 @@ impl Session {
             }
             // Nothing else waits for im-user.
             Answer::Verified(Err(Failed)) => {
-                self.verify_at = Some(client.now + self.retry.longest());
+                self.verify.failed(client.now, self.retry.longest());
             }
             Answer::Bound(outcome) => {
                 self.binding = false;

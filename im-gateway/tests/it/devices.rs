@@ -1,10 +1,13 @@
 //! Several devices of a user.
 
+use std::sync::Arc;
+
 use mpim_proto::CloseSessionReq;
 use mprpc::Status;
+use tokio::sync::Semaphore;
 
 use crate::client::texts;
-use crate::fakes::Fault;
+use crate::fakes::{Asked, Fault, State};
 use crate::system::System;
 
 #[tokio::test]
@@ -74,6 +77,28 @@ async fn a_user_puts_out_a_device_that_they_have() {
     }
 }
 
+#[tokio::test]
+async fn who_puts_their_own_device_out_is_told_so_before_they_are_closed() {
+    let system = System::with(|config| {
+        config.calls.hand_over_ms = 10_000;
+        config.calls.timeout_ms = 60_000;
+    })
+    .await;
+    let mut ada = system.register("ada").await;
+    let gate = Arc::new(Semaphore::new(0));
+    system.fakes.fault("revoke_device", Fault::Waits(Arc::clone(&gate)));
+    ada.send(b"REVOKE web:old\n").await;
+    let asked = Asked::PutOut("web:old".to_owned());
+    system.until("im-user has it", |state| state.asked.contains(&asked)).await;
+    // As im-presence does once im-user has stored it; the answer is slower.
+    let (boot_id, device) = (system.boot_id(), "text".to_owned());
+    let reason = "device revoked".to_owned();
+    let all = CloseSessionReq { boot_id, user_id: 1, device, reason, ..CloseSessionReq::default() };
+    system.close_all(all).await;
+    gate.add_permits(1);
+    assert_eq!(ada.lines(3).await, ["+OK revoked", "-ERR closing device revoked", "closed"]);
+}
+
 /// As im-presence closes the sessions of a device that was revoked.
 #[tokio::test]
 async fn of_a_revoked_device_only_sessions_up_to_its_generation_are_closed() {
@@ -107,8 +132,27 @@ async fn who_is_revoked_while_they_log_in_does_not_get_in() {
     assert_eq!(late.ask("DEVICE web:a").await, "+OK device web:a");
     assert_eq!(late.ask("LOGIN ada password").await, "-ERR auth logged out");
     assert_eq!(late.ask("WHOAMI").await, "-ERR not login");
-    let bound = |state: &crate::fakes::State| state.routes.contains_key(&(1, "web:a".to_owned()));
+    let bound = |state: &State| state.routes.contains_key(&(1, "web:a".to_owned()));
     assert!(!bound(&system.fakes.state()), "it has no route");
+}
+
+/// Its token has grown old, or was made by an im-user whose clock is ahead.
+#[tokio::test]
+async fn a_token_that_is_good_at_another_time_begins_a_session_and_binds_a_lost_route() {
+    for said in ["token expired", "token not yet valid"] {
+        let system = System::with(|config| config.routes.renew_interval_ms = 10).await;
+        system.fakes.state().token_time = Some(said);
+        let mut ada = system.register("ada").await;
+        let gate = Arc::new(Semaphore::new(0));
+        system.fakes.fault("verify_token", Fault::Waits(Arc::clone(&gate)));
+        system.fakes.state().routes.clear();
+        gate.add_permits(1);
+        system.until("it was asked", |_| gate.available_permits() == 0).await;
+        let bound = |state: &State| state.routes.contains_key(&(1, "text".to_owned()));
+        system.until("the route is bound again", bound).await;
+        assert_eq!(ada.ask("PULL").await, "+OK pull_done", "{said}");
+        assert_eq!(ada.ask("WHOAMI").await, "+OK uid=1", "{said}");
+    }
 }
 
 /// Nobody could tell its gateway, whose routes were lost.

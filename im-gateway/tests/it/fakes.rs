@@ -44,6 +44,7 @@ pub(crate) enum Asked {
     },
     Signal(SignalReq),
     StatusChanged(i64),
+    PutOut(String),
     /// Of so many devices at once; each is also noted alone.
     AdvanceMany(usize),
     Advance {
@@ -75,6 +76,8 @@ pub(crate) struct State {
     pub(crate) generation: i64,
     /// Tokens that are good for nothing.
     pub(crate) worthless: BTreeSet<String>,
+    /// What is wrong with the time of the others, if anything.
+    pub(crate) token_time: Option<&'static str>,
     groups: BTreeMap<i64, BTreeSet<i64>>,
     pub(crate) timelines: BTreeMap<String, Vec<Entry>>,
     /// By conversation: the last seq that is no longer kept.

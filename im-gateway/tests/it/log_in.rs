@@ -7,7 +7,7 @@ use socket2::SockRef;
 use tokio::sync::Semaphore;
 
 use crate::client::{Client, texts};
-use crate::fakes::{Asked, Fault};
+use crate::fakes::{Asked, Fault, State};
 use crate::system::System;
 
 #[tokio::test]
@@ -199,6 +199,29 @@ async fn the_end_of_a_connection_unbinds_its_route() {
     system.until("bound", |state| !state.routes.is_empty()).await;
     drop(ada);
     system.until("unbound", |state| state.routes.is_empty()).await;
+}
+
+/// The log-out unbinds the route before it is bound.
+#[tokio::test]
+async fn a_log_out_while_a_lost_route_is_bound_again_leaves_no_route_behind() {
+    let system = System::with(|config| {
+        config.routes.renew_interval_ms = 10;
+        config.calls.timeout_ms = 60_000;
+    })
+    .await;
+    let mut ada = system.register("ada").await;
+    system.asked();
+    let gate = Arc::new(Semaphore::new(0));
+    system.fakes.fault("bind_route", Fault::Waits(Arc::clone(&gate)));
+    system.fakes.state().routes.clear();
+    let binds = |state: &State| state.asked.iter().any(|it| matches!(it, Asked::Bind { .. }));
+    system.until("the route is being bound again", binds).await;
+    assert_eq!(ada.ask("LOGOUT").await, "+OK logout success");
+    gate.add_permits(1);
+    let unbound = |it: &&Asked| matches!(it, Asked::Unbind { user_id: 1, .. });
+    let twice = |state: &State| state.asked.iter().filter(unbound).count() >= 2;
+    system.until("the route is unbound again", twice).await;
+    assert!(system.fakes.state().routes.is_empty());
 }
 
 #[tokio::test]

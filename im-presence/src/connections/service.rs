@@ -12,7 +12,7 @@ use mprpc::{Context, Status};
 use tokio::task::JoinSet;
 
 use super::Gateways;
-use crate::routing::{Gateway, Roster, gateway};
+use crate::routing::{Gateway, Listing, Roster, gateway};
 
 /// See the module.
 #[derive(Debug)]
@@ -33,8 +33,15 @@ impl<G: routing_service::Server> Connections<G> {
     ) -> CloseSessionsResp {
         let cx = cx.capped(self.close_timeout);
         let mut closing = JoinSet::new();
+        let mut unreached = 0;
         for (gateway, request) in requests {
-            let Some(client) = self.gateways.client(&gateway) else { continue };
+            if gateway.is_original() {
+                continue;
+            }
+            let Some(client) = self.gateways.client(&gateway) else {
+                unreached += 1;
+                continue;
+            };
             let (cx, request) =
                 (cx.clone(), CloseSessionReq { boot_id: gateway.boot_id.clone(), ..request });
             closing.spawn(async move {
@@ -42,7 +49,6 @@ impl<G: routing_service::Server> Connections<G> {
                 closed.map(drop).map_err(|status| (gateway, status))
             });
         }
-        let mut unreached = 0;
         for closed in closing.join_all().await {
             if let Err((gateway, status)) = closed {
                 unreached += 1;
@@ -52,7 +58,8 @@ impl<G: routing_service::Server> Connections<G> {
                 tracing::info!(gateway_id, %status, "a gateway could not be asked to close sessions");
             }
         }
-        CloseSessionsResp { result: Some(mpim_proto::Result::ok()), unreached }
+        let result = Some(mpim_proto::Result::ok());
+        CloseSessionsResp { result, unreached, incomplete: false }
     }
 }
 
@@ -62,10 +69,10 @@ impl<G: routing_service::Server> connection_service::Server for Connections<G> {
         cx: &Context,
         _: ListGatewaysReq,
     ) -> Result<ListGatewaysResp, Status> {
-        let gateways = self.roster.gateways(cx).await?;
+        let Listing { gateways, incomplete } = self.roster.listing(cx).await?;
         let gateways = gateways.iter().map(|gateway| GatewayBoot::from(&**gateway)).collect();
         let result = Some(mpim_proto::Result::ok());
-        Ok(ListGatewaysResp { result, gateways, incomplete: false })
+        Ok(ListGatewaysResp { result, gateways, incomplete })
     }
 
     async fn list_sessions(
@@ -108,8 +115,8 @@ impl<G: routing_service::Server> connection_service::Server for Connections<G> {
             generation_max: req.generation_max,
             ..CloseSessionReq::default()
         };
-        let gateways = self.roster.gateways(cx).await?;
+        let Listing { gateways, incomplete } = self.roster.listing(cx).await?;
         let requests = gateways.into_iter().map(|gateway| (gateway, request.clone()));
-        Ok(self.close(cx, requests).await)
+        Ok(CloseSessionsResp { incomplete, ..self.close(cx, requests).await })
     }
 }

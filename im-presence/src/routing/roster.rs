@@ -17,6 +17,15 @@ pub(crate) struct Roster<G> {
     heard: Heard,
 }
 
+/// Gateways.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) gateways: Vec<Arc<Gateway>>,
+    /// They are those that were heard of, since routing could not say which ones there are. One that
+    /// routing could list and did not has no sessions with a route.
+    pub(crate) incomplete: bool,
+}
+
 impl<G: routing_service::Server> Roster<G> {
     pub(crate) fn new(routing: Arc<G>, heard: Heard) -> Self {
         Self { routing, heard }
@@ -32,16 +41,27 @@ impl<G: routing_service::Server> Roster<G> {
     /// # Errors
     /// Routing is away, and none was heard of lately.
     pub(crate) async fn gateways(&self, cx: &Context) -> Result<Vec<Arc<Gateway>>, Status> {
+        Ok(self.listing(cx).await?.gateways)
+    }
+
+    /// The same, and whether there may be others.
+    ///
+    /// # Errors
+    /// As [`gateways`](Self::gateways).
+    pub(crate) async fn listing(&self, cx: &Context) -> Result<Listing, Status> {
         let answer = match self.routing.list_gateways(cx, ListGatewaysReq::default()).await {
             Ok(answer) => answer,
-            Err(status) => return self.remembered(status),
+            Err(status) => {
+                let gateways = self.remembered(status)?;
+                return Ok(Listing { gateways, incomplete: true });
+            }
         };
         let listed = gateways(answer.gateways);
         if answer.incomplete {
-            return Ok(self.with_remembered(&listed));
+            return Ok(Listing { gateways: self.with_remembered(&listed), incomplete: true });
         }
         listed.iter().for_each(|gateway| self.note(gateway));
-        Ok(listed)
+        Ok(Listing { gateways: listed, incomplete: false })
     }
 
     /// These, and those that were heard of lately: routing may just have started, and know few.

@@ -262,6 +262,37 @@ async fn operators_list_sessions_and_close_a_device() {
     assert_eq!((close.device.as_str(), close.generation_max), ("text", 3));
 }
 
+/// Or whoever revokes a device would take sessions for closed that nobody was asked to close.
+#[tokio::test]
+async fn closing_a_device_without_routing_says_that_there_may_be_other_gateways() {
+    let mut apart = Apart::start().await;
+    let mut a = Gateway::start("a", GOOD).await;
+    apart.bind(a.binds(1, "s")).await;
+    let connections = connection_service::Client::new(&channel(apart.connections.addr()));
+    let close = async || {
+        let device = "text".to_owned();
+        let request = CloseDeviceReq { user_id: 1, device, ..CloseDeviceReq::default() };
+        let answer = connections.close_device(&cx(), request).await.unwrap();
+        assert_eq!(answer.unreached, 0);
+        answer.incomplete
+    };
+    let list = async || {
+        connections.list_gateways(&cx(), ListGatewaysReq::default()).await.unwrap().incomplete
+    };
+    assert!(!close().await && !list().await);
+    closed(&mut a).await;
+    apart.routing.stop().await;
+    assert!(close().await && list().await);
+    closed(&mut a).await;
+    apart.routing.start_again().await;
+    let wait = async {
+        while apart.renew(&a, &["s"]).await.is_err() || close().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, wait).await.expect("routing is found again");
+}
+
 #[tokio::test]
 async fn a_user_is_sent_to_a_gateway_that_offers_to_take_clients() {
     let priority = |config: &mut Config| config.routing.strategy = Strategy::Priority;

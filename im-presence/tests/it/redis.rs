@@ -6,8 +6,8 @@ use im_common::redis::RedisUrl;
 use im_common::{Deps, Running};
 use im_presence::{Config, start};
 use mpim_proto::{
-    BindRouteReq, C2cMsg, CloseSessionReq, DeliveReq, Delivery, DispatchReq, Entry, QueryRouteReq,
-    RenewRoutesReq, RenewRoutesResp, RouteKey, presence_service,
+    BindRouteReq, C2cMsg, CloseDeviceReq, CloseSessionReq, CloseSessionsResp, DeliveReq, Delivery,
+    DispatchReq, Entry, QueryRouteReq, RenewRoutesReq, RenewRoutesResp, RouteKey, presence_service,
 };
 use mprpc::{Channel, Code, Context, Status};
 use prost::Message as _;
@@ -82,6 +82,15 @@ impl Instance {
         Ok(())
     }
 
+    /// Closes the sessions of a user's device, wherever they are.
+    async fn closes_all_of(&self, user_id: i64) -> CloseSessionsResp {
+        let device = "text".to_owned();
+        let request = CloseDeviceReq { user_id, device, ..CloseDeviceReq::default() };
+        let closed = self.client.close_device(&cx(), request).await.unwrap();
+        assert_eq!(closed.unreached, 0);
+        closed
+    }
+
     async fn renew(&self, gateway: &Gateway, session: &str) -> Result<RenewRoutesResp, Status> {
         let bind = gateway.binds(1, session);
         let request = RenewRoutesReq {
@@ -149,6 +158,10 @@ async fn while_redis_is_away_chat_goes_on() {
     let (mut a, mut b) = (Gateway::start("a", GOOD).await, Gateway::start("b", GOOD).await);
     let since_ms = presence.bind(a.binds(1, "1")).await.unwrap();
     presence.bind(b.binds(2, "2")).await.unwrap();
+    assert!(!presence.closes_all_of(7).await.incomplete);
+    for gateway in [&mut a, &mut b] {
+        while !matches!(gateway.told().await, Told::Close(close) if close.user_id == 7) {}
+    }
     server.kill().await;
 
     presence.dispatch(10, &[1]).await.unwrap();
@@ -167,6 +180,10 @@ async fn while_redis_is_away_chat_goes_on() {
         assert!(refused.message().contains(&server.address()), "{refused}");
     }
     assert_eq!(presence.renew(&a, "1").await.unwrap_err().code(), Code::Unavailable);
+    assert!(presence.closes_all_of(7).await.incomplete, "there may be gateways it never heard of");
+    for gateway in [&mut a, &mut b] {
+        while !matches!(gateway.told().await, Told::Close(close) if close.user_id == 7) {}
+    }
 
     server.start_again().await;
     presence.until_connected().await;

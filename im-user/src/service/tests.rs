@@ -227,6 +227,25 @@ async fn an_expired_token_is_refused_and_logging_it_out_is_no_error() {
 }
 
 #[tokio::test]
+async fn a_token_of_an_instance_whose_clock_is_ahead_is_no_forgery_and_can_be_logged_out() {
+    let fixture = Fixture::new();
+    let alice = fixture.register("alice", PASSWORD).await.token;
+    fixture.register("bob", PASSWORD).await;
+    fixture.clock.advance_ms(-3_600_000);
+    let (result, user_id) = fixture.verify_token(&alice).await;
+    assert_says(result, Code::Invalid, "token not yet valid");
+    assert_eq!(user_id, 0);
+    let (rest, signature) = alice.rsplit_once('.').unwrap();
+    let forged = format!("{rest}.{}", signature.chars().rev().collect::<String>());
+    assert_says(fixture.verify_token(&forged).await.0, Code::Invalid, "invalid token");
+    assert_says(fixture.log_out(2, &alice).await, Code::Invalid, "invalid token");
+    assert_says(fixture.log_out(1, &alice).await, Code::Ok, "logout success");
+    assert_says(fixture.verify_token(&alice).await.0, Code::Invalid, "invalid token");
+    fixture.clock.advance_ms(3_600_000);
+    assert_says(fixture.verify_token(&alice).await.0, Code::Invalid, "invalid token");
+}
+
+#[tokio::test]
 async fn friends_see_each_other_until_one_of_them_ends_it() {
     let fixture = Fixture::new();
     for name in ["alice", "bob", "carol"] {

@@ -33,6 +33,7 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
     devices::an_account_has_its_device(&*fresh().await[0]).await;
     devices::a_device_begins_once_and_is_given_a_new_generation(&*fresh().await[0]).await;
     devices::nobody_has_too_many_devices(&*fresh().await[0]).await;
+    devices::a_device_that_is_not_used_makes_room_for_another(&*fresh().await[0]).await;
     devices::a_device_that_many_log_in_with_begins_once(&fresh().await).await;
     devices::a_revoked_device_is_gone_and_has_to_be_told(&*fresh().await[0]).await;
     devices::a_revocation_is_told_by_one(&fresh().await).await;

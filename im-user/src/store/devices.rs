@@ -23,8 +23,18 @@ pub(crate) struct Device {
 pub(crate) enum Noted {
     /// The user has the device.
     Device(Device),
+    /// The same, in place of the one with this name, which was revoked.
+    Instead(Device, String),
     /// They have as many others as allowed.
     TooMany,
+}
+
+/// How many devices a user may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) devices_max: u32,
+    /// Where there is none left, the device that logged in longest ago makes some, if that was before.
+    pub(crate) unused_before_ms: i64,
 }
 
 /// A device that was revoked while others still have to be told.
@@ -60,12 +70,13 @@ pub(crate) trait DeviceStore {
 
     /// A device of a user that exists has logged in. One that the user did not have begins: it is not
     /// opened, and of any number of callers all are given the same generation, above all that any
-    /// device of the user ever had. No user ever has more than `devices_max`.
+    /// device of the user ever had. No user ever has more than there is `room` for; who makes some is
+    /// revoked as in [`revoke_device`](Self::revoke_device), due now.
     fn note_log_in(
         &self,
         user_id: i64,
         name: String,
-        devices_max: u32,
+        room: Room,
         now_ms: i64,
     ) -> impl Future<Output = Result<Noted, StoreError>> + Send;
 

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 
 use crate::username::Username;
 
-pub(crate) use devices::{Device, DeviceStore, DueTime, Noted, Revocation};
+pub(crate) use devices::{Device, DeviceStore, DueTime, Noted, Revocation, Room};
 pub(crate) use mysql::{MIGRATIONS as MYSQL_MIGRATIONS, MysqlStore};
 pub(crate) use sqlite::SqliteStore;
 

@@ -91,11 +91,23 @@ fn a_token_is_valid_until_its_last_second_and_expired_then() {
 }
 
 #[test]
-fn a_token_whose_time_has_not_come_is_refused_beyond_the_clock_skew() {
+fn a_token_whose_time_has_not_come_is_told_from_one_that_is_not_ours() {
     let fixture = Fixture::new();
     let within = fixture.sign(|_, claims| claims.nbf = NOW_S + CLOCK_SKEW_S);
     fixture.tokens.verify(&within, NOW_MS).unwrap();
-    fixture.assert_invalid(&fixture.sign(|_, claims| claims.nbf = NOW_S + CLOCK_SKEW_S + 1));
+    let later = |claims: &mut Claims| claims.nbf = NOW_S + CLOCK_SKEW_S + 1;
+    match fixture.tokens.verify(&fixture.sign(|_, claims| later(claims)), NOW_MS) {
+        Err(TokenError::NotYet(grant)) => assert_eq!(grant.holder.user_id, 7),
+        answer => panic!("{answer:?}"),
+    }
+    fixture.assert_invalid(&Fixture::new().sign(|_, claims| later(claims)));
+    let of_another_kind = fixture.sign(|_, claims| {
+        later(claims);
+        claims.typ = "refresh".into();
+    });
+    fixture.assert_invalid(&of_another_kind);
+    let never = fixture.sign(|_, claims| (claims.nbf, claims.exp) = (NOW_S + 9_999, NOW_S));
+    assert!(matches!(fixture.tokens.verify(&never, NOW_MS), Err(TokenError::Expired(_))));
 }
 
 #[test]

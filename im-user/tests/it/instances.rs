@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use im_common::{DRAIN, Deps, Readiness, Running};
+use im_common::{Clock, DRAIN, Deps, Readiness, Running};
 use im_user::{Config, StartError};
 use mpim_proto::{LoginReq, LogoutReq, VerifyTokenReq, user_service};
 use mprpc::discovery::Memory;
@@ -29,7 +29,17 @@ async fn start(
     data_dir: &Path,
     configure: impl FnOnce(&mut Config),
 ) -> Result<Running, StartError> {
-    let deps = Deps::new(Memory::new());
+    start_by(Clock::system(), database_url, data_dir, configure).await
+}
+
+/// The same on a machine with that clock.
+async fn start_by(
+    clock: Clock,
+    database_url: &str,
+    data_dir: &Path,
+    configure: impl FnOnce(&mut Config),
+) -> Result<Running, StartError> {
+    let deps = Deps { clock, ..Deps::new(Memory::new()) };
     let readiness = deps.readiness.clone();
     let running = im_user::start(config(database_url, data_dir, configure), deps).await?;
     // It serves without Redis, too; these tests are about it with one.
@@ -90,6 +100,35 @@ async fn two_instances_share_accounts_tokens_and_revocations() {
     assert_eq!(left, ["token.key"], "the data is in the database");
     running.stop(DRAIN).await.unwrap();
     other_running.stop(DRAIN).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_instance_whose_clock_is_an_hour_behind_knows_a_new_token_from_a_forged_one() {
+    let Some(server) = test_servers::mariadb().await else { return };
+    let (database, directory) = (server.fresh_database("user"), tempfile::tempdir().unwrap());
+    let url = database.url();
+    let now_ms = Clock::system().now_ms();
+    let [right, behind] = [now_ms, now_ms - 3_600_000].map(Clock::manual);
+    let right = start_by(right, &url, directory.path(), |_| ()).await.unwrap();
+    let behind = start_by(behind, &url, directory.path(), |_| ()).await.unwrap();
+    let (right_client, behind_client) = (client(&right), client(&behind));
+    register(&right_client, "alice").await;
+    let token = log_in(&right_client, "correct horse").await.token;
+    let verified = async |token: &str| {
+        let req = VerifyTokenReq { token: token.to_owned() };
+        behind_client.verify_token(&cx(), req).await.unwrap().result.unwrap().msg
+    };
+    assert_eq!(verified(&token).await, "token not yet valid");
+    assert_eq!(verified(&format!("{token}x")).await, "invalid token");
+    let req = LogoutReq { user_id: 1, token: token.clone(), ..LogoutReq::default() };
+    assert!(behind_client.logout(&cx(), req).await.unwrap().result.unwrap().is_ok());
+    assert_eq!(verified(&token).await, "invalid token");
+    assert_eq!(holder(&right_client, &token).await, 0);
+    // In the other direction nothing is special.
+    let token = log_in(&behind_client, "correct horse").await.token;
+    assert_eq!(holder(&right_client, &token).await, 1);
+    right.stop(DRAIN).await.unwrap();
+    behind.stop(DRAIN).await.unwrap();
 }
 
 #[tokio::test]

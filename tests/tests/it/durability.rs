@@ -39,8 +39,11 @@ fn is_strace_here() -> bool {
     let works = command.status().is_ok_and(|status| status.success());
     if !works {
         // Not "SKIPPED", which `scripts/test` takes for a failure: it installs strace, and whether a
-        // process may be traced is for the machine to say.
-        eprintln!("strace is not installed, or may not trace: the order was not looked at");
+        // process may be traced is for the machine to say. It shows this line in its summary.
+        eprintln!(
+            "NOT LOOKED AT: whether an acknowledgement leaves after its message was synced; strace is \
+             not installed, or may not trace here"
+        );
     }
     works
 }

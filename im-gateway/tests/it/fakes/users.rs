@@ -76,7 +76,7 @@ impl user_service::Server for Fakes {
         }
         let result = match state.worthless.contains(&req.token) {
             true => invalid("invalid token"),
-            false => ok(),
+            false => state.token_time.map_or_else(ok, invalid),
         };
         Ok(VerifyTokenResp { result, ..VerifyTokenResp::default() })
     }
@@ -96,6 +96,7 @@ impl user_service::Server for Fakes {
         _: &Context,
         req: RevokeDeviceReq,
     ) -> Result<RevokeDeviceResp, Status> {
+        self.note(Asked::PutOut(req.device.clone()));
         self.before("revoke_device").await?;
         let result = match req.device.as_str() {
             "web:old" => ok(),

@@ -1,19 +1,21 @@
 //! Devices, and those that were revoked.
 
 use super::*;
-use crate::store::{Device, DueTime, Noted, Revocation};
+use crate::store::{Device, DueTime, Noted, Revocation, Room};
 
 const TIME: DueTime = DueTime { now_ms: NOW_MS, latest_ms: NOW_MS + 1000 };
 
+const ROOM: Room = Room { devices_max: 3, unused_before_ms: NOW_MS };
+
 async fn log_in(store: &impl UserStore, name: &str, now_ms: i64) -> Noted {
-    store.note_log_in(1, name.to_owned(), 3, now_ms).await.unwrap()
+    store.note_log_in(1, name.to_owned(), ROOM, now_ms).await.unwrap()
 }
 
 /// The generation of a device that has logged in.
 async fn begun(store: &impl UserStore, name: &str) -> i64 {
     match log_in(store, name, NOW_MS).await {
         Noted::Device(device) => device.generation,
-        Noted::TooMany => panic!("too many"),
+        noted @ (Noted::Instead(..) | Noted::TooMany) => panic!("{noted:?}"),
     }
 }
 
@@ -65,6 +67,34 @@ pub(super) async fn nobody_has_too_many_devices(store: &impl UserStore) {
     assert_eq!(begun(store, "web:2").await, 3, "one that is known");
     assert!(revoke(store, "text").await);
     assert_eq!(begun(store, "web:3").await, 4, "what was refused used up none");
+}
+
+pub(super) async fn a_device_that_is_not_used_makes_room_for_another(store: &impl UserStore) {
+    create(store, "alice").await.unwrap();
+    assert_eq!((begun(store, "web:1").await, begun(store, "web:2").await), (2, 3));
+    // All have logged in at the same time, and the others again since.
+    for name in ["text", "web:2"] {
+        log_in(store, name, NOW_MS + 10).await;
+    }
+    let room = |unused_before_ms| Room { unused_before_ms, ..ROOM };
+    let another = async |unused_before_ms| {
+        store.note_log_in(1, "web:3".into(), room(unused_before_ms), NOW_MS + 20).await.unwrap()
+    };
+    assert_eq!(another(NOW_MS).await, Noted::TooMany);
+    assert_eq!(due(store).await, [], "nothing was changed");
+    let since_ms = NOW_MS + 20;
+    let begun = Device { since_ms, last_login_ms: since_ms, ..device("web:3", 4, false) };
+    assert_eq!(another(NOW_MS + 20).await, Noted::Instead(begun.clone(), "web:1".into()));
+    assert_eq!(another(NOW_MS + 20).await, Noted::Device(begun), "it is known now");
+    let names: Vec<_> = store.devices(1).await.unwrap().into_iter().map(|it| it.name).collect();
+    assert_eq!(names, ["text", "web:2", "web:3"]);
+    assert!(!store.is_good("token".into(), 1, "web:1".into(), 2).await.unwrap());
+    let later = DueTime { now_ms: NOW_MS + 20, latest_ms: NOW_MS + 1020 };
+    let told = Revocation { user_id: 1, name: "web:1".into(), generation: 2 };
+    assert_eq!(store.due_revocations(later, 9).await.unwrap(), [told], "others are told");
+    // Of two that were not used for as long, the older device goes.
+    let other = store.note_log_in(1, "web:4".into(), room(NOW_MS + 11), NOW_MS + 20).await;
+    assert!(matches!(other.unwrap(), Noted::Instead(_, gone) if gone == "text"));
 }
 
 pub(super) async fn a_device_that_many_log_in_with_begins_once<S: UserStore>(

@@ -5,7 +5,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Result};
 
 use super::MysqlStore;
-use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation};
+use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation, Room};
 
 impl DeviceStore for MysqlStore {
     async fn device(
@@ -30,11 +30,10 @@ impl DeviceStore for MysqlStore {
         &self,
         user_id: i64,
         name: String,
-        devices_max: u32,
+        room: Room,
         now_ms: i64,
     ) -> std::result::Result<Noted, StoreError> {
-        let note =
-            async move |tx: &mut Conn| note_log_in(tx, user_id, &name, devices_max, now_ms).await;
+        let note = async move |tx: &mut Conn| note_log_in(tx, user_id, &name, room, now_ms).await;
         self.database.write("note a log-in", note).await
     }
 
@@ -58,7 +57,12 @@ impl DeviceStore for MysqlStore {
         name: String,
         due_at_ms: i64,
     ) -> std::result::Result<bool, StoreError> {
-        let revoke = async move |tx: &mut Conn| revoke(tx, user_id, &name, due_at_ms).await;
+        let revoke = async move |tx: &mut Conn| {
+            lock(tx, user_id).await?;
+            let Some(device) = device(tx, user_id, &name).await? else { return Ok(false) };
+            revoke(tx, user_id, &device, due_at_ms).await?;
+            Ok(true)
+        };
         self.database.write("revoke a device", revoke).await
     }
 
@@ -142,7 +146,7 @@ async fn note_log_in(
     tx: &mut Conn,
     user_id: i64,
     name: &str,
-    devices_max: u32,
+    room: Room,
     now_ms: i64,
 ) -> Result<Noted> {
     lock(tx, user_id).await?;
@@ -155,8 +159,13 @@ async fn note_log_in(
     }
     let count = "SELECT COUNT(*) FROM device WHERE user_id = ?";
     let count: Option<u32> = tx.exec_first(count, (user_id,)).await?;
-    if count.unwrap_or_default() >= devices_max {
-        return Ok(Noted::TooMany);
+    let mut instead_of = None;
+    if count.unwrap_or_default() >= room.devices_max {
+        let Some(unused) = longest_unused(tx, user_id, room.unused_before_ms).await? else {
+            return Ok(Noted::TooMany);
+        };
+        revoke(tx, user_id, &unused, now_ms).await?;
+        instead_of = Some(unused.name);
     }
     let last = "SELECT last_generation FROM device_numbering WHERE user_id = ?";
     let last: Option<i64> = tx.exec_first(last, (user_id,)).await?;
@@ -165,19 +174,27 @@ async fn note_log_in(
     tx.exec_drop(update, (generation, user_id)).await?;
     insert(tx, user_id, name, generation, false, now_ms).await?;
     let (since_ms, last_login_ms, name) = (now_ms, now_ms, name.to_owned());
-    Ok(Noted::Device(Device { name, generation, opened: false, since_ms, last_login_ms }))
+    let device = Device { name, generation, opened: false, since_ms, last_login_ms };
+    Ok(match instead_of {
+        Some(unused) => Noted::Instead(device, unused),
+        None => Noted::Device(device),
+    })
 }
 
-async fn revoke(tx: &mut Conn, user_id: i64, name: &str, due_at_ms: i64) -> Result<bool> {
-    lock(tx, user_id).await?;
-    let Some(Device { generation, .. }) = device(tx, user_id, name).await? else {
-        return Ok(false);
-    };
+async fn longest_unused(tx: &mut Conn, user_id: i64, before_ms: i64) -> Result<Option<Device>> {
+    let select = "SELECT name, generation, opened, since_ms, last_login_ms FROM device
+                  WHERE user_id = ? AND last_login_ms < ?
+                  ORDER BY last_login_ms, generation LIMIT 1";
+    let found: Option<DeviceRow> = tx.exec_first(select, (user_id, before_ms)).await?;
+    Ok(found.map(device_from))
+}
+
+async fn revoke(tx: &mut Conn, user_id: i64, device: &Device, due_at_ms: i64) -> Result<()> {
+    let Device { name, generation, .. } = device;
     tx.exec_drop("DELETE FROM device WHERE user_id = ? AND name = ?", (user_id, name)).await?;
     let insert = "INSERT INTO revoked_device (user_id, generation, name, due_at_ms)
                   VALUES (?, ?, ?, ?)";
-    tx.exec_drop(insert, (user_id, generation, name, due_at_ms)).await?;
-    Ok(true)
+    tx.exec_drop(insert, (user_id, generation, name, due_at_ms)).await
 }
 
 async fn lock(tx: &mut Conn, user_id: i64) -> Result<()> {

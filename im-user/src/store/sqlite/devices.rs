@@ -4,7 +4,7 @@ use im_common::StoreError;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
-use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation};
+use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation, Room};
 
 impl DeviceStore for SqliteStore {
     async fn device(&self, user_id: i64, name: String) -> Result<Option<Device>, StoreError> {
@@ -28,11 +28,11 @@ impl DeviceStore for SqliteStore {
         &self,
         user_id: i64,
         name: String,
-        devices_max: u32,
+        room: Room,
         now_ms: i64,
     ) -> Result<Noted, StoreError> {
         self.database
-            .write("note a log-in", move |tx| note_log_in(tx, user_id, &name, devices_max, now_ms))
+            .write("note a log-in", move |tx| note_log_in(tx, user_id, &name, room, now_ms))
             .await
     }
 
@@ -62,16 +62,8 @@ impl DeviceStore for SqliteStore {
     ) -> Result<bool, StoreError> {
         self.database
             .write("revoke a device", move |tx| {
-                let Some(Device { generation, .. }) = device(tx, user_id, &name)? else {
-                    return Ok(false);
-                };
-                tx.prepare_cached("DELETE FROM device WHERE user_id = ?1 AND name = ?2")?
-                    .execute(params![user_id, name])?;
-                tx.prepare_cached(
-                    "INSERT INTO revoked_device (user_id, generation, name, due_at_ms)
-                     VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![user_id, generation, name, due_at_ms])?;
+                let Some(device) = device(tx, user_id, &name)? else { return Ok(false) };
+                revoke(tx, user_id, &device, due_at_ms)?;
                 Ok(true)
             })
             .await
@@ -167,7 +159,7 @@ fn note_log_in(
     tx: &Connection,
     user_id: i64,
     name: &str,
-    devices_max: u32,
+    room: Room,
     now_ms: i64,
 ) -> rusqlite::Result<Noted> {
     if let Some(known) = device(tx, user_id, name)? {
@@ -182,12 +174,45 @@ fn note_log_in(
     let count: u32 = tx
         .prepare_cached("SELECT count(*) FROM device WHERE user_id = ?1")?
         .query_row([user_id], |row| row.get(0))?;
-    if count >= devices_max {
-        return Ok(Noted::TooMany);
+    let mut instead_of = None;
+    if count >= room.devices_max {
+        let Some(unused) = longest_unused(tx, user_id, room.unused_before_ms)? else {
+            return Ok(Noted::TooMany);
+        };
+        revoke(tx, user_id, &unused, now_ms)?;
+        instead_of = Some(unused.name);
     }
     let generation = begin(tx, user_id, name, now_ms)?;
     let (since_ms, last_login_ms, name) = (now_ms, now_ms, name.to_owned());
-    Ok(Noted::Device(Device { name, generation, opened: false, since_ms, last_login_ms }))
+    let device = Device { name, generation, opened: false, since_ms, last_login_ms };
+    Ok(match instead_of {
+        Some(unused) => Noted::Instead(device, unused),
+        None => Noted::Device(device),
+    })
+}
+
+fn longest_unused(
+    conn: &Connection,
+    user_id: i64,
+    before_ms: i64,
+) -> rusqlite::Result<Option<Device>> {
+    conn.prepare_cached(
+        "SELECT name, generation, opened, since_ms, last_login_ms FROM device
+         WHERE user_id = ?1 AND last_login_ms < ?2 ORDER BY last_login_ms, generation LIMIT 1",
+    )?
+    .query_row([user_id, before_ms], device_from)
+    .optional()
+}
+
+fn revoke(tx: &Connection, user_id: i64, device: &Device, due_at_ms: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM device WHERE user_id = ?1 AND name = ?2")?
+        .execute(params![user_id, device.name])?;
+    tx.prepare_cached(
+        "INSERT INTO revoked_device (user_id, generation, name, due_at_ms)
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![user_id, device.generation, device.name, due_at_ms])?;
+    Ok(())
 }
 
 /// Gives a device its generation.

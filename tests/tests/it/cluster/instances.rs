@@ -1,6 +1,6 @@
 //! One of two instances is killed or restarted while people talk.
 
-use mpim_tests::{Instance, Outcome, Service, Stack, is_ready};
+use mpim_tests::{Instance, Outcome, Person, Service, Stack, is_ready};
 use rustix::process::Signal;
 
 use super::{BEHIND_THE_GATEWAY, holds_without_an_error, process, talking};
@@ -23,6 +23,18 @@ async fn kill_9_of_each_instance_behind_the_gateways_costs_no_message_an_error()
         }
     }
     holds_without_an_error(load).await;
+}
+
+/// A session's token is made by one instance and looked at by any.
+#[tokio::test]
+async fn everybody_logs_in_while_the_clocks_of_two_instances_are_an_hour_apart() {
+    let Some(builder) = Stack::cluster().await else { return };
+    let stack = builder.instances(2).with_clocks().start().await;
+    stack.set_clock(process(Service::User, 1), 3_600);
+    for number in 0..20 {
+        let mut person = Person::register(&stack, &format!("person-{number}")).await;
+        person.log_in(&stack).await;
+    }
 }
 
 #[tokio::test]
