@@ -65,7 +65,7 @@ pub struct Sent {
 /// A message that somebody was shown.
 #[derive(Clone, Debug, Serialize)]
 pub struct Receipt {
-    /// Their uid.
+    /// Their uid, with a minus for their device that only listens.
     pub by: i64,
     /// Which of their connections, from 1.
     pub session: u32,

@@ -8,9 +8,12 @@ use crate::{Conversation, PASSWORD, Person, Stack, Talker, TextClient, until};
 /// Entries without a line that the group begins with: the joins of its members.
 pub(super) const JOINS: i64 = 4;
 
+/// The device on which bob only listens.
+const LISTENING: &str = "mobile:b";
+
 /// Six people with names that only this round has: ada and bob, carl and bob, eve and finn talk to
 /// each other, and the first four in a group. Every other one repeats what was not answered, and all
-/// or none acknowledge for themselves.
+/// or none acknowledge for themselves. Bob has another device, which listens.
 pub(super) async fn gather(stack: &Stack, round: u64, acknowledge: bool) -> Vec<Talker> {
     let mut people = Vec::new();
     for name in ["ada", "bob", "carl", "dora", "eve", "finn"] {
@@ -37,8 +40,14 @@ pub(super) async fn gather(stack: &Stack, round: u64, acknowledge: bool) -> Vec<
         to,
         repeats: place % 2 == 1,
         acknowledges: acknowledge,
+        listens_on: None,
     };
-    people.iter().zip(to).enumerate().map(talker).collect()
+    // From here on it is shown everything: a device begins at the head.
+    drop(people[1].on_device(stack, LISTENING).await);
+    let mut talkers: Vec<_> = people.iter().zip(to).enumerate().map(talker).collect();
+    let listening = Talker { listens_on: Some(LISTENING.to_owned()), ..talkers[1].clone() };
+    talkers.push(listening);
+    talkers
 }
 
 /// Somebody who only comes to see whether one is let in.

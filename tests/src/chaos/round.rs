@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::strike::{Scene, Spared};
 use super::{Options, RoundReport, crowd, kept};
 use crate::load::Witness;
-use crate::{Journal, Load, Outcome, Run};
+use crate::{Journal, Load, Outcome, Run, Talker};
 
 /// No round takes longer, whatever hangs.
 const ROUND_MAX: Duration = Duration::from_secs(240);
@@ -79,7 +79,7 @@ async fn talk(
     let visitor = Visitor::register(&arena.stack, number).await;
     let fronts = arena.fronts();
     let gateways = fronts.len();
-    let people: Vec<_> = talkers.iter().map(|talker| talker.uid).collect();
+    let people: Vec<_> = talkers.iter().map(Talker::reader).collect();
     let load = Load::start(fronts, talkers);
     *witness = Some(load.witness());
     load.flows().await;

@@ -52,7 +52,7 @@ impl Talking {
         shared: Arc<Shared>,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        let to_conclude = talker.to.clone();
+        let to_conclude = if talker.talks() { talker.to.clone() } else { Vec::new() };
         Self {
             talker,
             place,
@@ -75,7 +75,7 @@ impl Talking {
                 let _ = self.talk(client).await;
                 if *self.phase.borrow() != Phase::End {
                     let ending = Ending {
-                        of: self.talker.uid,
+                        of: self.talker.reader(),
                         session: self.connections,
                         at: self.shared.now(),
                     };
@@ -95,6 +95,10 @@ impl Talking {
         let log_in = async {
             let mut client = TextClient::try_connect(address).await?;
             client.try_line().await?;
+            if let Some(device) = &self.talker.listens_on {
+                client.try_send_bytes(format!("DEVICE {device}\n").as_bytes()).await?;
+                client.try_line().await?;
+            }
             let line = format!("LOGIN {} {PASSWORD}\n", self.talker.name);
             client.try_send_bytes(line.as_bytes()).await?;
             let reply = client.try_line().await?;
@@ -141,7 +145,7 @@ impl Talking {
     /// Something to say, noted before it is said.
     fn next_line(&mut self) -> Option<String> {
         let phase = *self.phase.borrow();
-        if phase == Phase::End {
+        if phase == Phase::End || !self.talker.talks() {
             return None;
         }
         let last_word = phase == Phase::Conclude;
@@ -188,12 +192,13 @@ impl Talking {
         if let Some(push) = Push::parse(line) {
             let within = match push.group {
                 Some(group) => Conversation::Group(group),
-                None => Conversation::pair(self.talker.uid, push.from),
+                // Of what another device of theirs has sent it says to whom.
+                None => Conversation::pair(self.talker.uid, push.to.unwrap_or(push.from)),
             };
             let mut journal = self.shared.journal();
             let at = self.shared.now();
             journal.receipts.push(Receipt {
-                by: self.talker.uid,
+                by: self.talker.reader(),
                 session: self.connections,
                 within,
                 id: push.id,

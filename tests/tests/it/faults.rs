@@ -64,6 +64,7 @@ pub(crate) async fn talkers(stack: &Stack) -> Vec<Talker> {
         to: to.to_vec(),
         repeats,
         acknowledges: false,
+        listens_on: None,
     };
     vec![
         talker(&ada, &[ada_bob, crew], false),
