@@ -25,7 +25,7 @@ struct Arguments {
     #[command(subcommand)]
     action: Action,
     /// The mprpc port of im-message
-    #[arg(long, global = true, default_value = "127.0.0.1:8011", value_name = "HOST:PORT")]
+    #[arg(long, global = true, default_value = "127.0.0.1:8011", value_name = "IP:PORT")]
     message: SocketAddr,
 }
 
