@@ -101,7 +101,7 @@ pub struct DeadLettersConfig {
 pub struct EventsConfig {
     /// Signals that are being checked; more are dropped.
     pub checks_max: usize,
-    /// Others in a group; in a larger one signals are dropped.
+    /// Others in a group; in a larger one signals are dropped, and no more members are read than show it.
     pub members_max: usize,
     /// Events that wait for im-presence; more are dropped.
     pub queue_max: usize,

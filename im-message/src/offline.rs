@@ -48,8 +48,7 @@ impl<T: Timeline> Offline<T> {
         let mut messages = Vec::new();
         let mut given = Vec::new();
         let mut after = None;
-        loop {
-            let (behind, more) = self.store.behind(&reader, after, PAGE).await?;
+        while let Some((behind, more)) = self.store.behind(&reader, after, PAGE).await? {
             for position in &behind {
                 let to = self.pull_from(uid, *position, &mut room, &mut messages).await?;
                 given.push((position.conv, to));

@@ -95,7 +95,8 @@ impl<T: Timeline> ReceiptTeller<T> {
         }
     }
 
-    /// Who wrote what the user came past, but for the user and, in a pair, whom they shut out.
+    /// Who wrote what the user came past, but for the user, in a pair whom they shut out, and in a group
+    /// who is not there any more.
     async fn authors(
         &self,
         uid: i64,
@@ -109,12 +110,18 @@ impl<T: Timeline> ReceiptTeller<T> {
         let of_others = entries.into_iter().filter(|entry| {
             entry.author != uid && matches!(entry.content, entry::Content::Text(_))
         });
-        let authors: BTreeSet<i64> = of_others.map(|entry| entry.author).collect();
-        if let Some(other) = conv.other_of_pair(uid)
-            && authors.contains(&other)
-            && self.store.blocked(uid, other - 1, 1).await?.0 == [other]
-        {
+        let mut authors: BTreeSet<i64> = of_others.map(|entry| entry.author).collect();
+        if authors.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(other) = conv.other_of_pair(uid) {
+            if self.store.blocked(uid, other - 1, 1).await?.0 == [other] {
+                authors.remove(&other);
+            }
+        } else {
+            let asked = authors.iter().copied().collect();
+            let present = self.store.members_among(conv, asked).await?;
+            authors.retain(|author| present.contains(author));
         }
         Ok(authors.into_iter().collect())
     }

@@ -150,7 +150,10 @@ where
             conv_id => Some(conv(conv_id)?),
         };
         let limit = limit(request.limit, self.answer.conversations_max);
-        let (behind, more) = self.store.behind(&reader, after, limit).await.map_err(unavailable)?;
+        let page = self.store.behind(&reader, after, limit).await.map_err(unavailable)?;
+        let Some((behind, more)) = page else {
+            return Err(Status::invalid_argument("unknown after_conv_id"));
+        };
         let positions = behind.iter().map(proto::position).collect();
         Ok(ListBehindResp { result: ok(), positions, more })
     }

@@ -112,17 +112,28 @@ impl<T: Timeline> Signals<T> {
                 if first == [from] { Err(SendError::Blocked) } else { Ok(vec![uid]) }
             }
             To::Group(id) if id <= 0 => Err(SendError::NoSuchGroup),
-            To::Group(id) => {
-                let conv = ConvId::Group(id);
-                let mut members = self.store.members(conv).await?;
-                if members.contains(&from) {
-                    members.retain(|uid| *uid != from);
-                    let few = members.len() <= self.members_max;
-                    return Ok(if few { members } else { Vec::new() });
-                }
-                let exists = !members.is_empty() || self.store.exists(conv).await?;
-                Err(if exists { SendError::NotMember } else { SendError::NoSuchGroup })
+            To::Group(id) => self.others(ConvId::Group(id), from).await,
+        }
+    }
+
+    /// Of a group that is too large, no more is read than shows that it is.
+    async fn others(&self, conv: ConvId, from: i64) -> Result<Vec<i64>, SendError> {
+        let most = self.members_max.saturating_add(1);
+        let (is_member, others) = match self.store.few_members(conv, most).await? {
+            Some(mut members) => {
+                let is_member = members.contains(&from);
+                members.retain(|uid| *uid != from);
+                (is_member, members)
             }
+            None => {
+                let present = self.store.members_among(conv, vec![from]).await?;
+                (!present.is_empty(), Vec::new())
+            }
+        };
+        match is_member {
+            true => Ok(others),
+            false if self.store.exists(conv).await? => Err(SendError::NotMember),
+            false => Err(SendError::NoSuchGroup),
         }
     }
 

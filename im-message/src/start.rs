@@ -54,22 +54,27 @@ pub enum StartError {
 /// # Errors
 /// If the data directory is in use, the timelines cannot be opened, or the port is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
+    let tasks = Tasks::new("im-message", deps.shutdown.clone());
     // Another database means another adapter, chosen here.
     if config.database.is_configured() {
         let opening = MysqlTimeline::open(&config.database, &deps.readiness, &deps.shutdown);
-        return serve(opening.await?, config, deps).await;
+        let (store, mover) = opening.await?;
+        // It does nothing by itself: a start that fails drops the store, and that ends it.
+        tasks.spawn("cursors", mover.run());
+        return serve(store, config, deps, tasks).await;
     }
     let path = config.data_dir.clone();
     let opening = tokio::task::spawn_blocking(move || {
         SqliteTimeline::open(DataDir::open(&path)?).map_err(StartError::from)
     });
-    serve(opening.await??, config, deps).await
+    serve(opening.await??, config, deps, tasks).await
 }
 
 async fn serve<T: Timeline + ReadState>(
     store: T,
     config: Config,
     deps: Deps,
+    tasks: Tasks,
 ) -> Result<Running, StartError> {
     let users = user_service::Client::new(&deps.channel(&config.targets.user)?);
     let presence = presence_service::Client::new(&deps.channel(&config.targets.presence)?);
@@ -82,7 +87,6 @@ async fn serve<T: Timeline + ReadState>(
         .add_service(mpim_proto::health(move || clock.now_ms()));
     let server = deps.bind(server, &config.rpc).await?;
     let addr = server.local_addr();
-    let tasks = Tasks::new("im-message", deps.shutdown.clone());
     // Not before the port is ours: a start that fails has told nobody anything.
     background.start(&tasks);
     // Once it has ended, the service is dropped, and with it the way into the lanes: they finish

@@ -12,6 +12,7 @@ mod blocks;
 pub(crate) mod conformance;
 mod dead_letters;
 mod devices;
+mod members;
 #[cfg(test)]
 pub(crate) mod model;
 mod mysql;
@@ -36,6 +37,7 @@ pub(crate) use self::dead_letters::{DeadLetter, DeadLetters, NewDeadLetter, REAS
 pub(crate) use self::devices::Devices;
 #[cfg(test)]
 pub(crate) use self::devices::FORGOTTEN_MAX;
+pub(crate) use self::members::Members;
 pub(crate) use self::mysql::MysqlTimeline;
 pub(crate) use self::progress::Progress;
 pub(crate) use self::read_state::{
@@ -55,7 +57,7 @@ pub(crate) use self::sqlite::SqliteTimeline;
 /// All methods are cancel safe: dropping the future of one that writes leaves it unknown
 /// whether the fact became true, as does its failure.
 pub(crate) trait Timeline:
-    Blocks + DeadLetters + Devices + Retention + Send + Sync + 'static
+    Blocks + DeadLetters + Devices + Members + Retention + Send + Sync + 'static
 {
     /// Writes entries in the given order, and answers for each in the same order.
     ///
@@ -81,12 +83,9 @@ pub(crate) trait Timeline:
         now_ms: i64,
     ) -> impl Future<Output = Vec<Result<Appended, AppendError>>> + Send;
 
-    /// The present members of a conversation, in no particular order. Nobody for one that has
-    /// no entries yet.
-    fn members(&self, conv: ConvId) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
-
     /// Up to `limit` conversations in which the device lacks something that its user sees
-    /// (`cursor < head`), and whether there are more after the last of them.
+    /// (`cursor < head`), and whether there are more after the last of them. `None` if `after` is no
+    /// conversation: what was on a page before stays one for ever.
     ///
     /// In the order in which the conversations began (a pair of whom one shut the other out before
     /// either wrote, then), from the one after `after`: one that begins while somebody goes through
@@ -98,7 +97,7 @@ pub(crate) trait Timeline:
         reader: &Reader,
         after: Option<ConvId>,
         limit: usize,
-    ) -> impl Future<Output = Result<(Vec<Position>, bool), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<(Vec<Position>, bool)>, StoreError>> + Send;
 
     /// Where the device stands in those of `convs` that its user ever saw something of; the
     /// others are left out.

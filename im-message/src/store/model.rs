@@ -7,6 +7,7 @@ mod blocks;
 mod conversation;
 mod dead_letters;
 mod devices;
+mod members;
 mod read_state;
 mod retention;
 mod shared;
@@ -185,31 +186,28 @@ impl Timeline for Model {
         batch.iter().map(|new| state.write(new, now_ms)).collect()
     }
 
-    async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
-        let state = self.state();
-        let Some(conversation) = state.conversations.get(&conv) else {
-            return Ok(Vec::new());
-        };
-        let open = conversation.spans.iter().filter(|span| span.to.is_none());
-        Ok(open.map(|span| span.uid).collect())
-    }
-
     async fn behind(
         &self,
         reader: &Reader,
         after: Option<ConvId>,
         limit: usize,
-    ) -> Result<(Vec<Position>, bool), StoreError> {
+    ) -> Result<Option<(Vec<Position>, bool)>, StoreError> {
         let state = self.state();
-        let begun = after.and_then(|after| state.order.iter().position(|conv| *conv == after));
-        let rest = state.order.iter().skip(begun.map_or(0, |index| index + 1));
+        let passed = match after {
+            None => Some(0),
+            Some(after) => state.order.iter().position(|conv| *conv == after).map(|at| at + 1),
+        };
+        let Some(passed) = passed else {
+            return Ok(None);
+        };
+        let rest = state.order.iter().skip(passed);
         let mut found: Vec<Position> = rest
             .filter_map(|conv| state.position(reader, *conv))
             .filter(|position| position.cursor < position.head)
             .collect();
         let more = found.len() > limit;
         found.truncate(limit);
-        Ok((found, more))
+        Ok(Some((found, more)))
     }
 
     async fn positions(

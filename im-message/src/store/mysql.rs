@@ -12,6 +12,7 @@ mod devices;
 mod gather;
 mod ids;
 mod locked;
+mod members;
 mod outbox;
 mod plan;
 mod read;
@@ -30,7 +31,7 @@ use mysql_async::Error;
 
 use self::append::Thorough;
 use self::cursors::{Column, Move};
-use self::gather::Gathering;
+use self::gather::{CursorMover, Gathering};
 use self::ids::MsgIds;
 use self::outbox::Outbox;
 use super::one_by_one::OneByOne;
@@ -66,15 +67,17 @@ pub(crate) struct MysqlTimeline {
 }
 
 impl MysqlTimeline {
-    /// Connects, and waits for the server if it has to.
+    /// Connects, and waits for the server if it has to. With what moves its cursors, which is to be run
+    /// and ends once the store is dropped.
     pub(crate) async fn open(
         config: &DatabaseConfig,
         readiness: &Readiness,
         shutdown: &Shutdown,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<(Self, CursorMover), OpenError> {
         let db = MySql::open(config, MIGRATIONS, readiness, shutdown).await?;
-        let gathering = Gathering::start(&db);
-        Ok(Self { db, msg_ids: Arc::default(), outbox: Arc::default(), gathering })
+        let (gathering, mover) = Gathering::prepare(&db);
+        let (msg_ids, outbox) = (Arc::default(), Arc::default());
+        Ok((Self { db, msg_ids, outbox, gathering }, mover))
     }
 
     /// Writes entries in one transaction, whose outcome is then known.
@@ -151,16 +154,12 @@ impl Timeline for MysqlTimeline {
         }
     }
 
-    async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
-        self.db.read("list members", async move |conn| read::members(conn, conv).await).await
-    }
-
     async fn behind(
         &self,
         reader: &Reader,
         after: Option<ConvId>,
         limit: usize,
-    ) -> Result<(Vec<Position>, bool), StoreError> {
+    ) -> Result<Option<(Vec<Position>, bool)>, StoreError> {
         let reader = reader.clone();
         let behind = async move |conn: &mut _| read::behind(conn, &reader, after, limit).await;
         self.db.read("list what is behind", behind).await

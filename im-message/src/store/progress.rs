@@ -31,7 +31,8 @@ impl Progress {
     }
 }
 
-/// What the moves of many cursors come to: a user has what one of their devices has.
+/// What the moves of many cursors come to: a user has what one of their devices has, of those that got
+/// anything since they began.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals(BTreeMap<(i64, ConvId), Arrival>);
 
@@ -43,12 +44,12 @@ struct Arrival {
 }
 
 impl Arrivals {
-    /// A device of a user who had everything up to `before` moves to `seq`. Of several moves of one
-    /// user in one conversation the first says what they had.
-    pub(super) fn add(&mut self, uid: i64, conv: ConvId, before: i64, seq: i64, receipt_seq: i64) {
+    /// A device of a user who had everything up to `before` was moved, and they have everything up to
+    /// `now`. Of several moves of one user in one conversation the first says what they had.
+    pub(super) fn add(&mut self, uid: i64, conv: ConvId, before: i64, now: i64, receipt_seq: i64) {
         let first = Arrival { before, now: before, receipt_seq };
         let arrival = self.0.entry((uid, conv)).or_insert(first);
-        arrival.now = arrival.now.max(seq);
+        arrival.now = arrival.now.max(now);
     }
 
     /// By user and conversation.

@@ -123,12 +123,14 @@ pub(crate) struct Receipt {
     pub(crate) from_seq: i64,
     /// At least what is before their membership: it is not theirs to read.
     pub(crate) read_seq: i64,
-    /// Up to here one of their devices has everything, or they have read it.
+    /// Up to here one of their devices has everything, or they have read it. A device that
+    /// [began](super::Devices) at the head does not count before it gets something; then what it left out
+    /// counts, too. Never below `read_seq`.
     pub(crate) delivered_seq: i64,
 }
 
 impl Receipt {
-    /// `cursor` is that of the device which is furthest; 0 where nothing is stored.
+    /// `cursor` is that of the device which is furthest, of those that got anything; 0 if none did.
     pub(super) fn of(uid: i64, from_seq: i64, read_seq: i64, cursor: i64) -> Self {
         let read_seq = read_seq.max(from_seq - 1);
         Self { uid, from_seq, read_seq, delivered_seq: cursor.max(read_seq) }

@@ -9,6 +9,7 @@ mod blocks;
 mod cursors;
 mod dead_letters;
 mod devices;
+mod members;
 mod read;
 mod read_state;
 mod retention;
@@ -55,7 +56,7 @@ impl SqliteTimeline {
         Ok(Self { db, _data_dir: Arc::new(data_dir) })
     }
 
-    /// The entries `from..to` of the batch as one job, that is, in one savepoint.
+    /// A slice of the batch as one job: if one entry of it cannot be written, none is.
     async fn append_slice(
         &self,
         batch: &Arc<[NewEntry]>,
@@ -92,16 +93,12 @@ impl Timeline for SqliteTimeline {
         }
     }
 
-    async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
-        self.db.read("list members", move |db| read::members(db, conv)).await
-    }
-
     async fn behind(
         &self,
         reader: &Reader,
         after: Option<ConvId>,
         limit: usize,
-    ) -> Result<(Vec<Position>, bool), StoreError> {
+    ) -> Result<Option<(Vec<Position>, bool)>, StoreError> {
         let reader = reader.clone();
         self.db.read("list what is behind", move |db| read::behind(db, &reader, after, limit)).await
     }
@@ -322,7 +319,7 @@ mod tests {
         drop(store);
         let store = open(&directory);
         let position = Position { conv, cursor: 1, head: 2 };
-        assert_eq!(store.behind(&reader, None, 9).await.unwrap(), (vec![position], false));
+        assert_eq!(store.behind(&reader, None, 9).await.unwrap().unwrap(), (vec![position], false));
         let again = store.append(Arc::from([text(conv, "a"), text(conv, "c")]), 1).await;
         let (first_id, second_id) =
             (first[0].as_ref().unwrap().msg_id, first[1].as_ref().unwrap().msg_id);

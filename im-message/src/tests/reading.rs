@@ -103,6 +103,18 @@ async fn a_malformed_conversation_is_a_bad_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_behind_what_is_no_conversation_is_a_bad_request() {
+    let world = World::new();
+    world.send(2, 1, "hello").await;
+    for unknown in ["c2c_1_3", "grp_7", "c2c_2_1"] {
+        let after_conv_id = unknown.to_owned();
+        let request = ListBehindReq { user_id: 1, after_conv_id, ..ListBehindReq::default() };
+        let refused = world.service.list_behind(&cx(), request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{unknown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_behind_shrinks_as_cursors_advance() {
     let world = World::new();
     for peer in [3, 2, 4] {

@@ -103,6 +103,7 @@ async fn in_a_large_group_nobody_is_told_who_is_typing() {
         world.join(user_id, 5).await;
     }
     assert_eq!(world.typing(1, TO_GROUP(5)).await, "ok");
+    assert_eq!(world.typing(6, TO_GROUP(5)).await, "Invalid not a member");
     world.leave(4, 5).await;
     assert_eq!(world.typing(1, TO_GROUP(5)).await, "ok");
     world.presence.until("an event", |presence| !presence.events().is_empty()).await;

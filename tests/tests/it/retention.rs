@@ -1,6 +1,6 @@
 //! Old messages go, from the front; whoever was behind goes on with what is left.
 
-use mpim_tests::{Service, StackBuilder, register_two, until};
+use mpim_tests::{Person, Service, StackBuilder, register_two, until};
 
 on_all_stacks! {
     who_was_away_while_old_messages_went_gets_what_is_left_and_hangs_on_nothing,
@@ -16,6 +16,21 @@ fn keeping_five(stack: StackBuilder) -> StackBuilder {
         .set(Service::Message, "retention.batch_entries_max", 3)
 }
 
+/// Sends twenty messages and waits until the last five are left; the ids of all.
+async fn send_until_five_are_kept(person: &mut Person, to: i64) -> Vec<i64> {
+    let mut sent = Vec::new();
+    for n in 0..20 {
+        sent.push(person.send(to, &n.to_string()).await);
+    }
+    let (client, peer) = (&mut person.client, to.to_string());
+    until("only five are kept", async || match client.history(&peer, 0, 100).await.len() {
+        5 => Ok(()),
+        kept => Err(format!("{kept} are kept")),
+    })
+    .await;
+    sent
+}
+
 async fn who_was_away_while_old_messages_went_gets_what_is_left_and_hangs_on_nothing(
     stack: StackBuilder,
 ) {
@@ -25,16 +40,7 @@ async fn who_was_away_while_old_messages_went_gets_what_is_left_and_hangs_on_not
     assert_eq!(bob.client.push().await.id, first);
     bob.client.expect(&format!("ACK {first}"), "+OK acked").await;
     bob.leave(&stack).await;
-    let mut sent = Vec::new();
-    for n in 0..20 {
-        sent.push(ada.send(bob.uid, &n.to_string()).await);
-    }
-    let client = &mut ada.client;
-    until("only five are kept", async || match client.history("2", 0, 100).await.len() {
-        5 => Ok(()),
-        kept => Err(format!("{kept} are kept")),
-    })
-    .await;
+    let sent = send_until_five_are_kept(&mut ada, bob.uid).await;
     bob.log_in(&stack).await;
     let shown: Vec<_> = bob.client.pull().await.iter().map(|push| push.id).collect();
     assert_eq!(shown, sent[15..], "what is left, in order");
@@ -54,16 +60,7 @@ async fn who_is_behind_while_old_messages_go_gets_what_is_left_and_hangs_on_noth
     let stack = stack.start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     bob.client.expect("ACK 1", "+OK acked").await;
-    let mut sent = Vec::new();
-    for n in 0..20 {
-        sent.push(ada.send(bob.uid, &n.to_string()).await);
-    }
-    let client = &mut ada.client;
-    until("only five are kept", async || match client.history("2", 0, 100).await.len() {
-        5 => Ok(()),
-        kept => Err(format!("{kept} are kept")),
-    })
-    .await;
+    let sent = send_until_five_are_kept(&mut ada, bob.uid).await;
     // A window, unless some of it went before it was fetched; then what is left.
     let mut shown = Vec::new();
     while shown.last() != sent.last() {

@@ -73,7 +73,7 @@ pub(crate) async fn a_block_before_the_first_message_is_in_force_and_shows_nowhe
     assert_eq!(visible(&*store, 1, conv).await, None);
     assert!(members(&*store, conv).await.is_empty());
     assert_eq!(position(&*store, 1, conv).await, None);
-    assert_eq!(store.behind(&reader(1), None, 9).await.unwrap(), (vec![], false));
+    assert_eq!(store.behind(&reader(1), None, 9).await.unwrap().unwrap(), (vec![], false));
     // The refusal did not take it away.
     refused(&*store, text(conv, 1, "a", "hello")).await;
     store.unblock(2, 1).await.unwrap();

@@ -16,7 +16,7 @@ pub(crate) async fn cursors_only_grow_and_stop_at_the_head<T: Timeline>(store: A
         store.advance_cursors(&reader(2), vec![(GROUP, 4), (conv, to)]).await.unwrap();
         assert_eq!(position(&*store, 2, conv).await, Some((expected, 3)), "moved to {to}");
     }
-    assert_eq!(store.behind(&reader(2), None, 9).await.unwrap().0, []);
+    assert_eq!(store.behind(&reader(2), None, 9).await.unwrap().unwrap().0, []);
     assert_eq!(position(&*store, 1, conv).await, Some((0, 3)), "the other user's");
     // 99 was not kept for later.
     put(&*store, text(conv, 1, "d", "hello")).await;
@@ -31,8 +31,8 @@ pub(crate) async fn each_device_has_its_own_cursor<T: Timeline>(store: Arc<T>) {
     let of_tablet = store.positions(&tablet, vec![conv]).await.unwrap();
     assert_eq!(of_tablet, [Position { conv, cursor: 2, head: 3 }]);
     store.advance_cursors(&tablet, vec![(conv, 3)]).await.unwrap();
-    assert_eq!(store.behind(&tablet, None, 9).await.unwrap().0, []);
-    let behind = store.behind(&reader(2), None, 9).await.unwrap().0;
+    assert_eq!(store.behind(&tablet, None, 9).await.unwrap().unwrap().0, []);
+    let behind = store.behind(&reader(2), None, 9).await.unwrap().unwrap().0;
     assert_eq!(behind, [Position { conv, cursor: 0, head: 3 }]);
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn a_later_device_begins_at_the_heads<T: Timeline>(store: Arc<T
     texts(&*store, GROUP, 1, &["d"]).await;
     let later = device(2, "mobile:a");
     assert!(store.open_device(&later, 2).await.unwrap());
-    assert_eq!(store.behind(&later, None, 9).await.unwrap(), (Vec::new(), false));
+    assert_eq!(store.behind(&later, None, 9).await.unwrap().unwrap(), (Vec::new(), false));
     assert_eq!(at(&*store, &later, old).await, Some(2));
     assert_eq!(at(&*store, &later, GROUP).await, Some(4), "up to where they left");
     assert_eq!(position(&*store, 2, old).await, Some((0, 2)), "the other device's");

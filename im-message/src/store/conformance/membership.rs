@@ -29,7 +29,7 @@ pub(crate) async fn strangers_can_neither_write_to_a_pair_nor_read_it<T: Timelin
     assert!(matches!(late, Err(AppendError::NotMember)), "{late:?}");
     assert_eq!(visible(&*store, 3, conv).await, None);
     assert_eq!(position(&*store, 3, conv).await, None);
-    assert_eq!(store.behind(&reader(3), None, 10).await.unwrap(), (vec![], false));
+    assert_eq!(store.behind(&reader(3), None, 10).await.unwrap().unwrap(), (vec![], false));
 }
 
 pub(crate) async fn only_members_write_to_a_group<T: Timeline>(store: Arc<T>) {
@@ -69,7 +69,7 @@ pub(crate) async fn a_leaver_sees_up_to_their_leaving_and_nothing_newer<T: Timel
     put(&*store, text(GROUP, 1, "b", "after")).await;
     assert_eq!(visible_seqs(&*store, 2, GROUP).await, [2, 3, 4]);
     assert_eq!(position(&*store, 2, GROUP).await, Some((1, 4)));
-    let behind = store.behind(&reader(2), None, 10).await.unwrap().0;
+    let behind = store.behind(&reader(2), None, 10).await.unwrap().unwrap().0;
     assert_eq!(behind, [Position { conv: GROUP, cursor: 1, head: 4 }]);
     let range = store.range(2, GROUP, 4, EVERYTHING).await.unwrap().unwrap();
     assert_eq!(range, Range { entries: vec![], complete_to: 4, head: 4, first_seq: 2 });
@@ -93,6 +93,41 @@ pub(crate) async fn who_comes_back_sees_both_times_but_not_what_was_between<T: T
     let second = store.range(2, GROUP, 3, limit).await.unwrap().unwrap();
     assert_eq!(second.entries[0].seq, 5);
     assert_eq!(second.complete_to, 6);
+}
+
+pub(crate) async fn few_members_are_listed_and_many_are_not<T: Timeline>(store: Arc<T>) {
+    let few = async |most: usize| {
+        let mut few = store.few_members(GROUP, most).await.unwrap()?;
+        few.sort_unstable();
+        Some(few)
+    };
+    assert_eq!(few(0).await, Some(vec![]), "it has not begun");
+    for uid in [1, 2, 3] {
+        put(&*store, joined(GROUP, uid, "j")).await;
+    }
+    assert_eq!(few(3).await, Some(vec![1, 2, 3]));
+    assert_eq!(few(2).await, None);
+    put(&*store, left(GROUP, 2, "l")).await;
+    assert_eq!(few(2).await, Some(vec![1, 3]));
+}
+
+pub(crate) async fn present_members_are_found_among_others<T: Timeline>(store: Arc<T>) {
+    let among = async |uids: &[i64]| {
+        let mut found = store.members_among(GROUP, uids.to_vec()).await.unwrap();
+        found.sort_unstable();
+        found
+    };
+    assert!(among(&[1]).await.is_empty(), "it has not begun");
+    for uid in [1, 2, 3, 4] {
+        put(&*store, joined(GROUP, uid, "j")).await;
+    }
+    for uid in [2, 3] {
+        put(&*store, left(GROUP, uid, "l")).await;
+    }
+    put(&*store, joined(GROUP, 3, "again")).await;
+    put(&*store, joined(ConvId::Group(8), 9, "j")).await;
+    assert_eq!(among(&[9, 3, 2, 1, 3, 7]).await, [1, 3]);
+    assert!(among(&[]).await.is_empty());
 }
 
 pub(crate) async fn a_membership_change_again_gives_the_same_answer<T: Timeline>(store: Arc<T>) {

@@ -83,6 +83,8 @@ macro_rules! timeline_conformance {
             a_joiner_sees_from_their_joining_on
             a_leaver_sees_up_to_their_leaving_and_nothing_newer
             who_comes_back_sees_both_times_but_not_what_was_between
+            few_members_are_listed_and_many_are_not
+            present_members_are_found_among_others
             a_membership_change_again_gives_the_same_answer
             joining_twice_and_leaving_twice_are_refused
             what_was_sent_before_leaving_can_be_repeated_after_it
@@ -121,6 +123,7 @@ macro_rules! timeline_conformance {
             who_asked_for_no_receipts_is_told_nothing
             what_was_written_with_receipts_is_come_past_once
             a_user_has_what_one_of_their_devices_has
+            a_device_that_began_at_the_head_has_nothing_of_what_is_before
             concurrent_readers_end_at_the_furthest
             concurrent_appenders_leave_no_hole_and_lose_nothing
             concurrent_repetitions_become_one_message

@@ -50,6 +50,25 @@ pub(crate) async fn what_was_written_with_receipts_is_come_past_once<T: Timeline
     assert_eq!(advance(&*store, &reader(2), conv, 5).await, [progress(2, conv, 4, 5)]);
 }
 
+pub(crate) async fn a_device_that_began_at_the_head_has_nothing_of_what_is_before<T: Timeline>(
+    store: Arc<T>,
+) {
+    let conv = ConvId::pair(1, 2);
+    for key in ["a", "b", "c", "d"] {
+        put(&*store, with_receipts(text(conv, 1, key, "hello"))).await;
+    }
+    let (older, newer) = (reader(2), Reader { uid: 2, device: "mobile:a".to_owned() });
+    assert!(store.open_device(&newer, 2).await.unwrap());
+    assert_eq!(advance(&*store, &newer, conv, 4).await, [], "it is there, and has got nothing");
+    assert_eq!(advance(&*store, &older, conv, 1).await, [progress(2, conv, 0, 1)]);
+    let moves = vec![(newer.clone(), conv, 4), (older.clone(), conv, 2)];
+    let both = store.advance_for_many(moves).await.unwrap();
+    assert_eq!(both, [progress(2, conv, 1, 2)], "told together");
+    put(&*store, with_receipts(text(conv, 1, "e", "hello"))).await;
+    assert_eq!(advance(&*store, &newer, conv, 5).await, [progress(2, conv, 2, 5)]);
+    assert_eq!(advance(&*store, &older, conv, 3).await, [], "they have what the newer one got");
+}
+
 pub(crate) async fn a_user_has_what_one_of_their_devices_has<T: Timeline>(store: Arc<T>) {
     for uid in [1, 2, 3] {
         put(&*store, joined(GROUP, uid, "j")).await;

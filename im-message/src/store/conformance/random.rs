@@ -70,8 +70,14 @@ impl World {
         }
     }
 
+    /// Some have two devices.
+    fn reader(&mut self) -> Reader {
+        let device = ["text", "mobile:a"][self.random.usize(0..2)];
+        Reader { uid: self.uid(), device: device.to_owned() }
+    }
+
     async fn step(&mut self, store: &(impl Timeline + ReadState), model: &Model, step: usize) {
-        let (conv, reader) = (self.conv(), reader(self.uid()));
+        let (conv, reader) = (self.conv(), self.reader());
         let moves = vec![(conv, self.random.i64(0..9)), (self.conv(), self.random.i64(0..9))];
         match self.random.u8(0..14) {
             0..5 => {
@@ -194,7 +200,7 @@ async fn look(
     entries.for_each(|entry| entry.msg_id = 0);
     (
         store.positions(reader, vec![conv]).await.unwrap(),
-        store.behind(reader, None, 3).await.unwrap(),
+        store.behind(reader, None, 3).await.unwrap().unwrap(),
         range,
         members(store, conv).await,
         store.exists(conv).await.unwrap(),

@@ -128,7 +128,7 @@ pub(crate) async fn what_is_behind_is_paged_without_hole_or_repetition<T: Timeli
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let (page, more) = store.behind(&reader, after, 2).await.unwrap();
+        let (page, more) = store.behind(&reader, after, 2).await.unwrap().unwrap();
         found.extend(page.iter().map(|position| position.conv));
         after = found.last().copied();
         assert!(page.len() <= 2);
@@ -139,8 +139,11 @@ pub(crate) async fn what_is_behind_is_paged_without_hole_or_repetition<T: Timeli
         put(&*store, text(ConvId::pair(50, 7), 7, "a", "hello")).await;
     }
     assert_eq!(found, [order[0], order[2], order[3], order[4], ConvId::pair(50, 7)]);
-    let whole = store.behind(&reader, None, 5).await.unwrap();
+    let whole = store.behind(&reader, None, 5).await.unwrap().unwrap();
     assert_eq!((whole.0.len(), whole.1), (5, false));
+    for unknown in [GROUP, ConvId::pair(50, 51)] {
+        assert_eq!(store.behind(&reader, Some(unknown), 5).await.unwrap(), None);
+    }
 }
 
 pub(crate) async fn entries_are_located_by_msg_id<T: Timeline>(store: Arc<T>) {

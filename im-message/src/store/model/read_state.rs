@@ -80,10 +80,11 @@ impl State {
         })
     }
 
-    /// What the user's devices have.
+    /// What the user's devices have. One that began at a head has nothing until it gets something.
     fn delivered(&self, uid: i64, conv: ConvId) -> i64 {
         let own = self.cursors.iter().filter(|((reader, of), _)| reader.uid == uid && *of == conv);
-        let furthest = own.map(|(_, (seq, _))| *seq).max();
+        let got = own.filter(|(key, (seq, _))| self.opened.get(*key).is_none_or(|at| seq > at));
+        let furthest = got.map(|(_, (seq, _))| *seq).max();
         furthest.unwrap_or_else(|| self.conversations[&conv].before_first(uid))
     }
 

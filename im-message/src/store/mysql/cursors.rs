@@ -1,6 +1,6 @@
 //! Moving cursors. A cursor only grows, and never passes what its user sees.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 use mysql_async::prelude::Queryable;
@@ -9,7 +9,6 @@ use mysql_async::{Conn, Error, Value};
 use super::read::seen;
 use super::sql::{LIST_MAX, filled, repeated};
 use crate::conversation::ConvId;
-use crate::store::progress::Arrivals;
 use crate::store::{BETWEEN_MAX, Progress, Reader};
 
 /// Which of a cursor's two numbers grows.
@@ -28,6 +27,9 @@ pub(super) struct Move {
     pub(super) column: Column,
 }
 
+/// (uid, device, conv, seq, given_seq)
+type Row<'a> = (i64, &'a [u8], i64, i64, i64);
+
 /// Moves cursors of any number of devices. Up to [`LIST_MAX`] of them are moved by one statement, and
 /// so at once. Answers as [`Timeline::advance_for_many`](crate::store::Timeline::advance_for_many).
 pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<Vec<Progress>, Error> {
@@ -38,10 +40,10 @@ pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<Vec<Progr
         let found = conversations.get(&step.conv);
         matches!(step.column, Column::Seq) && found.is_some_and(|found| found.receipt_seq > 0)
     };
-    let delivered = delivered(conn, moves.iter().filter(asked_for).filter_map(of)).await?;
-    let mut arrivals = Arrivals::default();
-    // (uid, device, conv, seq, given_seq)
-    let mut rows: Vec<(i64, &[u8], i64, i64, i64)> = Vec::with_capacity(moves.len());
+    let before = delivered(conn, moves.iter().filter(asked_for).filter_map(of)).await?;
+    // Who may come past something that was written with receipts, by user and short id.
+    let mut coming: BTreeMap<(i64, i64), Progress> = BTreeMap::new();
+    let mut rows: Vec<Row<'_>> = Vec::with_capacity(moves.len());
     for step in moves {
         let Reader { uid, device } = &step.reader;
         let Some(Found { id: conv, max_seq, receipt_seq }) = conversations.get(&step.conv) else {
@@ -56,11 +58,25 @@ pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<Vec<Progr
             Column::GivenSeq => (unread, seq),
         };
         if asked_for(&step) {
-            let before = delivered.get(&(*uid, *conv)).copied().unwrap_or(unread);
-            arrivals.add(*uid, step.conv, before, seq, *receipt_seq);
+            let before = before.get(&(*uid, *conv)).copied().unwrap_or(unread);
+            let progress = Progress::between(*uid, step.conv, before, seq, *receipt_seq);
+            coming.extend(progress.map(|progress| ((*uid, *conv), progress)));
         }
         rows.push((*uid, device.as_bytes(), *conv, seq, given_seq));
     }
+    upsert(conn, rows).await?;
+    // What a device is moved to is not what its user has, if it only began there.
+    let now = delivered(conn, coming.keys().copied()).await?;
+    let came = coming.into_iter().filter_map(|(of, progress)| {
+        let seq = *now.get(&of)?;
+        (seq > progress.after_seq).then_some(Progress { seq, ..progress })
+    });
+    let mut came: Vec<Progress> = came.collect();
+    came.sort_unstable();
+    Ok(came)
+}
+
+async fn upsert(conn: &mut Conn, mut rows: Vec<Row<'_>>) -> Result<(), Error> {
     // One order of locks for all.
     rows.sort_unstable();
     for rows in rows.chunks(LIST_MAX) {
@@ -77,10 +93,10 @@ pub(super) async fn advance(conn: &mut Conn, moves: &[Move]) -> Result<Vec<Progr
         );
         conn.exec_drop(upsert, params).await?;
     }
-    Ok(arrivals.progress())
+    Ok(())
 }
 
-/// By user and conversation: how far that device is which is furthest.
+/// By user and conversation: how far that device is which is furthest, of those that got anything.
 async fn delivered(
     conn: &mut Conn,
     of: impl Iterator<Item = (i64, i64)>,
@@ -92,7 +108,7 @@ async fn delivered(
         let (length, params) = filled(values, 2);
         let select = format!(
             "SELECT uid, conv, MAX(seq) FROM device_cursor FORCE INDEX (device_cursor_by_conv) \
-             WHERE {} GROUP BY uid, conv",
+             WHERE seq > opened_seq AND ({}) GROUP BY uid, conv",
             repeated("(conv = ? AND uid = ?)", length, " OR ")
         );
         let rows: Vec<(i64, i64, i64)> = conn.exec(select, params).await?;

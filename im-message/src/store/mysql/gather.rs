@@ -14,9 +14,17 @@ use crate::store::Progress;
 /// Callers that may wait; the next one waits for room.
 const CALLERS_MAX: usize = 4_096;
 
-/// The way to the task that moves cursors. The task ends when this is dropped.
+/// The way to what moves cursors.
 #[derive(Debug)]
 pub(super) struct Gathering(mpsc::Sender<Caller>);
+
+/// Moves cursors.
+#[derive(Debug)]
+#[must_use = "without it no cursor moves"]
+pub(crate) struct CursorMover {
+    db: MySql,
+    waiting: mpsc::Receiver<Caller>,
+}
 
 /// Moves that are made together, and who waits for them.
 #[derive(Debug)]
@@ -26,11 +34,10 @@ struct Caller {
 }
 
 impl Gathering {
-    /// Starts the task.
-    pub(super) fn start(db: &MySql) -> Self {
+    /// With what moves them, which is to be run.
+    pub(super) fn prepare(db: &MySql) -> (Self, CursorMover) {
         let (callers, waiting) = mpsc::channel(CALLERS_MAX);
-        tokio::spawn(run(db.clone(), waiting));
-        Self(callers)
+        (Self(callers), CursorMover { db: db.clone(), waiting })
     }
 
     /// Moves cursors; one of those whose moves are made together is told of the progress of all.
@@ -43,33 +50,36 @@ impl Gathering {
     }
 }
 
-async fn run(db: MySql, mut waiting: mpsc::Receiver<Caller>) {
-    while let Some(first) = waiting.recv().await {
-        let mut count = first.moves.len();
-        let mut callers = vec![first];
-        // The last one may take it past the bound: its moves are made together.
-        while count < LIST_MAX
-            && let Ok(next) = waiting.try_recv()
-        {
-            count += next.moves.len();
-            callers.push(next);
-        }
-        let together = callers.iter().flat_map(|caller| caller.moves.iter().cloned()).collect();
-        let mut outcome = write(&db, together).await;
-        // Something in it cannot be written: then that one fails alone.
-        let mut alone = outcome.as_ref().is_err_and(is_of_statement);
-        for Caller { moves, answer } in callers {
-            if alone {
-                outcome = write(&db, moves).await;
-                // The server, not one of them: the rest would wait for it in turn.
-                alone = !outcome.as_ref().is_err_and(|failure| !is_of_statement(failure));
+impl CursorMover {
+    /// Until the store is dropped.
+    pub(crate) async fn run(mut self) {
+        while let Some(first) = self.waiting.recv().await {
+            let mut count = first.moves.len();
+            let mut callers = vec![first];
+            // The last one may take it past the bound: its moves are made together.
+            while count < LIST_MAX
+                && let Ok(next) = self.waiting.try_recv()
+            {
+                count += next.moves.len();
+                callers.push(next);
             }
-            // The first who is there is told of the progress of all.
-            let others = outcome.as_ref().map(|_| Vec::new()).map_err(Clone::clone);
-            let told = std::mem::replace(&mut outcome, others);
-            if let Err(unheard) = answer.send(told) {
-                // A caller that stopped waiting.
-                outcome = unheard;
+            let together = callers.iter().flat_map(|caller| caller.moves.iter().cloned()).collect();
+            let mut outcome = write(&self.db, together).await;
+            // Something in it cannot be written: then that one fails alone.
+            let mut alone = outcome.as_ref().is_err_and(is_of_statement);
+            for Caller { moves, answer } in callers {
+                if alone {
+                    outcome = write(&self.db, moves).await;
+                    // The server, not one of them: the rest would wait for it in turn.
+                    alone = !outcome.as_ref().is_err_and(|failure| !is_of_statement(failure));
+                }
+                // The first who is there is told of the progress of all.
+                let others = outcome.as_ref().map(|_| Vec::new()).map_err(Clone::clone);
+                let told = std::mem::replace(&mut outcome, others);
+                if let Err(unheard) = answer.send(told) {
+                    // A caller that stopped waiting.
+                    outcome = unheard;
+                }
             }
         }
     }

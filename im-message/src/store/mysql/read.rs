@@ -21,15 +21,6 @@ pub(super) fn entry(row: EntryRow) -> Result<Entry, Error> {
     Ok(Entry { seq, msg_id, author, ts_ms, content: content(kind, text)?, device })
 }
 
-pub(super) async fn members(conn: &mut Conn, conv: ConvId) -> Result<Vec<i64>, Error> {
-    conn.exec(
-        "SELECT s.uid FROM conversation c JOIN span s ON s.conv = c.id AND s.to_seq IS NULL
-         WHERE c.conv_id = ?",
-        (conv.to_string(),),
-    )
-    .await
-}
-
 /// A pair may have a row because of a block alone.
 pub(super) async fn exists(conn: &mut Conn, conv: ConvId) -> Result<bool, Error> {
     let select = "SELECT 1 FROM conversation WHERE conv_id = ? AND max_seq > 0";
@@ -53,21 +44,23 @@ pub(super) async fn behind(
     reader: &Reader,
     after: Option<ConvId>,
     limit: usize,
-) -> Result<(Vec<Position>, bool), Error> {
+) -> Result<Option<(Vec<Position>, bool)>, Error> {
     let after: Option<i64> = match after {
         Some(conv) => {
             let select = "SELECT id FROM conversation WHERE conv_id = ?";
             conn.exec_first(select, (conv.to_string(),)).await?
         }
-        None => None,
+        None => Some(0),
+    };
+    let Some(after) = after else {
+        return Ok(None);
     };
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let rows: Vec<(String, i64, i64, i64)> = conn
-        .exec(BEHIND, (reader.device.as_bytes(), reader.uid, after.unwrap_or(0), one_more))
-        .await?;
+    let rows: Vec<(String, i64, i64, i64)> =
+        conn.exec(BEHIND, (reader.device.as_bytes(), reader.uid, after, one_more)).await?;
     let more = rows.len() > limit;
     let positions = rows.into_iter().take(limit).map(position).collect::<Result<_, _>>()?;
-    Ok((positions, more))
+    Ok(Some((positions, more)))
 }
 
 /// What is gone is nothing to wait for.

@@ -24,6 +24,13 @@ async fn open(url: String) -> MysqlTimeline {
 }
 
 async fn open_with(config: &DatabaseConfig) -> MysqlTimeline {
+    let (store, mover) = open_still(config).await;
+    tokio::spawn(mover.run());
+    store
+}
+
+/// A store whose cursors do not move yet.
+async fn open_still(config: &DatabaseConfig) -> (MysqlTimeline, CursorMover) {
     MysqlTimeline::open(config, &Readiness::default(), &Shutdown::new()).await.unwrap()
 }
 

@@ -21,24 +21,26 @@ pub(super) fn advance(
             continue;
         };
         let seq = seen.head.min(*seq).max(seen.from_seq - 1);
-        if seen.receipt_seq > 0 {
-            let before = delivered(tx, reader.uid, seen)?;
-            arrivals.add(reader.uid, *conv, before, seq, seen.receipt_seq);
+        let asked_for = seen.receipt_seq > 0;
+        let before = asked_for.then(|| delivered(tx, reader.uid, seen)).transpose()?;
+        let moved = upsert.execute((reader.uid, &reader.device, seen.conv, seq))? > 0;
+        if let Some(before) = before.filter(|_| moved) {
+            let now = delivered(tx, reader.uid, seen)?;
+            arrivals.add(reader.uid, *conv, before, now, seen.receipt_seq);
         }
-        upsert.execute((reader.uid, &reader.device, seen.conv, seq))?;
     }
     Ok(arrivals.progress())
 }
 
-/// How far that device of the user is which is furthest.
+/// How far that device of the user is which is furthest, of those that got anything.
 fn delivered(tx: &Connection, uid: i64, seen: Seen) -> rusqlite::Result<i64> {
     tx.prepare_cached(DELIVERED)?
         .query_row([seen.conv, uid], |row| row.get::<_, Option<i64>>(0))
         .map(|furthest| furthest.unwrap_or(seen.from_seq - 1))
 }
 
-pub(super) const DELIVERED: &str =
-    "SELECT max(seq) FROM cursor INDEXED BY cursor_by_conv WHERE conv = ? AND uid = ?";
+pub(super) const DELIVERED: &str = "SELECT max(seq) FROM cursor INDEXED BY cursor_by_conv
+     WHERE conv = ? AND uid = ? AND seq > opened_seq";
 
 pub(super) fn mark_given(
     tx: &Connection,

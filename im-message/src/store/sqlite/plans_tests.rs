@@ -5,7 +5,7 @@ use std::sync::Arc;
 use im_common::{DataDir, Priority};
 use rusqlite::{Connection, StatementStatus, params};
 
-use super::{SqliteTimeline, read, read_state};
+use super::{SqliteTimeline, members, read, read_state};
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, NewEntry};
 use crate::store::{ReadState as _, Timeline as _};
@@ -75,4 +75,28 @@ async fn a_log_in_takes_as_many_steps_however_many_messages_are_stored() {
         let listed = if what == "list" { i32::try_from(CONVERSATIONS).unwrap() } else { 0 };
         assert!(many.1 <= listed, "{what}: {} rows without an index", many.1);
     }
+}
+
+#[tokio::test]
+async fn a_few_members_take_as_many_steps_however_many_there_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteTimeline::open(DataDir::open(directory.path()).unwrap()).unwrap();
+    let join = async |uids: std::ops::Range<i64>| {
+        let joined = |uid| NewEntry {
+            conv: ConvId::Group(7),
+            author: uid,
+            key: DedupKey::change("j"),
+            content: Content::Joined,
+            device: String::new(),
+            receipts: false,
+            priority: Priority::Normal,
+        };
+        let answers = store.append(uids.map(joined).collect(), 1).await;
+        answers.into_iter().for_each(|answer| assert!(answer.is_ok()));
+    };
+    let cost = |db: &Connection| cost(db, members::FIRST, params!["grp_7", 4]);
+    join(1..11).await;
+    let few = store.db.read("measure", cost).await.unwrap();
+    join(11..500).await;
+    assert_eq!(store.db.read("measure", cost).await.unwrap(), few);
 }

@@ -9,15 +9,6 @@ use crate::entry::{Content, Entry};
 use crate::store::shared::{Spans, distinct};
 use crate::store::{Earlier, Position, Range, RangeLimit, Reader, SharedRange};
 
-pub(super) fn members(db: &Connection, conv: ConvId) -> rusqlite::Result<Vec<i64>> {
-    db.prepare_cached(
-        "SELECT s.uid FROM conversation c JOIN span s ON s.conv = c.id AND s.to_seq IS NULL
-         WHERE c.conv_id = ?",
-    )?
-    .query_map([conv.to_string()], |row| row.get(0))?
-    .collect()
-}
-
 /// A pair may have a row because of a block alone.
 pub(super) fn exists(db: &Connection, conv: ConvId) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM conversation WHERE conv_id = ? AND max_seq > 0")?
@@ -41,10 +32,13 @@ pub(super) fn behind(
     reader: &Reader,
     after: Option<ConvId>,
     limit: usize,
-) -> rusqlite::Result<(Vec<Position>, bool)> {
+) -> rusqlite::Result<Option<(Vec<Position>, bool)>> {
     let after_row = match after {
-        Some(conv) => conv_row(db, conv)?.unwrap_or(0),
-        None => 0,
+        Some(conv) => conv_row(db, conv)?,
+        None => Some(0),
+    };
+    let Some(after_row) = after_row else {
+        return Ok(None);
     };
     let mut statement = db.prepare_cached(BEHIND)?;
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
@@ -57,7 +51,7 @@ pub(super) fn behind(
         .collect::<rusqlite::Result<_>>()?;
     let more = found.len() > limit;
     found.truncate(limit);
-    Ok((found, more))
+    Ok(Some((found, more)))
 }
 
 pub(super) fn positions(

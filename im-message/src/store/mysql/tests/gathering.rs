@@ -1,5 +1,7 @@
 //! Cursors of many devices at once.
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 
 use super::*;
@@ -33,6 +35,21 @@ async fn cursors_that_move_at_the_same_time_all_move_and_a_bad_one_fails_alone()
     }
     let rows = database.execute("SELECT COUNT(*) FROM device_cursor");
     assert_eq!(rows.trim(), (DEVICES - 1).to_string());
+}
+
+#[tokio::test]
+async fn what_moves_cursors_ends_with_the_store() {
+    let Some(database) = test_servers::mariadb().await else { return };
+    let database = database.fresh_database("timeline");
+    let (store, mover) = open_still(&config(database.url())).await;
+    let moving = tokio::spawn(mover.run());
+    let conv = ConvId::pair(1, 2);
+    store.append(Arc::from([text(conv, 1, "a")]), 1).await[0].as_ref().unwrap();
+    let reader = Reader { uid: 2, device: "text".to_owned() };
+    store.advance_cursors(&reader, vec![(conv, 1)]).await.unwrap();
+    assert!(!moving.is_finished());
+    drop(store);
+    tokio::time::timeout(Duration::from_secs(30), moving).await.unwrap().unwrap();
 }
 
 #[tokio::test]

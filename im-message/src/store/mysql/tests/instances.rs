@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::store::{
     Blocks, Conversation, DeadLetter, DeadLetters, Devices, Expired, Front, MarkReadError, Marked,
-    NewDeadLetter, Place, ReadState, Receipt, Retention,
+    Members, NewDeadLetter, Place, ReadState, Receipt, Retention,
 };
 
 /// A timeline that is served by several instances in turn.
@@ -53,6 +53,7 @@ timeline_conformance! { two().await;
     a_read_position_begins_where_its_user_does_and_ends_where_they_left
     unread_are_the_texts_of_others_that_one_sees
     receipts_say_how_far_the_other_members_are
+    a_device_that_began_at_the_head_has_nothing_of_what_is_before
     concurrent_readers_end_at_the_furthest
     concurrent_appenders_leave_no_hole_and_lose_nothing
     concurrent_repetitions_become_one_message
@@ -87,6 +88,20 @@ impl Blocks for Several {
         limit: usize,
     ) -> Result<(Vec<i64>, bool), StoreError> {
         self.next().blocked(by, after, limit).await
+    }
+}
+
+impl Members for Several {
+    async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
+        self.next().members(conv).await
+    }
+
+    async fn few_members(&self, conv: ConvId, most: usize) -> Result<Option<Vec<i64>>, StoreError> {
+        self.next().few_members(conv, most).await
+    }
+
+    async fn members_among(&self, conv: ConvId, uids: Vec<i64>) -> Result<Vec<i64>, StoreError> {
+        self.next().members_among(conv, uids).await
     }
 }
 
@@ -163,16 +178,12 @@ impl Timeline for Several {
         self.next().append(batch, now_ms).await
     }
 
-    async fn members(&self, conv: ConvId) -> Result<Vec<i64>, StoreError> {
-        self.next().members(conv).await
-    }
-
     async fn behind(
         &self,
         reader: &Reader,
         after: Option<ConvId>,
         limit: usize,
-    ) -> Result<(Vec<Position>, bool), StoreError> {
+    ) -> Result<Option<(Vec<Position>, bool)>, StoreError> {
         self.next().behind(reader, after, limit).await
     }
 

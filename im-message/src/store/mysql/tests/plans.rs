@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::ReadState as _;
-use crate::store::mysql::{read, read_state};
+use crate::store::mysql::{members, read, read_state};
 
 /// Conversations of the user.
 const CONVERSATIONS: i64 = 20;
@@ -71,4 +71,22 @@ async fn a_log_in_reads_as_many_rows_however_many_messages_are_stored() {
         let whole = plan.lines().any(|line| line.contains("\tALL\t") && !line.contains("<derived"));
         assert!(!whole, "{query}\n{plan}");
     }
+}
+
+#[tokio::test]
+async fn a_few_members_are_as_many_rows_however_many_there_are() {
+    let Some((store, database)) = fresh().await else { return };
+    let joined = |uid| NewEntry {
+        key: DedupKey::change("j"),
+        content: Content::Joined,
+        ..text(ConvId::Group(7), uid, "")
+    };
+    for uids in [1..250, 250..500] {
+        let answers = store.append(uids.map(joined).collect(), 1).await;
+        answers.into_iter().for_each(|answer| assert!(answer.is_ok()));
+    }
+    database.execute("ANALYZE TABLE conversation, span");
+    let first = filled_in(members::FIRST, &["'grp_7'", "4"]);
+    let read = rows_read(&database, &first);
+    assert!(read <= 10, "{read} rows\n{}", database.execute(&format!("EXPLAIN {first}")));
 }
