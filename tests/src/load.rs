@@ -150,10 +150,9 @@ impl Load {
         let before = progress();
         until("messages flow again", async || {
             let now = progress();
-            let of_each = self.talkers.iter().zip(before.iter().zip(&now));
+            let mut of_each = self.talkers.iter().zip(before.iter().zip(&now));
             let flows = of_each
-                .map(|(talker, (old, new))| (!talker.talks() || new.0 > old.0) && new.1 > old.1)
-                .all(|flows| flows);
+                .all(|(talker, (old, new))| (!talker.talks() || new.0 > old.0) && new.1 > old.1);
             if flows {
                 Ok(())
             } else {

@@ -61,7 +61,7 @@ pub(crate) async fn a_device_that_began_at_the_head_has_nothing_of_what_is_befor
     assert!(store.open_device(&newer, 2).await.unwrap());
     assert_eq!(advance(&*store, &newer, conv, 4).await, [], "it is there, and has got nothing");
     assert_eq!(advance(&*store, &older, conv, 1).await, [progress(2, conv, 0, 1)]);
-    let moves = vec![(newer.clone(), conv, 4), (older.clone(), conv, 2)];
+    let moves = vec![(older.clone(), conv, 2), (newer.clone(), conv, 4)];
     let both = store.advance_for_many(moves).await.unwrap();
     assert_eq!(both, [progress(2, conv, 1, 2)], "told together");
     put(&*store, with_receipts(text(conv, 1, "e", "hello"))).await;
