@@ -114,7 +114,7 @@ mod tests {
             assert_eq!(closed(not_all).unwrap_err().code(), Code::Unavailable);
         }
         let refused = Some(mpim_proto::Result::invalid("no"));
-        assert!(closed(CloseSessionsResp { result: refused, ..all.clone() }).is_err());
+        assert!(closed(CloseSessionsResp { result: refused, ..all }).is_err());
         assert!(closed(CloseSessionsResp { result: None, ..all }).is_err());
     }
 }
