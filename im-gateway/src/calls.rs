@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use im_common::{InUse, walk};
-use im_wire::text::failure;
+use im_wire::failure;
 use mpim_proto::{
     AdvanceCursorsReq, BindRouteReq, GetPositionsReq, ListBehindReq, SendBatchReq, SendOutcome,
     send_batch_req,

@@ -7,7 +7,7 @@ mod history;
 mod read_state;
 mod receipts;
 
-use im_wire::text::{Command, Peer, Reply, failure};
+use im_wire::{Command, Peer, Refusal, Reply, Why, failure};
 use mpim_proto::{
     AddFriendReq, CreateGroupReq, GetFriendsReq, GetGroupMembersReq, GetUserGroupsReq,
     JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
@@ -18,7 +18,6 @@ use crate::config::ms;
 use crate::events;
 use crate::gateway::Gateway;
 use crate::pushed;
-use crate::session::NOT_SUPPORTED;
 
 /// Carries out `command` for `user_id`, within the time that a command may take.
 pub(crate) async fn answer(gateway: &Gateway, user_id: i64, command: Command) -> Reply {
@@ -27,7 +26,7 @@ pub(crate) async fn answer(gateway: &Gateway, user_id: i64, command: Command) ->
     match ask(gateway, &cx, user_id, command).await {
         Ok(reply) => reply,
         // Beside services of the original system.
-        Err(status) if status.code() == Code::Unimplemented => Reply::err(NOT_SUPPORTED),
+        Err(status) if status.code() == Code::Unimplemented => Reply::err(failure::NOT_SUPPORTED),
         Err(status) => unavailable(gateway, name, &status),
     }
 }
@@ -42,9 +41,18 @@ pub(crate) fn unavailable(gateway: &Gateway, command: &'static str, status: &Sta
 pub(crate) fn refusal(result: Option<mpim_proto::Result>) -> Option<Reply> {
     match result {
         Some(result) if result.is_ok() => None,
-        Some(result) if result.code() != mpim_proto::Code::Internal => Some(Reply::err(result.msg)),
+        Some(result) if result.code() != mpim_proto::Code::Internal => Some(refused(result)),
         _ => Some(Reply::err(failure::UNAVAILABLE)),
     }
+}
+
+/// A refusal in a service's words.
+pub(crate) fn refused(result: mpim_proto::Result) -> Reply {
+    let why = match result.code() {
+        mpim_proto::Code::NotFound => Why::NotFound,
+        _ => Why::BadArgument,
+    };
+    Reply::Err(Refusal::or(result.msg, why))
 }
 
 async fn ask(

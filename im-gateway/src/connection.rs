@@ -4,12 +4,11 @@
 //! commands, write, then wait for whatever comes first. Calls to services run within the task, so
 //! they end with it.
 
+mod bytes;
 mod commands;
 mod ending;
-mod socket;
 mod timer;
 
-pub(crate) use ending::linger;
 use timer::Timer;
 
 use std::pin::Pin;
@@ -17,10 +16,9 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use im_wire::text::{Reply, ServerConnection, Slot};
+use im_wire::{Reply, Slot};
 use mpim_proto::TEXT_DEVICE;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -30,7 +28,9 @@ use crate::gateway::Gateway;
 use crate::log_in::Proved;
 use crate::session::{Answer, Client, Session};
 use crate::sessions::Registration;
+use crate::socket::Socket;
 use crate::tick::{Progress, Tick};
+use crate::wire::Wire;
 
 /// How a connection is woken, and told to end.
 #[derive(Debug, Default)]
@@ -97,8 +97,8 @@ type Work = FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>;
 pub(crate) struct Connection {
     gateway: Arc<Gateway>,
     control: Arc<Control>,
-    stream: TcpStream,
-    wire: ServerConnection,
+    socket: Socket,
+    wire: Wire,
     work: Work,
     session: Option<Box<Session>>,
     /// Which device the next session will be.
@@ -107,9 +107,7 @@ pub(crate) struct Connection {
     putting_out: usize,
     /// Sessions that this connection has had; answers to a former one's calls are dropped.
     sessions: u64,
-    /// Bytes of the output that the kernel took.
-    written: u64,
-    /// Of those, what the peer's kernel is known to have.
+    /// Bytes of the output that the peer's kernel is known to have.
     peer_has: u64,
     input_ended: bool,
     /// The time to be logged in, for as long as there is no session.
@@ -121,20 +119,24 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(gateway: Arc<Gateway>, control: Arc<Control>, stream: TcpStream) -> Self {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        control: Arc<Control>,
+        socket: Socket,
+        wire: Wire,
+    ) -> Self {
         let login_by = Instant::now() + ms(gateway.config.text.login_timeout_ms);
         let tick = Tick::new(ms(gateway.config.session.cursor_interval_ms));
         Self {
-            wire: ServerConnection::new(gateway.config.text.limits()),
             gateway,
             control,
-            stream,
+            socket,
+            wire,
             work: Work::new(),
             session: None,
             device: TEXT_DEVICE.to_owned(),
             putting_out: 0,
             sessions: 0,
-            written: 0,
             peer_has: 0,
             input_ended: false,
             login_by,
@@ -146,9 +148,9 @@ impl Connection {
 
     /// Serves the client until it goes or has to go.
     pub(crate) async fn run(mut self) {
-        self.wire.welcome();
         let end = self.serve().await;
-        self.finish(end).await;
+        // Boxed: what the end needs is more than all that was before it, and most connections last.
+        Box::pin(self.finish(end)).await;
     }
 
     async fn serve(&mut self) -> End {
@@ -164,8 +166,7 @@ impl Connection {
                 biased;
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
                 () = self.control.wake.notified() => {}
-                // Errors show when the socket is read or written.
-                _ = self.stream.ready(interest.unwrap_or(Interest::ERROR)), if interest.is_some() => {}
+                () = self.socket.ready(interest.unwrap_or(Interest::ERROR)), if interest.is_some() => {}
                 () = self.timer.wait(deadline) => {}
             }
         }
@@ -324,5 +325,20 @@ impl Connection {
             ids: &self.gateway.message_ids,
         };
         self.session.as_mut().map_or_else(R::default, |session| with(session, &client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of<F: Future>(_made_by: impl FnOnce(Connection) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_that_waits_takes_little_memory() {
+        let bytes = bytes_of(Connection::run);
+        assert!(bytes <= 1_536, "{bytes} bytes for each connection");
     }
 }

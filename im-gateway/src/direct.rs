@@ -7,8 +7,9 @@
 //! original gives is its own affair, and a message that only shares another's must not be lost.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
-use im_wire::text::PushLine;
+use im_wire::Shown;
 
 use crate::pushed::Pushed;
 
@@ -19,7 +20,7 @@ pub(crate) struct Direct {
     pub(crate) msg_id: i64,
     /// A hash of who said what.
     pub(crate) said: u64,
-    pub(crate) line: PushLine,
+    pub(crate) shown: Arc<Shown>,
 }
 
 /// Those of one session. See the module.
@@ -63,10 +64,10 @@ impl Directs {
     }
 
     /// The next one to show; those that were shown already are dropped.
-    pub(crate) fn next(&mut self) -> Option<PushLine> {
-        while let Some(Direct { msg_id, said, line }) = self.waiting.pop_front() {
+    pub(crate) fn next(&mut self) -> Option<Arc<Shown>> {
+        while let Some(Direct { msg_id, said, shown }) = self.waiting.pop_front() {
             if self.shown.is_new(msg_id, said) {
-                return Some(line);
+                return Some(shown);
             }
         }
         None
@@ -106,6 +107,7 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
+    use im_wire::What;
     use mpim_proto::{C2cMsg, Entry, GroupMsg};
 
     use super::*;
@@ -120,9 +122,12 @@ mod tests {
     }
 
     fn shown(directs: &mut Directs) -> Vec<String> {
-        let lines = std::iter::from_fn(|| directs.next());
-        let text = |line: PushLine| String::from_utf8(line.as_bytes().to_vec()).unwrap();
-        lines.map(|line| text(line).split_once("text=").unwrap().1.trim_end().to_owned()).collect()
+        let all = std::iter::from_fn(|| directs.next());
+        let text = |shown: Arc<Shown>| match shown.what() {
+            What::Message(message) => message.text.clone(),
+            What::Event(_) => unreachable!("a message"),
+        };
+        all.map(text).collect()
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! Whatever finds no room is dropped and counted.
 
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use im_wire::text::{Peer, PushLine, Receipt, Reply};
+use im_wire::{Peer, Receipt, Reply, Shown, failure};
 use mpim_proto::event::Content;
 use mpim_proto::{
     Event, EventDelivery, GetPresenceReq, SignalReq, StatusChangedReq, UserPresence, UserStatus,
@@ -19,7 +20,6 @@ use crate::commands::refusal;
 use crate::config::ms;
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
-use crate::session::NOT_SUPPORTED;
 use crate::sessions::Sessions;
 
 /// What a session may want to be told of.
@@ -34,13 +34,14 @@ pub(crate) enum EventKind {
 /// Leaves an event with those sessions of its recipients that want its kind.
 pub(crate) fn leave(sessions: &Sessions, delivery: EventDelivery) {
     // One of a kind that is newer than this gateway.
-    let Some((kind, line)) = delivery.event.and_then(line) else { return };
+    let Some((kind, event)) = delivery.event.and_then(shown) else { return };
+    let event = Arc::new(Shown::event(event));
     for to in delivery.recipients {
-        sessions.leave(to, |session| session.mailbox.leave_event(kind, &line));
+        sessions.leave(to, |session| session.mailbox.leave_event(kind, &event));
     }
 }
 
-fn line(event: Event) -> Option<(EventKind, PushLine)> {
+fn shown(event: Event) -> Option<(EventKind, im_wire::Event)> {
     let group = |group_id: i64| Some(group_id).filter(|group_id| *group_id != 0);
     let event = match event.content? {
         Content::Receipt(receipt) => {
@@ -51,22 +52,21 @@ fn line(event: Event) -> Option<(EventKind, PushLine)> {
                 delivered: position(receipt.delivered_seq),
                 read: position(receipt.read_seq),
             };
-            let line = im_wire::text::Event::Receipt(receipt).encode();
-            return Some((EventKind::Receipt, line));
+            return Some((EventKind::Receipt, im_wire::Event::Receipt(receipt)));
         }
-        Content::Text(said) => im_wire::text::Event::Whisper {
+        Content::Text(said) => im_wire::Event::Whisper {
             from: said.from,
             group_id: group(said.group_id),
             text: said.text,
         },
         Content::Typing(typing) => {
-            im_wire::text::Event::Typing { from: typing.from, group_id: group(typing.group_id) }
+            im_wire::Event::Typing { from: typing.from, group_id: group(typing.group_id) }
         }
         Content::Status(event) => {
-            im_wire::text::Event::Presence { uid: event.user_id, status: to_wire(event.status()) }
+            im_wire::Event::Presence { uid: event.user_id, status: to_wire(event.status()) }
         }
     };
-    Some((EventKind::Happening, event.encode()))
+    Some((EventKind::Happening, event))
 }
 
 /// What the sessions of `user_ids` here say of their users.
@@ -115,21 +115,21 @@ pub(crate) fn status_key(user_id: i64) -> u64 {
     FixedState::default().hash_one(user_id)
 }
 
-fn to_wire(status: UserStatus) -> im_wire::text::Status {
+fn to_wire(status: UserStatus) -> im_wire::Status {
     match status {
-        UserStatus::Offline => im_wire::text::Status::Offline,
-        UserStatus::Online => im_wire::text::Status::Online,
-        UserStatus::Busy => im_wire::text::Status::Busy,
-        UserStatus::Away => im_wire::text::Status::Away,
+        UserStatus::Offline => im_wire::Status::Offline,
+        UserStatus::Online => im_wire::Status::Online,
+        UserStatus::Busy => im_wire::Status::Busy,
+        UserStatus::Away => im_wire::Status::Away,
     }
 }
 
-fn from_wire(status: im_wire::text::Status) -> UserStatus {
+fn from_wire(status: im_wire::Status) -> UserStatus {
     match status {
-        im_wire::text::Status::Offline => UserStatus::Offline,
-        im_wire::text::Status::Online => UserStatus::Online,
-        im_wire::text::Status::Busy => UserStatus::Busy,
-        im_wire::text::Status::Away => UserStatus::Away,
+        im_wire::Status::Offline => UserStatus::Offline,
+        im_wire::Status::Online => UserStatus::Online,
+        im_wire::Status::Busy => UserStatus::Busy,
+        im_wire::Status::Away => UserStatus::Away,
     }
 }
 
@@ -167,7 +167,9 @@ async fn signal(
     let cx = Context::with_timeout(ms(gateway.config.calls.signal_timeout_ms));
     match gateway.services.message.signal(&cx, request).await {
         Ok(answer) => refusal(answer.result),
-        Err(status) if status.code() == Code::Unimplemented => Some(Reply::err(NOT_SUPPORTED)),
+        Err(status) if status.code() == Code::Unimplemented => {
+            Some(Reply::err(failure::NOT_SUPPORTED))
+        }
         Err(status) => {
             tracing::debug!(%status, "a signal was dropped");
             METRICS.events_dropped_calls.increment(1);

@@ -46,6 +46,7 @@
 //! | `start`, `config` | the wiring, and every bound by its name |
 //! | `server` | the listener: who gets in, how all end |
 //! | `connection` | one connection: socket, protocol and session in one task |
+//! | `wire`, `socket` | what it speaks, and what its bytes go through: one `match` each |
 //! | `session` | one log-in: decides what to ask for and what to show; does nothing itself |
 //! | `delivery` | pure: positions, and so what becomes of each entry |
 //! | `sync` | pure: when heads are compared, page by page |
@@ -92,12 +93,14 @@ mod sending;
 mod server;
 mod session;
 mod sessions;
+mod socket;
 mod spread;
 mod start;
 mod stream;
 mod sync;
 mod tick;
 mod window;
+mod wire;
 
 pub use config::{
     CallsConfig, ClosingConfig, Config, OriginalConfig, PublicConfig, RedisRoles, RoutesConfig,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use im_common::InUse;
-use im_wire::text::{Command, Reply, failure};
+use im_wire::{Command, Reply, failure};
 use mpim_proto::{LoginReq, LogoutReq, RegisterReq, UnbindRouteReq, VerifyTokenReq};
 use mprpc::{Code, Context, Status};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use im_wire::text::PushLine;
+use im_wire::Shown;
 use tokio::sync::Notify;
 
 use crate::delivery::ConvId;
@@ -31,7 +31,7 @@ pub(crate) enum Mail {
 pub(crate) struct Post {
     pub(crate) mail: VecDeque<Mail>,
     /// What is told and not kept.
-    pub(crate) events: VecDeque<PushLine>,
+    pub(crate) events: VecDeque<Arc<Shown>>,
     /// How far conversations go whose entries found no room.
     pub(crate) heads: HashMap<ConvId, i64>,
     /// All heads are to be compared, within this time.
@@ -110,7 +110,7 @@ impl Mailbox {
 
     /// Leaves an event. If there is no room the oldest goes, since the newest says what is so now.
     /// Answers whether there is a session that wants it.
-    pub(crate) fn leave_event(&self, kind: EventKind, line: &PushLine) -> bool {
+    pub(crate) fn leave_event(&self, kind: EventKind, event: &Arc<Shown>) -> bool {
         let max = self.max_of(kind).load(Ordering::Relaxed);
         if max == 0 {
             return false;
@@ -120,7 +120,7 @@ impl Mailbox {
                 post.events.pop_front();
                 METRICS.events_dropped_mailbox.increment(1);
             }
-            post.events.push_back(line.clone());
+            post.events.push_back(Arc::clone(event));
         })
         .is_some()
     }
@@ -229,8 +229,8 @@ mod tests {
         assert_eq!(mailbox.empty().unwrap().sync_within, Some(Duration::from_millis(10)));
     }
 
-    fn typing(from: i64) -> PushLine {
-        im_wire::text::Event::Typing { from, group_id: None }.encode()
+    fn typing(from: i64) -> Arc<Shown> {
+        Arc::new(Shown::event(im_wire::Event::Typing { from, group_id: None }))
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
         }
         let post = mailbox.empty().unwrap();
         assert_eq!((post.mail.len(), post.heads.len()), (2, 0));
-        let lines: Vec<&[u8]> = post.events.iter().map(PushLine::as_bytes).collect();
+        let lines: Vec<&[u8]> = post.events.iter().map(|event| event.line().as_bytes()).collect();
         assert_eq!(lines, [&b"TYPING from=98\n"[..], b"TYPING from=99\n", b"TYPING from=100\n"]);
         mailbox.want_events(EventKind::Happening, 0);
         assert!(!mailbox.leave_event(EventKind::Happening, &typing(1)));

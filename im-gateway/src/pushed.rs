@@ -1,25 +1,29 @@
 //! An entry of a timeline as the sessions of this gateway get it.
 
-use std::borrow::Cow;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
-use im_wire::text::{Push, PushLine};
+use im_wire::{Message, Peer, Shown, What};
 use mpim_proto::{C2cMsg, Entry, EntryKind, GroupMsg, TEXT_DEVICE};
 
 use crate::delivery::ConvId;
 use crate::direct::Direct;
 use crate::window::Step;
 
-/// One entry, shared by all sessions that get it: its line is made at most once.
+/// One entry, shared by all sessions that get it: it is encoded at most once for each protocol.
 #[derive(Debug)]
 pub(crate) struct Pushed {
     conv_id: ConvId,
-    entry: Entry,
-    line: OnceLock<PushLine>,
+    kind: EntryKind,
+    seq: i64,
+    msg_id: i64,
+    from: i64,
+    /// Which device of its sender wrote it.
+    device: String,
+    shown: Shown,
     /// What the other devices of its sender get.
-    copy: OnceLock<PushLine>,
+    copy: OnceLock<Shown>,
 }
 
 impl Pushed {
@@ -30,7 +34,12 @@ impl Pushed {
 
     /// The same for an entry of a conversation whose id is known already.
     pub(crate) fn of(conv_id: ConvId, entry: Entry) -> Self {
-        Self { conv_id, entry, line: OnceLock::new(), copy: OnceLock::new() }
+        let kind = entry.kind();
+        let Entry { seq, msg_id, from, ts_ms, text, device, .. } = entry;
+        let to = receiver(&conv_id, from);
+        let message = Message { msg_id, seq, from, to, is_copy: false, ts_ms, text };
+        let shown = Shown::message(message);
+        Self { conv_id, kind, seq, msg_id, from, device, shown, copy: OnceLock::new() }
     }
 
     pub(crate) fn conv_id(&self) -> &ConvId {
@@ -38,83 +47,78 @@ impl Pushed {
     }
 
     pub(crate) fn seq(&self) -> i64 {
-        self.entry.seq
+        self.seq
     }
 
     pub(crate) fn msg_id(&self) -> i64 {
-        self.entry.msg_id
+        self.msg_id
     }
 
     /// A hash of who said what.
     pub(crate) fn said(&self) -> u64 {
-        said(self.entry.from, &self.entry.text)
+        said(self.from, text(&self.shown))
     }
 
     /// The position's step to this entry.
     pub(crate) fn step(&self) -> Step {
-        Step { conv_id: Arc::clone(&self.conv_id), seq: self.entry.seq, msg_id: self.entry.msg_id }
+        Step { conv_id: Arc::clone(&self.conv_id), seq: self.seq, msg_id: self.msg_id }
     }
 
-    /// The line that shows it to `user_id` on `device`. `None` for what is passed over: what the
-    /// device has sent itself, and entries that text lines cannot show.
-    pub(crate) fn line_for(&self, user_id: i64, device: &str) -> Option<&PushLine> {
-        if self.entry.kind() != EntryKind::Text {
+    /// What `user_id` is shown of it on `device`. `None` for what is passed over: what the device has
+    /// sent itself, and entries that are no messages.
+    pub(crate) fn shown_to(&self, user_id: i64, device: &str) -> Option<&Shown> {
+        if self.kind != EntryKind::Text {
             return None;
         }
-        if self.entry.from != user_id {
-            return Some(self.line.get_or_init(|| self.encode(None)));
+        if self.from != user_id {
+            return Some(&self.shown);
         }
-        let sent_it = match self.entry.device.as_str() {
+        let sent_it = match self.device.as_str() {
             "" => device == TEXT_DEVICE,
             sender => device == sender,
         };
-        let receiver = || receiver(&self.conv_id, self.entry.from);
-        (!sent_it).then(|| self.copy.get_or_init(|| self.encode(receiver())))
+        (!sent_it).then(|| self.copy.get_or_init(|| copy(&self.shown)))
     }
 
     /// Whether it says that the user left the conversation.
     pub(crate) fn is_leaving_of(&self, user_id: i64) -> bool {
-        self.entry.kind() == EntryKind::Left && self.entry.from == user_id
+        self.kind == EntryKind::Left && self.from == user_id
     }
+}
 
-    fn encode(&self, to: Option<i64>) -> PushLine {
-        let push = Push {
-            msg_id: self.entry.msg_id,
-            from: self.entry.from,
-            to,
-            ts_ms: self.entry.ts_ms,
-            group_id: self.conv_id.strip_prefix("grp_").and_then(|group_id| group_id.parse().ok()),
-            text: Cow::Borrowed(&self.entry.text),
-        };
-        push.encode()
+fn text(shown: &Shown) -> &str {
+    match shown.what() {
+        What::Message(message) => &message.text,
+        What::Event(_) => "",
+    }
+}
+
+/// The same for the other devices of its sender.
+fn copy(shown: &Shown) -> Shown {
+    match shown.what().clone() {
+        What::Message(message) => Shown::message(Message { is_copy: true, ..message }),
+        What::Event(event) => Shown::event(event),
     }
 }
 
 /// A message that came from the original's `Deliver`, outside any timeline.
 pub(crate) fn direct(msg: &C2cMsg) -> Direct {
-    let push = Push {
-        msg_id: msg.msg_id,
-        from: msg.from,
-        to: None,
-        ts_ms: msg.ts_ms,
-        group_id: None,
-        text: Cow::Borrowed(&msg.text),
-    };
-    Direct { msg_id: msg.msg_id, said: said(msg.from, &msg.text), line: push.encode() }
+    let (to, text) = (Peer::User(msg.to), &msg.text);
+    let shown = outside(msg.msg_id, msg.from, to, msg.ts_ms, text);
+    Direct { msg_id: msg.msg_id, said: said(msg.from, text), shown }
 }
 
 /// The same for a group's message. Only a pull brings it, and once; the original may count those of
 /// groups apart. So its id is none to tell it by.
 pub(crate) fn direct_of_group(msg: &GroupMsg) -> Direct {
-    let push = Push {
-        msg_id: msg.msg_id,
-        from: msg.from,
-        to: None,
-        ts_ms: msg.ts_ms,
-        group_id: Some(msg.group_id),
-        text: Cow::Borrowed(&msg.text),
-    };
-    Direct { msg_id: 0, said: 0, line: push.encode() }
+    let to = Peer::Group(msg.group_id);
+    let shown = outside(msg.msg_id, msg.from, to, msg.ts_ms, &msg.text);
+    Direct { msg_id: 0, said: 0, shown }
+}
+
+fn outside(msg_id: i64, from: i64, to: Peer, ts_ms: i64, text: &str) -> Arc<Shown> {
+    let text = text.to_owned();
+    Arc::new(Shown::message(Message { msg_id, seq: 0, from, to, is_copy: false, ts_ms, text }))
 }
 
 /// Equal within this process for equal texts of one author.
@@ -122,11 +126,16 @@ fn said(from: i64, text: &str) -> u64 {
     FixedState::default().hash_one((from, text))
 }
 
-/// The other user of a pair; nobody of a group.
-fn receiver(conv_id: &str, from: i64) -> Option<i64> {
-    let (one, other) = conv_id.strip_prefix("c2c_")?.split_once('_')?;
-    let (one, other): (i64, i64) = (one.parse().ok()?, other.parse().ok()?);
-    Some(if one == from { other } else { one })
+/// Whom a message in a conversation goes to: the other user of a pair, or the group.
+fn receiver(conv_id: &str, from: i64) -> Peer {
+    if let Some(group_id) = conv_id.strip_prefix("grp_").and_then(|id| id.parse().ok()) {
+        return Peer::Group(group_id);
+    }
+    let pair = conv_id.strip_prefix("c2c_").and_then(|pair| pair.split_once('_'));
+    let (one, other) = pair.unwrap_or_default();
+    let other = if one.parse() == Ok(from) { other } else { one };
+    // One that is named otherwise is nobody's.
+    Peer::User(other.parse().unwrap_or_default())
 }
 
 /// The conversation of two users.
@@ -158,8 +167,8 @@ mod tests {
     }
 
     fn line_on(pushed: &Pushed, user_id: i64, device: &str) -> Option<String> {
-        let line = pushed.line_for(user_id, device)?;
-        Some(String::from_utf8(line.as_bytes().to_vec()).unwrap())
+        let shown = pushed.shown_to(user_id, device)?;
+        Some(String::from_utf8(shown.line().as_bytes().to_vec()).unwrap())
     }
 
     #[test]

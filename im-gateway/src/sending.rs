@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use im_wire::text::Slot;
+use im_wire::Slot;
 use mpim_proto::{Outgoing, Priority};
 
 /// The other side of a conversation.
@@ -91,7 +91,7 @@ mod tests {
         let mut connection = ServerConnection::new(TextLimits::default());
         connection.receive(b"LOGIN a b\n");
         let (slot, _) = connection.next_command().unwrap();
-        connection.reply(slot, im_wire::text::Reply::Uid(1));
+        connection.reply(slot, im_wire::Reply::Uid(1));
         connection.receive("SEND 1 x\n".repeat(count).as_bytes());
         std::iter::from_fn(|| connection.next_command().map(|(slot, _)| slot)).collect()
     }

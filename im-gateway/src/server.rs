@@ -13,9 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::ms;
-use crate::connection::{Connection, Control, linger};
+use crate::connection::{Connection, Control};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
+use crate::socket::Socket;
+use crate::wire::Wire;
 
 /// What a client that finds no place is told.
 const FULL: &[u8] = b"-ERR closing server full\n";
@@ -82,18 +84,22 @@ impl TextServer {
         }
         let control = Arc::new(Control::default());
         let listed = self.controls.list(number, &control);
-        let connection = Connection::new(Arc::clone(&self.gateway), control, stream);
+        let wire = Wire::text(self.gateway.config.text.limits());
+        let socket = Socket::plain(stream);
+        // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
+        let connection =
+            Box::pin(Connection::new(Arc::clone(&self.gateway), control, socket, wire).run());
         self.gateway.tasks.spawn("connection", async move {
             let _place = (place, InUse::of(&METRICS.connections));
             let _listed = listed;
             // A bug that one client has found must not end the service for the others.
-            if AssertUnwindSafe(connection.run()).catch_unwind().await.is_err() {
+            if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
                 tracing::error!("a connection panicked and was closed");
             }
         });
     }
 
-    fn refuse(&self, mut stream: TcpStream, refusals: &Arc<Semaphore>) {
+    fn refuse(&self, stream: TcpStream, refusals: &Arc<Semaphore>) {
         tracing::debug!("a connection was refused: the server is full");
         METRICS.connections_refused.increment(1);
         let Ok(place) = Arc::clone(refusals).try_acquire_owned() else {
@@ -102,7 +108,7 @@ impl TextServer {
         let at_most = ms(self.gateway.config.closing.linger_ms);
         self.gateway.tasks.spawn("refusal", async move {
             let _place = place;
-            linger(&mut stream, FULL, at_most).await;
+            Socket::plain(stream).linger(FULL, at_most).await;
         });
     }
 }

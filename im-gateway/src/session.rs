@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use im_common::walk;
-use im_wire::text::{Reply, ServerConnection, Slot, failure};
+use im_wire::{Reply, Slot, failure};
 use mpim_proto::{ListBehindResp, Position, SendOutcome};
 use tokio::time::Instant;
 
@@ -31,13 +31,12 @@ use crate::sending::{Batch, Sending, Target};
 use crate::sessions::Registration;
 use crate::sync::Sync;
 use crate::window::{Step, Window};
+use crate::wire::Wire;
 use retry::Retry;
 use verify::Verify;
 
 /// Conversations in one question for positions.
 const LOCATE_MAX: usize = 256;
-/// What the client is told of a command that the fleet has no service for.
-pub(crate) const NOT_SUPPORTED: &str = "not supported by this fleet";
 
 /// What a session wants from the services.
 #[derive(Debug)]
@@ -87,7 +86,7 @@ pub(crate) struct Failed;
 
 /// The client's side of the connection, as a session sees it.
 pub(crate) struct Client<'a> {
-    pub(crate) wire: &'a mut ServerConnection,
+    pub(crate) wire: &'a mut Wire,
     /// So many bytes of the output are known to be with the peer.
     pub(crate) peer_has: u64,
     pub(crate) now: Instant,
@@ -212,7 +211,7 @@ impl Session {
         }
         if self.original == Some(true) && client_msg_id.is_some() {
             // The promise that the same id gives the same message could not be kept.
-            client.wire.reply(slot, Reply::err(NOT_SUPPORTED));
+            client.wire.reply(slot, Reply::err(failure::NOT_SUPPORTED));
             return;
         }
         let client_msg_id = client_msg_id.unwrap_or_else(|| client.ids.make());
@@ -380,11 +379,11 @@ impl Session {
             self.timelines.left(entry.conv_id());
         }
         let session = self.registration.handle();
-        match entry.line_for(session.user_id, &session.device) {
-            Some(line) if self.directs.is_new(entry) => {
+        match entry.shown_to(session.user_id, &session.device) {
+            Some(shown) if self.directs.is_new(entry) => {
                 let hop = walk::hop!("gateway.deliver");
                 walk::record(&hop, [entry.msg_id()]);
-                let end = hop.in_scope(|| client.wire.push(line));
+                let end = hop.in_scope(|| client.wire.show(shown));
                 self.window.shown(entry.step(), end);
                 crate::metrics::METRICS.messages_shown.increment(1);
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use im_common::InUse;
-use im_wire::text::Status;
+use im_wire::Status;
 use mpim_proto::RouteKey;
 use tokio_util::sync::CancellationToken;
 

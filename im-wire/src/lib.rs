@@ -5,6 +5,10 @@
 //! machine left in its output. So the gateway, the client library, the tests and the load programs
 //! speak through the same code, and the code can be tested byte by byte.
 //!
+//! What a client may ask for and what comes back is the same in all protocols: a [`Command`], a
+//! [`Reply`], which may be a [`Refusal`], and what is [`Shown`] without being asked for. A protocol only
+//! says how they are written.
+//!
 //! There is one protocol so far, [`text`]: lines that a person can type into `nc`. Each further one
 //! gets a module beside it.
 //!
@@ -26,4 +30,24 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod command;
+mod event;
+pub mod failure;
+mod listed;
+mod pipeline;
+mod priority;
+mod refusal;
+mod reply;
+mod shown;
 pub mod text;
+
+pub use self::{
+    command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
+    event::{Event, Receipt, Status},
+    listed::{Conv, Hist},
+    pipeline::Slot,
+    priority::Priority,
+    refusal::{Refusal, Why},
+    reply::Reply,
+    shown::{Message, Shown, What},
+};

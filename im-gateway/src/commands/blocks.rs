@@ -1,6 +1,6 @@
 //! `BLOCK`, `UNBLOCK` and `BLOCKED`.
 
-use im_wire::text::Reply;
+use im_wire::Reply;
 use mpim_proto::{ListBlockedReq, SetBlockReq};
 use mprpc::{Context, Status};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use im_wire::text::Reply;
+use im_wire::Reply;
 use mpim_proto::{ListDevicesReq, QueryDevicesReq, RevokeDeviceReq};
 use mprpc::{Code, Context, Status};
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use im_wire::text::{Hist, Reply, failure};
+use im_wire::{Hist, Reply, failure};
 use mpim_proto::{Entry, EntryKind, FetchRangeReq};
 use mprpc::{Context, Status};
 

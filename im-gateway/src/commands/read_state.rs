@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use im_wire::text::{Conv, Peer, Reply, failure};
+use im_wire::{Conv, Peer, Reply, failure};
 use mpim_proto::{Conversation, ListConversationsReq, MarkReadReq, TEXT_DEVICE};
 use mprpc::{Context, Status};
 

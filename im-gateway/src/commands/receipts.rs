@@ -1,6 +1,6 @@
 //! `RECEIPTS <uid or g<gid>>`.
 
-use im_wire::text::{Peer, Receipt, Reply};
+use im_wire::{Peer, Receipt, Reply};
 use mpim_proto::GetReceiptsReq;
 use mprpc::{Context, Status};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use im_wire::text::{Command, Reply, Slot, failure};
+use im_wire::{Command, Reply, Slot, failure};
 use mpim_proto::DeviceName;
 use tokio::sync::oneshot;
 use tokio::time::Instant;

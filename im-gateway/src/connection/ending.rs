@@ -1,10 +1,6 @@
 //! The end of a connection: the last line, the last cursors, the route.
 
-use std::time::Duration;
-
 use futures_util::StreamExt as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::{Connection, Done, End};
@@ -16,7 +12,7 @@ impl Connection {
         let end = match end {
             // It was reset, and whoever closes it was quicker: that is how a client comes that has lost
             // its connection, and logs in on another.
-            End::Closing(_) if self.is_reset() => End::Broken,
+            End::Closing(_) if self.socket.is_reset() => End::Broken,
             end => end,
         };
         let peer_has = match &end {
@@ -53,10 +49,10 @@ impl Connection {
             self.finish_putting_out().await;
             self.wire.close(reason);
         }
-        let Self { gateway, mut stream, wire, work, .. } = self;
+        let Self { gateway, socket, wire, work, .. } = self;
         drop(work);
         if !matches!(end, End::Broken) {
-            linger(&mut stream, wire.output(), ms(gateway.config.closing.linger_ms)).await;
+            socket.linger(wire.output(), ms(gateway.config.closing.linger_ms)).await;
         }
     }
 
@@ -74,23 +70,4 @@ impl Connection {
             }
         }
     }
-
-    /// Whether the peer has reset the connection, which no read has met yet.
-    fn is_reset(&self) -> bool {
-        !matches!(self.stream.take_error(), Ok(None))
-    }
-}
-
-/// Gives the client the time to read `rest` and what was written before: a socket that is closed
-/// with unread input resets the connection, and then the last line may never be seen.
-pub(crate) async fn linger(stream: &mut TcpStream, rest: &[u8], at_most: Duration) {
-    let last = async {
-        stream.write_all(rest).await?;
-        stream.shutdown().await?;
-        let mut ignored = [0; 512];
-        while stream.read(&mut ignored).await? > 0 {}
-        Ok::<(), std::io::Error>(())
-    };
-    // Whatever goes wrong now, there is nobody left to tell.
-    let _ = tokio::time::timeout(at_most, last).await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use im_wire::text::failure;
+use im_wire::failure;
 use mpim_proto::{
     C2cMsg, GetUserGroupsReq, GroupMsg, PullOfflineReq, SendBatchReq, SendGroupReq, SendOutcome,
     SendReq, send_batch_req,

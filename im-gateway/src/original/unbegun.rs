@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use im_wire::text::{Reply, failure};
+use im_wire::{Reply, failure};
 use tokio::sync::oneshot;
 
 use super::instead::is_of_original;

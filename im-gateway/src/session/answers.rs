@@ -1,12 +1,14 @@
 //! What a session does with the answers of services.
 
-use im_wire::text::{Reply, ServerConnection, Slot, failure};
+use im_wire::{Reply, Slot, failure};
 use mpim_proto::{Position, SendOutcome};
 
 use super::{Answer, Client, Failed, Session};
+use crate::commands::refused;
 use crate::delivery::{ConvId, Verdict};
 use crate::fetches::Page;
 use crate::sending::Target;
+use crate::wire::Wire;
 
 impl Session {
     /// Takes what became of a call.
@@ -136,7 +138,7 @@ impl Answer {
 }
 
 fn reply_to_sends(
-    wire: &mut ServerConnection,
+    wire: &mut Wire,
     target: Target,
     slots: Vec<Slot>,
     outcome: Result<Vec<SendOutcome>, &'static str>,
@@ -158,7 +160,7 @@ fn reply_to_sends(
                 (Target::User(_), msg_id, _) => Reply::MsgId(msg_id),
                 (Target::Group(_), msg_id, _) => Reply::GroupMsgId(msg_id),
             },
-            Some(result) if result.code() != mpim_proto::Code::Internal => Reply::err(result.msg),
+            Some(result) if result.code() != mpim_proto::Code::Internal => refused(result),
             // Fewer outcomes than messages, or one that could not be written.
             _ => Reply::err(failure::UNAVAILABLE),
         };

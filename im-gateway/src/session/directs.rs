@@ -26,8 +26,8 @@ impl Session {
     /// Shows those that wait, as far as there is room.
     pub(super) fn show_directs(&mut self, client: &mut Client<'_>) {
         while !self.directs.is_empty() && self.has_room(client) {
-            if let Some(line) = self.directs.next() {
-                client.wire.push(&line);
+            if let Some(shown) = self.directs.next() {
+                client.wire.show(&shown);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! What a session does with events, and what it has said about those of its messages.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use im_wire::text::{Priority, PushLine, Reply};
+use im_wire::{Priority, Reply, Shown, failure};
 
-use super::{Client, NOT_SUPPORTED, Session};
+use super::{Client, Session};
 use crate::events::EventKind;
 use crate::metrics::METRICS;
 
@@ -23,7 +24,7 @@ impl Session {
     /// `RECEIPTS on` and `off`.
     pub(crate) fn want_receipts(&mut self, on: bool) -> Reply {
         if on && self.original == Some(true) {
-            return Reply::err(NOT_SUPPORTED);
+            return Reply::err(failure::NOT_SUPPORTED);
         }
         let max = if on { self.config.events_max } else { 0 };
         self.registration.handle().mailbox.want_events(EventKind::Receipt, max);
@@ -43,11 +44,11 @@ impl Session {
 
     /// Shows events as long as little is on its way to the client: they are behind whatever messages
     /// came with them, and take at most this much of the window that messages share.
-    pub(super) fn show_events(&self, client: &mut Client<'_>, events: VecDeque<PushLine>) {
-        for line in events {
+    pub(super) fn show_events(&self, client: &mut Client<'_>, events: VecDeque<Arc<Shown>>) {
+        for event in events {
             let on_its_way = client.wire.output_end().saturating_sub(client.peer_has);
             if on_its_way < self.config.events_bytes_max {
-                client.wire.push(&line);
+                client.wire.show(&event);
                 METRICS.events_shown.increment(1);
             } else {
                 METRICS.events_dropped_window.increment(1);

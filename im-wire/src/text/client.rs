@@ -1,10 +1,7 @@
 //! The client's side: what stands in a server's line.
 
-use super::{
-    conversation::Conv,
-    event::Event,
-    message::{Hist, Push},
-};
+use super::message::Push;
+use crate::{Conv, Event, Hist};
 
 /// One line from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]

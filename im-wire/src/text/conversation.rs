@@ -1,33 +1,11 @@
 //! `CONV`: the line that answers `CONVERSATIONS`, one for each.
 
-use super::{Peer, escape::write_escaped, message::Fields};
+use super::{escape::write_escaped, message::Fields};
+use crate::Conv;
 use std::{
     borrow::Cow,
     fmt::{self, Write},
 };
-
-/// A conversation of the caller's:
-/// `CONV peer=… head=… read=… unread=… last_id=… from=… ts=… text=…`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conv<'a> {
-    /// The other side.
-    pub peer: Peer,
-    /// The number of its newest entry.
-    pub head: i64,
-    /// Everything up to this number was read.
-    pub read: i64,
-    /// Unread messages; 100 is shown as `99+`.
-    pub unread: u32,
-    /// The newest entry's id; 0, as its sender and its time, if it was deleted.
-    pub last_msg_id: i64,
-    /// Its sender's uid.
-    pub from: i64,
-    /// When it was stored, in milliseconds since 1970.
-    pub ts_ms: i64,
-    /// As in [`Push::text`](super::Push::text), cut to a preview; empty for an entry that is no
-    /// message.
-    pub text: Cow<'a, str>,
-}
 
 /// From here on there are too many unread messages to be counted.
 const UNREAD_MANY: u32 = 100;

@@ -1,6 +1,6 @@
 //! A command to a line.
 
-use super::command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer};
+use crate::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer};
 use bytes::{BufMut, BytesMut};
 use std::fmt::Write;
 

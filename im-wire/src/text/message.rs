@@ -1,7 +1,8 @@
 //! The two lines that carry a message: `MSG`, which the server pushes, and `HIST`, which answers
 //! `HISTORY`.
 
-use super::{Peer, conversation, escape::write_escaped};
+use super::{conversation, escape::write_escaped};
+use crate::{Hist, Message, Peer};
 use bytes::{Bytes, BytesMut};
 use std::{
     borrow::Cow,
@@ -63,7 +64,20 @@ impl Push<'_> {
     }
 }
 
-/// An encoded [`Push`](Push::encode) or [`Event`](super::Event::encode): one whole line. Cheap to
+impl Message {
+    /// Its line, as [`Push::encode`] makes it.
+    pub(crate) fn line(&self) -> PushLine {
+        let (to, group_id) = match self.to {
+            Peer::User(to) => (Some(to).filter(|_| self.is_copy), None),
+            Peer::Group(group_id) => (None, Some(group_id)),
+        };
+        let text = Cow::Borrowed(&*self.text);
+        let Self { msg_id, from, ts_ms, .. } = *self;
+        Push { msg_id, from, to, ts_ms, group_id, text }.encode()
+    }
+}
+
+/// An encoded [`Push`](Push::encode) or [`Event`](crate::Event::encode): one whole line. Cheap to
 /// clone.
 #[derive(Debug, Clone)]
 pub struct PushLine(Bytes);
@@ -79,21 +93,6 @@ impl PushLine {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-}
-
-/// A message of a conversation's history: `HIST seq=… id=… from=… ts=… text=…`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hist<'a> {
-    /// Its number in the conversation.
-    pub seq: i64,
-    /// The message's id.
-    pub msg_id: i64,
-    /// The sender's uid.
-    pub from: i64,
-    /// When it was stored, in milliseconds since 1970.
-    pub ts_ms: i64,
-    /// As in [`Push::text`].
-    pub text: Cow<'a, str>,
 }
 
 impl Hist<'_> {

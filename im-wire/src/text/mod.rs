@@ -32,20 +32,17 @@
 //! | file | holds |
 //! |---|---|
 //! | `line.rs` | [`LineDecoder`]: bytes to lines |
-//! | `command.rs` | [`Command`], and what each is called |
-//! | `parse.rs` | a line to a command, or the text of its refusal |
+//! | `parse.rs` | a line to a [`Command`], or the words of its refusal |
 //! | `encode.rs` | a command to a line, for clients |
 //! | `escape.rs` | [`Escaped`]: untrusted text to something that stays within its line |
 //! | `message.rs` | [`Push`] and [`Hist`]: the lines that carry messages, both ways |
 //! | `conversation.rs` | [`Conv`]: the line that shows a conversation, both ways |
-//! | `event.rs` | [`Event`], [`Status`]: the lines of what is told and not kept, both ways |
-//! | `priority.rs` | [`Priority`]: what goes first |
-//! | `reply.rs` | [`Reply`]: everything that a server answers; [`failure`]: its refusals |
+//! | `event.rs` | [`Event`]: the lines of what is told and not kept, both ways |
+//! | `reply.rs` | a [`Reply`] to its lines |
 //! | `server.rs` | [`ServerConnection`]: the server's side of one connection |
 //! | `client.rs` | [`ServerLine`]: what a client finds in a server's line |
 
 mod client;
-mod command;
 mod conversation;
 mod encode;
 mod escape;
@@ -53,20 +50,19 @@ mod event;
 mod line;
 mod message;
 mod parse;
-mod priority;
 mod reply;
 mod server;
 
 pub use self::{
     client::{BadServerLine, ServerLine},
-    command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
-    conversation::Conv,
     encode::EncodeError,
     escape::Escaped,
-    event::{Event, Receipt, Status},
     line::{Line, LineDecoder},
-    message::{Hist, Push, PushLine},
-    priority::Priority,
-    reply::{Reply, failure},
-    server::{ServerConnection, Slot, TextLimits, WELCOME},
+    message::{Push, PushLine},
+    server::{ServerConnection, TextLimits, WELCOME},
+};
+// What is the same in all protocols, for those who speak this one alone.
+pub use crate::{
+    CLIENT_MSG_ID_BYTES_MAX, Command, Conv, Event, Hist, Peer, Priority, Receipt, Reply, Secret,
+    Slot, Status, failure,
 };

@@ -1,11 +1,9 @@
 //! A line to a command.
 
-use super::{
-    Peer, Secret,
-    command::{CLIENT_MSG_ID_BYTES_MAX, Command, non_negative, positive},
-    event::Status,
+use crate::{
+    CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Priority, Secret, Status,
+    command::{non_negative, positive},
     failure,
-    priority::Priority,
 };
 use bytes::Bytes;
 

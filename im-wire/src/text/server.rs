@@ -1,15 +1,14 @@
 //! The server's side of one connection.
 
 use super::{
-    command::Command,
     escape::Escaped,
     line::{Line, LineDecoder},
     message::PushLine,
     parse::parse,
-    reply::{Reply, failure},
 };
+use crate::{Command, Reply, Slot, failure, pipeline::Pipeline};
 use bytes::{Buf, BufMut, BytesMut};
-use std::{collections::VecDeque, fmt::Write};
+use std::fmt::Write;
 
 /// The first line that a client sees.
 pub const WELCOME: &str = "+OK welcome. Commands: REGISTER/LOGIN/SEND/PULL";
@@ -33,12 +32,6 @@ impl Default for TextLimits {
     }
 }
 
-/// The place of a command's reply. It is used up by [`ServerConnection::reply`]; one that is
-/// dropped leaves its command, and all behind it, unanswered.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "the client waits for the reply of this command, and of all behind it"]
-pub struct Slot(u64);
-
 /// The server's side of one connection, without its socket.
 ///
 /// The caller's loop: read while [`wants_input`](Self::wants_input) and hand over with
@@ -53,26 +46,12 @@ pub struct Slot(u64);
 pub struct ServerConnection {
     limits: TextLimits,
     decoder: LineDecoder,
-    /// A barrier that waits for the commands before it.
-    held: Option<Command>,
-    /// A barrier is handed out and not answered.
-    barrier: bool,
-    /// The commands that are not answered on the wire, oldest first.
-    in_flight: VecDeque<InFlight>,
-    /// The slot number of the first of them.
-    first_slot: u64,
+    pipeline: Pipeline<()>,
     logged_in: bool,
     closed: bool,
     output: BytesMut,
     /// Bytes that were ever put into `output`.
     output_end: u64,
-}
-
-#[derive(Debug)]
-enum InFlight {
-    Unanswered,
-    /// Answered, but one before it is not.
-    Answered(Reply),
 }
 
 impl ServerConnection {
@@ -81,10 +60,7 @@ impl ServerConnection {
         Self {
             limits,
             decoder: LineDecoder::new(limits.line_bytes_max),
-            held: None,
-            barrier: false,
-            in_flight: VecDeque::new(),
-            first_slot: 0,
+            pipeline: Pipeline::new(limits.in_flight_max),
             logged_in: false,
             closed: false,
             output: BytesMut::new(),
@@ -120,8 +96,8 @@ impl ServerConnection {
         if self.closed {
             return None;
         }
-        if self.held.is_some() {
-            return if self.in_flight.is_empty() { self.release_held() } else { None };
+        if self.pipeline.holds() {
+            return self.pipeline.released();
         }
         while !self.is_blocked() {
             let parsed = match self.decoder.next_line()? {
@@ -132,17 +108,10 @@ impl ServerConnection {
                 Line::TooLong => Err(failure::LINE_TOO_LONG),
             };
             match parsed {
-                Err(text) => {
-                    let slot = self.open_slot();
-                    self.reply(slot, Reply::err(text));
-                }
-                Ok(command) if command.is_concurrent() => return Some((self.open_slot(), command)),
-                Ok(command) => {
-                    self.held = Some(command);
-                    if !self.in_flight.is_empty() {
-                        return None;
-                    }
-                    return self.release_held();
+                Ok(command) => return self.pipeline.admit((), command),
+                Err(words) => {
+                    self.pipeline.refuse((), Reply::err(words));
+                    self.write_replies();
                 }
             }
         }
@@ -155,23 +124,8 @@ impl ServerConnection {
         if self.closed {
             return;
         }
-        let place = usize::try_from(slot.0.wrapping_sub(self.first_slot)).ok();
-        let Some(place) = place.and_then(|place| self.in_flight.get_mut(place)) else {
-            debug_assert!(false, "a slot of another connection");
-            return;
-        };
-        *place = InFlight::Answered(reply);
-        while let Some(InFlight::Answered(_)) = self.in_flight.front() {
-            if let Some(InFlight::Answered(reply)) = self.in_flight.pop_front() {
-                self.first_slot += 1;
-                self.write_reply(&reply);
-            }
-        }
-        if self.in_flight.is_empty() {
-            // A barrier is alone, so it was this one.
-            self.barrier = false;
-            self.in_flight.shrink_to(IN_FLIGHT_KEPT);
-        }
+        self.pipeline.answer(slot, reply);
+        self.write_replies();
     }
 
     /// Pushes a message, between replies. Answers where in the output, counted from the
@@ -188,8 +142,7 @@ impl ServerConnection {
             let _ = writeln!(out, "-ERR closing {}", Escaped(reason));
         });
         self.closed = true;
-        self.held = None;
-        self.in_flight = VecDeque::new();
+        self.pipeline.clear();
         self.decoder = LineDecoder::new(self.limits.line_bytes_max);
     }
 
@@ -219,45 +172,31 @@ impl ServerConnection {
 
     /// Commands that were begun and are not answered. One that waits for them is not among them.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.pipeline.in_flight()
     }
 
     /// Bytes of memory held, for tests and metrics.
     pub fn buffer_bytes(&self) -> usize {
-        self.decoder.capacity()
-            + self.output.capacity()
-            + self.in_flight.capacity() * size_of::<InFlight>()
+        self.decoder.capacity() + self.output.capacity() + self.pipeline.buffer_bytes()
     }
 
     fn is_blocked(&self) -> bool {
-        self.barrier
-            || self.held.is_some()
-            || self.in_flight.len() >= self.limits.in_flight_max
-            || self.output.len() > self.limits.output_bytes_max
+        self.pipeline.is_blocked() || self.output.len() > self.limits.output_bytes_max
     }
 
-    fn release_held(&mut self) -> Option<(Slot, Command)> {
-        let command = self.held.take()?;
-        self.barrier = true;
-        Some((self.open_slot(), command))
-    }
-
-    fn open_slot(&mut self) -> Slot {
-        let slot = Slot(self.first_slot + self.in_flight.len() as u64);
-        self.in_flight.push_back(InFlight::Unanswered);
-        slot
-    }
-
-    fn write_reply(&mut self, reply: &Reply) {
-        match reply {
-            Reply::Uid(_) => self.logged_in = true,
-            Reply::LoggedOut => self.logged_in = false,
-            _ => {}
+    /// Writes those replies whose turn it is.
+    fn write_replies(&mut self) {
+        while let Some(((), reply)) = self.pipeline.next() {
+            match reply {
+                Reply::Uid(_) => self.logged_in = true,
+                Reply::LoggedOut => self.logged_in = false,
+                _ => {}
+            }
+            self.write(|out| {
+                // Writing to memory does not fail.
+                let _ = reply.write(out);
+            });
         }
-        self.write(|out| {
-            // Writing to memory does not fail.
-            let _ = reply.write(out);
-        });
     }
 
     /// Every byte to the client passes here, and every call writes whole lines: that is why
@@ -271,6 +210,3 @@ impl ServerConnection {
         self.output_end += (self.output.len() - before) as u64;
     }
 }
-
-/// Room for this many commands stays allocated; more is given back when all are answered.
-const IN_FLIGHT_KEPT: usize = 4;

@@ -2,10 +2,8 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
-use std::os::fd::AsFd as _;
 
 use super::{Connection, End};
-use crate::kernel;
 
 /// What one read takes at most. One buffer for each thread: a connection that waits has none.
 const READ_BYTES: usize = 16 << 10;
@@ -25,7 +23,7 @@ impl Connection {
             return Ok(());
         }
         let read = READ.with_borrow_mut(|buffer| {
-            let read = self.stream.try_read(buffer);
+            let read = self.socket.try_read(buffer);
             if let Ok(bytes) = read {
                 self.wire.receive(&buffer[..bytes]);
             }
@@ -48,11 +46,10 @@ impl Connection {
     pub(super) fn write(&mut self) -> Result<bool, End> {
         let mut wrote = false;
         while !self.wire.output().is_empty() {
-            match self.stream.try_write(self.wire.output()) {
+            match self.socket.try_write(self.wire.output()) {
                 Ok(0) => return Err(End::Broken),
                 Ok(bytes) => {
                     self.wire.consume_output(bytes);
-                    self.written += bytes as u64;
                     wrote = true;
                 }
                 Err(error) if harmless(&error) => break,
@@ -64,8 +61,8 @@ impl Connection {
 
     /// Asks the kernel how far the client is. Without an answer, it stays where it was.
     pub(super) fn observe(&mut self) {
-        if let Ok(bytes) = kernel::unacknowledged_bytes(self.stream.as_fd()) {
-            self.peer_has = self.peer_has.max(self.written.saturating_sub(bytes));
+        if let Some(peer_has) = self.socket.peer_has() {
+            self.peer_has = self.peer_has.max(peer_has);
         }
     }
 }

@@ -8,8 +8,9 @@ use std::{fmt, str::FromStr};
 /// or as a UUID fit, with room for a prefix.
 pub const CLIENT_MSG_ID_BYTES_MAX: usize = 64;
 
-/// A command of the text protocol. Its fields are what the client wrote; whether the user exists
-/// or the group wants the message is for others to say.
+/// What a client can ask for, whatever protocol it speaks. The comments give the words of text lines.
+/// Its fields are what the client wrote; whether the user exists or the group wants the message is for
+/// others to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// `REGISTER <user> <pwd>`: make an account and log in.
@@ -210,7 +211,7 @@ impl Command {
         )
     }
 
-    /// The word that the line starts with.
+    /// What it is called: the word that its line in text lines starts with.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Register { .. } => "REGISTER",

@@ -1,0 +1,90 @@
+//! What a connection's bytes go through.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::net::TcpStream;
+
+use crate::kernel;
+
+/// A connection's socket. Nothing here waits but [`ready`](Self::ready) and [`linger`](Self::linger).
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// TCP as it is.
+    Plain {
+        stream: TcpStream,
+        /// Bytes that the kernel took.
+        written: u64,
+    },
+}
+
+impl Socket {
+    /// A connection that was accepted.
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        Self::Plain { stream, written: 0 }
+    }
+
+    /// Reads what is there; 0 at the end. [`io::ErrorKind::WouldBlock`] when nothing is.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain { stream, .. } => stream.try_read(buffer),
+        }
+    }
+
+    /// Writes as much as there is room for. [`io::ErrorKind::WouldBlock`] when there is none.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain { stream, written } => {
+                let taken = stream.try_write(bytes)?;
+                *written += taken as u64;
+                Ok(taken)
+            }
+        }
+    }
+
+    /// Waits until it is worth trying again. Errors show when the socket is read or written. Cancel safe.
+    pub(crate) async fn ready(&self, interest: Interest) {
+        match self {
+            Self::Plain { stream, .. } => {
+                let _ = stream.ready(interest).await;
+            }
+        }
+    }
+
+    /// So many of the bytes that were written are with the peer's kernel; `None` if ours does not say.
+    pub(crate) fn peer_has(&self) -> Option<u64> {
+        match self {
+            Self::Plain { stream, written } => {
+                let on_their_way = kernel::unacknowledged_bytes(stream.as_fd()).ok()?;
+                Some(written.saturating_sub(on_their_way))
+            }
+        }
+    }
+
+    /// Whether the peer has reset the connection, which no read has met yet.
+    pub(crate) fn is_reset(&self) -> bool {
+        match self {
+            Self::Plain { stream, .. } => !matches!(stream.take_error(), Ok(None)),
+        }
+    }
+
+    /// Gives the client the time to read `rest` and what was written before: a socket that is closed
+    /// with unread input resets the connection, and then the last word may never be seen.
+    pub(crate) async fn linger(self, rest: &[u8], at_most: Duration) {
+        let last = async {
+            match self {
+                Self::Plain { mut stream, .. } => {
+                    stream.write_all(rest).await?;
+                    stream.shutdown().await?;
+                    let mut ignored = [0; 512];
+                    while stream.read(&mut ignored).await? > 0 {}
+                }
+            }
+            Ok::<(), io::Error>(())
+        };
+        // Whatever goes wrong now, there is nobody left to tell.
+        let _ = tokio::time::timeout(at_most, last).await;
+    }
+}
