@@ -1,7 +1,8 @@
 //! Whether the invariants of messaging hold in a run.
 //!
 //! * **L** an acknowledged message is in the history exactly once, and its readers were shown it;
-//! * **D** within a session nobody is shown a message twice;
+//! * **D** within a session nobody is shown a message twice; no session goes on from further back than
+//!   the one before it did; and who was shown everything, has left and comes back is shown nothing again;
 //! * **O** one order for everybody: the history is numbered 1 to N without holes, and each session
 //!   is shown it in that order without leaving anything out;
 //! * **S** a session's own messages to a conversation are in the order in which it sent them.
@@ -11,10 +12,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use crate::journal::{Entry, Outcome, Receipt, Run, Sent, Timeline};
+use crate::journal::{Entry, Journal, Outcome, Receipt, Return, Run, Sent, Timeline};
 
 /// Violations that a failure lists.
 const LISTED_MAX: usize = 20;
@@ -78,6 +79,7 @@ impl Run {
                 check_complete(timeline, &sent, *reader, receipts, &mut found);
             }
         }
+        check_returns(&self.journal, &mut found);
         let known = |to| self.timelines.iter().any(|timeline| timeline.of == to);
         for sent in self.journal.sent.iter().filter(|sent| !known(sent.to)) {
             found.add(Invariant::L, || format!("the history of {} was not read", sent.to));
@@ -177,7 +179,13 @@ fn check_senders_order(order: &Order<'_>, sent: &[&Sent], found: &mut Found) {
 
 /// D, O and L from the view of one reader: each session is shown others' messages in the order of
 /// the history, each once, none left out; the next session goes on no later than where the last
-/// one was.
+/// one was, and no earlier than where the last one began.
+///
+/// How much a session may be shown again has no bound in messages. The window of what is on its way has
+/// one, but what has arrived also comes again for as long as cursors cannot be written: while im-message
+/// or its database does not answer, and in the moment for which cursors are gathered. What is sound after
+/// any fault: a cursor that a session has begun with was read from the database, so it was committed, and
+/// cursors only grow. So no later session of the device begins before it, in any conversation.
 fn check_shown(
     timeline: &Timeline,
     order: &Order<'_>,
@@ -188,6 +196,8 @@ fn check_shown(
     let of = timeline.of;
     let mut seen_to = 0;
     let mut session: Option<(u32, i64)> = None;
+    // Of the sessions so far that were shown something, where the last one began.
+    let mut began = 0;
     for Receipt { session: number, id, text, .. } in receipts {
         let Some(entry) = order.0.get(id) else {
             found
@@ -203,6 +213,18 @@ fn check_shown(
             Some((last, seq)) if last == *number => Some(seq),
             _ => None,
         };
+        if before.is_none() {
+            if entry.seq < began {
+                found.add(Invariant::D, || {
+                    format!(
+                        "{of}: {reader} was shown {} first in session {number}, an earlier one had \
+                         begun with {began}",
+                        entry.seq
+                    )
+                });
+            }
+            began = began.max(entry.seq);
+        }
         match before {
             Some(seq) if seq == entry.seq => found.add(Invariant::D, || {
                 format!("{of}: {reader} was shown {seq} ({id}) twice in session {number}")
@@ -229,6 +251,35 @@ fn check_shown(
     }
 }
 
+/// D: who came back at the end was not shown anything again. They had been shown everything and left
+/// with `LOGOUT`, and came back some times, so that what was shown to them had the time to be noted.
+fn check_returns(journal: &Journal, found: &mut Found) {
+    let mut last: BTreeMap<i64, (u32, usize)> = BTreeMap::new();
+    for Return { of, session } in &journal.returns {
+        let (last, returns) = last.entry(*of).or_default();
+        (*last, *returns) = (*session, *returns + 1);
+    }
+    for (reader, (session, returns)) in last {
+        let receipts = journal.receipts.iter().filter(|receipt| receipt.by == reader);
+        let (now, before): (Vec<_>, Vec<_>) =
+            receipts.partition(|receipt| receipt.session == session);
+        let before: HashSet<i64> = before.iter().map(|receipt| receipt.id).collect();
+        let again: Vec<_> = now.iter().filter(|receipt| before.contains(&receipt.id)).collect();
+        if let [first, ..] = again[..] {
+            found.add(Invariant::D, || {
+                format!(
+                    "{reader} has come back {returns} times and was shown {} messages again, first {} \
+                     ({:?} in {})",
+                    again.len(),
+                    first.id,
+                    first.text,
+                    first.within
+                )
+            });
+        }
+    }
+}
+
 /// The first message of somebody else between two numbers.
 fn first_of_others(timeline: &Timeline, reader: i64, after: i64, before: i64) -> Option<&Entry> {
     // A history that is out of order is a violation of its own, and makes this one only less exact.
@@ -252,7 +303,7 @@ fn check_complete(
     let Some(last) = last.rev().find(acknowledged) else {
         return;
     };
-    let shown: std::collections::HashSet<i64> = receipts.iter().map(|receipt| receipt.id).collect();
+    let shown: HashSet<i64> = receipts.iter().map(|receipt| receipt.id).collect();
     for entry in &timeline.entries {
         if entry.seq <= last.seq && entry.from != reader && !shown.contains(&entry.id) {
             found.add(Invariant::L, || {

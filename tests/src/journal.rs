@@ -90,6 +90,16 @@ pub struct Ending {
     pub at: Duration,
 }
 
+/// A log-in of somebody who was shown everything that was acknowledged, and whose session before this
+/// one ended with `LOGOUT`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Return {
+    /// Their uid, with a minus for their device that only listens.
+    pub of: i64,
+    /// Which of their connections, from 1.
+    pub session: u32,
+}
+
 /// Sends and receipts, those of each session in their order.
 #[derive(Clone, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "said above")]
@@ -100,6 +110,9 @@ pub struct Journal {
     pub errors: Vec<String>,
     /// Connections that were lost.
     pub endings: Vec<Ending>,
+    /// Who came back when everything was said. Who was still shown something again came once more, and
+    /// the last time counts.
+    pub returns: Vec<Return>,
 }
 
 /// A message as the history has it.

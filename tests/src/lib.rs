@@ -54,7 +54,9 @@ pub use admin::{get, is_ready, is_waiting_for};
 pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};
-pub use journal::{Conversation, Ending, Entry, Journal, Outcome, Receipt, Run, Sent, Timeline};
+pub use journal::{
+    Conversation, Ending, Entry, Journal, Outcome, Receipt, Return, Run, Sent, Timeline,
+};
 pub use load::{Load, Talker};
 pub use people::{PASSWORD, Person, register_two};
 pub use process::Process;

@@ -3,9 +3,10 @@
 //! They do what any client does: connect again when a connection ends, log in, go on. Nothing
 //! tells them what failed. Afterwards their journal and the history are held against each other.
 
+mod back;
 mod talk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,9 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{
-    Conversation, DEADLINE, Entry, Journal, Outcome, PASSWORD, Run, TextClient, Timeline, until,
-};
+use crate::{Conversation, DEADLINE, Entry, Journal, Outcome, Run, TextClient, Timeline, until};
 use talk::Talking;
 
 /// Between two looks at what everybody was shown.
@@ -107,7 +106,8 @@ pub struct Load {
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     talkers: Vec<Talker>,
-    tasks: JoinSet<()>,
+    /// Each ends with the place of its talker, and a session in which it is shown nothing any more.
+    tasks: JoinSet<(usize, TextClient)>,
 }
 
 impl Load {
@@ -120,7 +120,7 @@ impl Load {
         let mut tasks = JoinSet::new();
         for (place, talker) in talkers.iter().enumerate() {
             let talking = Talking::new(talker.clone(), place, Arc::clone(&shared), watched.clone());
-            tasks.spawn(talking.run());
+            tasks.spawn(async move { (place, talking.run().await) });
         }
         Self { shared, phase, talkers, tasks }
     }
@@ -188,7 +188,8 @@ impl Load {
     }
 
     /// Lets them have their last words and ends them when everybody was shown what was acknowledged,
-    /// or was not within the deadline, which is then a violation; then reads every conversation back.
+    /// or was not within the deadline, which is then a violation; has them come back, until they are
+    /// shown nothing again or came often enough; then reads every conversation back.
     /// `hidden`: how many entries without a line each group begins with.
     ///
     /// # Panics
@@ -211,19 +212,19 @@ impl Load {
         // Who was not shown something is found when their journal is held against the history.
         let _ = timeout(DEADLINE, everything).await;
         self.phase.send_replace(Phase::End);
+        let mut sessions = BTreeMap::new();
         while let Some(ended) = self.tasks.join_next().await {
-            ended.expect("no talker has panicked");
+            let (place, client) = ended.expect("no talker has panicked");
+            sessions.insert(place, client);
         }
         let journal = self.shared.journal().clone();
-        Run { journal, timelines: self.read_back(hidden).await }
+        Run { journal, timelines: self.read_back(sessions, hidden).await }
     }
 
-    async fn read_back(&self, hidden: i64) -> Vec<Timeline> {
+    async fn read_back(&self, sessions: BTreeMap<usize, TextClient>, hidden: i64) -> Vec<Timeline> {
         let mut timelines: Vec<Timeline> = Vec::new();
-        for talker in &self.talkers {
-            let mut client = TextClient::connect(self.shared.addresses[0]).await;
-            let reply = format!("+OK uid={}", talker.uid);
-            client.expect(&format!("LOGIN {} {PASSWORD}", talker.name), &reply).await;
+        for (place, mut client) in sessions {
+            let talker = &self.talkers[place];
             for of in &talker.to {
                 let entries = history(&mut client, talker.uid, *of).await;
                 match timelines.iter_mut().find(|timeline| timeline.of == *of) {

@@ -44,7 +44,7 @@ struct Arguments {
     #[arg(long, default_value_t = 250)]
     rounds_of_a_stack: u64,
     /// Plants a known bug, to see that it is found (not on a cluster): acknowledged-before-commit,
-    /// checked-before-lock, no-deduplication, pushed-without-order, cursor-moved-by-send.
+    /// checked-before-lock, no-deduplication, pushed-without-order, cursor-moved-by-send, cursors-not-written.
     #[arg(long)]
     bug: Option<String>,
     /// Where journals and logs of rounds that failed are kept.

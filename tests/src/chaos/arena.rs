@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::planted::{BadGateway, Bug, forget_last_commits};
+use super::planted::{BadGateway, Bug, forget_last_commits, keep_cursors};
 use crate::{End, Instance, Layout, Line, Proxy, Service, Stack};
 
 /// Instances of each service in a cluster.
@@ -34,7 +34,9 @@ impl Arena {
         };
         let stack = builder.with_lines().with_clocks().start().await;
         let mut arena = Self { stack, bug, bad: Vec::new() };
-        if let Some(bug) = bug {
+        if bug == Some(Bug::CursorsNotWritten) {
+            keep_cursors(&arena.stack.directory().join("data/message"))?;
+        } else if let Some(bug) = bug {
             for front in arena.fronts() {
                 arena.bad.push(BadGateway::before(front, bug).await);
             }

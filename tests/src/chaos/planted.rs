@@ -1,8 +1,8 @@
 //! Known bugs, to see that they are found: a checker that stays green with them shows nothing.
 //!
 //! No service is built with them, so that none can ship. What a bug does to who relies on the server
-//! is done from outside: between clients and a gateway, line by line, or to a file of a process that
-//! has been killed.
+//! is done from outside: between clients and a gateway, line by line, to the file of a store, or to that
+//! of a process that has been killed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::{Push, free_address};
+use crate::{DEADLINE, Push, free_address};
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,16 +32,19 @@ pub enum Bug {
     /// A position moves to one's own message when that is acknowledged: what others said before it,
     /// and was not shown yet, never is.
     CursorMovedBySend,
+    /// Cursors are taken and not written: who comes back is shown everything again.
+    CursorsNotWritten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AcknowledgedBeforeCommit,
         Self::CheckedBeforeLock,
         Self::NoDeduplication,
         Self::PushedWithoutOrder,
         Self::CursorMovedBySend,
+        Self::CursorsNotWritten,
     ];
 }
 
@@ -63,6 +66,7 @@ impl Bug {
             Self::NoDeduplication => "no-deduplication",
             Self::PushedWithoutOrder => "pushed-without-order",
             Self::CursorMovedBySend => "cursor-moved-by-send",
+            Self::CursorsNotWritten => "cursors-not-written",
         }
     }
 
@@ -85,6 +89,23 @@ pub(super) fn forget_last_commits(directory: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Nothing moves a cursor in im-message's file any more, and who tries is told that it was moved.
+const CURSORS_STAY: &str = "
+    CREATE TRIGGER no_cursor_moves BEFORE UPDATE OF seq ON cursor
+    BEGIN SELECT RAISE(IGNORE); END;
+    CREATE TRIGGER no_cursor_begins BEFORE INSERT ON cursor WHEN NEW.seq > NEW.opened_seq
+    BEGIN SELECT RAISE(IGNORE); END;";
+
+/// Cursors in a file of im-message stay where they are.
+///
+/// # Errors
+/// The file is not what im-message has.
+pub(super) fn keep_cursors(directory: &Path) -> rusqlite::Result<()> {
+    let database = rusqlite::Connection::open(directory.join("message.db"))?;
+    database.busy_timeout(DEADLINE)?;
+    database.execute_batch(CURSORS_STAY)
 }
 
 /// How much is left of a journal. Frames of its present turn have the salt of its head; behind them

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::strike::{Scene, Spared};
 use super::{Options, RoundReport, crowd, kept};
 use crate::load::Witness;
-use crate::{Journal, Load, Outcome, Run, Talker};
+use crate::{Journal, Load, Outcome, Run, Sent, Talker};
 
 /// No round takes longer, whatever hangs.
 const ROUND_MAX: Duration = Duration::from_secs(240);
@@ -24,6 +24,8 @@ struct Played {
     hit: String,
     recovery: Duration,
     run: Run,
+    /// The longest that somebody who was spared waited for an answer.
+    spared_slowest: Duration,
     /// What the fault itself has found.
     found: Vec<String>,
 }
@@ -47,8 +49,9 @@ pub(super) async fn play(arena: &mut Arena, options: &Options, number: u64) -> R
     };
     let mut report = RoundReport::new(number, seed, fault);
     let run = match played {
-        Ok(Played { hit, recovery, run, found }) => {
+        Ok(Played { hit, recovery, run, spared_slowest, found }) => {
             report.hit = hit;
+            report.spared_slowest = spared_slowest;
             report.recovery = Some(recovery);
             report.violations = run.violations().iter().map(ToString::to_string).collect();
             report.violations.extend(found);
@@ -93,7 +96,7 @@ async fn talk(
     let recovery = served.max(let_in);
     sleep(chance.ms(0..200)).await;
     let run = load.finish(crowd::JOINS).await;
-    let mut found = struck.found;
+    let (mut found, mut spared_slowest) = (struck.found, Duration::ZERO);
     for (place, uid) in people.into_iter().enumerate() {
         let spared = match struck.spared {
             Spared::Nobody => false,
@@ -102,9 +105,10 @@ async fn talk(
         };
         if spared {
             found.extend(noticed(&run.journal, uid));
+            spared_slowest = spared_slowest.max(slowest(&run.journal, |sent| sent.by == uid));
         }
     }
-    Played { hit: struck.hit, recovery, run, found }
+    Played { hit: struck.hit, recovery, run, spared_slowest, found }
 }
 
 /// U: what somebody has noticed of a fault that did not concern them.
@@ -126,9 +130,14 @@ fn count(run: &Run, report: &mut RoundReport) {
         }
     }
     report.shown = run.journal.receipts.len() as u64;
-    let answered = run.journal.sent.iter();
-    let waited = answered.filter_map(|sent| sent.answered_at?.checked_sub(sent.at));
-    report.slowest = waited.max().unwrap_or_default();
+    report.slowest = slowest(&run.journal, |_| true);
+}
+
+/// The longest that an answer to one of these was waited for.
+fn slowest(journal: &Journal, whose: impl Fn(&Sent) -> bool) -> Duration {
+    let sent = journal.sent.iter().filter(|sent| whose(sent));
+    let waited = sent.filter_map(|sent| sent.answered_at?.checked_sub(sent.at));
+    waited.max().unwrap_or_default()
 }
 
 /// What a panic says.

@@ -43,6 +43,7 @@ fn good() -> Run {
                 .into(),
             errors: Vec::new(),
             endings: Vec::new(),
+            returns: vec![Return { of: BOB, session: 3 }],
         },
         timelines: vec![Timeline {
             of,
@@ -182,6 +183,38 @@ fn a_session_that_goes_on_too_late_breaks_o() {
         run.journal.receipts.drain(2..4);
     });
     assert!(found.contains(&Invariant::O));
+}
+
+#[test]
+fn a_session_that_begins_before_where_the_one_before_it_began_breaks_d() {
+    let began_with = |run: &mut Run, seqs: &[(u32, usize)]| {
+        let receipts = run.journal.receipts.clone();
+        let at = |&(session, seq): &(u32, usize)| {
+            let place = if seq == 4 { 4 } else { seq - 1 };
+            Receipt { session, ..receipts[place].clone() }
+        };
+        run.journal.receipts = seqs.iter().map(at).collect();
+    };
+    let found = broken(|run| began_with(run, &[(1, 1), (1, 2), (2, 2), (2, 3), (4, 1), (4, 2)]));
+    assert!(found.contains(&Invariant::D), "{found:?}");
+    let same = [(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (4, 3), (4, 4)];
+    assert_eq!(broken(|run| began_with(run, &same)), [], "nothing that arrived was noted yet");
+}
+
+#[test]
+fn who_is_shown_something_again_after_all_is_said_breaks_d() {
+    let again = |run: &mut Run, session| {
+        let receipt = Receipt { session, ..run.journal.receipts[4].clone() };
+        run.journal.receipts.push(receipt);
+    };
+    assert_eq!(broken(|run| again(run, 3)), [Invariant::D]);
+    let found = broken(|run| {
+        again(run, 3);
+        run.journal.returns.push(Return { of: BOB, session: 4 });
+    });
+    assert_eq!(found, [], "it was noted by the next time");
+    let found = broken(|run| run.journal.receipts[4].session = 3);
+    assert_eq!(found, [], "what comes late is new");
 }
 
 #[test]

@@ -16,11 +16,11 @@ const BEAT: Duration = Duration::from_millis(5);
 /// Messages that wait for their answers at the same time.
 const WINDOW: usize = 8;
 /// Before the next attempt to connect.
-const RETRY: Duration = Duration::from_millis(50);
+pub(super) const RETRY: Duration = Duration::from_millis(50);
 /// The answer after which a message may have been sent or not.
 const OPEN: &str = "-ERR unavailable, try again";
 /// The answer to an acknowledgement.
-const ACKED: &str = "+OK acked";
+pub(super) const ACKED: &str = "+OK acked";
 
 /// A message that was not answered yet.
 struct InFlight {
@@ -32,13 +32,13 @@ struct InFlight {
 
 /// See the module.
 pub(super) struct Talking {
-    talker: Talker,
+    pub(super) talker: Talker,
     /// Which of the addresses is next.
-    place: usize,
-    shared: Arc<Shared>,
+    pub(super) place: usize,
+    pub(super) shared: Arc<Shared>,
     phase: watch::Receiver<Phase>,
     /// Connections so far.
-    connections: u32,
+    pub(super) connections: u32,
     sent: usize,
     in_flight: VecDeque<InFlight>,
     /// Conversations that wait for the last word.
@@ -65,7 +65,8 @@ impl Talking {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Talks until the run ends, and comes back once it has.
+    pub(super) async fn run(mut self) -> TextClient {
         while *self.phase.borrow() != Phase::End {
             let connected = self.connect().await;
             self.place += 1;
@@ -87,10 +88,11 @@ impl Talking {
             }
             sleep(RETRY).await;
         }
+        self.come_back().await
     }
 
     /// A connection that is logged in, if that can be had now.
-    async fn connect(&self) -> io::Result<Option<TextClient>> {
+    pub(super) async fn connect(&self) -> io::Result<Option<TextClient>> {
         let address = self.shared.addresses[self.place % self.shared.addresses.len()];
         let log_in = async {
             let mut client = TextClient::try_connect(address).await?;
@@ -137,7 +139,7 @@ impl Talking {
                         client.try_send_bytes(line.as_bytes()).await?;
                     }
                 }
-                () = ended(&mut phase) => return Ok(()),
+                () = ended(&mut phase) => return self.leave(client).await,
             }
         }
     }
@@ -188,7 +190,7 @@ impl Talking {
     }
 
     /// Takes a line; the message that it shows, if it shows one.
-    fn heard(&mut self, line: &str) -> Option<i64> {
+    pub(super) fn heard(&mut self, line: &str) -> Option<i64> {
         if let Some(push) = Push::parse(line) {
             let within = match push.group {
                 Some(group) => Conversation::Group(group),

@@ -69,6 +69,8 @@ async fn five_processes_survive_cuts_between_them() {
 const HISTORY: &str = "L: ";
 /// What it says of the order in which somebody was shown something.
 const ORDER: &str = "O: ";
+/// What it says of what somebody was shown more than once.
+const DOUBLES: &str = "D: ";
 /// Rounds with a known bug end with one that fails, and says of it what it is: a round can also fail
 /// because the machine has no time.
 async fn is_found(bug: Bug, fault: Fault, says: &str) {
@@ -107,4 +109,9 @@ async fn pushes_without_order_are_found() {
 #[tokio::test]
 async fn a_cursor_that_a_send_moves_is_found() {
     is_found(Bug::CursorMovedBySend, Fault::Quiet, HISTORY).await;
+}
+
+#[tokio::test]
+async fn cursors_that_are_not_written_are_found() {
+    is_found(Bug::CursorsNotWritten, Fault::Quiet, DOUBLES).await;
 }
