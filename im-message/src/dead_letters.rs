@@ -9,7 +9,7 @@ use mpim_proto::{
 use mprpc::{Context, Status};
 
 use crate::dispatch::{Replay, ReplayError};
-use crate::service::{bounded, limit, ok, unavailable};
+use crate::service::{BAD_LIMIT, BAD_RANGE, bounded, limit, ok, out_of_range, unavailable};
 use crate::store::{DeadLetter, Timeline};
 
 /// Letters of one page.
@@ -29,7 +29,15 @@ impl<T: Timeline, P: presence_service::Server> dead_letter_service::Server
         _cx: &Context,
         request: ListDeadLettersReq,
     ) -> Result<ListDeadLettersResp, Status> {
-        let limit = limit(request.limit, PAGE_MAX);
+        let refused = |msg| {
+            Ok(ListDeadLettersResp { result: out_of_range(msg), ..ListDeadLettersResp::default() })
+        };
+        let Some(limit) = limit(request.limit, PAGE_MAX) else {
+            return refused(BAD_LIMIT);
+        };
+        if request.after_id < 0 {
+            return refused(BAD_RANGE);
+        }
         let page = self.store.dead_letters(request.after_id, limit).await;
         let (letters, more) = page.map_err(unavailable)?;
         let letters = letters.into_iter().map(told).collect();

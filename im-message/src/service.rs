@@ -4,6 +4,7 @@
 //! `outcome`, and nowhere else.
 
 mod blocks;
+mod cursors;
 mod devices;
 mod outcome;
 mod read_state;
@@ -25,15 +26,17 @@ use mpim_proto::{
 use mprpc::{Context, Status};
 use tracing::Instrument;
 
-pub(crate) use self::outcome::{bounded, limit, ok, unavailable};
-use self::outcome::{conv, outcome, outcomes, reader, refusal, wishes};
+pub(crate) use self::outcome::{
+    BAD_LIMIT, BAD_RANGE, bounded, limit, ok, out_of_range, unavailable,
+};
+use self::outcome::{BAD_USER, conv, invalid, outcome, outcomes, reader, refusal, wishes};
 use crate::blocking::Blocking;
 use crate::config::AnswerConfig;
 use crate::conversation::ConvId;
 use crate::entry::{Content, Entry};
 use crate::offline::Offline;
 use crate::proto;
-use crate::receipts::{Came, Receipts};
+use crate::receipts::Receipts;
 use crate::send::{Draft, SendError, Sender, To, Wishes};
 use crate::signal::{Signal, Signals};
 use crate::store::{Appended, ReadState, Reader, Timeline};
@@ -114,6 +117,10 @@ where
         request: PullOfflineReq,
     ) -> Result<PullOfflineResp, Status> {
         let uid = request.user_id;
+        if uid <= 0 {
+            // Not a status: the original's callers, whose method it is, would not learn of it.
+            return Ok(PullOfflineResp { result: invalid(BAD_USER), ..Default::default() });
+        }
         let messages = self.offline.pull(uid).await.map_err(unavailable)?;
         let mut answer = PullOfflineResp { result: ok(), ..PullOfflineResp::default() };
         for (conv, Entry { msg_id, author, ts_ms, content, .. }) in messages {
@@ -135,6 +142,9 @@ where
 
     async fn ack(&self, _cx: &Context, request: AckReq) -> Result<AckResp, Status> {
         bounded(request.msg_id_list.len())?;
+        if request.user_id <= 0 {
+            return Ok(AckResp { result: invalid(BAD_USER) });
+        }
         self.offline.ack(request.user_id, request.msg_id_list).await.map_err(unavailable)?;
         Ok(AckResp { result: ok() })
     }
@@ -149,7 +159,10 @@ where
             "" => None,
             conv_id => Some(conv(conv_id)?),
         };
-        let limit = limit(request.limit, self.answer.conversations_max);
+        let Some(limit) = limit(request.limit, self.answer.conversations_max) else {
+            let result = out_of_range(BAD_LIMIT);
+            return Ok(ListBehindResp { result, ..ListBehindResp::default() });
+        };
         let page = self.store.behind(&reader, after, limit).await.map_err(unavailable)?;
         let Some((behind, more)) = page else {
             return Err(Status::invalid_argument("unknown after_conv_id"));
@@ -213,17 +226,7 @@ where
         _cx: &Context,
         request: AdvanceForManyReq,
     ) -> Result<AdvanceForManyResp, Status> {
-        bounded(request.devices.iter().map(|device| device.moves.len()).sum())?;
-        let mut moves = Vec::new();
-        for AdvanceCursorsReq { user_id, device, moves: own } in request.devices {
-            let reader = reader(user_id, device)?;
-            for to in own {
-                moves.push((reader.clone(), conv(&to.conv_id)?, to.seq));
-            }
-        }
-        let progress = self.store.advance_for_many(moves).await.map_err(unavailable)?;
-        self.receipts.tell(progress.into_iter().map(Came::ToHave));
-        Ok(AdvanceForManyResp { result: ok() })
+        self.move_cursors_of_many(request).await
     }
 
     async fn advance_cursors(
@@ -231,13 +234,7 @@ where
         _cx: &Context,
         request: AdvanceCursorsReq,
     ) -> Result<AdvanceCursorsResp, Status> {
-        bounded(request.moves.len())?;
-        let reader = reader(request.user_id, request.device)?;
-        let moves = request.moves.iter().map(|to| Ok((conv(&to.conv_id)?, to.seq)));
-        let moves = moves.collect::<Result<_, Status>>()?;
-        let progress = self.store.advance_cursors(&reader, moves).await.map_err(unavailable)?;
-        self.receipts.tell(progress.into_iter().map(Came::ToHave));
-        Ok(AdvanceCursorsResp { result: ok() })
+        self.move_cursors(request).await
     }
 
     async fn signal(&self, cx: &Context, request: SignalReq) -> Result<SignalResp, Status> {

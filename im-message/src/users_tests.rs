@@ -127,3 +127,31 @@ async fn the_question_of_a_caller_who_went_away_is_answered_to_the_others() {
     assert!(second.await.unwrap());
     assert_eq!(im_user.asked(), 1);
 }
+
+#[test]
+fn denials_end_at_times_of_their_own() {
+    let whole = Duration::from_secs(600);
+    let lives: Vec<Duration> = (0..64)
+        .map(|uid| Jittered(whole).expire_after_create(&uid, &(), Instant::now()).unwrap())
+        .collect();
+    assert!(lives.iter().all(|life| (whole / 2..=whole).contains(life)), "{lives:?}");
+    let (first, last) = (lives.iter().min().unwrap(), lives.iter().max().unwrap());
+    // Spread over half of it: of 64 the chance that all fall into half of that is 2^-58.
+    assert!(*last - *first > whole / 4, "{lives:?}");
+}
+
+#[tokio::test]
+async fn a_denial_ends_and_im_user_is_asked_again() {
+    let im_user = neighbours::Users::new([50_000]);
+    let users = Users::new(im_user.clone(), &UsersConfig { denied_ms: 30, ..config() });
+    assert!(users.exists(&cx(), 50_000).await.unwrap());
+    assert!(!users.exists(&cx(), 7).await.unwrap());
+    let asked = im_user.asked();
+    let ends = async {
+        while im_user.asked() == asked {
+            assert!(!users.exists(&cx(), 7).await.unwrap());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ends).await.expect("it is denied for ever");
+}

@@ -33,13 +33,53 @@ impl Result {
         Self::with(Code::Internal, msg)
     }
 
+    /// It is there already, and is not what was asked for (`conflict`).
+    #[must_use]
+    pub fn already_exists(msg: &str) -> Self {
+        Self::with(Code::AlreadyExists, msg)
+    }
+
+    /// The user may not do it here (`not a member`, `blocked`).
+    #[must_use]
+    pub fn permission_denied(msg: &str) -> Self {
+        Self::with(Code::PermissionDenied, msg)
+    }
+
+    /// A number makes no sense where it stands (`bad limit`).
+    #[must_use]
+    pub fn out_of_range(msg: &str) -> Self {
+        Self::with(Code::OutOfRange, msg)
+    }
+
+    /// Longer than it may be (`text too long`).
+    #[must_use]
+    pub fn too_large(msg: &str) -> Self {
+        Self::with(Code::TooLarge, msg)
+    }
+
     /// Whether the outcome is success.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.code() == Code::Ok
+        // Not by the code: a number that is not known here reads as the first one.
+        self.code == i32::from(Code::Ok)
     }
 
     fn with(code: Code, msg: &str) -> Self {
         Self { code: code.into(), msg: msg.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_is_not_known_is_no_success() {
+        let of_tomorrow = Result { code: 4711, msg: "something new".to_owned() };
+        assert!(!of_tomorrow.is_ok());
+        assert!(Result::ok().is_ok() && Result::default().is_ok());
+        for refused in [Result::already_exists("conflict"), Result::too_large("text too long")] {
+            assert!(!refused.is_ok());
+        }
     }
 }

@@ -4,7 +4,7 @@ use mpim_proto::{ListBlockedReq, ListBlockedResp, SetBlockReq, SetBlockResp, use
 use mprpc::{Context, Status};
 
 use super::MessageService;
-use super::outcome::{limit, ok, unavailable};
+use super::outcome::{BAD_LIMIT, BAD_RANGE, limit, ok, out_of_range, unavailable, user};
 use crate::blocking::BlockError;
 use crate::store::Timeline;
 
@@ -31,8 +31,17 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
         &self,
         request: ListBlockedReq,
     ) -> Result<ListBlockedResp, Status> {
-        let limit = limit(request.limit, self.answer.conversations_max);
-        let page = self.store.blocked(request.user_id, request.after_user_id, limit).await;
+        let ListBlockedReq { user_id, after_user_id, limit: asked } = request;
+        user(user_id)?;
+        let refused =
+            |msg| Ok(ListBlockedResp { result: out_of_range(msg), ..ListBlockedResp::default() });
+        let Some(limit) = limit(asked, self.answer.conversations_max) else {
+            return refused(BAD_LIMIT);
+        };
+        if after_user_id < 0 {
+            return refused(BAD_RANGE);
+        }
+        let page = self.store.blocked(user_id, after_user_id, limit).await;
         let (user_ids, more) = page.map_err(unavailable)?;
         Ok(ListBlockedResp { result: ok(), user_ids, more })
     }

@@ -17,14 +17,16 @@ pub(super) fn refusal(error: SendError) -> Result<Option<mpim_proto::Result>, St
     let msg = error.to_string();
     match error {
         SendError::BadSender
-        | SendError::NotMember
-        | SendError::Blocked
-        | SendError::AlreadyMember
         | SendError::EmptyText
-        | SendError::TextTooLong
         | SendError::BadClientMsgId
-        | SendError::BadDevice
-        | SendError::Conflict => Ok(Some(mpim_proto::Result::invalid(&msg))),
+        | SendError::BadDevice => Ok(invalid(&msg)),
+        SendError::NotMember | SendError::Blocked => {
+            Ok(Some(mpim_proto::Result::permission_denied(&msg)))
+        }
+        SendError::AlreadyMember | SendError::Conflict => {
+            Ok(Some(mpim_proto::Result::already_exists(&msg)))
+        }
+        SendError::TextTooLong => Ok(Some(mpim_proto::Result::too_large(&msg))),
         SendError::NoSuchUser | SendError::NoSuchGroup => {
             Ok(Some(mpim_proto::Result::not_found(&msg)))
         }
@@ -79,8 +81,17 @@ pub(super) fn wishes(receipts: bool, priority: i32) -> Result<Wishes, Status> {
     }
 }
 
+/// The refusal of an id that no user has.
+pub(super) const BAD_USER: &str = "bad user_id";
+
+/// A user as a request names them.
+pub(super) fn user(uid: i64) -> Result<i64, Status> {
+    if uid > 0 { Ok(uid) } else { Err(Status::invalid_argument(BAD_USER)) }
+}
+
 /// A device as a request names it; nothing stands for `text`.
 pub(super) fn reader(uid: i64, device: String) -> Result<Reader, Status> {
+    let uid = user(uid)?;
     let device = if device.is_empty() { TEXT_DEVICE.to_owned() } else { device };
     match DeviceName::parse(&device) {
         Some(_) => Ok(Reader { uid, device }),
@@ -98,19 +109,27 @@ pub(crate) fn bounded(named: usize) -> Result<(), Status> {
 /// The longest list that may be asked for: as long as the longest that can be configured.
 const ASKED_MAX: i32 = 10_000;
 
-/// As [`limit`], where a length that makes no sense is refused: then `None`.
-pub(super) fn sensible_limit(asked: i32, most: usize) -> Option<usize> {
-    (0..=ASKED_MAX).contains(&asked).then(|| limit(asked, most))
+/// The refusal of a range that makes no sense.
+pub(crate) const BAD_RANGE: &str = "bad range";
+/// The refusal of a length that makes no sense.
+pub(crate) const BAD_LIMIT: &str = "bad limit";
+/// The refusal of a place in a timeline where nothing can stand.
+pub(super) const BAD_SEQ: &str = "bad seq";
+
+/// The length of a list: what was asked for, within what is given at most; 0 asks for the most. `None`,
+/// which is refused, for one that makes no sense.
+pub(crate) fn limit(asked: i32, most: usize) -> Option<usize> {
+    match asked {
+        0 => Some(most),
+        1..=ASKED_MAX => Some(usize::try_from(asked).map_or(most, |asked| asked.min(most))),
+        _ => None,
+    }
 }
 
 pub(super) fn invalid(msg: &str) -> Option<mpim_proto::Result> {
     Some(mpim_proto::Result::invalid(msg))
 }
 
-/// What was asked for, within what is given at most; nothing asked for is the most.
-pub(crate) fn limit(asked: i32, most: usize) -> usize {
-    match usize::try_from(asked) {
-        Ok(asked @ 1..) => asked.min(most),
-        _ => most,
-    }
+pub(crate) fn out_of_range(msg: &str) -> Option<mpim_proto::Result> {
+    Some(mpim_proto::Result::out_of_range(msg))
 }

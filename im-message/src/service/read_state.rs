@@ -7,27 +7,26 @@ use mpim_proto::{
 };
 use mprpc::Status;
 
-use super::MessageService;
-use super::outcome::{bounded, conv, invalid, ok, reader, sensible_limit, unavailable};
+use super::outcome::{
+    BAD_LIMIT, BAD_RANGE, BAD_SEQ, bounded, conv, invalid, limit, ok, out_of_range, reader,
+    unavailable, user,
+};
+use super::{MessageService, outcome};
 use crate::entry::{Content, Entry};
 use crate::proto;
 use crate::receipts::Came;
 use crate::store::{Conversation, MarkReadError, Place, RangeLimit, ReadState, Timeline};
 
-/// The refusal of a range that makes no sense.
-const BAD_RANGE: &str = "bad range";
-/// The refusal of a length that makes no sense.
-const BAD_LIMIT: &str = "bad limit";
-
 impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
     pub(super) async fn range(&self, request: FetchRangeReq) -> Result<FetchRangeResp, Status> {
         let FetchRangeReq { user_id, conv_id, after_seq, limit, before_seq } = request;
+        user(user_id)?;
         let conv = conv(&conv_id)?;
         let refused = |result| Ok(FetchRangeResp { result, ..FetchRangeResp::default() });
         let directions = i32::from(after_seq > 0) + i32::from(before_seq > 0);
         let limit = self.range_limit(limit);
         let (Some(limit), 0.., 0.., 0..=1) = (limit, after_seq, before_seq, directions) else {
-            return refused(invalid(BAD_RANGE));
+            return refused(out_of_range(BAD_RANGE));
         };
         let entries = |entries: &[Entry]| {
             entries.iter().map(|entry| proto::entry(conv, entry)).collect::<Vec<_>>()
@@ -66,9 +65,10 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
     ) -> Result<FetchForManyResp, Status> {
         let FetchForManyReq { conv_id, after_seq, limit, user_ids } = request;
         bounded(user_ids.len())?;
+        user_ids.iter().try_for_each(|&user_id| user(user_id).map(drop))?;
         let conv = conv(&conv_id)?;
         let (Some(limit), 0..) = (self.range_limit(limit), after_seq) else {
-            return Ok(FetchForManyResp { result: invalid(BAD_RANGE), ..Default::default() });
+            return Ok(FetchForManyResp { result: out_of_range(BAD_RANGE), ..Default::default() });
         };
         let range = self.store.range_for_many(user_ids, conv, after_seq, limit).await;
         let range = range.map_err(unavailable)?;
@@ -81,7 +81,7 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
 
     /// `None` for a length that makes no sense.
     fn range_limit(&self, asked: i32) -> Option<RangeLimit> {
-        let entries_max = sensible_limit(asked, self.answer.entries_max)?;
+        let entries_max = limit(asked, self.answer.entries_max)?;
         Some(RangeLimit { entries_max, bytes_max: self.answer.bytes_max })
     }
 
@@ -90,16 +90,15 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         request: ListConversationsReq,
     ) -> Result<ListConversationsResp, Status> {
         let ListConversationsReq { user_id, device, page_token, limit } = request;
-        let refused =
-            |msg| Ok(ListConversationsResp { result: invalid(msg), ..Default::default() });
-        let Some(limit) = sensible_limit(limit, self.answer.conversations_max) else {
-            return refused(BAD_LIMIT);
+        let refused = |result| Ok(ListConversationsResp { result, ..Default::default() });
+        let Some(limit) = outcome::limit(limit, self.answer.conversations_max) else {
+            return refused(out_of_range(BAD_LIMIT));
         };
         let after = match page_token.as_str() {
             "" => None,
             token => match place(token) {
                 Some(place) => Some(place),
-                None => return refused("bad page_token"),
+                None => return refused(invalid("bad page_token")),
             },
         };
         let reader = reader(user_id, device)?;
@@ -118,9 +117,10 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
 
     pub(super) async fn mark(&self, request: MarkReadReq) -> Result<MarkReadResp, Status> {
         let MarkReadReq { user_id, conv_id, seq } = request;
+        user(user_id)?;
         let conv = conv(&conv_id)?;
         if seq < 0 {
-            return Ok(MarkReadResp { result: invalid("bad seq") });
+            return Ok(MarkReadResp { result: out_of_range(BAD_SEQ) });
         }
         let result = match self.store.mark_read(user_id, conv, seq).await {
             Ok(marked) => {
@@ -131,12 +131,12 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
             Err(MarkReadError::NotSeen) => match self.why_nothing(user_id, conv).await? {
                 // Two who have not written yet: there is nothing to read.
                 Some(result) if result.is_ok() && seq > 0 => {
-                    invalid(&MarkReadError::BeyondHead.to_string())
+                    out_of_range(&MarkReadError::BeyondHead.to_string())
                 }
                 result => result,
             },
             Err(error @ (MarkReadError::BeyondHead | MarkReadError::AlreadyRead)) => {
-                invalid(&error.to_string())
+                out_of_range(&error.to_string())
             }
         };
         Ok(MarkReadResp { result })
@@ -147,14 +147,18 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         request: GetReceiptsReq,
     ) -> Result<GetReceiptsResp, Status> {
         let GetReceiptsReq { user_id, conv_id, after_user_id, limit } = request;
+        user(user_id)?;
         let conv = conv(&conv_id)?;
-        let Some(limit) = sensible_limit(limit, self.answer.conversations_max) else {
-            return Ok(GetReceiptsResp { result: invalid(BAD_LIMIT), ..Default::default() });
+        let refused = |result| Ok(GetReceiptsResp { result, ..Default::default() });
+        let Some(limit) = outcome::limit(limit, self.answer.conversations_max) else {
+            return refused(out_of_range(BAD_LIMIT));
         };
+        if after_user_id < 0 {
+            return refused(out_of_range(BAD_RANGE));
+        }
         let receipts = self.store.receipts(user_id, conv, after_user_id, limit).await;
         let Some((receipts, more)) = receipts.map_err(unavailable)? else {
-            let result = self.why_nothing(user_id, conv).await?;
-            return Ok(GetReceiptsResp { result, ..Default::default() });
+            return refused(self.why_nothing(user_id, conv).await?);
         };
         let receipts = receipts.iter().map(proto::receipt).collect();
         Ok(GetReceiptsResp { result: ok(), receipts, more })

@@ -195,7 +195,7 @@ async fn a_batch_is_answered_message_by_message() {
     let numbers: Vec<_> = outcomes.iter().map(|outcome| outcome.seq).collect();
     assert_eq!(numbers, [1, 0, 0, 2, 1]);
     let said: Vec<_> = outcomes.into_iter().map(|outcome| said(outcome.result)).collect();
-    assert_eq!(said, ["ok", "Invalid empty text", "Invalid text too long", "ok", "ok"]);
+    assert_eq!(said, ["ok", "Invalid empty text", "TooLarge text too long", "ok", "ok"]);
 }
 
 #[tokio::test(start_paused = true)]

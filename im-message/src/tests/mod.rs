@@ -2,6 +2,7 @@
 //! the store and over neighbours that do as they are told. `tests/it` has the same over SQLite and
 //! sockets.
 
+mod bad_input;
 mod batches;
 mod blocking;
 mod dead_letters;

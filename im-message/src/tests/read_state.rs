@@ -118,17 +118,17 @@ async fn a_bad_read_position_is_refused_and_changes_nothing() {
     assert_eq!(mark(&world, 2, "c2c_1_2", 1).await, "ok");
     for (user_id, conv_id, seq, expected) in [
         (2, "c2c_1_2", 1, "ok"),
-        (2, "c2c_1_2", 0, "Invalid already read"),
-        (2, "c2c_1_2", -1, "Invalid bad seq"),
-        (2, "c2c_1_2", i64::MIN, "Invalid bad seq"),
-        (2, "c2c_1_2", 3, "Invalid beyond the head"),
-        (2, "c2c_1_2", i64::MAX, "Invalid beyond the head"),
-        (3, "c2c_1_2", 1, "Invalid not a member"),
+        (2, "c2c_1_2", 0, "OutOfRange already read"),
+        (2, "c2c_1_2", -1, "OutOfRange bad seq"),
+        (2, "c2c_1_2", i64::MIN, "OutOfRange bad seq"),
+        (2, "c2c_1_2", 3, "OutOfRange beyond the head"),
+        (2, "c2c_1_2", i64::MAX, "OutOfRange beyond the head"),
+        (3, "c2c_1_2", 1, "PermissionDenied not a member"),
         (3, "c2c_1_3", 0, "ok"),
-        (3, "c2c_1_3", 1, "Invalid beyond the head"),
-        (3, "grp_7", 1, "Invalid not a member"),
+        (3, "c2c_1_3", 1, "OutOfRange beyond the head"),
+        (3, "grp_7", 1, "PermissionDenied not a member"),
         (3, "grp_8", 1, "NotFound group not found"),
-        (4, "grp_7", 4, "Invalid beyond the head"),
+        (4, "grp_7", 4, "OutOfRange beyond the head"),
         (4, "grp_7", 3, "ok"),
     ] {
         assert_eq!(
@@ -154,13 +154,13 @@ async fn receipts_are_for_present_members() {
     assert_eq!(receipts(&world, 1, "grp_7", 0).await, ("ok".to_owned(), all.clone(), false));
     assert_eq!(receipts(&world, 1, "grp_7", 1).await, ("ok".to_owned(), vec![all[0]], true));
     for (user_id, conv_id, limit, expected) in [
-        (4, "grp_7", 0, "Invalid not a member"),
-        (9, "grp_7", 0, "Invalid not a member"),
+        (4, "grp_7", 0, "PermissionDenied not a member"),
+        (9, "grp_7", 0, "PermissionDenied not a member"),
         (1, "grp_8", 0, "NotFound group not found"),
-        (9, "c2c_1_2", 0, "Invalid not a member"),
+        (9, "c2c_1_2", 0, "PermissionDenied not a member"),
         (1, "c2c_1_2", 0, "ok"),
-        (1, "grp_7", -1, "Invalid bad limit"),
-        (1, "grp_7", 10_001, "Invalid bad limit"),
+        (1, "grp_7", -1, "OutOfRange bad limit"),
+        (1, "grp_7", 10_001, "OutOfRange bad limit"),
     ] {
         let answer = receipts(&world, user_id, conv_id, limit).await;
         assert_eq!(answer, (expected.to_owned(), vec![], false), "{user_id} {conv_id} {limit}");
@@ -185,15 +185,15 @@ async fn ranges_and_lists_that_make_no_sense_are_refused() {
         let conv_id = "c2c_1_2".to_owned();
         let request = FetchRangeReq { user_id: 1, conv_id, after_seq, limit, before_seq };
         let answer = world.service.fetch_range(&cx(), request.clone()).await.unwrap();
-        assert_eq!(said(answer.result), "Invalid bad range", "{request:?}");
+        assert_eq!(said(answer.result), "OutOfRange bad range", "{request:?}");
         assert!(answer.entries.is_empty());
     }
     for (token, limit, expected) in [
         ("x", 0, "Invalid bad page_token"),
         ("1-c2c_2_1", 0, "Invalid bad page_token"),
-        ("", -1, "Invalid bad limit"),
-        ("", i32::MIN, "Invalid bad limit"),
-        ("", 10_001, "Invalid bad limit"),
+        ("", -1, "OutOfRange bad limit"),
+        ("", i32::MIN, "OutOfRange bad limit"),
+        ("", 10_001, "OutOfRange bad limit"),
     ] {
         let answer = list(&world, 1, token, limit).await;
         assert_eq!(said(answer.result), expected, "{token} {limit}");

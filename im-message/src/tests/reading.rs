@@ -80,8 +80,8 @@ async fn nobody_reads_what_is_not_theirs() {
     world.send(1, 2, "private").await;
     world.join(1, 7).await;
     for (user_id, conv_id, expected) in [
-        (3, "c2c_1_2", "Invalid not a member"),
-        (3, "grp_7", "Invalid not a member"),
+        (3, "c2c_1_2", "PermissionDenied not a member"),
+        (3, "grp_7", "PermissionDenied not a member"),
         (3, "grp_8", "NotFound group not found"),
         (3, "c2c_1_3", "ok"),
     ] {

@@ -58,8 +58,8 @@ async fn a_signal_is_refused_where_a_message_would_be() {
         (1, TO_USER(77), "NotFound no such user"),
         (1, TO_USER(0), "NotFound no such user"),
         (1, TO_USER(-1), "NotFound no such user"),
-        (3, TO_GROUP(5), "Invalid not a member"),
-        (2, TO_GROUP(5), "Invalid not a member"),
+        (3, TO_GROUP(5), "PermissionDenied not a member"),
+        (2, TO_GROUP(5), "PermissionDenied not a member"),
         (1, TO_GROUP(6), "NotFound group not found"),
         (1, TO_GROUP(0), "NotFound group not found"),
     ] {
@@ -73,7 +73,7 @@ async fn a_signal_is_refused_where_a_message_would_be() {
         assert_eq!(status.code(), Code::InvalidArgument);
     }
     world.store.block(2, 1, NOW_MS, 9).await.unwrap();
-    assert_eq!(world.typing(1, TO_USER(2)).await, "Invalid blocked");
+    assert_eq!(world.typing(1, TO_USER(2)).await, "PermissionDenied blocked");
     assert_eq!(world.presence.events(), []);
     world.store.block(2, 9, NOW_MS, 9).await.unwrap();
     assert_eq!(world.typing(3, TO_USER(2)).await, "ok", "others are shut out, not this one");
@@ -83,7 +83,7 @@ async fn a_signal_is_refused_where_a_message_would_be() {
 async fn a_text_can_be_told_to_those_who_are_there_and_is_not_stored() {
     let world = World::with_one_lane(Model::new(), |config| config.text.bytes_max = 9);
     for (text, expected) in
-        [("", "Invalid empty text"), ("0123456789", "Invalid text too long"), ("012345678", "ok")]
+        [("", "Invalid empty text"), ("0123456789", "TooLarge text too long"), ("012345678", "ok")]
     {
         assert_eq!(world.whisper(1, TO_USER(2), text).await, expected);
     }
@@ -103,7 +103,7 @@ async fn in_a_large_group_nobody_is_told_who_is_typing() {
         world.join(user_id, 5).await;
     }
     assert_eq!(world.typing(1, TO_GROUP(5)).await, "ok");
-    assert_eq!(world.typing(6, TO_GROUP(5)).await, "Invalid not a member");
+    assert_eq!(world.typing(6, TO_GROUP(5)).await, "PermissionDenied not a member");
     world.leave(4, 5).await;
     assert_eq!(world.typing(1, TO_GROUP(5)).await, "ok");
     world.presence.until("an event", |presence| !presence.events().is_empty()).await;

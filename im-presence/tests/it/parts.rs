@@ -1,6 +1,7 @@
 //! The parts of im-presence, each started alone.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use im_common::{Deps, Running};
@@ -291,6 +292,51 @@ async fn closing_a_device_without_routing_says_that_there_may_be_other_gateways(
         }
     };
     tokio::time::timeout(SOON, wait).await.expect("routing is found again");
+}
+
+/// How many of 400 users the rule in `[routing]` of a configuration file sends to each of three gateways:
+/// one with the weight 3, one with the priority 1, and one with neither.
+async fn shares(rule: &str) -> [usize; 3] {
+    let name = format!("im-presence-{}-{rule}.toml", std::process::id());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, format!("[routing]\nstrategy = \"{rule}\"\n")).unwrap();
+    let read: Config = im_common::load(Some(&file), "MPIM_TEST_OF_RULES").unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let configured = |config: &mut Config| config.routing = read.routing;
+    let routing = Part::start(&[PartName::Routing], configured).await;
+    let client = routing_service::Client::new(&channel(routing.addr()));
+    for (id, weight, priority) in [("heavy", 3, 2), ("first", 1, 1), ("other", 1, 2)] {
+        let endpoint = format!("{id}.example.org:6000");
+        let request = RenewRoutesReq {
+            gateway_id: id.to_owned(),
+            boot_id: format!("boot-{id}"),
+            gateway_addr: "127.0.0.1:1".to_owned(),
+            routes: vec![],
+            offer: Some(GatewayOffer { endpoint, weight, priority }),
+        };
+        client.renew(&cx(), request).await.unwrap();
+    }
+    let mut shares = [0; 3];
+    for user_id in 1..=400 {
+        let picked = client.pick_gateway(&cx(), PickGatewayReq { user_id }).await.unwrap();
+        let again = client.pick_gateway(&cx(), PickGatewayReq { user_id }).await.unwrap();
+        assert_eq!(picked, again, "{rule}: {user_id} is sent elsewhere");
+        let place = ["heavy", "first", "other"].iter().position(|id| *id == picked.gateway_id);
+        shares[place.unwrap()] += 1;
+    }
+    shares
+}
+
+#[tokio::test]
+async fn each_rule_that_can_be_configured_sends_users_in_its_own_way() {
+    for rule in ["hash", "consistent_hash"] {
+        let shares = shares(rule).await;
+        assert!(shares.iter().all(|share| (80..=190).contains(share)), "{rule}: {shares:?}");
+    }
+    let [heavy, first, other] = shares("weight").await;
+    assert!((200..=280).contains(&heavy), "three fifths of 400: {heavy}");
+    assert!((45..=115).contains(&first) && (45..=115).contains(&other), "{first} {other}");
+    assert_eq!(shares("priority").await, [0, 400, 0]);
 }
 
 #[tokio::test]

@@ -224,3 +224,19 @@ impl fmt::Display for IdleReport {
 }
 
 impl Show for IdleReport {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_has_every_latency_once_and_no_hole_between() {
+        let mut tally = Tally::default();
+        assert_eq!(histogram(&tally), []);
+        for us in [3, 3, 100, 120] {
+            tally.record(Duration::from_micros(us));
+        }
+        let expected = [(4, 2), (8, 0), (16, 0), (32, 0), (64, 0), (128, 2)];
+        assert_eq!(histogram(&tally), expected);
+    }
+}

@@ -35,6 +35,7 @@ mod classic;
 mod cluster;
 mod commands;
 mod configuration;
+mod dead_letters;
 mod delivery;
 mod devices;
 mod durability;

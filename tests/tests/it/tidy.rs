@@ -100,6 +100,15 @@ fn the_paths_and_symbols_that_documents_cite_exist() {
     assert_none(&documents::complaints(&files()));
 }
 
+#[test]
+fn every_rpc_says_what_it_does() {
+    let files = files();
+    let protos: Vec<&File> =
+        files.iter().filter(|file| file.path.starts_with("proto/proto/")).collect();
+    assert!(protos.iter().any(|file| file.text.contains("rpc SendBatch")), "none were found");
+    assert_none(&protos.into_iter().flat_map(text::bare_rpcs).collect::<Vec<_>>());
+}
+
 /// From the path and the text of a file.
 type Complaints = fn(&str, &str) -> Vec<String>;
 

@@ -23,6 +23,42 @@ pub(crate) async fn cursors_only_grow_and_stop_at_the_head<T: Timeline>(store: A
     assert_eq!(position(&*store, 2, conv).await, Some((3, 4)));
 }
 
+pub(crate) async fn moves_where_one_never_was_change_nothing<T: Timeline>(store: Arc<T>) {
+    let conv = three_messages(&*store).await;
+    for uid in [1, 3] {
+        put(&*store, joined(GROUP, uid, "j")).await;
+    }
+    put(&*store, text(GROUP, 1, "a", "hello")).await;
+    // A pair of others, a group that they are not in, and what nobody ever wrote to.
+    let elsewhere = [ConvId::pair(3, 4), ConvId::Group(99)];
+    let moves = |uid: i64| {
+        let convs = [conv, GROUP].into_iter().chain(elsewhere);
+        convs.map(|to| (reader(uid), to, i64::MAX)).collect::<Vec<_>>()
+    };
+    assert_eq!(store.advance_for_many(moves(5)).await.unwrap(), []);
+    for (to, seq) in [(GROUP, 3), (elsewhere[0], 1), (elsewhere[1], 7)] {
+        assert_eq!(store.advance_cursors(&reader(2), vec![(to, seq)]).await.unwrap(), []);
+    }
+    for uid in [2, 5] {
+        assert_eq!(position(&*store, uid, GROUP).await, None, "{uid}");
+    }
+    assert_eq!(position(&*store, 2, conv).await, Some((0, 3)));
+    assert_eq!(position(&*store, 3, GROUP).await, Some((1, 3)));
+    for conv in elsewhere {
+        assert!(!store.exists(conv).await.unwrap(), "{conv}");
+    }
+    // Nor was it kept for when they are there.
+    put(&*store, joined(GROUP, 5, "j")).await;
+    put(&*store, text(GROUP, 1, "b", "hello")).await;
+    assert_eq!(position(&*store, 5, GROUP).await, Some((3, 5)));
+    let tablet = Reader { uid: 5, device: "tablet".to_owned() };
+    assert!(store.open_device(&tablet, 1).await.unwrap());
+    let [begun] = store.positions(&tablet, vec![GROUP]).await.unwrap()[..] else { panic!() };
+    assert_eq!((begun.cursor, begun.head), (3, 5), "their first device: no other has a cursor");
+    put(&*store, text(elsewhere[0], 3, "c", "hello")).await;
+    assert_eq!(position(&*store, 4, elsewhere[0]).await, Some((0, 1)));
+}
+
 pub(crate) async fn each_device_has_its_own_cursor<T: Timeline>(store: Arc<T>) {
     let conv = three_messages(&*store).await;
     let tablet = Reader { uid: 2, device: "tablet".to_owned() };

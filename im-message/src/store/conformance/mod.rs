@@ -5,6 +5,7 @@
 //! live as long as the store does (a temporary directory), or `None` where it cannot be had.
 
 mod append;
+mod at_once;
 mod blocks;
 mod concurrent;
 mod cursors;
@@ -22,8 +23,9 @@ mod writers;
 use std::sync::Arc;
 
 pub(crate) use self::{
-    append::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, devices::*, membership::*,
-    progress::*, random::*, read_state::*, reading::*, retention::*, shared::*, writers::*,
+    append::*, at_once::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, devices::*,
+    membership::*, progress::*, random::*, read_state::*, reading::*, retention::*, shared::*,
+    writers::*,
 };
 use im_common::Priority;
 
@@ -100,6 +102,7 @@ macro_rules! timeline_conformance {
             a_shared_range_of_nobody_or_nothing_is_empty
             cursors_of_many_devices_move_together
             cursors_only_grow_and_stop_at_the_head
+            moves_where_one_never_was_change_nothing
             each_device_has_its_own_cursor
             a_cursor_of_a_leaver_stops_where_they_left
             what_was_given_counts_only_once_confirmed
@@ -129,6 +132,7 @@ macro_rules! timeline_conformance {
             concurrent_repetitions_become_one_message
             a_message_that_races_with_membership_is_within_a_span
             random_histories_agree_with_the_model
+            what_many_move_at_once_ends_where_it_would_in_turn
             what_many_write_at_once_could_have_been_written_in_turn
             dead_letters_are_listed_in_pages_and_found_by_id
             a_dead_letter_again_is_the_same_one

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::random::{World, shape};
+use super::random::{World, seed, shape};
 use super::*;
 use crate::store::model::Model;
 
@@ -36,8 +36,7 @@ struct Part<'c> {
 pub(crate) async fn what_many_write_at_once_could_have_been_written_in_turn<T: Timeline>(
     store: Arc<T>,
 ) {
-    let seed: u64 = fastrand::u64(..);
-    println!("seed {seed}");
+    let seed = seed();
     let clock = Arc::new(AtomicU64::new(0));
     let groups = World::new(seed, 1).groups();
     let joining: Arc<[NewEntry]> = groups.iter().map(|&group| joined(group, READER, "j")).collect();

@@ -1,5 +1,6 @@
 //! The contract on a real server, and what is this adapter's alone: several instances, and faults.
 
+mod deadlocks;
 mod faults;
 mod gathering;
 mod instances;

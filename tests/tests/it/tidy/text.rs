@@ -73,6 +73,20 @@ pub(super) fn bare_notes(file: &File) -> Vec<String> {
     complaints
 }
 
+/// Complaints about methods of a `.proto` file that do not say, right above, what they do.
+pub(super) fn bare_rpcs(file: &File) -> Vec<String> {
+    let mut above = "";
+    let mut complaints = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.starts_with("rpc ") && !above.starts_with("//") {
+            complaints.push(format!("{}:{}: no comment above `{line}`", file.path, index + 1));
+        }
+        above = line;
+    }
+    complaints
+}
+
 /// Complaints about names that hold on one machine only: registries, home directories, `root` (where
 /// this checkout lies).
 pub(super) fn places(file: &File, root: &str) -> Vec<String> {

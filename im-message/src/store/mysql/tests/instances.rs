@@ -43,6 +43,9 @@ timeline_conformance! { two().await;
     users_of_a_shared_range_see_what_each_would_see_alone
     cursors_of_many_devices_move_together
     cursors_only_grow_and_stop_at_the_head
+    moves_where_one_never_was_change_nothing
+    histories_of_several_instances_agree_with_the_model
+    what_many_move_at_once_ends_where_it_would_in_turn
     what_was_given_counts_only_once_confirmed
     what_is_given_next_counts_only_without_a_gap
     a_later_device_begins_at_the_heads

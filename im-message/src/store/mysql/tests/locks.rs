@@ -10,19 +10,19 @@ use tokio::task::JoinHandle;
 use super::*;
 
 /// A person with a client on the same database, and the store.
-struct Opposed {
-    person: Conn,
-    store: Arc<MysqlTimeline>,
-    server: PrivateMariaDb,
+pub(super) struct Opposed {
+    pub(super) person: Conn,
+    pub(super) store: Arc<MysqlTimeline>,
+    pub(super) server: PrivateMariaDb,
     /// How often anybody had waited for a row when it began.
-    waits: u64,
+    pub(super) waits: u64,
 }
 
-const FIRST: ConvId = ConvId::Pair { low: 1, high: 2 };
+pub(super) const FIRST: ConvId = ConvId::Pair { low: 1, high: 2 };
 const SECOND: ConvId = ConvId::Pair { low: 1, high: 3 };
 
 impl Opposed {
-    async fn new() -> Option<Self> {
+    pub(super) async fn new() -> Option<Self> {
         let server = PrivateMariaDb::start().await?;
         let url = MariaDb::url(server.server(), "test_locks");
         // Patient: the machine may be busy with other tests.
@@ -50,7 +50,7 @@ impl Opposed {
     }
 
     /// Waits until rows were waited for `times` times.
-    async fn waited(&self, times: u64) {
+    pub(super) async fn waited(&self, times: u64) {
         let waiting = async {
             while status(&self.server, "Innodb_row_lock_waits") < self.waits + times {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -61,7 +61,7 @@ impl Opposed {
     }
 }
 
-fn status(server: &PrivateMariaDb, name: &str) -> u64 {
+pub(super) fn status(server: &PrivateMariaDb, name: &str) -> u64 {
     let line = server.server().execute(&format!("SHOW GLOBAL STATUS LIKE '{name}'"));
     line.split_whitespace().last().unwrap().parse().unwrap()
 }
