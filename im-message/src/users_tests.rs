@@ -131,9 +131,9 @@ async fn the_question_of_a_caller_who_went_away_is_answered_to_the_others() {
 #[test]
 fn denials_end_at_times_of_their_own() {
     let whole = Duration::from_secs(600);
-    let lives: Vec<Duration> = (0..64)
-        .map(|uid| Jittered(whole).expire_after_create(&uid, &(), Instant::now()).unwrap())
-        .collect();
+    let now = tokio::time::Instant::now().into_std();
+    let lives: Vec<Duration> =
+        (0..64).map(|uid| Jittered(whole).expire_after_create(&uid, &(), now).unwrap()).collect();
     assert!(lives.iter().all(|life| (whole / 2..=whole).contains(life)), "{lives:?}");
     let (first, last) = (lives.iter().min().unwrap(), lives.iter().max().unwrap());
     // Spread over half of it: of 64 the chance that all fall into half of that is 2^-58.
