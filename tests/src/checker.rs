@@ -5,10 +5,14 @@
 //!   the one before it did; and who was shown everything, has left and comes back is shown nothing again;
 //! * **O** one order for everybody: the history is numbered 1 to N without holes, and each session
 //!   is shown it in that order without leaving anything out;
-//! * **S** a session's own messages to a conversation are in the order in which it sent them.
+//! * **S** a session's own messages to a conversation are in the order in which it sent them;
+//! * **M** who was a member of a group is shown what was said while they were, and nothing else;
+//! * **B** a block that was acknowledged is in force, and one that was taken back is not;
+//! * **P** a read position that was acknowledged does not go back.
 //!
 //! The tests beside this break each of them on purpose: a checker that cannot fail shows nothing.
 
+mod changes;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +32,9 @@ pub enum Invariant {
     D,
     O,
     S,
+    M,
+    B,
+    P,
 }
 
 /// An invariant that does not hold, and where.
@@ -71,6 +78,8 @@ impl Run {
             for receipt in self.journal.receipts.iter().filter(here) {
                 shown.entry(receipt.by).or_default().push(receipt);
             }
+            let here: Vec<_> = self.journal.receipts.iter().filter(here).collect();
+            changes::check_members(timeline, &self.journal, &sent, &here, &mut found);
             for (reader, receipts) in &shown {
                 check_shown(timeline, &order, *reader, receipts, &mut found);
             }
@@ -80,6 +89,8 @@ impl Run {
             }
         }
         check_returns(&self.journal, &mut found);
+        changes::check_blocks(&self.journal, &mut found);
+        changes::check_reads(&self.journal, &mut found);
         let known = |to| self.timelines.iter().any(|timeline| timeline.of == to);
         for sent in self.journal.sent.iter().filter(|sent| !known(sent.to)) {
             found.add(Invariant::L, || format!("the history of {} was not read", sent.to));
@@ -280,12 +291,12 @@ fn check_returns(journal: &Journal, found: &mut Found) {
     }
 }
 
-/// The first message of somebody else between two numbers.
+/// The first message of somebody else between two numbers that the reader may see.
 fn first_of_others(timeline: &Timeline, reader: i64, after: i64, before: i64) -> Option<&Entry> {
     // A history that is out of order is a violation of its own, and makes this one only less exact.
     let start = timeline.entries.partition_point(|entry| entry.seq <= after);
     let mut between = timeline.entries[start..].iter().take_while(|entry| entry.seq < before);
-    between.find(|entry| entry.from != reader)
+    between.find(|entry| entry.from != reader && timeline.shows(entry.seq, reader))
 }
 
 /// L: the reader was shown everything of others up to the last acknowledged message. What nobody

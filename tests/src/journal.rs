@@ -1,6 +1,6 @@
 //! What happened in a run, as those who took part know it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -100,6 +100,52 @@ pub struct Return {
     pub session: u32,
 }
 
+/// Something that somebody is or not, and can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum State {
+    /// A member of this group.
+    Member(i64),
+    /// Somebody who has shut out the user with this uid.
+    ShutsOut(i64),
+}
+
+/// That somebody asked to be so from now on, or not any more. Each of them asks for one at a time.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Change {
+    pub by: i64,
+    pub to: State,
+    pub on: bool,
+    /// When, since the load began.
+    pub asked: Duration,
+    /// When it was answered that it is so; `None` if that is not known.
+    pub answered: Option<Duration>,
+}
+
+/// A message to somebody who may have shut out its sender, which was answered clearly.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Attempt {
+    pub by: i64,
+    pub to: i64,
+    pub asked: Duration,
+    pub answered: Duration,
+    pub was_let_in: bool,
+}
+
+/// How far somebody has read, as they were told or have said.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Read {
+    pub by: i64,
+    pub within: Conversation,
+    pub seq: i64,
+    /// They have said it, and were answered that it is so; if not, they asked.
+    pub said: bool,
+    pub asked: Duration,
+    pub answered: Duration,
+}
+
 /// Sends and receipts, those of each session in their order.
 #[derive(Clone, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "said above")]
@@ -113,6 +159,10 @@ pub struct Journal {
     /// Who came back when everything was said. Who was still shown something again came once more, and
     /// the last time counts.
     pub returns: Vec<Return>,
+    /// Those of each user in their order.
+    pub changes: Vec<Change>,
+    pub attempts: Vec<Attempt>,
+    pub reads: Vec<Read>,
 }
 
 /// A message as the history has it.
@@ -136,6 +186,17 @@ pub struct Timeline {
     pub hidden: BTreeSet<i64>,
     /// Who was there all the time, and so has to be shown everything of the others.
     pub readers: Vec<i64>,
+    /// Of who was not there all the time: the numbers with which they came and left, the last one
+    /// `i64::MAX` if they stayed.
+    pub spans: BTreeMap<i64, Vec<(i64, i64)>>,
+}
+
+impl Timeline {
+    /// Whether somebody may see an entry.
+    pub(crate) fn shows(&self, seq: i64, reader: i64) -> bool {
+        let spans = self.spans.get(&reader);
+        spans.is_none_or(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&seq)))
+    }
 }
 
 /// Everything that the invariants are about.

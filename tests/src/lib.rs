@@ -55,9 +55,10 @@ pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};
 pub use journal::{
-    Conversation, Ending, Entry, Journal, Outcome, Receipt, Return, Run, Sent, Timeline,
+    Attempt, Change, Conversation, Ending, Entry, Journal, Outcome, Read, Receipt, Return, Run,
+    Sent, State, Timeline,
 };
-pub use load::{Load, Talker};
+pub use load::{Load, Talker, Wanderer};
 pub use people::{PASSWORD, Person, register_two};
 pub use process::Process;
 pub use proxy::{Passage, Proxy};

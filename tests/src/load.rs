@@ -5,6 +5,7 @@
 
 mod back;
 mod talk;
+mod wander;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -41,16 +42,33 @@ pub struct Talker {
     /// The device on which they only listen. It is shown what the user's others are shown, and what
     /// those send.
     pub listens_on: Option<String>,
+    /// What they do instead of talking.
+    pub wanders: Option<Wanderer>,
+}
+
+/// Somebody who comes to a group and leaves it, reads, and shuts somebody out and lets them in again, who
+/// writes to them.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "said above")]
+pub struct Wanderer {
+    pub group: i64,
+    pub other: i64,
+    pub other_name: String,
 }
 
 impl Talker {
     /// Who is shown something: the user, or with a minus their device that only listens.
     pub(crate) fn reader(&self) -> i64 {
-        if self.talks() { self.uid } else { -self.uid }
+        if self.listens_on.is_none() { self.uid } else { -self.uid }
     }
 
     fn talks(&self) -> bool {
-        self.listens_on.is_none()
+        self.listens_on.is_none() && self.wanders.is_none()
+    }
+
+    /// Whether they are shown something again and again.
+    fn is_shown_messages(&self) -> bool {
+        self.wanders.is_none()
     }
 }
 
@@ -151,8 +169,9 @@ impl Load {
         until("messages flow again", async || {
             let now = progress();
             let mut of_each = self.talkers.iter().zip(before.iter().zip(&now));
-            let flows = of_each
-                .all(|(talker, (old, new))| (!talker.talks() || new.0 > old.0) && new.1 > old.1);
+            let flows = of_each.all(|(talker, (old, new))| {
+                (!talker.talks() || new.0 > old.0) && (!talker.is_shown_messages() || new.1 > old.1)
+            });
             if flows {
                 Ok(())
             } else {
@@ -172,9 +191,10 @@ impl Load {
         let healed = healed.saturating_duration_since(self.shared.began);
         let served_at = until("everybody is served again", async || {
             let recovery = Recovery::since(healed, &self.shared.journal());
-            let waiting: Vec<_> =
-                self.talkers.iter().filter(|talker| recovery.of(talker).is_none()).collect();
-            let served = self.talkers.iter().filter_map(|talker| recovery.of(talker)).max();
+            let talkers = self.talkers.iter().filter(|talker| talker.is_shown_messages());
+            let (served, waiting): (Vec<_>, Vec<_>) =
+                talkers.partition(|talker| recovery.of(talker).is_some());
+            let served = served.iter().filter_map(|talker| recovery.of(talker)).max();
             match served {
                 Some(at) if waiting.is_empty() => Ok(at),
                 _ => Err(format!(
@@ -240,6 +260,7 @@ impl Load {
                             Conversation::Pair(..) => [].into(),
                         },
                         readers: vec![talker.reader()],
+                        spans: BTreeMap::new(),
                     }),
                 }
             }

@@ -161,7 +161,8 @@ impl Fault {
             }
             Self::Duplicates => (
                 "duplicates",
-                "the same id 16 times at once to each im-message, and after a kill",
+                "the same id 16 times at once to each im-message, through each of several gateways, and \
+                 after a kill",
                 1,
             ),
             Self::Backlog => ("backlog", "somebody comes back to 10,000 messages", 1),

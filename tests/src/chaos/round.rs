@@ -78,12 +78,13 @@ async fn talk(
     number: u64,
     witness: &mut Option<Witness>,
 ) -> Played {
-    let talkers = crowd::gather(&arena.stack, number, fault.needs_acknowledgements()).await;
     let visitor = Visitor::register(&arena.stack, number).await;
+    let acknowledge = fault.needs_acknowledgements();
+    let talkers = crowd::gather(&arena.stack, number, acknowledge, &visitor).await;
     let fronts = arena.fronts();
     let gateways = fronts.len();
     let people: Vec<_> = talkers.iter().map(Talker::reader).collect();
-    let load = Load::start(fronts, talkers);
+    let load = Load::start(fronts, talkers.clone());
     *witness = Some(load.witness());
     load.flows().await;
     sleep(chance.ms(0..400)).await;
@@ -95,7 +96,8 @@ async fn talk(
     let (served, let_in) = tokio::join!(load.recovered(struck.healed), comes);
     let recovery = served.max(let_in);
     sleep(chance.ms(0..200)).await;
-    let run = load.finish(crowd::JOINS).await;
+    let mut run = load.finish(crowd::JOINS).await;
+    crowd::note_changes(&arena.stack, &talkers, &mut run).await;
     let (mut found, mut spared_slowest) = (struck.found, Duration::ZERO);
     for (place, uid) in people.into_iter().enumerate() {
         let spared = match struck.spared {
@@ -129,6 +131,9 @@ fn count(run: &Run, report: &mut RoundReport) {
             Outcome::Unknown => report.unknown += 1,
         }
     }
+    // Those of who was shut out.
+    let refused = run.journal.attempts.iter().filter(|attempt| !attempt.was_let_in);
+    report.refused -= refused.count() as u64;
     report.shown = run.journal.receipts.len() as u64;
     report.slowest = slowest(&run.journal, |_| true);
 }

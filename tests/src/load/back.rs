@@ -91,21 +91,33 @@ impl Talking {
     }
 
     /// The answer, after what is shown before it.
-    async fn ask(&mut self, client: &mut TextClient, command: &str) -> io::Result<Option<String>> {
+    pub(super) async fn ask(
+        &mut self,
+        client: &mut TextClient,
+        command: &str,
+    ) -> io::Result<Option<String>> {
         client.try_send_bytes(format!("{command}\n").as_bytes()).await?;
-        let answered = async {
-            while let Some(line) = client.try_line().await? {
-                if line != ACKED && Push::parse(&line).is_none() {
-                    return Ok(Some(line));
-                }
-                if let Some(shown) = self.heard(&line)
-                    && self.talker.acknowledges
-                {
-                    client.try_send_bytes(format!("ACK {shown}\n").as_bytes()).await?;
-                }
+        timeout(DEADLINE, self.answer(client)).await.map_err(io::Error::other)?
+    }
+
+    /// The next line that shows nothing.
+    pub(super) async fn answer(&mut self, client: &mut TextClient) -> io::Result<Option<String>> {
+        while let Some(line) = client.try_line().await? {
+            if line != ACKED && Push::parse(&line).is_none() {
+                return Ok(Some(line));
             }
-            Ok(None)
-        };
-        timeout(DEADLINE, answered).await.map_err(io::Error::other)?
+            self.is_shown(client, &line).await?;
+        }
+        Ok(None)
+    }
+
+    /// Notes what a line shows, if it shows something, and acknowledges it, if that is their way.
+    pub(super) async fn is_shown(&mut self, client: &mut TextClient, line: &str) -> io::Result<()> {
+        if let Some(shown) = self.heard(line)
+            && self.talker.acknowledges
+        {
+            client.try_send_bytes(format!("ACK {shown}\n").as_bytes()).await?;
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::wander::Pest;
 use super::{Phase, Shared, Talker, is_acknowledged};
 use crate::{Conversation, DEADLINE, Ending, Outcome, PASSWORD, Push, Receipt, Sent, TextClient};
 
@@ -36,13 +37,15 @@ pub(super) struct Talking {
     /// Which of the addresses is next.
     pub(super) place: usize,
     pub(super) shared: Arc<Shared>,
-    phase: watch::Receiver<Phase>,
+    pub(super) phase: watch::Receiver<Phase>,
     /// Connections so far.
     pub(super) connections: u32,
     sent: usize,
     in_flight: VecDeque<InFlight>,
     /// Conversations that wait for the last word.
     to_conclude: Vec<Conversation>,
+    /// Who writes to them, if they wander.
+    pub(super) pest: Pest,
 }
 
 impl Talking {
@@ -62,6 +65,7 @@ impl Talking {
             sent: 0,
             in_flight: VecDeque::new(),
             to_conclude,
+            pest: Pest::default(),
         }
     }
 
@@ -115,6 +119,9 @@ impl Talking {
         if self.talker.acknowledges {
             // Switches the connection before it is shown anything.
             client.try_send_bytes(b"ACK 1\n").await?;
+        }
+        if self.talker.wanders.is_some() {
+            return self.wander(client).await;
         }
         for again in &self.in_flight {
             client.try_send_bytes(again.line.as_bytes()).await?;

@@ -65,6 +65,7 @@ pub(crate) async fn talkers(stack: &Stack) -> Vec<Talker> {
         repeats,
         acknowledges: false,
         listens_on: None,
+        wanders: None,
     };
     vec![
         talker(&ada, &[ada_bob, crew], false),

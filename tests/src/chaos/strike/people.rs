@@ -152,7 +152,10 @@ pub(super) async fn slow_reader(scene: &mut Scene<'_>) -> Struck {
 pub(super) async fn duplicates(scene: &mut Scene<'_>) -> Struck {
     let (giver, taker) = two(scene).await;
     let ids: Vec<_> = (0..8).map(|number| format!("same-{}-{number}", scene.round)).collect();
-    let mut answers = same(scene, &giver, &taker, &ids).await;
+    let (mut answers, sent) = tokio::join!(
+        same(scene, &giver, &taker, &ids),
+        same_everywhere(scene, &giver, &taker, &ids),
+    );
     let mut struck = Struck::now("im-message").spares(Spared::Everybody);
     if scene.chance.coin() {
         let process = scene.arena.process_of(Service::Message, 1);
@@ -162,11 +165,46 @@ pub(super) async fn duplicates(scene: &mut Scene<'_>) -> Struck {
     }
     for (number, id) in ids.iter().enumerate() {
         let given: HashSet<_> = answers.iter().map(|answer| answer[number]).collect();
-        if given.len() != 1 {
-            struck.found.push(format!("L: {id} has (msg_id, seq) {given:?}"));
+        let sent: HashSet<_> = sent.iter().map(|answer| answer[number]).collect();
+        if given.len() != 1 || given.iter().any(|(msg_id, _)| sent.iter().any(|id| id != msg_id)) {
+            struck.found.push(format!("L: {id} has (msg_id, seq) {given:?} and msg_id {sent:?}"));
         }
     }
     struck
+}
+
+/// Sends the same messages at once through every gateway of several; the ids that were answered.
+async fn same_everywhere(
+    scene: &Scene<'_>,
+    giver: &Person,
+    taker: &Person,
+    ids: &[String],
+) -> Vec<Vec<i64>> {
+    let stack = &scene.arena.stack;
+    let gateways = match scene.arena.instances() {
+        1 => 0,
+        several => several,
+    };
+    let sends = (1..=gateways).map(|number| {
+        let line = |id: &String| format!("SENDID {id} {} text of {id}\n", taker.uid);
+        let lines: String = ids.iter().map(line).collect();
+        async move {
+            let mut client = stack.connect_to(number).await;
+            let device = format!("desktop:{number}");
+            client.expect(&format!("DEVICE {device}"), &format!("+OK device {device}")).await;
+            let right = format!("+OK uid={}", giver.uid);
+            client.expect(&format!("LOGIN {} {PASSWORD}", giver.name), &right).await;
+            client.send_bytes(lines.as_bytes()).await;
+            let mut answers = Vec::with_capacity(ids.len());
+            for _ in ids {
+                let reply = client.reply().await;
+                let id = reply.strip_prefix("+OK msg_id=").and_then(|id| id.parse().ok());
+                answers.push(id.unwrap_or_else(|| panic!("{reply}")));
+            }
+            answers
+        }
+    });
+    join_all(sends).await
 }
 
 /// Sends the same batch many times at once to every im-message; what it is answered.
