@@ -30,7 +30,7 @@ const FOREIGN: &[(&str, &str)] =
 const MADE_AT_RUN_TIME: &[&str] = &["data", "target"];
 
 /// A name that ends so is a file's.
-const EXTENSIONS: &[&str] = &["lock", "md", "proto", "rs", "sql", "toml"];
+const EXTENSIONS: &[&str] = &["js", "lock", "md", "mjs", "proto", "rs", "sql", "toml"];
 
 /// Complaints about all documents among `files`.
 pub(super) fn complaints(files: &[File]) -> Vec<String> {

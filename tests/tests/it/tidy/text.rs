@@ -14,7 +14,7 @@ const NOTE_WORDS_MIN: usize = 4;
 /// Complaints about long sources, and about exceptions that are not needed any more.
 pub(super) fn too_long(files: &[File]) -> Vec<String> {
     let is_source = |file: &File| {
-        file.extension() == "rs"
+        ["rs", "js", "mjs", "css"].contains(&file.extension())
             || ["scripts/", ".ci/"].iter().any(|dir| file.path.starts_with(dir))
     };
     let long: Vec<(&str, usize)> = files

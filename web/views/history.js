@@ -1,0 +1,148 @@
+// The messages of a conversation, with the place where one reads kept while more are put before
+// them, and at the end as long as one is there.
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/preact.js';
+import { stateOf } from '../core/conversation.js';
+import { nameOfUser, othersIn } from '../core/store.js';
+import { day, dayOf } from '../core/time.js';
+import { Message } from './message.js';
+import { Icon, moveFocus } from './parts.js';
+
+/** So near the end counts as being there, so near the beginning asks for more. */
+const NEAR_END_PX = 60;
+const NEAR_BEGINNING_PX = 400;
+/** Messages of one author within this stand together. */
+const TOGETHER_MS = 5 * 60_000;
+
+export function History({ state, t, act, conv, name, lang }) {
+  const box = useRef(null);
+  const place = useRef({ atEnd: true, height: 0, first: undefined });
+  const [away, setAway] = useState(false);
+  const [unreadFrom] = useState(() => (conv.unread > 0 ? conv.read : Infinity));
+
+  useLayoutEffect(() => {
+    const { current } = box;
+    const first = conv.messages[0]?.seq;
+    const grewAbove = place.current.first !== undefined && first < place.current.first;
+    if (place.current.atEnd) current.scrollTop = current.scrollHeight;
+    else if (grewAbove) current.scrollTop += current.scrollHeight - place.current.height;
+    place.current = { ...place.current, height: current.scrollHeight, first };
+  });
+  useEffect(() => {
+    seen();
+    fill();
+  });
+  useEffect(() => {
+    const watch = new ResizeObserver(() => {
+      if (place.current.atEnd) box.current.scrollTop = box.current.scrollHeight;
+    });
+    watch.observe(box.current);
+    document.addEventListener('visibilitychange', seen);
+    return () => {
+      watch.disconnect();
+      document.removeEventListener('visibilitychange', seen);
+    };
+  }, [conv.id]);
+
+  /** What stands at the end of a page that somebody looks at is read. */
+  function seen() {
+    const now = current.current;
+    if (!document.hidden && place.current.atEnd && now.conv.head > now.conv.read && now.online && now.conv.messages.length) {
+      act.read(conv.id);
+    }
+  }
+  const current = useRef({});
+  current.current = { conv, online: state.link.state === 'online' };
+
+  function fill() {
+    const { scrollTop } = box.current;
+    if (scrollTop < NEAR_BEGINNING_PX && conv.opened && conv.messages.length && !conv.begun && !conv.loading && !conv.failed
+        && state.link.state === 'online') {
+      act.older(conv.id);
+    }
+  }
+
+  function onScroll() {
+    const { scrollTop, clientHeight, scrollHeight } = box.current;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    place.current = { ...place.current, atEnd, height: scrollHeight };
+    if (away === atEnd) setAway(!atEnd);
+    if (atEnd) seen();
+    fill();
+  }
+
+  function toEnd() {
+    place.current.atEnd = true;
+    box.current.scrollTo({ top: box.current.scrollHeight, behavior: 'instant' });
+    setAway(false);
+  }
+
+  return html`<div class="history-place">
+    <div class="history" ref=${box} onScroll=${onScroll} tabindex="0" role="group"
+        aria-label=${t('chat.messages', { name })} onKeyDown=${(event) => moveFocus(event, '.message')}>
+      <${Beginning} t=${t} act=${act} state=${state} conv=${conv} name=${name} />
+      <ul class="messages">
+        ${rows({ state, t, act, conv, lang, unreadFrom })}
+      </ul>
+    </div>
+    ${away && html`<button type="button" class="button jump" onClick=${toEnd}
+        aria-label=${conv.unread > 0 ? t('chat.jump_new', { n: conv.unread }) : t('chat.jump')}>
+      <${Icon} name="down" />${conv.unread > 0 && html`<span class="badge">${conv.unread > 99 ? t('chats.many') : conv.unread}</span>`}
+    </button>`}
+  </div>`;
+}
+
+function Beginning({ t, act, state, conv, name }) {
+  if (conv.failed) {
+    return html`<p class="history-top">${t('chat.older_failed')}
+      <button type="button" class="link" onClick=${() => act.older(conv.id)}>${t('app.retry')}</button></p>`;
+  }
+  if (conv.loading) {
+    return html`<p class="history-top" role="status"><span class="spinner small"></span>${t('chat.older')}</p>`;
+  }
+  if (!conv.begun) return html`<p class="history-top"></p>`;
+  if (conv.peer.user === state.me.user_id) return html`<p class="history-top">${t('chat.self')}</p>`;
+  const key = conv.peer.group === undefined ? 'chat.beginning' : 'chat.beginning_group';
+  return html`<p class="history-top">${t(key, { name })}</p>`;
+}
+
+function rows({ state, t, act, conv, lang, unreadFrom }) {
+  const me = state.me.user_id;
+  const others = othersIn(state, conv);
+  const isGroup = conv.peer.group !== undefined;
+  const online = state.link.state === 'online';
+  const pending = conv.pending.map((entry) => ({ ...entry, from: me, pending: true }));
+  const all = [...conv.messages, ...pending];
+  const shown = [];
+  let unreadSaid = false;
+  all.forEach((message, index) => {
+    const before = all[index - 1];
+    const after = all[index + 1];
+    const mine = message.from === me;
+    const newDay = !before || dayOf(before.at) !== dayOf(message.at);
+    if (newDay) {
+      shown.push(html`<li class="day" key=${`day ${message.seq ?? message.clientId}`}><span>${day(lang, message.at, Date.now(), t)}</span></li>`);
+    }
+    const isUnread = !unreadSaid && !mine && message.seq > unreadFrom;
+    if (isUnread) {
+      unreadSaid = true;
+      shown.push(html`<li class="unread-line" key="unread"><span>${t('chat.unread_line')}</span></li>`);
+    }
+    const joins = (one, other) => one && other && one.from === other.from
+      && dayOf(one.at) === dayOf(other.at) && Math.abs(other.at - one.at) < TOGETHER_MS;
+    const first = isUnread || newDay || !joins(before, message);
+    const last = !joins(message, after);
+    shown.push(html`<${Message} key=${message.clientId ?? message.seq} t=${t} lang=${lang} act=${act}
+      message=${message.pending ? conv.pending[index - conv.messages.length] : message}
+      mine=${mine} author=${nameOfUser(state, message.from)} first=${first} last=${last}
+      showAuthor=${isGroup && !mine && first} refused=${message.refused ?? null}
+      state=${markOf(conv, message, others, online)} />`);
+  });
+  return shown;
+}
+
+function markOf(conv, message, others, online) {
+  if (!message.pending) return stateOf(conv, message, others);
+  if (message.refused) return 'failed';
+  return online ? 'sending' : 'waiting';
+}

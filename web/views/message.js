@@ -1,0 +1,70 @@
+// One message: whose, what, when, and what became of it.
+
+import { html, Component } from '../vendor/preact.js';
+import { explain } from '../core/i18n.js';
+import { clock, exact } from '../core/time.js';
+import { Icon } from './parts.js';
+
+const marks = {
+  sending: 'clock', waiting: 'clock', sent: 'tick', delivered: 'ticks', read: 'ticks', failed: 'warn',
+};
+
+/** What became of one's own message, as a sign with a word for those who hear it. */
+export function StateMark({ t, state }) {
+  const words = state === 'failed' ? t('message.failed', { why: '' }) : t(`message.${state}`);
+  return html`<span class="state ${state}" title=${words}>
+    <${Icon} name=${marks[state]} /><span class="hidden">${words} </span>
+  </span>`;
+}
+
+const URL_PATTERN = /https?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}，。；：！？）】”]/g;
+
+/** Text, and links in it. Never anything but text nodes and links to the web. */
+export function richText(text, origin = globalThis.location?.origin) {
+  const parts = [];
+  let at = 0;
+  for (const match of text.matchAll(URL_PATTERN)) {
+    if (!URL.canParse(match[0])) continue;
+    if (match.index > at) parts.push(text.slice(at, match.index));
+    const url = new URL(match[0]);
+    const ours = url.origin === origin && url.pathname === '/' && url.hash.startsWith('#/');
+    parts.push(ours
+      ? html`<a href=${url.hash}>${match[0]}</a>`
+      : html`<a href=${url.href} target="_blank" rel="noopener noreferrer nofollow ugc">${match[0]}</a>`);
+    at = match.index + match[0].length;
+  }
+  if (at < text.length) parts.push(text.slice(at));
+  return parts;
+}
+
+const PICTURES = /^(?:\p{Extended_Pictographic}(?:\uFE0F|\p{Emoji_Modifier}|\u200D\p{Extended_Pictographic})*\s?){1,3}$/u;
+
+export class Message extends Component {
+  /** A long history is drawn once: only what changed is drawn again. */
+  shouldComponentUpdate(next) {
+    return Object.keys(next).some((key) => next[key] !== this.props[key]);
+  }
+
+  render({ t, lang, message, mine, author, state, first, last, showAuthor, refused, act }) {
+    const size = PICTURES.test(message.content) ? 'pictures' : '';
+    const time = clock(lang, message.at);
+    const label = t('message.label', { name: author, time, text: message.content });
+    return html`<li class="message ${mine ? 'mine' : 'theirs'} ${first ? 'first' : ''} ${last ? 'last' : ''} ${size}"
+        tabindex="-1" data-seq=${message.seq} data-message-id=${message.id} data-state=${mine ? state : undefined}
+        data-client-id=${message.clientId} aria-label=${label}>
+      <div class="bubble">
+        ${showAuthor && html`<span class="author">${author}</span>`}
+        <span class="text" dir="auto">${richText(message.content)}</span>
+        <span class="meta">
+          <time datetime=${new Date(message.at).toISOString()} title=${exact(lang, message.at)}>${time}</time>
+          ${mine && html`<${StateMark} t=${t} state=${state} />`}
+        </span>
+      </div>
+      ${refused && html`<div class="refused">
+        <span>${t('message.failed', { why: explain(t, refused) })}</span>
+        <button type="button" class="link" onClick=${() => act.retry(message.clientId)}>${t('message.resend')}</button>
+        <button type="button" class="link" onClick=${() => act.discard(message.clientId)}>${t('message.discard')}</button>
+      </div>`}
+    </li>`;
+  }
+}
