@@ -39,7 +39,6 @@ export default {
   'link.connecting': 'Connecting…',
   'link.waiting': 'No connection. Trying again in {n} s.',
   'link.now': 'Try now',
-  'link.back': 'Connected',
   'link.elsewhere': 'MPIM is open in another window of this browser.',
   'link.use_here': 'Use it here',
 
@@ -58,7 +57,6 @@ export default {
   'chats.none': 'Nothing found for “{text}”',
   'chats.unread': { one: '{n} unread message', other: '{n} unread messages' },
   'chats.many': '99+',
-  'chats.you': 'You: {text}',
   'chats.draft': 'Draft: {text}',
   'chats.notice': 'Group updated',
   'chats.nothing': 'No messages yet',
@@ -137,7 +135,6 @@ export default {
   'groups.empty': 'No groups yet',
   'groups.empty_hint': 'Create one, or join one by its number.',
   'groups.id': 'Group number {id}',
-  'groups.members': 'Members',
   'groups.creator': 'Creator',
   'groups.invite': 'Invite',
   'groups.invite_lead': 'Send friends an invitation, or copy the link.',

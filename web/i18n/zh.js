@@ -39,7 +39,6 @@ export default {
   'link.connecting': '正在连接…',
   'link.waiting': '连接已断开，{n} 秒后重试。',
   'link.now': '立即重试',
-  'link.back': '已连接',
   'link.elsewhere': '本浏览器的另一个窗口已打开 MPIM。',
   'link.use_here': '在此使用',
 
@@ -58,7 +57,6 @@ export default {
   'chats.none': '没有找到“{text}”',
   'chats.unread': { other: '{n} 条未读消息' },
   'chats.many': '99+',
-  'chats.you': '我：{text}',
   'chats.draft': '草稿：{text}',
   'chats.notice': '群组有变动',
   'chats.nothing': '还没有消息',
@@ -137,7 +135,6 @@ export default {
   'groups.empty': '还没有群组',
   'groups.empty_hint': '创建一个，或用群号加入。',
   'groups.id': '群号 {id}',
-  'groups.members': '成员',
   'groups.creator': '创建者',
   'groups.invite': '邀请',
   'groups.invite_lead': '给好友发送邀请，或复制链接。',

@@ -39,7 +39,7 @@ export function Chat(context) {
       <${Avatar} name=${name} seed=${peer.group ?? peer.user} group=${isGroup}
         status=${isGroup || isSelf ? undefined : state.presence[peer.user] ?? 0} />
       <div class="chat-title">
-        <h2 tabindex="-1" ref=${title}>${name}</h2>
+        <${narrow ? 'h1' : 'h2'} class="chat-name" tabindex="-1" ref=${title}>${name}<//>
         <p class="chat-sub" aria-live="polite"><${Below} state=${state} t=${t} conv=${conv} isSelf=${isSelf} /></p>
       </div>
       ${!isSelf && html`<button type="button" class="button icon-button" aria-label=${t('chat.info')} title=${t('chat.info')}

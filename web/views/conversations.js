@@ -24,7 +24,8 @@ export function Conversations(context) {
   // Back from a conversation: where one was.
   useEffect(() => {
     if (route.sessionId || !left.current) return;
-    list.current?.querySelector(`[data-session="${left.current}"]`)?.focus({ preventScroll: true });
+    const place = left.current === 'find' ? '#find' : `[data-session="${left.current}"]`;
+    document.querySelector(place)?.focus({ preventScroll: true });
     left.current = null;
   }, [route.sessionId]);
 
@@ -85,7 +86,7 @@ function Row({ state, t, conv, current, lang }) {
   const unread = conv.unread > 99 ? t('chats.many') : conv.unread;
   return html`<li>
     <a class="row-link" href=${chat(conv.id)} aria-current=${current ? 'true' : undefined}
-        data-session=${conv.id} data-unread=${conv.unread}>
+        data-session=${conv.id} data-unread=${conv.unread} onClick=${() => current && focusComposer()}>
       <${Avatar} name=${name} seed=${conv.peer.group ?? conv.peer.user} group=${isGroup}
         status=${isGroup ? undefined : state.presence[conv.peer.user] ?? 0} />
       <span class="row-main">
@@ -104,6 +105,11 @@ function Row({ state, t, conv, current, lang }) {
       </span>
     </a>
   </li>`;
+}
+
+/** Nothing new is shown, so the focus goes by hand to where it would go. */
+function focusComposer() {
+  document.querySelector('.composer textarea')?.focus();
 }
 
 function lastOf(conv) {

@@ -10,7 +10,7 @@ import { Devices } from './devices.js';
 import { Dialogs } from './dialogs.js';
 import { Friends } from './friends.js';
 import { Groups } from './groups.js';
-import { Avatar, Empty, Icon } from './parts.js';
+import { Avatar, Empty, Icon, isNarrow } from './parts.js';
 import { Settings } from './settings.js';
 import { Toasts } from './toast.js';
 
@@ -30,7 +30,7 @@ export function Shell(context) {
   useEffect(() => {
     if (route.join) setDialog({ kind: 'join', groupId: route.join });
   }, [route.join]);
-  useShortcuts(state, route, go);
+  useShortcuts(state, route, go, left);
 
   const List = lists[section];
   const Page = pages[section];
@@ -38,14 +38,16 @@ export function Shell(context) {
   return html`<div class="shell" data-pane=${pane} data-section=${section}>
     <a class="skip" href="#main" onClick=${skip}>${t('app.skip')}</a>
     <${Rail} ...${shared} />
-    ${List && html`<section class="list-pane" aria-label=${t(`nav.${section}`)}>
-      <${Banner} t=${t} link=${state.link} act=${act} />
-      <${List} ...${shared} />
-    </section>`}
-    <main class="main-pane" id="main" tabindex="-1">
-      ${Page && html`<${Banner} t=${t} link=${state.link} act=${act} /><${Page} ...${shared} />`}
-      ${List && sessionId && html`<${Chat} key=${sessionId} ...${shared} sessionId=${sessionId} />`}
-      ${List && !sessionId && html`<${Empty} icon="chats" title=${t('chats.pick')} hint=${t('chats.pick_hint')} />`}
+    <main class="panes" id="main" tabindex="-1">
+      ${List && html`<section class="list-pane" aria-label=${t(`nav.${section}`)}>
+        <${Banner} t=${t} link=${state.link} act=${act} />
+        <${List} ...${shared} />
+      </section>`}
+      <div class="main-pane">
+        ${Page && html`<${Banner} t=${t} link=${state.link} act=${act} /><${Page} ...${shared} />`}
+        ${List && sessionId && html`<${Chat} key=${sessionId} ...${shared} sessionId=${sessionId} />`}
+        ${List && !sessionId && html`<${Empty} icon="chats" title=${t('chats.pick')} hint=${t('chats.pick_hint')} />`}
+      </div>
     </main>
     <${Announcer} state=${state} t=${t} />
     <${Toasts} toasts=${state.toasts} />
@@ -65,14 +67,16 @@ function skip(event) {
   (document.querySelector('.composer textarea') ?? document.getElementById('main')).focus();
 }
 
-function useShortcuts(state, route, go) {
+function useShortcuts(state, route, go, left) {
   useEffect(() => {
     function onKey(event) {
       if (document.querySelector('dialog[open]')) return;
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
         event.preventDefault();
-        if (route.section !== 'chats' || route.sessionId) go('#/chats');
-        requestAnimationFrame(() => document.getElementById('find')?.focus());
+        // Where it is not shown now, the list sees to it once it is.
+        left.current = 'find';
+        if (route.section !== 'chats' || isNarrow()) go('#/chats');
+        document.getElementById('find')?.focus();
       }
       if (event.altKey && (event.key === 'ArrowUp' || event.key === 'ArrowDown')) {
         const all = inOrder(state);

@@ -71,10 +71,11 @@ export async function befriend(someone, other) {
   await page.waitForSelector('.chat .composer textarea');
 }
 
-export async function openChat(someone, text) {
+export async function openChat(someone, name) {
   const { page } = someone;
   await page.goto(`${page.url().split('#')[0]}#/chats`);
-  await page.locator('.row-link', { hasText: text }).first().click();
+  const named = page.locator('.row-name').filter({ hasText: new RegExp(`^${name}$`) });
+  await page.locator('.row-link').filter({ has: named }).first().click();
   await page.waitForSelector('.chat .composer textarea');
 }
 

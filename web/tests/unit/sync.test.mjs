@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Lost } from '../../core/errors.js';
+import { createStore } from '../../core/store.js';
+import { createSync } from '../../core/sync.js';
+import { fakeClock, settle } from './fakes.mjs';
+
+const PAIR = 'c2c_1_2';
+const body = (seq, from = 2) => ({
+  message_id: String(1000 + seq), session_id: PAIR, from_user_id: from, to_user_id: from === 2 ? 1 : 2, type: 0, content: `text ${seq}`, timestamp: seq, seq,
+});
+
+/** A server with the messages of one conversation; `socket.asked` has what was asked of it. */
+function fixture(stored = []) {
+  const clock = fakeClock();
+  const store = createStore();
+  const asked = [];
+  const told = [];
+  const answers = {
+    users: ({ user_ids: ids = [] }) => ({ users: ids.map((id) => ({ user_id: id, username: `u${id}`, nickname: `u${id}` })) }),
+    friends: () => ({ user_ids: [2] }),
+    blocked: () => ({ user_ids: [] }),
+    groups: () => ({ group_ids: [] }),
+    receipts: () => ({ receipts: [{ user_id: 2, delivered_seq: 1, read_seq: 1 }] }),
+  };
+  const socket = {
+    lost: false,
+    async request(type, request) {
+      asked.push([type, request]);
+      if (socket.lost) throw new Lost();
+      if (type === 3001) return { user_id: request.user_id, status: 1 };
+      if (type === 3002) return { data: { conversations: [] } };
+      if (type === 3004) {
+        const { after_seq: after, before_seq: before = Infinity, limit } = request;
+        const found = after === undefined
+          ? stored.filter((one) => one.seq < before).slice(-limit)
+          : stored.filter((one) => one.seq > after).slice(0, limit);
+        return { data: { session_id: PAIR, messages: found } };
+      }
+      return { code: 0 };
+    },
+    async operation(op, args = {}) {
+      asked.push([op, args]);
+      if (socket.lost) throw new Lost();
+      return answers[op](args);
+    },
+    tell: (type, request) => told.push([type, request]),
+  };
+  store.dispatch({ type: 'signed-in', me: { user_id: 1, username: 'ada' } });
+  const sync = createSync({ store, socket, now: clock.now, setTimeout: clock.setTimeout });
+  const conv = () => store.get().conversations[PAIR];
+  const push = (seq, from) => sync.onPush(2001, body(seq, from));
+  return { clock, store, socket, asked, told, sync, conv, push, stored };
+}
+
+test('what came is confirmed once for many, by the last of each conversation', async () => {
+  const { clock, told, push } = fixture();
+  for (const seq of [1, 2, 3]) push(seq);
+  await clock.pass(199);
+  assert.deepEqual(told, []);
+  await clock.pass(1);
+  assert.deepEqual(told, [[2003, { kind: 'received', message_id: '1003' }]]);
+  push(4);
+  await clock.pass(200);
+  assert.equal(told.length, 2);
+});
+
+test('a number that is missing is asked for, once', async () => {
+  const stored = [1, 2, 3, 4, 5].map((seq) => body(seq));
+  const { clock, asked, conv, push } = fixture(stored);
+  push(1);
+  push(4);
+  push(5);
+  await clock.pass(1000);
+  const history = asked.filter(([type]) => type === 3004);
+  assert.deepEqual(history, [[3004, { session_id: PAIR, after_seq: 1, limit: 200 }]]);
+  assert.deepEqual(conv().messages.map((one) => one.seq), [1, 2, 3, 4, 5]);
+  assert.equal(conv().position, 5);
+});
+
+test('numbers that are no messages are asked for once and then believed', async () => {
+  const stored = [1, 4].map((seq) => body(seq));
+  const { clock, asked, conv, push } = fixture(stored);
+  push(1);
+  push(4);
+  await clock.pass(1000);
+  stored.push(body(5));
+  push(5);
+  await clock.pass(1000);
+  assert.equal(asked.filter(([type]) => type === 3004).length, 1);
+  assert.deepEqual([conv().position, conv().messages.length], [5, 2 + 1]);
+});
+
+test('a hole that could not be filled is looked at again with the next message', async () => {
+  const stored = [1, 2, 3, 4].map((seq) => body(seq));
+  const { clock, socket, conv, push } = fixture(stored);
+  push(1);
+  socket.lost = true;
+  push(3);
+  await clock.pass(1000);
+  assert.equal(conv().position, 1);
+  socket.lost = false;
+  push(4);
+  await clock.pass(1000);
+  assert.deepEqual(conv().messages.map((one) => one.seq), [1, 2, 3, 4]);
+});
+
+test('an own message whose answer is on its way is no hole', async () => {
+  const { clock, asked, store, push, conv } = fixture();
+  push(1);
+  push(3);
+  const entry = { clientId: 'a', peer: { user: 2 }, content: 'x', at: 1 };
+  store.dispatch({ type: 'pending', entry });
+  store.dispatch({ type: 'sent', entry, message: { id: '1002', sessionId: PAIR, seq: 2, from: 1, content: 'x', at: 2 } });
+  await clock.pass(1000);
+  assert.equal(conv().messages.length, 3);
+  assert.ok(asked.filter(([type]) => type === 3004).length <= 1);
+});
+
+test('history comes page by page up to the beginning', async () => {
+  const stored = Array.from({ length: 90 }, (_, index) => body(index + 1));
+  const { sync, conv } = fixture(stored);
+  await sync.open(PAIR);
+  assert.deepEqual([conv().messages[0].seq, conv().begun, conv().position], [51, false, 90]);
+  await sync.older(PAIR);
+  assert.deepEqual([conv().messages[0].seq, conv().begun], [11, false]);
+  await sync.older(PAIR);
+  assert.deepEqual([conv().messages.length, conv().begun, conv().loading], [90, true, false]);
+  await sync.older(PAIR);
+  assert.equal(conv().messages.length, 90);
+});
+
+test('history that is lost on the way can be asked for again', async () => {
+  const { socket, sync, conv } = fixture([body(1)]);
+  socket.lost = true;
+  await sync.open(PAIR);
+  assert.deepEqual([conv().failed, conv().loading], [true, false]);
+  socket.lost = false;
+  await sync.older(PAIR);
+  assert.deepEqual([conv().failed, conv().messages.length], [false, 1]);
+});
+
+test('names are asked for many at a time, and each once', async () => {
+  const { clock, asked, sync, store } = fixture();
+  sync.know({ users: [3, 4] });
+  sync.know({ users: [4, 5] });
+  await clock.pass(100);
+  sync.know({ users: [3, 4, 5] });
+  await clock.pass(100);
+  assert.deepEqual(asked.filter(([op]) => op === 'users'), [['users', { user_ids: [3, 4, 5] }]]);
+  assert.equal(store.get().users[5].nickname, 'u5');
+});
+
+test('it says that one types every three seconds at most', async () => {
+  const { clock, told, sync } = fixture();
+  for (let n = 0; n < 5; n += 1) sync.typing(PAIR);
+  assert.deepEqual(told, [[2004, { to_user_id: 2 }]]);
+  await clock.pass(3000);
+  sync.typing(PAIR);
+  assert.equal(told.length, 2);
+});
+
+test('somebody else’s typing is over after six seconds', async () => {
+  const { clock, store, sync } = fixture();
+  sync.onPush(2004, { from_user_id: 2 });
+  assert.equal(Object.keys(store.get().typing[PAIR]).length, 1);
+  await clock.pass(6100);
+  assert.deepEqual(store.get().typing, {});
+});
+
+test('reading is told up to the head, once', async () => {
+  const { asked, conv, push, sync } = fixture();
+  push(1);
+  push(2);
+  await sync.read(PAIR);
+  await sync.read(PAIR);
+  assert.deepEqual(asked.filter(([type]) => type === 2003), [[2003, { kind: 'read', session_id: PAIR, seq: 2 }]]);
+  assert.equal(conv().unread, 0);
+});
+
+test('receipts of both kinds move what is known', () => {
+  const { sync, push, conv } = fixture();
+  push(1, 1);
+  sync.onPush(2003, { kind: 'delivered', user_id: 2, seq: 1 });
+  assert.deepEqual([conv().delivered[2], conv().readBy[2]], [1, 0]);
+  sync.onPush(2003, { kind: 'read', user_id: 2, seq: 1, delivered_seq: 3 });
+  assert.deepEqual([conv().delivered[2], conv().readBy[2]], [3, 1]);
+});
+
+test('a push of a kind that is not known is passed over', () => {
+  const { sync, store } = fixture();
+  const before = store.get();
+  sync.onPush(4711, { what: 'ever' });
+  sync.onPush(2003, { kind: 'else', user_id: 2 });
+  assert.equal(store.get(), before);
+});
+
+test('somebody who writes out of the blue may have become a friend', async () => {
+  const { clock, store, push, sync, asked } = fixture();
+  await sync.refresh();
+  store.dispatch({ type: 'friends', ids: [] });
+  push(1);
+  await settle();
+  assert.deepEqual(store.get().friends, [2]);
+  const before = asked.length;
+  store.dispatch({ type: 'friends', ids: [] });
+  push(2);
+  await settle();
+  assert.equal(asked.length, before, 'not with each message');
+  await clock.pass(100);
+});
+
+test('a message is sent under its client’s id, and becomes what the answer says', async () => {
+  const { asked, socket, sync } = fixture();
+  socket.request = async (type, request) => {
+    asked.push([type, request]);
+    return { kind: 'sent', message_id: 1042, session_id: PAIR, seq: 42 };
+  };
+  const message = await sync.send({ clientId: 'a', peer: { user: 2 }, content: 'x', at: 5 });
+  assert.deepEqual(asked, [[2001, { message_id: 'a', type: 0, content: 'x', to_user_id: 2 }]]);
+  assert.deepEqual(message, { id: '1042', sessionId: PAIR, seq: 42, from: 1, content: 'x', at: 5, clientId: 'a' });
+  await sync.send({ clientId: 'b', peer: { group: 3 }, content: 'x', at: 5 });
+  assert.deepEqual(asked[1], [2002, { message_id: 'b', type: 0, content: 'x', group_id: 3 }]);
+});
