@@ -3,7 +3,7 @@
 import { html, Component } from '../vendor/preact.js';
 import { explain } from '../core/i18n.js';
 import { clock, exact } from '../core/time.js';
-import { Icon } from './parts.js';
+import { HUES, Icon } from './parts.js';
 
 const marks = {
   sending: 'clock', waiting: 'clock', sent: 'tick', delivered: 'ticks', read: 'ticks', failed: 'warn',
@@ -53,7 +53,7 @@ export class Message extends Component {
         tabindex="-1" data-seq=${message.seq} data-message-id=${message.id} data-state=${mine ? state : undefined}
         data-client-id=${message.clientId} aria-label=${label}>
       <div class="bubble">
-        ${showAuthor && html`<span class="author">${author}</span>`}
+        ${showAuthor && html`<span class="author hue-${message.from % HUES}">${author}</span>`}
         <span class="text" dir="auto">${richText(message.content)}</span>
         <span class="meta">
           <time datetime=${new Date(message.at).toISOString()} title=${exact(lang, message.at)}>${time}</time>

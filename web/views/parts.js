@@ -37,7 +37,8 @@ export function Mark() {
   return html`<img class="mark" src="icon.svg" alt="" width="40" height="40" />`;
 }
 
-const HUES = 10;
+/** Colours of people and groups. */
+export const HUES = 10;
 
 /** A round picture with initials; `seed` decides its colour, `status` adds a dot. */
 export function Avatar({ name, seed, status, group, size = '' }) {
