@@ -92,8 +92,6 @@ const changes = {
       return next === conv ? conv : { ...next };
     }),
   message: (state, { message }) => withMessage(state, message),
-  covered: (state, { sessionId, seq }) =>
-    within(state, sessionId, (conv) => conversation.covered(conv, seq)),
 
   pending: (state, { entry }) =>
     within(state, sessionOf(state.me.user_id, entry.peer), (conv) =>

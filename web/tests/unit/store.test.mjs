@@ -39,6 +39,12 @@ test('messages stand by number, each once, in whatever order they come', () => {
   assert.equal(conv().last.seq, 3);
 });
 
+test('an answer that repeats itself is shown once', () => {
+  const { act, conv } = signedIn();
+  act('history', { sessionId: PAIR, messages: [message(1), message(2), message(1), message(2)] });
+  assert.deepEqual(conv().messages.map((one) => one.seq), [1, 2]);
+});
+
 test('what comes again changes nothing', () => {
   const { store, act } = signedIn();
   act('message', { message: message(1) });
@@ -96,6 +102,9 @@ test('the position moves with what is next, and a hole stops it', () => {
   act('message', { message: message(7) });
   assert.equal(conv().position, 5);
   act('history', { sessionId: PAIR, messages: [message(6), message(7)], upTo: 7 });
+  assert.equal(conv().position, 7);
+  // An answer that was asked for earlier takes nothing back.
+  act('history', { sessionId: PAIR, messages: [message(1)], upTo: 2 });
   assert.equal(conv().position, 7);
 });
 

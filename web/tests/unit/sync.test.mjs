@@ -25,8 +25,10 @@ function fixture(stored = []) {
   };
   const socket = {
     lost: false,
+    slow: Promise.resolve(),
     async request(type, request) {
       asked.push([type, request]);
+      await socket.slow;
       if (socket.lost) throw new Lost();
       if (type === 3001) return { user_id: request.user_id, status: 1 };
       if (type === 3002) return { data: { conversations: [] } };
@@ -75,6 +77,21 @@ test('a number that is missing is asked for, once', async () => {
   const history = asked.filter(([type]) => type === 3004);
   assert.deepEqual(history, [[3004, { session_id: PAIR, after_seq: 1, limit: 200 }]]);
   assert.deepEqual(conv().messages.map((one) => one.seq), [1, 2, 3, 4, 5]);
+  assert.equal(conv().position, 5);
+});
+
+test('while one answer is awaited nothing is asked twice', async () => {
+  const { clock, asked, socket, conv, push } = fixture([1, 2, 3, 4, 5].map((seq) => body(seq)));
+  let answer;
+  socket.slow = new Promise((resolve) => { answer = resolve; });
+  push(1);
+  push(3);
+  await clock.pass(1000);
+  push(5);
+  await clock.pass(1000);
+  assert.equal(asked.filter(([type]) => type === 3004).length, 1);
+  answer();
+  await clock.pass(1000);
   assert.equal(conv().position, 5);
 });
 
