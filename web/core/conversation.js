@@ -9,6 +9,8 @@
 //   begun      there is nothing before the first of `messages`
 
 const UNREAD_MAX = 100;
+/** Of a conversation that nobody looks at no more are kept: the rest is history, to be asked for. */
+const KEPT = 200;
 
 export function empty(id, peer) {
   return {
@@ -36,10 +38,8 @@ export function listed(conv, entry, me) {
 
 /** Messages that were pushed, fetched or sent. Who has a number already keeps it. */
 export function withMessages(conv, messages, me) {
-  const known = new Set(conv.messages.map((m) => m.seq));
-  const fresh = messages.filter((m) => !known.has(m.seq) && known.add(m.seq));
+  const { fresh, all } = merge(conv.messages, messages);
   if (fresh.length === 0) return conv;
-  const all = [...conv.messages, ...fresh].sort((a, b) => a.seq - b.seq);
   const newest = all[all.length - 1];
   const unseen = fresh.filter((m) => m.seq > conv.head && m.seq > conv.read && m.from !== me).length;
   return {
@@ -49,6 +49,21 @@ export function withMessages(conv, messages, me) {
     unread: Math.min(UNREAD_MAX, conv.unread + unseen),
     last: newer(conv.last, newest),
   };
+}
+
+function merge(before, messages) {
+  // Most of what comes is one message, and the newest: a backlog is many of those.
+  const newest = before[before.length - 1]?.seq ?? 0;
+  if (messages.length === 1 && messages[0].seq > newest) return { fresh: messages, all: [...before, messages[0]] };
+  const known = new Set(before.map((m) => m.seq));
+  const fresh = messages.filter((m) => !known.has(m.seq) && known.add(m.seq));
+  return { fresh, all: [...before, ...fresh].sort((a, b) => a.seq - b.seq) };
+}
+
+/** Nobody looks at it any more, or yet: the last messages are enough. */
+export function trimmed(conv) {
+  if (conv.messages.length <= KEPT) return conv;
+  return { ...conv, messages: conv.messages.slice(-KEPT), begun: false };
 }
 
 /** Nothing is missing up to `seq`. */

@@ -80,7 +80,13 @@ const changes = {
     }
     return { ...state, conversations: all };
   },
-  open: (state, { sessionId }) => within(state, sessionId, (conv) => ({ ...conv, opened: true })),
+  open: (state, { sessionId }) => {
+    const opened = within(state, sessionId, (conv) => ({ ...conv, opened: true }));
+    // One looks at one at a time.
+    const others = Object.values(opened.conversations).filter((conv) => conv.opened && conv.id !== sessionId);
+    const closed = others.map((conv) => [conv.id, { ...conversation.trimmed(conv), opened: false }]);
+    return { ...opened, conversations: { ...opened.conversations, ...Object.fromEntries(closed) } };
+  },
   draft: (state, { sessionId, draft }) => within(state, sessionId, (conv) => ({ ...conv, draft })),
   loading: (state, { sessionId, failed = false, on = !failed }) =>
     within(state, sessionId, (conv) => ({ ...conv, loading: on, failed })),
@@ -132,9 +138,13 @@ const changes = {
 function withMessage(state, message) {
   const me = state.me.user_id;
   const before = state.conversations[message.sessionId];
-  let next = within(state, message.sessionId, (conv) =>
-    conversation.pushed(conversation.withMessages(conv, [message], me), message.seq));
-  const isNew = !before?.messages.some((m) => m.seq === message.seq);
+  let next = within(state, message.sessionId, (conv) => {
+    // Again, and so old that it was let go: it would stand before a hole.
+    if (message.seq <= conv.position && message.seq < conv.messages[0]?.seq) return conv;
+    const after = conversation.pushed(conversation.withMessages(conv, [message], me), message.seq);
+    return conv.opened ? after : conversation.trimmed(after);
+  });
+  const isNew = next.conversations[message.sessionId]?.messages !== before?.messages;
   if (isNew && message.from !== me) {
     const { [message.from]: over, ...others } = next.typing[message.sessionId] ?? {};
     if (over) next = { ...next, typing: { ...next.typing, [message.sessionId]: others } };

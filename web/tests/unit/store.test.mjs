@@ -33,16 +33,31 @@ test('a conversation is named after its people, whoever asks', () => {
 
 test('messages stand by number, each once, in whatever order they come', () => {
   const { act, conv } = signedIn();
-  for (const seq of [3, 1, 2, 3, 1]) act('message', { message: message(seq) });
-  assert.deepEqual(conv().messages.map((one) => one.seq), [1, 2, 3]);
-  assert.equal(conv().head, 3);
-  assert.equal(conv().last.seq, 3);
+  for (const seq of [3, 6, 5, 4, 6, 3]) act('message', { message: message(seq) });
+  assert.deepEqual(conv().messages.map((one) => one.seq), [3, 4, 5, 6]);
+  assert.equal(conv().head, 6);
+  assert.equal(conv().last.seq, 6);
 });
 
 test('an answer that repeats itself is shown once', () => {
   const { act, conv } = signedIn();
   act('history', { sessionId: PAIR, messages: [message(1), message(2), message(1), message(2)] });
   assert.deepEqual(conv().messages.map((one) => one.seq), [1, 2]);
+});
+
+test('of a backlog that nobody looks at the end is kept, and the rest is asked for again', () => {
+  const { act, conv } = signedIn();
+  for (let seq = 1; seq <= 10_000; seq += 1) act('message', { message: message(seq) });
+  assert.deepEqual([conv().messages.length, conv().messages[0].seq, conv().begun], [200, 9801, false]);
+  assert.deepEqual([conv().head, conv().position, conv().unread], [10_000, 10_000, 100]);
+  act('open', { sessionId: PAIR });
+  act('message', { message: message(5) });
+  assert.equal(conv().messages[0].seq, 9801, 'what was let go does not come back before a hole');
+  act('history', { sessionId: PAIR, messages: [message(9799), message(9800)], begun: false });
+  act('message', { message: message(10_001) });
+  assert.equal(conv().messages.length, 203);
+  act('open', { sessionId: GROUP });
+  assert.deepEqual([conv().messages.length, conv().opened, conv(GROUP).opened], [200, false, true]);
 });
 
 test('what comes again changes nothing', () => {
