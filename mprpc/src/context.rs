@@ -11,7 +11,7 @@ use crate::detach::DetachedSet;
 use crate::meter::Timing;
 use crate::server::Complaints;
 use crate::trace::Traced;
-use crate::{Address, Metadata, Status, TraceContext};
+use crate::{Address, Caller, Metadata, Status, TraceContext};
 
 static NONE: LazyLock<Metadata> = LazyLock::new(Metadata::default);
 static NO_SPAN: Span = Span::none();
@@ -39,9 +39,11 @@ pub struct Context {
 }
 
 /// Where requests come from: shared by the calls of a connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) peer: Address,
+    /// What is known of who calls.
+    pub(crate) caller: Option<Caller>,
     /// Where their handlers' detached work runs.
     pub(crate) detached: Arc<DetachedSet>,
     /// Who is told of requests that are refused while their connection goes on.
@@ -53,6 +55,15 @@ impl Origin {
     pub(crate) fn refused(&self, status: &Status) {
         if let Some(complaints) = &self.complaints {
             complaints.refused(&self.peer, status);
+        }
+    }
+}
+
+impl Origin {
+    /// The caller was kept out, or asked to go.
+    pub(crate) fn kept_out(&self, reason: &str) {
+        if let Some(complaints) = &self.complaints {
+            complaints.kept_out(&self.peer, reason);
         }
     }
 }
@@ -154,6 +165,12 @@ impl Context {
         self.origin().map(|origin| &origin.peer)
     }
 
+    /// In a handler: what is known of who calls; nothing where anybody may.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Caller> {
+        self.origin().and_then(|origin| origin.caller.as_ref())
+    }
+
     pub(crate) fn origin(&self) -> Option<&Origin> {
         self.origin.as_deref()
     }
@@ -247,7 +264,7 @@ mod tests {
         received.push("authorization", "secret");
         let peer = "127.0.0.1:1".parse().unwrap();
         let detached = Arc::new(DetachedSet::new(1));
-        let origin = Origin { peer, detached, complaints: None };
+        let origin = Origin { peer, caller: None, detached, complaints: None };
         let cx = Context::received(Instant::now(), Arc::new(origin), received);
         assert_eq!(cx.metadata().get("authorization").unwrap(), "secret");
         assert!(cx.to_send().is_none());

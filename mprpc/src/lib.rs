@@ -97,6 +97,7 @@
 //! | `wire` | both wires as bytes in, events out; `PROTOCOL.md` specifies them, and the nodes of the registry |
 //! | `transport` | the wires on sockets |
 //! | [`local`] | calls within a process, and networks for tests that break |
+//! | [`Callers`], [`Token`] | whose calls a server takes |
 //! | [`Interceptor`] | what users put into the way of calls, at either end |
 //! | [`TraceContext`] | the trace that a call belongs to |
 //! | [`codegen`] | what generated code uses |
@@ -115,6 +116,7 @@ extern crate self as mprpc;
 
 mod address;
 pub mod balance;
+mod callers;
 mod channel;
 #[doc(hidden)]
 pub mod codegen;
@@ -129,16 +131,19 @@ mod interceptor;
 pub mod local;
 mod metadata;
 mod meter;
+mod reread;
 mod server;
 mod service;
 mod status;
 mod stream;
+mod token;
 mod trace;
 mod transport;
 mod wire;
 
 pub use address::{Address, AddressError};
 pub use balance::Balance;
+pub use callers::{Caller, Callers, Shown};
 pub use channel::{Channel, ChannelBuilder, ChannelError};
 pub use context::Context;
 pub use detach::Detached;
@@ -150,6 +155,7 @@ pub use server::{
 pub use service::{Service, ServiceDescriptor};
 pub use status::{Code, Executed, Stage, Status};
 pub use stream::{Answer, Receiver, Sender};
+pub use token::{Token, TokenError};
 pub use trace::TraceContext;
 
 /// Includes the code that `mprpc-build` generated for a package.

@@ -9,14 +9,15 @@ use super::connections::{Backoff, Options};
 use super::spread::Spread;
 use super::target::Target;
 use super::{Channel, Shared};
-use crate::Interceptor;
 use crate::discovery::{
     Discover, Dns, DnsOptions, Memory, Static, WatchedFile, ZooKeeper, ZooKeeperError,
 };
 use crate::interceptor::Interceptors;
 use crate::local::Network;
+use crate::transport::Credentials;
 use crate::transport::classic_client::Bounds;
 use crate::wire::v2::compression::Compression;
+use crate::{Interceptor, Token};
 
 /// Why a channel cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,7 @@ pub struct ChannelBuilder {
     wait_for_instances: Duration,
     connections: Options,
     classic: Bounds,
+    credentials: Credentials,
     interceptors: Interceptors,
 }
 
@@ -61,6 +63,7 @@ impl ChannelBuilder {
             wait_for_instances: Duration::from_secs(1),
             connections: Options::default(),
             classic: Bounds::default(),
+            credentials: Credentials::default(),
             interceptors: Interceptors::default(),
             spread: Spread::default(),
         }
@@ -147,6 +150,21 @@ impl ChannelBuilder {
     /// How many classic connections an instance gets at most (50); a call past that waits for one.
     pub fn classic_connections_max(mut self, connections: usize) -> Self {
         self.classic.connections_max = connections.max(1);
+        self
+    }
+
+    /// Shows `token` to the servers, once on each v2 connection (nothing is shown). It is shown only
+    /// where nobody on the way can read it: within this machine. Elsewhere that is warned of, and
+    /// nothing is shown.
+    pub fn token(mut self, token: &Token) -> Self {
+        self.credentials.token = Some(token.clone());
+        self
+    }
+
+    /// Whether to show the token also where others on the way could read it (no). Whoever can write
+    /// to the registry then can have it shown to himself.
+    pub fn token_in_clear(mut self, in_clear: bool) -> Self {
+        self.credentials.in_clear = in_clear;
         self
     }
 
@@ -248,6 +266,7 @@ impl ChannelBuilder {
                 wait_for_instances: self.wait_for_instances,
                 connections: self.connections.bounded(),
                 classic: self.classic,
+                credentials: self.credentials,
                 interceptors: self.interceptors,
                 instances: Mutex::new(HashMap::new()),
             }),

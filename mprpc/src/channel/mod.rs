@@ -32,8 +32,8 @@ pub use service::ServiceChannel;
 use crate::discovery::{Discover, Endpoint, Wires};
 use crate::interceptor::Interceptors;
 use crate::local::Network;
-use crate::transport::Dialer;
 use crate::transport::classic_client::Bounds;
+use crate::transport::{Credentials, Dialer};
 use crate::{Address, ServiceDescriptor};
 use instance::Instance;
 use spread::Spread;
@@ -60,6 +60,7 @@ pub(crate) struct Shared {
     wait_for_instances: Duration,
     connections: connections::Options,
     classic: Bounds,
+    credentials: Credentials,
     interceptors: Interceptors,
     /// The instances in use, by where and how they are reached. Two services of one process are
     /// called over one connection.
@@ -143,6 +144,7 @@ impl Shared {
             address: address.clone(),
             network: self.network.clone(),
             timeout: self.connect_timeout,
+            credentials: self.credentials.clone(),
         };
         let instance = Arc::new(Instance::new(endpoint, dialer, self.connections, self.classic));
         instances.insert(reached, Arc::downgrade(&instance));

@@ -83,6 +83,7 @@ impl BoundServer {
         let announced: Vec<_> = services.descriptors().collect();
         let mut connections =
             Connections::new(services, builder.default_timeout, builder.detached_max);
+        connections.callers = builder.callers.clone();
         connections.offer = builder.offer.bounded();
         connections.at_work = Arc::new(AtWork::new(builder.calls_max));
         connections.request_bytes_max = builder.request_bytes_max;

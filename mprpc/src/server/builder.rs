@@ -17,7 +17,7 @@ use crate::local::Network;
 use crate::transport::{self, Listener};
 use crate::wire::v2::compression::Compression;
 use crate::wire::v2::offer::Offer;
-use crate::{Address, Context, Interceptor, Service};
+use crate::{Address, Callers, Context, Interceptor, Service};
 
 /// Serves services. See [`Server::builder`].
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl Server {
         ServerBuilder {
             services: Services::default(),
             interceptors: Interceptors::default(),
+            callers: Callers::anybody(),
             registries: Vec::new(),
             addresses: Vec::new(),
             network: None,
@@ -65,6 +66,7 @@ pub struct ServerError {
 pub struct ServerBuilder {
     pub(super) services: Services,
     pub(super) interceptors: Interceptors,
+    pub(super) callers: Callers,
     pub(super) registries: Vec<Box<dyn Register>>,
     addresses: Vec<Address>,
     network: Option<Network>,
@@ -96,6 +98,12 @@ impl ServerBuilder {
     /// before.
     pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.push(interceptor);
+        self
+    }
+
+    /// Whose calls it takes (anybody's).
+    pub fn callers(mut self, callers: Callers) -> Self {
+        self.callers = callers;
         self
     }
 

@@ -49,6 +49,14 @@ impl Complaints {
         }
     }
 
+    /// Whoever calls from `peer` may not.
+    pub(crate) fn kept_out(&self, peer: &Address, reason: &str) {
+        metrics::counter!("mprpc_callers_refused_total").increment(1);
+        if let Some(unlogged) = self.next() {
+            tracing::warn!(%peer, reason, unlogged, "a caller was kept out");
+        }
+    }
+
     /// Whether the next one is to be logged: then, how many were not since the last that was.
     pub(crate) fn next(&self) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,12 +16,12 @@ use super::at_work::AtWork;
 use super::complaints::Complaints;
 use super::threads::Running;
 use super::{ServerHandle, ServerState, Services};
-use crate::Address;
 use crate::context::Origin;
 use crate::detach::DetachedSet;
 use crate::transport::{self, CountedStream, Listener, Stream, classic_server, v2_server};
 use crate::wire::v2::offer::Offer;
 use crate::wire::{self, Wire};
+use crate::{Address, Callers};
 
 /// How long to wait when accepting fails, rather than to try in a circle.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -44,6 +44,8 @@ pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What the connections of a server share.
 pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
+    /// Who may call.
+    pub(super) callers: Callers,
     pub(crate) default_timeout: Duration,
     pub(crate) offer: Offer,
     pub(crate) at_work: Arc<AtWork>,
@@ -65,6 +67,7 @@ impl Connections {
         Self {
             _publishing: AbortOnDropHandle::new(publishing),
             services: Arc::new(services),
+            callers: Callers::anybody(),
             default_timeout,
             offer: Offer::default(),
             at_work: Arc::new(AtWork::new(AtWork::MAX)),
@@ -83,7 +86,8 @@ impl Connections {
             Wire::Classic => None,
             Wire::V2 => Some(Arc::clone(&self.complaints)),
         };
-        Arc::new(Origin { peer, detached: Arc::clone(&self.detached), complaints })
+        let caller = self.callers.known(&peer, wire);
+        Arc::new(Origin { peer, caller, detached: Arc::clone(&self.detached), complaints })
     }
 
     /// Ready when the server is to stop and nothing has come for a while since.
@@ -239,6 +243,9 @@ async fn serve(stream: Stream, peer: Address, connections: &Connections) {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             connections.complaints.closed(&peer, &error);
         }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            connections.complaints.kept_out(&peer, &error.to_string());
+        }
         // Clients that are killed, or give a classic call up while they write it, do so every day.
         Err(error) => {
             metrics::counter!("mprpc_connections_broken_total").increment(1);
@@ -252,20 +259,19 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
     transport::prepare(&stream)?;
     let mut stream = CountedStream::of_server(stream);
     let mut input = BytesMut::new();
-    let wire = loop {
-        if let Some(wire) = wire::detect(&input) {
-            break wire;
-        }
+    let wire = if connections.callers.expect_soon(&peer) {
+        let wire = first_bytes(&mut stream, &mut input, connections);
+        let late = |_| kept_out("it has said nothing");
+        tokio::time::timeout(v2_server::SHOW_MAX, wire).await.map_err(late)?
+    } else {
         // A pool may connect long before it calls, so there is no time limit here.
-        tokio::select! {
-            biased;
-            read = stream.read_buf(&mut input) => if read? == 0 {
-                return if input.is_empty() { Ok(()) } else { Err(transport::cut()) };
-            },
-            () = connections.silence() => if stream.stream().is_quiet()? { return Ok(()) },
-        }
+        first_bytes(&mut stream, &mut input, connections).await
     };
+    let Some(wire) = wire? else { return Ok(()) };
     match wire {
+        Wire::Classic if !connections.callers.take_classic(&peer) => {
+            Err(kept_out("classic callers are not taken from there"))
+        }
         // Its callers can only be told by the end of the connection. Boxed, so that connections of the
         // other wire, of which there are many that are idle, need no room for it.
         Wire::Classic => {
@@ -275,8 +281,35 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
                 () = connections.aborting.cancelled() => Ok(()),
             }
         }
-        Wire::V2 => v2_server::Connection::new(stream, peer, input, connections).await,
+        Wire::V2 => {
+            let asked = connections.callers.ask(&peer).await;
+            v2_server::Connection::new(stream, peer, input, connections).asking(asked).await
+        }
     }
+}
+
+/// Which wire the client speaks; nothing if it goes before it has said that, or the server does.
+async fn first_bytes(
+    stream: &mut CountedStream,
+    input: &mut BytesMut,
+    connections: &Connections,
+) -> io::Result<Option<Wire>> {
+    loop {
+        if let Some(wire) = wire::detect(input) {
+            return Ok(Some(wire));
+        }
+        tokio::select! {
+            biased;
+            read = stream.read_buf(input) => if read? == 0 {
+                return if input.is_empty() { Ok(None) } else { Err(transport::cut()) };
+            },
+            () = connections.silence() => if stream.stream().is_quiet()? { return Ok(None) },
+        }
+    }
+}
+
+fn kept_out(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, reason)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! * `peer`: whom a client's connections lead to, and what is said of it;
 //! * `v2_client`: a connection that many calls share; `v2_client_driver`: the one task that drives it;
 //! * `v2_server`: its other end; one task reads, runs handlers and writes; `v2_leaving`: how it ends;
+//! * `v2_asking`: a caller that has still to show who it is;
 //! * `v2_client_streams`, `v2_server_streams`: the calls of these that stream;
 //! * `classic_client`: a bounded pool of connections with one call each;
 //! * `classic_server`: its other end; answers in the order of requests.
@@ -17,6 +18,7 @@ mod listener;
 mod peer;
 mod stream;
 mod unix;
+mod v2_asking;
 pub(crate) mod v2_client;
 mod v2_client_driver;
 mod v2_client_probe;
@@ -28,7 +30,7 @@ mod v2_server_streams;
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -38,7 +40,7 @@ pub(crate) use peer::Peer;
 pub(crate) use stream::Stream;
 
 use crate::local::Network;
-use crate::{Address, Stage, Status};
+use crate::{Address, Stage, Status, Token};
 
 /// How much is read at once, in bytes.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
@@ -68,9 +70,35 @@ pub(crate) struct Dialer {
     pub(crate) network: Network,
     /// The time for connecting.
     pub(crate) timeout: Duration,
+    pub(crate) credentials: Credentials,
+}
+
+/// What a client shows of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Credentials {
+    pub(crate) token: Option<Token>,
+    /// Whether others on the way may read it.
+    pub(crate) in_clear: bool,
 }
 
 impl Dialer {
+    /// The token to show there, if one is to be.
+    pub(crate) async fn token(&self) -> Option<Bytes> {
+        let token = self.credentials.token.as_ref()?;
+        let stays_here = match &self.address {
+            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) | Address::Local(_) => true,
+        };
+        if !stays_here && !self.credentials.in_clear {
+            tracing::warn!(
+                address = %self.address,
+                "the token is not shown there: others on the way could read it"
+            );
+            return None;
+        }
+        Some(token.secrets().await.shown())
+    }
+
     /// Connects within the time for it.
     pub(crate) async fn connect(&self) -> io::Result<Stream> {
         let connect = async {
@@ -127,7 +155,12 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let timeout = Duration::from_secs(20);
-        let dialer = Dialer { address: address.into(), network: Network::new(), timeout };
+        let dialer = Dialer {
+            address: address.into(),
+            network: Network::new(),
+            timeout,
+            credentials: Credentials::default(),
+        };
         let Stream::Tcp(stream) = dialer.connect().await.unwrap() else { panic!("it is TCP") };
         let socket = SockRef::from(&stream);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNTAKEN_MAX));

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -37,6 +38,8 @@ pub(crate) struct Connection {
 pub(crate) struct Terms {
     pub(crate) peer: Peer,
     pub(crate) offer: Offer,
+    /// What is shown to the server.
+    pub(crate) token: Option<Bytes>,
     /// How often it looks whether its peer is alive. A peer that sends nothing is asked after one
     /// such time and given up after another, so a dead one is found within three.
     pub(crate) keepalive: Duration,
@@ -117,9 +120,13 @@ impl Connection {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         terms: Terms,
     ) -> Self {
-        let Terms { peer, offer, keepalive, ended } = terms;
+        let Terms { peer, offer, token, keepalive, ended } = terms;
+        let mut calls = Calls::new(offer);
+        if let Some(token) = token {
+            calls.authenticate(token);
+        }
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { calls: Calls::new(offer), asleep: None }),
+            state: Mutex::new(State { calls, asleep: None }),
             open: AtomicBool::new(true),
             ended,
         });

@@ -17,6 +17,7 @@ fn terms() -> Terms {
     Terms {
         peer: Peer::new(([127, 0, 0, 1], 1).into()),
         offer: Offer::default(),
+        token: None,
         keepalive: Duration::from_secs(1),
         ended: Arc::default(),
     }

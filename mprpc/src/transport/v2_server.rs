@@ -31,11 +31,15 @@ use tokio_util::io::poll_read_buf;
 use calls::Running;
 use handlers::{CALLS_MAX, Handlers};
 
+pub(crate) use super::v2_asking::SHOW_MAX;
+use super::v2_asking::{self, Asking};
 use super::v2_leaving::{Leaving, Step, forced};
 use super::v2_server_streams::ServerStreams;
 use super::{READ_BYTES, release};
+use crate::callers::unauthenticated;
 use crate::context::Origin;
 use crate::server::{Connections, Method, Places, Services};
+use crate::token::Secrets;
 use crate::wire::Wire;
 use crate::wire::v2::OUTPUT_BYTES_KEPT;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
@@ -78,6 +82,8 @@ pub(crate) struct Connection<T> {
     deadline: Pin<Box<Sleep>>,
     deadline_at: Option<Instant>,
     leaving: Leaving,
+    /// As long as the caller has to show who it is. Nothing is done for it until then.
+    asking: Option<Box<Asking>>,
     /// Of the server's bound on calls.
     places: Places,
 }
@@ -105,8 +111,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             deadline: Box::pin(tokio::time::sleep(Duration::ZERO)),
             deadline_at: None,
             leaving: Leaving::new(server),
+            asking: None,
             places: server.at_work.places(),
         }
+    }
+
+    /// The same, whose caller has to show one of these, if any.
+    pub(crate) fn asking(mut self, secrets: Option<Arc<Secrets>>) -> Self {
+        self.asking = secrets.map(|secrets| Box::new(Asking::new(secrets)));
+        self
     }
 
     /// Moves everything that can move; ready when the connection is over.
@@ -116,6 +129,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn drive(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         loop {
             self.leave(cx);
+            self.ask(cx)?;
             self.expire(cx);
             let mut moved = self.write(cx)?;
             match self.read(cx)? {
@@ -147,6 +161,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 }
             }
         }
+    }
+
+    /// Sees to it that a caller that does not show who it is does not stay.
+    fn ask(&mut self, cx: &mut TaskContext<'_>) -> io::Result<()> {
+        let Some(asking) = &mut self.asking else { return Ok(()) };
+        match asking.poll(cx) {
+            None => {}
+            Some(v2_asking::Step::AskToGo) => {
+                let reason = unauthenticated();
+                self.origin.kept_out(reason.message());
+                self.frames.go_away(&reason, &mut self.output);
+            }
+            Some(v2_asking::Step::Close) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        Ok(())
     }
 
     fn read(&mut self, cx: &mut TaskContext<'_>) -> io::Result<Read> {

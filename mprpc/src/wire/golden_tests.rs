@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::v2::compression::{Body, Compression};
 use super::v2::flow::Grant;
 use super::v2::frame::{self, Decoder, FRAME_BYTES_MAX, Header, Incoming, Kind};
-use super::v2::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::v2::head::{self, Auth, GoAway, RequestHead, ResponseHead, Settings};
 use super::{classic, v2};
 
 /// What could not be read.
@@ -159,6 +159,10 @@ fn body(header: Header, payload: Bytes) -> Result<(Value, Vec<u8>), Refused> {
             let grant = Grant::read(payload)?;
             let said = json!({ "stream": grant.stream, "connection": grant.connection });
             (said, grant.payload().to_vec())
+        }
+        Kind::Auth => {
+            let auth = Auth::read(payload)?;
+            (json!({ "token": hex(&auth.token) }), auth.encode_to_vec())
         }
         Kind::Cancel => (json!({}), payload.to_vec()),
         Kind::Data => {

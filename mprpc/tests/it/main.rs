@@ -6,6 +6,7 @@ mod affinity;
 mod bad_input;
 mod balancing;
 mod bugs_of_others;
+mod callers;
 mod classic;
 mod compression;
 mod connections;

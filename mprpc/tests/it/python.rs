@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use mprpc::{Channel, Code, Context, Server};
+use mprpc::{Callers, Channel, Code, Context, Server, ServerBuilder, Token};
 use mprpc_examples::{DescribeReq, Echo, EchoSlowlyReq, FailReq, ListReq, echo_service};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -43,9 +43,13 @@ async fn ends_well(mut child: Child) {
 
 /// Runs a case of `cases.py` against our server.
 async fn their_client_finds(case: &str) {
-    let Some(python) = python() else { return };
     // Which is of no concern to clients that do not ask for compressed messages.
     let builder = Server::builder().add_service(echo_service::serve(Echo)).compress_above(1000);
+    their_client_finds_at(builder, case).await;
+}
+
+async fn their_client_finds_at(builder: ServerBuilder, case: &str) {
+    let Some(python) = python() else { return };
     let server = Running::start(builder).await;
     let child = script(&python, "cases.py").arg(server.address.to_string()).arg(case).spawn();
     ends_well(child.unwrap()).await;
@@ -104,11 +108,39 @@ async fn every_case_of_their_client_is_a_test_here() {
     let listed = script(&python, "cases.py").arg("--list").output().await.unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     let run_alone = "goaway_lets_what_is_in_flight_finish";
-    let mut run = [their_client::CASES, &[run_alone]].concat();
+    let mut run = [their_client::CASES, ABOUT_TOKENS, &[run_alone]].concat();
     let mut listed: Vec<&str> = listed.lines().collect();
     listed.sort_unstable();
     run.sort_unstable();
     assert_eq!(run, listed);
+}
+
+const ABOUT_TOKENS: &[&str] =
+    &["who_shows_the_token_is_served", "who_does_not_is_told_so_and_asked_to_go"];
+
+const TOKEN: &str = "0123456789abcdef";
+
+#[tokio::test]
+async fn their_client_shows_our_server_who_it_is() {
+    for case in ABOUT_TOKENS {
+        let callers = Callers::anybody().token(&Token::new(TOKEN).unwrap());
+        let builder = Server::builder().add_service(echo_service::serve(Echo));
+        their_client_finds_at(builder.callers(callers), case).await;
+    }
+}
+
+#[tokio::test]
+async fn our_client_shows_their_server_who_it_is() {
+    let Some(theirs) = Theirs::start_with(&[&FRAME_BYTES_MAX.to_string(), "1000", TOKEN]).await
+    else {
+        return;
+    };
+    let status = theirs.client().echo(&soon(), echo_req("who?")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    let token = Token::new(TOKEN).unwrap();
+    let channel = Channel::builder(format!("static://{}", theirs.address)).token(&token);
+    let client = echo_service::Client::new(&channel.build().unwrap());
+    assert_eq!(client.echo(&soon(), echo_req("I")).await.unwrap().payload, "I");
 }
 
 #[tokio::test]
@@ -146,11 +178,12 @@ struct Theirs {
 impl Theirs {
     /// One whose frames have at most so many bytes.
     async fn start(frame_bytes_max: u32) -> Option<Self> {
+        Self::start_with(&[&frame_bytes_max.to_string(), "1000"]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Option<Self> {
         let python = python()?;
-        let mut child = script(&python, "server.py")
-            .args([&frame_bytes_max.to_string(), "1000"])
-            .spawn()
-            .unwrap();
+        let mut child = script(&python, "server.py").args(arguments).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut theirs = Self { _child: child, stdin, lines, address: String::new() };

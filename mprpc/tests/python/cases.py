@@ -465,6 +465,36 @@ def damaged_messages_that_are_compressed(address):
     expect(echoed(client, b"still here"), b"still here")
 
 
+# What the server of the two cases below asks for.
+TOKEN = b"0123456789abcdef"
+
+
+@case
+def who_shows_the_token_is_served(address):
+    client = Client(address, token=TOKEN)
+    for payload in (b"one", b"two"):
+        expect(echoed(client, payload), payload)
+
+
+@case
+def who_does_not_is_told_so_and_asked_to_go(address):
+    path = f"{echo.SERVICE}/Echo"
+    wrong = (None, b"", TOKEN[:-1], TOKEN + b"x", TOKEN[::-1])
+    clients = []
+    for token in wrong:
+        for asked in (path, "no.Such/Method", "grpc.health.v1.Health/Check"):
+            # A connection of its own each time: it does not last.
+            clients.append(Client(address, token=token))
+            expect(status_of(lambda: clients[-1].call(asked, b"")).code, "UNAUTHENTICATED")
+    for client in clients:
+        assert client.going.wait(SOON), "no GOAWAY"
+        expect(client.goaway["code"], wire.CODES.index("UNAUTHENTICATED"))
+        client.close()
+    once, called = wire.auth(TOKEN), request(path)
+    for frames in ((once, once), (called, once)):
+        expect_closed(raw(address, *frames)[1])
+
+
 @case
 def goaway_lets_what_is_in_flight_finish(address):
     """The one who runs this stops the server when it reads `in flight`."""

@@ -58,7 +58,7 @@ class Call:
 class Client:
     """Many calls on one connection. A thread reads, whoever calls writes."""
 
-    def __init__(self, address, frame_bytes_max=wire.FRAME_BYTES_MAX, compress_above=None):
+    def __init__(self, address, frame_bytes_max=wire.FRAME_BYTES_MAX, compress_above=None, token=None):
         self.sock = connect(address)
         self.read = reader(self.sock)
         self.frame_bytes_max = frame_bytes_max
@@ -73,6 +73,8 @@ class Client:
         settings = {"frame_bytes_max": frame_bytes_max, "inflates": int(compress_above is not None)}
         settings = wire.encode(wire.SETTINGS_MESSAGE, settings)
         self.writer.put(wire.PREFACE + Frame(wire.SETTINGS, payload=settings).encode())
+        if token is not None:
+            self.send(wire.auth(token))
         threading.Thread(target=self.run, daemon=True).start()
         if not self.settled.wait(SOON) or self.peer is None:
             raise Closed("no SETTINGS came")
@@ -177,7 +179,7 @@ class Client:
         elif frame.kind == wire.GOAWAY:
             self.goaway = wire.checked(wire.GOAWAY_MESSAGE, frame.payload)
             self.going.set()
-        elif frame.kind in (wire.REQUEST, wire.CANCEL):
+        elif frame.kind in (wire.REQUEST, wire.CANCEL, wire.AUTH):
             raise Broken(f"a server sent kind {frame.kind}")
 
     def on_response(self, frame):

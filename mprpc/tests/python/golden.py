@@ -87,6 +87,10 @@ def body(frame, expected):
         stream, connection = wire.read_credit(frame.payload)
         assert not expected or [stream, connection] == [expected["stream"], expected["connection"]]
         return wire.credit(frame.call, stream, connection).payload
+    if frame.kind == wire.AUTH:
+        token = wire.read_auth(frame.payload)
+        assert not expected or token.hex() == expected["token"], token
+        return wire.auth(token).payload
     if frame.kind == wire.DATA:
         found = unpacked(frame.flags, frame.payload)
     else:

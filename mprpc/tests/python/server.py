@@ -1,6 +1,7 @@
 """A server for both wires on one port: `server.py` prints where it listens, and serves until its
 standard input ends. On a line `goaway` there it says GOAWAY on every connection."""
 
+import hmac
 import socket
 import sys
 import threading
@@ -14,6 +15,7 @@ from streams import Flow, Stream
 from wire import Broken, Frame, Status
 
 CALLS_MAX = 1024
+REFUSED_MAX = 1.0
 CONNECTIONS = set()
 
 
@@ -39,8 +41,9 @@ class Call:
 class Connection:
     """A connection that speaks v2."""
 
-    def __init__(self, sock, read, frame_bytes_max, compress_above):
+    def __init__(self, sock, read, frame_bytes_max, compress_above, token):
         self.sock, self.read, self.frame_bytes_max = sock, read, frame_bytes_max
+        self.token, self.proven, self.shown, self.refused = token, token is None, False, False
         self.lock = threading.Lock()
         self.writer = Writer(sock)
         self.flow = Flow(self.send, compress_above=compress_above)
@@ -80,6 +83,10 @@ class Connection:
             settings = wire.checked(wire.SETTINGS_MESSAGE, frame.payload)
             self.peer_bytes_max = settings["frame_bytes_max"] or self.peer_bytes_max
             self.flow.on_settings(settings)
+        elif frame.kind == wire.AUTH:
+            self.on_auth(wire.read_auth(frame.payload))
+        elif frame.kind == wire.REQUEST and not self.proven:
+            self.refuse(frame)
         elif frame.kind == wire.REQUEST:
             self.on_request(frame)
         elif frame.kind == wire.CANCEL:
@@ -92,6 +99,23 @@ class Connection:
             self.send(Frame(wire.PONG, payload=frame.payload))
         elif frame.kind == wire.RESPONSE:
             raise Broken(f"a client sent kind {frame.kind}")
+
+    def on_auth(self, token):
+        if self.shown or self.methods:
+            raise Broken("an AUTH that is not the first, or behind a request")
+        self.shown = True
+        self.proven = self.proven or hmac.compare_digest(token, self.token)
+
+    def refuse(self, frame):
+        """A call of somebody who has not shown who it is."""
+        head, _ = wire.split_head(wire.REQUEST_HEAD, frame.payload or b"\0")
+        self.methods[frame.method] = head["path"]
+        self.answer(frame.call, {"code": wire.CODES.index("UNAUTHENTICATED"), "message": "who?"})
+        if not self.refused:
+            self.refused = True
+            timer = threading.Timer(REFUSED_MAX, self.sock.shutdown, (socket.SHUT_RD,))
+            timer.daemon = True
+            timer.start()
 
     def on_request(self, frame):
         if frame.call in self.calls:
@@ -181,12 +205,12 @@ def serve_classic(sock, read, first):
         sock.sendall(wire.classic_answer(services.unary(method, Call(), arguments)))
 
 
-def serve(sock, frame_bytes_max, compress_above):
+def serve(sock, *options):
     read = reader(sock)
     try:
         first = read(4)
         if first == wire.PREFACE:
-            Connection(sock, read, frame_bytes_max, compress_above).serve()
+            Connection(sock, read, *options).serve()
         else:
             serve_classic(sock, read, first)
     except (Broken, Closed, Malformed, Status, UnicodeDecodeError, OSError) as error:
@@ -207,13 +231,14 @@ def main():
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     frame_bytes_max = int(sys.argv[1]) if len(sys.argv) > 1 else wire.FRAME_BYTES_MAX
     compress_above = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    token = sys.argv[3].encode() if len(sys.argv) > 3 else None
 
     def accept():
         while True:
             sock, _ = listener.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(SOON)
-            arguments = (sock, frame_bytes_max, compress_above)
+            arguments = (sock, frame_bytes_max, compress_above, token)
             threading.Thread(target=serve, args=arguments, daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()

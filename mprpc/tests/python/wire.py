@@ -12,6 +12,7 @@ FRAME_BYTES_MAX = 4_194_304
 REQUEST_HEAD_BYTES_MAX = 16_384
 PATH_BYTES_MAX = 1024
 METHODS_MAX = 4096
+AUTH_BYTES_MAX = 1024
 
 RPC_HEADER = {1: ("service_name", BYTES), 2: ("method_name", BYTES), 3: ("args_size", UINT)}
 SETTINGS_MESSAGE = {
@@ -24,10 +25,11 @@ SETTINGS_MESSAGE = {
 ENTRY = {1: ("name", STRING), 2: ("value", BYTES)}
 REQUEST_HEAD = {1: ("path", STRING), 2: ("timeout_us", UINT), 3: ("metadata", [ENTRY])}
 RESPONSE_HEAD = {1: ("code", UINT), 2: ("message", STRING), 3: ("details", BYTES)}
+AUTH_MESSAGE = {1: ("token", BYTES)}
 GOAWAY_MESSAGE = {1: ("code", UINT), 2: ("message", STRING)}
 
 PREFACE = b"MPR2"
-SETTINGS, REQUEST, RESPONSE, CANCEL, PING, PONG, GOAWAY, DATA, CREDIT = KINDS = range(1, 10)
+SETTINGS, REQUEST, RESPONSE, CANCEL, PING, PONG, GOAWAY, DATA, CREDIT, AUTH = KINDS = range(1, 11)
 END = 1
 COMPRESSED = 2
 STREAM_WINDOW = 65_536
@@ -213,3 +215,15 @@ def read_credit(payload):
     if len(payload) < 8:
         raise Broken("a CREDIT that is too short")
     return struct.unpack("<II", payload[:8])
+
+
+def read_auth(payload):
+    """The token of an AUTH."""
+    if len(payload) > AUTH_BYTES_MAX:
+        raise Broken("an AUTH that is too long")
+    return checked(AUTH_MESSAGE, payload)["token"]
+
+
+def auth(token):
+    """An AUTH frame."""
+    return Frame(AUTH, payload=encode(AUTH_MESSAGE, {"token": token}))

@@ -43,8 +43,8 @@ impl Way {
         let mut tasks = JoinSet::new();
         tasks.spawn(stand_between(listener, address.to_owned(), Arc::clone(&passed)));
         let client = match above {
-            Some(above) => Peer::compressing(&before, above),
-            None => Peer::new(&before),
+            Some(above) => peer.compressing(&before, above),
+            None => peer.behind(&before),
         };
         let client = client.map_err(|error| Failure::new(error.to_string()))?.client();
         Ok(Self { client, passed, _tasks: tasks })

@@ -7,12 +7,13 @@ mod reconnecting;
 mod streams;
 mod unary;
 mod unserved;
+mod who;
 
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use mprpc::{Channel, ChannelError, Context};
+use mprpc::{Channel, ChannelBuilder, ChannelError, Context, Token};
 
 pub use failure::Failure;
 
@@ -32,6 +33,8 @@ pub struct Case {
     pub about: &'static str,
     /// Whether the classic wire can say it, too.
     pub classic: bool,
+    /// Whether it is about a server that asks for a token.
+    pub token: bool,
     run: fn(Peer) -> Outcome,
 }
 
@@ -56,10 +59,14 @@ impl Case {
 /// A case from its function, whose name and first line of documentation it gets.
 macro_rules! case {
     ($module:ident::$name:ident, classic: $classic:literal, $about:literal) => {
+        case!($module::$name, classic: $classic, token: false, $about)
+    };
+    ($module:ident::$name:ident, classic: $classic:literal, token: $token:literal, $about:literal) => {
         Case {
             name: stringify!($name),
             about: $about,
             classic: $classic,
+            token: $token,
             run: |peer| Box::pin($module::$name(peer)),
         }
     };
@@ -74,6 +81,8 @@ pub static CASES: &[Case] = &[
     case!(unary::special_status_message, classic: false, "white space and Unicode in a text"),
     case!(unserved::unimplemented_method, classic: false, "UNIMPLEMENTED, and the connection goes on"),
     case!(unserved::unimplemented_service, classic: false, "UNIMPLEMENTED, and the connection goes on"),
+    case!(who::a_stranger_is_refused, classic: false, token: true, "UNAUTHENTICATED without the token, whatever is called"),
+    case!(who::a_stranger_is_asked_to_go, classic: false, token: true, "GOAWAY, and the end, soon after"),
     case!(unary::deadline_reaches_the_server, classic: false, "less time left there than here"),
     case!(unary::cancelled_unary, classic: false, "a handler stops when its caller gives up"),
     case!(unary::timeout_on_sleeping_server, classic: false, "DEADLINE_EXCEEDED, and the handler stops"),
@@ -102,6 +111,7 @@ pub static CASES: &[Case] = &[
 pub struct Peer {
     channel: Channel,
     target: String,
+    token: Option<Token>,
 }
 
 /// A target that makes no sense.
@@ -114,13 +124,39 @@ impl Peer {
     /// # Errors
     /// The target makes no sense.
     pub fn new(target: &str) -> Result<Self, PeerError> {
-        Ok(Self { channel: Channel::builder(target).build()?, target: target.to_owned() })
+        Self::of(target, None, |channel| channel)
+    }
+
+    /// The same, which asks for `token`.
+    ///
+    /// # Errors
+    /// The target makes no sense.
+    pub fn with_token(target: &str, token: &Token) -> Result<Self, PeerError> {
+        Self::of(target, Some(token), |channel| channel)
+    }
+
+    fn of(
+        target: &str,
+        token: Option<&Token>,
+        more: impl FnOnce(ChannelBuilder) -> ChannelBuilder,
+    ) -> Result<Self, PeerError> {
+        let mut channel = more(Channel::builder(target));
+        if let Some(token) = token {
+            // Who runs this says where the server is, and that it may hear it.
+            channel = channel.token(token).token_in_clear(true);
+        }
+        let (target, token) = (target.to_owned(), token.cloned());
+        Ok(Self { channel: channel.build()?, target, token })
+    }
+
+    /// The server behind another target.
+    fn behind(&self, target: &str) -> Result<Self, PeerError> {
+        Self::of(target, self.token.as_ref(), |channel| channel)
     }
 
     /// The same, with messages of so many bytes and more compressed.
-    fn compressing(target: &str, above: usize) -> Result<Self, PeerError> {
-        let channel = Channel::builder(target).compress_above(above).build()?;
-        Ok(Self { channel, target: target.to_owned() })
+    fn compressing(&self, target: &str, above: usize) -> Result<Self, PeerError> {
+        Self::of(target, self.token.as_ref(), |channel| channel.compress_above(above))
     }
 
     /// Where it is, if the target names an address.

@@ -42,7 +42,7 @@ pub(super) async fn reconnect_backoff(peer: Peer) -> Result<(), Failure> {
     let mut tasks = JoinSet::new();
     tasks.spawn(stand_before(behind, listener, Arc::clone(&hung_up), Arc::clone(&well)));
 
-    let client = Peer::new(&format!("static://{address}")).map_err(io)?.client();
+    let client = peer.behind(&format!("static://{address}")).map_err(io)?.client();
     fails(&client).await?;
     let connections = hung_up.load(Ordering::Relaxed);
     if !(1..=CONNECTIONS_MAX).contains(&connections) {

@@ -14,7 +14,7 @@ static NO_SUCH_METHOD: ServiceDescriptor = ServiceDescriptor {
 };
 
 /// Is not there at all.
-static NO_SUCH_SERVICE: ServiceDescriptor = ServiceDescriptor {
+pub(super) static NO_SUCH_SERVICE: ServiceDescriptor = ServiceDescriptor {
     full_name: "mprpc.conformance.UnimplementedService",
     short_name: "UnimplementedService",
     methods: &["UnimplementedCall"],

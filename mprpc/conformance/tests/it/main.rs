@@ -5,7 +5,7 @@
 mod program;
 mod python;
 
-use mprpc::Server;
+use mprpc::{Callers, Server, Token};
 use mprpc_conformance::{CASES, Case, Peer, TestServer, test_service};
 
 fn case(name: &str) -> &'static Case {
@@ -13,7 +13,10 @@ fn case(name: &str) -> &'static Case {
 }
 
 async fn our_server_holds(name: &str) {
+    let token = Token::new("conformance-asks-for-it").unwrap();
+    // Those that are about something else hold whether it asks or not.
     let server = Server::builder()
+        .callers(Callers::anybody().token(&token))
         .add_service(test_service::serve(TestServer::default()))
         .compress_above(1024)
         .bind(([127, 0, 0, 1], 0).into())
@@ -25,7 +28,7 @@ async fn our_server_holds(name: &str) {
         let classic = Peer::new(&format!("{target}?wire=classic")).unwrap();
         case(name).run(&classic).await.unwrap();
     }
-    if let Err(failure) = case(name).run(&Peer::new(&target).unwrap()).await {
+    if let Err(failure) = case(name).run(&Peer::with_token(&target, &token).unwrap()).await {
         panic!("{name}: {failure}");
     }
 }
@@ -52,6 +55,8 @@ our_server! {
     special_status_message
     unimplemented_method
     unimplemented_service
+    a_stranger_is_refused
+    a_stranger_is_asked_to_go
     deadline_reaches_the_server
     cancelled_unary
     timeout_on_sleeping_server

@@ -5,10 +5,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use mprpc::Token;
 use mprpc_conformance::{CASES, Peer};
 
 /// It takes a thousand threads of Python seconds, and shows nothing that the other large one does not.
 const LEFT_OUT: &[&str] = &["thousand_large_at_once"];
+
+const TOKEN: &str = "conformance-asks-for-it";
 
 /// `TEST_PYTHON`, or the one of the machine.
 #[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
@@ -39,8 +42,8 @@ async fn their_server_holds_every_case_that_is_about_one() {
     let mut child = Command::new(python)
         .arg("-B")
         .arg(folder.join("server.py"))
-        // The longest frame, and from how many bytes on it compresses.
-        .args(["4194304", "1024"])
+        // The longest frame, from how many bytes on it compresses, and the token that it asks for.
+        .args(["4194304", "1024", TOKEN])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -49,7 +52,8 @@ async fn their_server_holds_every_case_that_is_about_one() {
     let _theirs = Theirs(child);
     let mut address = String::new();
     BufReader::new(stdout).read_line(&mut address).unwrap();
-    let peer = Peer::new(&format!("static://{}", address.trim_end())).unwrap();
+    let token = Token::new(TOKEN).unwrap();
+    let peer = Peer::with_token(&format!("static://{}", address.trim_end()), &token).unwrap();
     let classic = Peer::new(&format!("static://{}?wire=classic", address.trim_end())).unwrap();
     for case in CASES.iter().filter(|case| !LEFT_OUT.contains(&case.name)) {
         case.run(&peer).await.unwrap_or_else(|failure| panic!("{}: {failure}", case.name));

@@ -323,6 +323,7 @@ impl Shared {
         let terms = Terms {
             peer: self.peer.clone(),
             offer: self.offer,
+            token: self.dialer.token().await,
             keepalive: self.keepalive,
             ended: Arc::clone(&self.changed),
         };

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::local::Network;
+use crate::transport::Credentials;
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_comes_after_connecting_was_said_to_take_long_moves_on_at_once() {
     let network = Network::new();
-    let dialer =
-        Dialer { address: network.address("a"), network, timeout: Duration::from_secs(10) };
+    let (address, timeout) = (network.address("a"), Duration::from_secs(10));
+    let dialer = Dialer { address, network, timeout, credentials: Credentials::default() };
     let connections = Connections::new(dialer, Options::default());
     let shared = &connections.shared;
     // As an attempt that has rung for those who waited by then.

@@ -16,12 +16,14 @@ use super::super::v2_leaving::forced;
 use super::super::v2_server_streams::ServerStreams;
 use super::handlers::Pending;
 use super::{Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
+use crate::callers::unauthenticated;
+use crate::context::Origin;
 use crate::server::{Arrival, Method};
 use crate::service::{Call, Kind};
 use crate::wire::v2::compression::Body;
 use crate::wire::v2::frame::Incoming;
 use crate::wire::v2::server::Event;
-use crate::{Context, Status};
+use crate::{Caller, Context, Status};
 
 /// How many handlers of the set that have become ready are taken in a row, so that reading and
 /// writing have their turns.
@@ -66,6 +68,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub(super) fn handle(&mut self, incoming: Incoming, now: Instant) -> Result<(), String> {
         let services = &self.services;
         let event = self.frames.receive(incoming, |path| services.find(path), &mut self.output)?;
+        let Some(event) = self.let_in(event)? else { return Ok(()) };
         match event {
             Event::Call { call, method, timeout_us, metadata, timed, message, ended } => {
                 self.check_free(call)?;
@@ -121,9 +124,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 let in_use = self.handlers.has(header.call);
                 self.streams().receive(header, payload, in_use)?;
             }
-            Event::None => {}
+            // Nobody is asked, or the caller was let in.
+            Event::Auth(_) | Event::None => {}
         }
         Ok(())
+    }
+
+    /// Nothing is done for a caller that has still to show who it is, whatever it asks for: what is
+    /// served here is not its business either.
+    fn let_in(&mut self, event: Event<Method>) -> Result<Option<Event<Method>>, String> {
+        let Some(asking) = &mut self.asking else { return Ok(Some(event)) };
+        match event {
+            Event::Auth(token) => {
+                if asking.is_satisfied_by(&token) {
+                    self.asking = None;
+                    let caller = Some(Caller::with_token());
+                    self.origin = Arc::new(Origin { caller, ..Origin::clone(&self.origin) });
+                }
+                Ok(None)
+            }
+            Event::Call { call, .. } | Event::Refuse { call, .. } => {
+                asking.refused();
+                self.refuse(call, &unauthenticated());
+                Ok(None)
+            }
+            event => Ok(Some(event)),
+        }
     }
 
     /// An id that is in use breaks the protocol.

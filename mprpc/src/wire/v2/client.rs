@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use prost::Message;
 use tokio::time::Instant;
 
 use super::arrived::{Answer, Arrived};
 use super::compression::Compression;
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
-use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::head::{self, Auth, GoAway, RequestHead, ResponseHead, Settings};
 use super::offer::Offer;
 use super::pings::Pings;
 use super::slots::{CallId, Slots};
@@ -121,6 +121,11 @@ impl Calls {
             peer_calls_max: CALLS_MAX,
             refusal: None,
         }
+    }
+
+    /// Shows the server who calls. Before the first call.
+    pub(crate) fn authenticate(&mut self, token: Bytes) {
+        self.write(Header::connection(Kind::Auth), &Auth { token }.encode_to_vec());
     }
 
     /// Opens a call: gives it a slot and puts its frame out.
@@ -317,7 +322,7 @@ impl Calls {
                 woken.append(&mut self.waiting);
                 self.pings.wake(woken);
             }
-            Kind::Request | Kind::Cancel => {
+            Kind::Request | Kind::Cancel | Kind::Auth => {
                 return Err(format!("a {:?} frame from a server", header.kind));
             }
         }

@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     GoAway = 7,
     Data = 8,
     Credit = 9,
+    Auth = 10,
 }
 
 impl Kind {
@@ -48,6 +49,7 @@ impl Kind {
             7 => Self::GoAway,
             8 => Self::Data,
             9 => Self::Credit,
+            10 => Self::Auth,
             _ => return None,
         })
     }

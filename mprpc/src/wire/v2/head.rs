@@ -80,6 +80,32 @@ pub(crate) struct GoAway {
     pub(crate) message: String,
 }
 
+/// What a client shows of itself.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Auth {
+    /// A secret that both sides know.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) token: Bytes,
+}
+
+impl Auth {
+    /// The longest payload, in bytes.
+    const BYTES_MAX: usize = 1024;
+
+    /// Reads the payload of an AUTH frame.
+    ///
+    /// # Errors
+    /// It is too long or does not parse; it is not repeated in the text.
+    pub(crate) fn read(payload: Bytes) -> Result<Self, String> {
+        let bytes = payload.len();
+        if bytes > Self::BYTES_MAX {
+            let max = Self::BYTES_MAX;
+            return Err(format!("an AUTH frame of {bytes} bytes, and {max} are accepted"));
+        }
+        Self::decode(payload).map_err(|_| "an AUTH frame that does not parse".to_owned())
+    }
+}
+
 /// Names and values as entries of a head.
 pub(crate) fn entries(metadata: &Metadata) -> Vec<Entry> {
     metadata

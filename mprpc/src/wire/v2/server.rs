@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::compression::{Body, Compression};
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
-use super::head::{self, GoAway, RequestHead, ResponseHead, Settings};
+use super::head::{self, Auth, GoAway, RequestHead, ResponseHead, Settings};
 use super::offer::Offer;
 use super::{HEAD_BYTES_MAX, METHODS_MAX, PATH_BYTES_MAX};
 use crate::metadata::ENTRIES_MAX;
@@ -35,6 +35,8 @@ pub(crate) enum Event<M> {
     Stream(Header, Bytes),
     /// The client said of itself what its streams are to be told too.
     Settings(Settings),
+    /// The client shows who it is: a token.
+    Auth(Bytes),
     /// Nothing that concerns a call.
     None,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Frames<M> {
     /// What the client said of itself: its windows first, its limit last.
     settings: Settings,
     settled: bool,
+    /// Whether the client has shown who it is, whatever that was worth.
+    shown: bool,
 }
 
 impl<M: Clone> Frames<M> {
@@ -63,6 +67,7 @@ impl<M: Clone> Frames<M> {
             compression: offer.compression,
             settings: Settings::default(),
             settled: false,
+            shown: false,
         }
     }
 
@@ -114,6 +119,15 @@ impl<M: Clone> Frames<M> {
             Kind::Ping => {
                 frame::write(output, Header::connection(Kind::Pong), &payload);
                 Ok(Event::None)
+            }
+            Kind::Auth => {
+                let auth = Auth::read(payload)?;
+                // Once, so that who guesses connects for each guess. Whoever had a request read has
+                // named a method.
+                if std::mem::replace(&mut self.shown, true) || !self.methods.is_empty() {
+                    return Err("an AUTH frame that is not the first, or behind a request".into());
+                }
+                Ok(Event::Auth(auth.token))
             }
             // A client that goes away simply opens no more calls.
             Kind::Pong | Kind::GoAway => Ok(Event::None),

@@ -176,3 +176,22 @@ proptest! {
         }
     }
 }
+
+fn auth(token: &[u8]) -> Incoming {
+    let auth = Auth { token: Bytes::copy_from_slice(token) };
+    Incoming::Frame(Header::connection(Kind::Auth), auth.encode_to_vec().into())
+}
+
+#[test]
+fn a_client_shows_once_who_it_is_and_before_it_calls() {
+    let mut frames = frames();
+    let event = receive(&mut frames, auth(b"secret")).unwrap();
+    assert!(matches!(event, Event::Auth(token) if token == "secret"));
+    let error = receive(&mut frames, auth(b"secret")).unwrap_err();
+    assert!(!error.contains("secret"), "{error}");
+
+    let mut frames = self::frames();
+    receive(&mut frames, request(3, "e.E/Other", frame::END)).unwrap();
+    assert!(receive(&mut frames, auth(b"secret")).is_err());
+    assert!(receive(&mut self::frames(), auth(&[b'x'; 1024])).is_err());
+}

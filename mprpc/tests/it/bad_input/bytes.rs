@@ -9,6 +9,7 @@ pub(super) const PONG: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const DATA: u8 = 8;
 pub(super) const CREDIT: u8 = 9;
+pub(super) const AUTH: u8 = 10;
 pub(super) const END: u8 = 1;
 
 /// The call of those cases that have one.

@@ -3,8 +3,8 @@
 use mprpc::Code;
 
 use super::bytes::{
-    CALL, CANCEL, CREDIT, DATA, END, GOAWAY, PING, PONG, REQUEST, RESPONSE, SETTINGS, field, frame,
-    header, nested, payload, request, v2, varint,
+    AUTH, CALL, CANCEL, CREDIT, DATA, END, GOAWAY, PING, PONG, REQUEST, RESPONSE, SETTINGS, field,
+    frame, header, nested, payload, request, v2, varint,
 };
 use super::to_a_server::Reaction::{Closed, Cut, Ignored, Refused, RefusedAndSkips, Served, Waits};
 use super::to_a_server::{Case, case};
@@ -39,6 +39,7 @@ fn lengths() -> Vec<Case> {
         case("a PING of 2^32-1 bytes", without(u32::MAX, PING), Closed),
         case("a PING of the maximum, without a body", without(MAX, PING), Waits),
         case("DATA of 2^32-1 bytes", without(u32::MAX, DATA), Closed),
+        case("an AUTH of 2^32-1 bytes", without(u32::MAX, AUTH), Closed),
         case("a CANCEL of 2^32-1 bytes", without(u32::MAX, CANCEL), Closed),
         case("an unknown kind of 2^32-1 bytes", without(u32::MAX, 200), Waits),
         case("an unknown kind that is too long", with_a_body(200), Ignored),
@@ -57,9 +58,14 @@ fn frames() -> Vec<Case> {
         case("SETTINGS again and again", v2(frame(SETTINGS, 0, 0, &[]).repeat(99)), Ignored),
         case(
             "unknown kinds",
-            v2([0, 10, 255].map(|kind| frame(kind, 9, 9, b"?")).concat()),
+            v2([0, 11, 255].map(|kind| frame(kind, 9, 9, b"?")).concat()),
             Ignored,
         ),
+        case("an AUTH that nobody asks for", v2(frame(AUTH, 0, 0, &field(1, b"x"))), Ignored),
+        case("an AUTH that does not parse", v2(frame(AUTH, 0, 0, &[0xff; 9])), Closed),
+        case("an AUTH over its limit", v2(frame(AUTH, 0, 0, &field(1, &[b'x'; 1024]))), Closed),
+        case("AUTH twice", v2(frame(AUTH, 0, 0, &[]).repeat(2)), Closed),
+        case("AUTH behind a request", behind("EchoSlowly", END, frame(AUTH, 0, 0, &[])), Closed),
         case("flags that nobody knows", v2(request("Echo", 0xfd, CALL, b"")), Served),
         case("a compressed message, not asked for", v2(request("Echo", 3, CALL, &[9; 9])), Closed),
         case(

@@ -1,0 +1,147 @@
+//! Who may call a server, and what it knows of who does.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::token::Secrets;
+use crate::wire::Wire;
+use crate::{Address, Status, Token};
+
+/// Whose calls a server takes: [`ServerBuilder::callers`](crate::ServerBuilder::callers).
+///
+/// Without anything said, those of anybody who reaches it. With a [`token`](Self::token), on v2 those
+/// of who has shown it: the others' are answered with
+/// [`Unauthenticated`](crate::Code::Unauthenticated), are not executed, and their connections are
+/// closed a second later. On the classic wire nobody can show anything; there
+/// [`classic_from`](Self::classic_from) says from where calls are taken, and connections from
+/// elsewhere are closed.
+///
+/// Unix sockets and names within the process let in whom they let in: who comes that way is not
+/// asked.
+///
+/// It is asked once on a connection; calls cost no more for it.
+#[derive(Clone, Debug, Default)]
+pub struct Callers {
+    token: Option<Token>,
+    /// Nothing: from everywhere.
+    classic: Option<Arc<[IpNet]>>,
+}
+
+impl Callers {
+    /// Anybody.
+    #[must_use]
+    pub fn anybody() -> Self {
+        Self::default()
+    }
+
+    /// On v2 those who show `token`.
+    #[must_use]
+    pub fn token(mut self, token: &Token) -> Self {
+        self.token = Some(token.clone());
+        self
+    }
+
+    /// On the classic wire those whose address is in one of `networks`; without any, nobody.
+    #[must_use]
+    pub fn classic_from(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.classic = Some(networks.into_iter().collect());
+        self
+    }
+
+    /// What is known of who has connected from `peer`, before anything was shown.
+    pub(crate) fn known(&self, peer: &Address, wire: Wire) -> Option<Caller> {
+        let shown = match (peer, wire) {
+            (Address::Unix(_), _) => Shown::UnixSocket,
+            (Address::Local(_), _) => Shown::Process,
+            (Address::Tcp(_), Wire::Classic) if self.classic.is_some() => Shown::Address,
+            (Address::Tcp(_), _) => return None,
+        };
+        Some(Caller { shown })
+    }
+
+    /// Whether a classic connection from `peer` is taken.
+    pub(crate) fn take_classic(&self, peer: &Address) -> bool {
+        let (Some(networks), Some(address)) = (&self.classic, peer.tcp()) else { return true };
+        // As a socket for both families has it.
+        let ip = address.ip().to_canonical();
+        networks.iter().any(|network| network.contains(&ip))
+    }
+
+    /// What who comes from `peer` has to show on v2; nothing, if nothing.
+    pub(crate) async fn ask(&self, peer: &Address) -> Option<Arc<Secrets>> {
+        match (&self.token, peer) {
+            (Some(token), Address::Tcp(_)) => Some(token.secrets().await),
+            _ => None,
+        }
+    }
+
+    /// Whether who comes from `peer` must say something soon: it is taken on v2 only, and has to
+    /// show who it is there.
+    pub(crate) fn expect_soon(&self, peer: &Address) -> bool {
+        self.token.is_some() && !self.take_classic(peer)
+    }
+}
+
+/// What a server knows of who calls: [`Context::caller`](crate::Context::caller).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    shown: Shown,
+}
+
+impl Caller {
+    pub(crate) fn with_token() -> Self {
+        Self { shown: Shown::Token }
+    }
+
+    /// By what the caller was let in.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        self.shown
+    }
+}
+
+/// By what a caller was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shown {
+    /// It has shown the [`Token`].
+    Token,
+    /// It may open the server's Unix socket.
+    UnixSocket,
+    /// It is in the same process.
+    Process,
+    /// It speaks the classic wire, from a network that [may](Callers::classic_from).
+    Address,
+}
+
+/// The answer to a call of somebody who has not shown who it is.
+pub(crate) fn unauthenticated() -> Status {
+    let text = "the caller has not shown the token that this server asks for";
+    Status::unauthenticated(text).not_executed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(networks: &[&str], peer: &str) -> bool {
+        let networks = networks.iter().map(|network| network.parse::<IpNet>().unwrap());
+        Callers::anybody().classic_from(networks).take_classic(&peer.parse().unwrap())
+    }
+
+    #[test]
+    fn classic_callers_are_taken_from_the_networks_that_are_named() {
+        let loopback = ["127.0.0.0/8", "::1/128"];
+        for peer in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(takes(&loopback, peer), "{peer}");
+            assert!(!takes(&[], peer), "{peer}");
+        }
+        for peer in ["10.0.0.1:1", "128.0.0.1:1", "[::2]:1", "[::ffff:10.0.0.1]:1"] {
+            assert!(!takes(&loopback, peer), "{peer}");
+            assert!(Callers::anybody().take_classic(&peer.parse().unwrap()));
+        }
+        // These have permissions of their own.
+        assert!(takes(&[], "unix:/run/echo.sock") && takes(&[], "local:echo"));
+    }
+}
