@@ -68,7 +68,8 @@ async fn ask(
     let users = &gateway.services.user;
     match command {
         Command::Login { username, password } => {
-            let request = LoginReq { username, password: password.into_exposed(), device };
+            let password = password.into_exposed();
+            let request = LoginReq { username, password, device, ..LoginReq::default() };
             let answer =
                 users.login(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
             match answer.result {
@@ -80,7 +81,8 @@ async fn ask(
             }
         }
         Command::Register { username, password } => {
-            let request = RegisterReq { username, password: password.into_exposed(), device };
+            let password = password.into_exposed();
+            let request = RegisterReq { username, password, device, ..RegisterReq::default() };
             let answer =
                 users.register(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
             match crate::commands::refusal(answer.result) {
@@ -146,7 +148,7 @@ pub(crate) async fn begin(
 /// # Errors
 /// im-user could not be asked.
 pub(crate) async fn verify(gateway: &Gateway, cx: &Context, token: &str) -> Result<bool, Status> {
-    let request = VerifyTokenReq { token: token.to_owned() };
+    let request = VerifyTokenReq { token: token.to_owned(), ..VerifyTokenReq::default() };
     match gateway.services.user.verify_token(cx, request).await {
         Ok(answer) => {
             let result = answer.result.unwrap_or_default();
@@ -164,7 +166,7 @@ pub(crate) async fn verify(gateway: &Gateway, cx: &Context, token: &str) -> Resu
 /// The reply, if it is unknown whether the token still opens doors.
 pub(crate) async fn revoke(gateway: &Gateway, user_id: i64, token: String) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let request = LogoutReq { user_id, token, unbinds_route: true };
+    let request = LogoutReq { user_id, token, unbinds_route: true, ..LogoutReq::default() };
     let answer = gateway.services.user.logout(&cx, request).await;
     // One that im-user refuses is of no use to anybody either.
     answer.map(drop).map_err(|status| unavailable(gateway, "LOGOUT", &status))

@@ -96,8 +96,14 @@ pub struct LogInConfig {
 /// The tokens that a log-in gives out.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct TokenConfig {
-    /// How long a token is valid, in s.
+    /// How long the token of a log-in that does not refresh is valid, in s.
     pub ttl_s: u32,
+    /// The same of one that does, in s.
+    pub access_ttl_s: u32,
+    /// After how long a log-in that refreshes ends unless it does, in s.
+    pub refresh_ttl_s: u32,
+    /// The most log-ins of one user that refresh; one more ends the one that did so longest ago.
+    pub refreshing_max: u32,
     /// The file with the key that signs them, made if there is none; empty: `token.key` in
     /// `data_dir`. Instances that share users share the key.
     pub key_file: PathBuf,
@@ -190,7 +196,13 @@ impl Default for LogInConfig {
 
 impl Default for TokenConfig {
     fn default() -> Self {
-        Self { ttl_s: 7 * 24 * 3600, key_file: PathBuf::new() }
+        Self {
+            ttl_s: 7 * 24 * 3600,
+            access_ttl_s: 900,
+            refresh_ttl_s: 30 * 24 * 3600,
+            refreshing_max: 100,
+            key_file: PathBuf::new(),
+        }
     }
 }
 
@@ -225,7 +237,11 @@ impl Validate for Config {
         rules.within("password.hashes_waiting_max", password.hashes_waiting_max, 1..=1 << 20);
         rules.within("log_in.failures_max", self.log_in.failures_max, 1..=1 << 20);
         rules.within("log_in.failure_refill_ms", self.log_in.failure_refill_ms, 1..=86_400_000);
-        rules.within("token.ttl_s", self.token.ttl_s, 60..=366 * 24 * 3600);
+        let token = &self.token;
+        rules.within("token.ttl_s", token.ttl_s, 60..=366 * 24 * 3600);
+        rules.within("token.access_ttl_s", token.access_ttl_s, 10..=token.refresh_ttl_s);
+        rules.within("token.refresh_ttl_s", token.refresh_ttl_s, 60..=366 * 24 * 3600);
+        rules.within("token.refreshing_max", token.refreshing_max, 1..=10_000);
         rules.within("friends.per_user_max", self.friends.per_user_max, 1..=1_000_000);
         let devices = &self.devices;
         rules.within("devices.per_user_max", devices.per_user_max, 1..=10_000);

@@ -13,14 +13,14 @@ use im_common::Clock;
 use metrics::counter;
 use mpim_proto::{DeviceName, TEXT_DEVICE};
 use mprpc::Context;
-use tokio::sync::Notify;
 
 use crate::config::DevicesConfig;
 use crate::error::UserError;
+use crate::grant::{Granted, Wanted};
 use crate::neighbours::Neighbours;
 use crate::password::Password;
 use crate::store::{Device, Noted, Room, UserStore};
-use crate::users::{LoggedIn, Users};
+use crate::users::Users;
 
 /// A log-in of a device that is known is noted at most this often: most log-ins write nothing.
 const NOTED_EVERY_MS: i64 = 3600 * 1000;
@@ -32,14 +32,12 @@ pub(crate) struct Devices<S, N> {
     pub(crate) neighbours: N,
     pub(crate) clock: Clock,
     pub(crate) config: DevicesConfig,
-    /// Something was revoked.
-    pub(crate) revoked: Notify,
 }
 
 impl<S: UserStore, N: Neighbours> Devices<S, N> {
     pub(crate) fn new(users: Arc<Users<S>>, neighbours: N) -> Self {
         let (clock, config) = (users.clock.clone(), users.config.devices.clone());
-        Self { users, neighbours, clock, config, revoked: Notify::new() }
+        Self { users, neighbours, clock, config }
     }
 
     /// Logs a device in. An empty name is `text`.
@@ -48,12 +46,12 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         cx: &Context,
         name: &[u8],
         password: Password,
-        device: String,
-    ) -> Result<LoggedIn, UserError> {
-        let device = named(device)?;
-        let user_id = self.users.log_in(name, password).await?;
-        let generation = self.begins(cx, user_id, device.clone()).await?;
-        self.users.logged_in(user_id, device, generation)
+        wanted: Wanted,
+    ) -> Result<Granted, UserError> {
+        let wanted = Wanted { device: named(wanted.device)?, ..wanted };
+        let account = self.users.log_in(name, password).await?;
+        let generation = self.begins(cx, account.user_id, wanted.device.clone()).await?;
+        self.users.grant(account, wanted, generation).await
     }
 
     /// Makes an account, with the device of whoever makes it.
@@ -61,10 +59,10 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         &self,
         name: &[u8],
         password: Password,
-        device: String,
-    ) -> Result<LoggedIn, UserError> {
-        let device = named(device)?;
-        self.users.register(name, password, device).await
+        wanted: Wanted,
+    ) -> Result<Granted, UserError> {
+        let wanted = Wanted { device: named(wanted.device)?, ..wanted };
+        self.users.register(name, password, wanted).await
     }
 
     /// The devices of a user, by name.
@@ -86,7 +84,7 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
 
     fn count_revoked(&self) {
         counter!("mpim_devices_revoked_total").increment(1);
-        self.revoked.notify_one();
+        self.users.ended.notify_one();
     }
 
     /// What there is for the devices of a user.

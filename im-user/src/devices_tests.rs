@@ -43,6 +43,7 @@ async fn a_device_that_could_not_be_opened_is_not_logged_in_and_is_opened_the_ne
         username: "alice".into(),
         password: PASSWORD.into(),
         device: "mobile:a".to_owned(),
+        ..mpim_proto::LoginReq::default()
     };
     let login = mpim_proto::user_service::Server::login(&*fixture.service, &cx(), req).await;
     assert_eq!(login.unwrap_err().code(), mprpc::Code::Unavailable);

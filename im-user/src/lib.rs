@@ -25,10 +25,11 @@
 //! * Guessing is limited by account, hashing by what the machine can do; both answer at once when
 //!   the bound is reached, and neither locks anybody out for good.
 //! * Passwords are never stored, logged or cut; a stored hash is argon2id with its parameters.
-//! * A token proves itself (EdDSA), except that it or its device may have been revoked: that is in the
-//!   store, durable.
-//! * A device that was revoked is out at once; whoever has to be told of it is told, whatever fails
-//!   meanwhile.
+//! * A token proves itself (EdDSA), except that its log-in or its device may be over: that is in the store,
+//!   durable.
+//! * A token that refreshes a log-in is good for once. Used again, it ends the log-in.
+//! * A device that was revoked and a log-in that ended are out at once; whoever has to be told is told,
+//!   whatever fails meanwhile.
 //! * A friendship exists in both directions or not at all.
 //!
 //! # Where things are
@@ -39,7 +40,8 @@
 //! | `service` | the generated trait; refusals become answers, failures become statuses |
 //! | `users` | what the use cases work with |
 //! | `register`, `log_in`, `log_out`, `friends` | the use cases: every decision is here |
-//! | `devices`, `revoking` | a log-in is one device's; putting one out, and telling others of it |
+//! | `grant`, `log_in_id` | the log-in and the tokens that somebody is given, and given again |
+//! | `devices`, `revoking` | a log-in is one device's; putting one out, and telling others of what ended |
 //! | `neighbours` | im-message and im-presence, as far as they are told of devices |
 //! | `username`, `password`, `attempts`, `token` | names, hashing, the limit on guessing, JWT |
 //! | `metrics` | what operators see |
@@ -53,8 +55,10 @@ mod devices;
 mod error;
 mod friends;
 mod gone;
+mod grant;
 mod hex;
 mod log_in;
+mod log_in_id;
 mod log_out;
 mod metrics;
 mod neighbours;

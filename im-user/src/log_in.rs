@@ -4,19 +4,23 @@
 
 use crate::error::UserError;
 use crate::password::Password;
-use crate::store::UserStore;
+use crate::store::{Account, UserStore};
 use crate::username::Username;
 use crate::users::Users;
 
 impl<S: UserStore> Users<S> {
     /// Whose name and password these are.
-    pub(crate) async fn log_in(&self, name: &[u8], password: Password) -> Result<i64, UserError> {
+    pub(crate) async fn log_in(
+        &self,
+        name: &[u8],
+        password: Password,
+    ) -> Result<Account, UserError> {
         self.check_allowance(name).await?;
         let credentials = match Username::key_of(name) {
             Some(key) => self.store.credentials(key).await?,
             None => None,
         };
-        let (user_id, hash) = credentials.map(|known| (known.user_id, known.password_hash)).unzip();
+        let (account, hash) = credentials.map(|known| (known.account, known.password_hash)).unzip();
         // Nobody has such a password. Hashing all of it would show in the time, so check an
         // empty one against nobody.
         let (password, hash) = if password.is_too_long(&self.config.password) {
@@ -30,8 +34,8 @@ impl<S: UserStore> Users<S> {
         // held until a failure is charged, so that the next in the queue sees it.
         self.check_allowance(name).await?;
         let matches = slot.verify(password, hash).await?;
-        match user_id {
-            Some(user_id) if matches => Ok(user_id),
+        match account {
+            Some(account) if matches => Ok(account),
             _ => {
                 self.attempts.failed(name).await;
                 Err(UserError::BadCredentials)

@@ -7,8 +7,10 @@
 //! | `mpim_password_hashes{state}` | `computing` and `waiting`, of which the configuration bounds either |
 //! | `mpim_friend_changes_total{change}` | `added`, `removed` |
 //! | `mpim_devices_begun_total`, `mpim_devices_revoked_total` | devices that logged in first, and that were put out |
-//! | `mpim_device_revocations_due` | those of which others have yet to be told, as many as one round takes up |
-//! | `mpim_device_revocations_total{outcome}` | rounds of telling: `told` all, `postponed` |
+//! | `mpim_log_in_refreshes_total{outcome}` | `ok`, `refused`, `failed` |
+//! | `mpim_log_ins_ended_total{reason}` | `logged_out`, `everywhere` (all of a user count once), `replaced` by another one of the device or as one too many, `reused`: a refresh token that had been used |
+//! | `mpim_revocations_due` | devices revoked and log-ins ended of which others have yet to be told, as many as one round takes up |
+//! | `mpim_revocations_total{outcome}` | rounds of telling: `told` all, `postponed` |
 //! | `mpim_log_in_limits_alone_total` | looks at the limit (two a log-in) that this process took alone: no answer from Redis |
 
 use im_common::InUse;
@@ -24,6 +26,16 @@ pub(crate) fn count_log_in<T>(outcome: &Result<T, UserError>) {
 /// Counts how a registration ended.
 pub(crate) fn count_registration<T>(outcome: &Result<T, UserError>) {
     counter!("mpim_registrations_total", "outcome" => outcome_label(outcome)).increment(1);
+}
+
+/// Counts how refreshing a log-in ended.
+pub(crate) fn count_refresh<T>(outcome: &Result<T, UserError>) {
+    counter!("mpim_log_in_refreshes_total", "outcome" => outcome_label(outcome)).increment(1);
+}
+
+/// Counts log-ins that ended before their time.
+pub(crate) fn count_ended(reason: &'static str, count: u32) {
+    counter!("mpim_log_ins_ended_total", "reason" => reason).increment(count.into());
 }
 
 /// Counts a friendship that began (`added`) or ended (`removed`).

@@ -1,4 +1,4 @@
-//! The services that have to know of devices, as im-user needs them.
+//! The services that have to know of devices and of what ended, as im-user needs them.
 
 use mpim_proto::{
     CloseDeviceReq, CloseSessionsResp, ForgetDeviceReq, OpenDeviceReq, message_service,
@@ -6,7 +6,7 @@ use mpim_proto::{
 };
 use mprpc::{Code, Context, Status};
 
-use crate::store::Revocation;
+use crate::store::{Revocation, RevokedDevice};
 
 /// What the user of a session of a revoked device is told.
 const REVOKED: &str = "device revoked";
@@ -26,15 +26,15 @@ pub(crate) trait Neighbours: Send + Sync + 'static {
     fn forget_device(
         &self,
         cx: &Context,
-        revoked: &Revocation,
+        revoked: &RevokedDevice,
     ) -> impl Future<Output = Result<(), Status>> + Send;
 
-    /// Every gateway closes the sessions of the device, and of those that had its name before. Fails
-    /// unless all have answered, and those are known to be all.
-    fn close_device(
+    /// Every gateway closes the sessions of what ended: of a device, also those of what had its name
+    /// before. Fails unless all have answered, and those are known to be all.
+    fn close(
         &self,
         cx: &Context,
-        revoked: &Revocation,
+        ended: &Revocation,
     ) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
@@ -62,20 +62,29 @@ impl Neighbours for Services {
         }
     }
 
-    async fn forget_device(&self, cx: &Context, revoked: &Revocation) -> Result<(), Status> {
-        let Revocation { user_id, name: device, generation } = revoked.clone();
+    async fn forget_device(&self, cx: &Context, revoked: &RevokedDevice) -> Result<(), Status> {
+        let RevokedDevice { user_id, name: device, generation } = revoked.clone();
         let request = ForgetDeviceReq { user_id, device, generation };
         done(message_service::Server::forget_device(&self.message, cx, request).await?.result)
     }
 
-    async fn close_device(&self, cx: &Context, revoked: &Revocation) -> Result<(), Status> {
-        let Revocation { user_id, name: device, generation } = revoked.clone();
-        let request = CloseDeviceReq {
-            user_id,
-            device,
-            reason: REVOKED.to_owned(),
-            generation_max: generation,
-            ..CloseDeviceReq::default()
+    async fn close(&self, cx: &Context, ended: &Revocation) -> Result<(), Status> {
+        let request = match ended.clone() {
+            Revocation::Device(RevokedDevice { user_id, name, generation }) => CloseDeviceReq {
+                user_id,
+                device: name,
+                reason: REVOKED.to_owned(),
+                generation_max: generation,
+                ..CloseDeviceReq::default()
+            },
+            Revocation::LogIns(ended) => CloseDeviceReq {
+                user_id: ended.user_id,
+                reason: ended.reason,
+                login_id: ended.log_in_id,
+                epoch_max: ended.epoch,
+                except_login_id: ended.except_log_in_id,
+                ..CloseDeviceReq::default()
+            },
         };
         closed(presence_service::Server::close_device(&self.presence, cx, request).await?)
     }

@@ -1,10 +1,13 @@
 //! Registering: a name nobody has, a password worth hashing, an account.
 
+use mpim_proto::Role;
+
 use crate::error::UserError;
+use crate::grant::{Granted, Wanted};
 use crate::password::Password;
-use crate::store::{NewAccount, UserStore};
+use crate::store::{Account, FIRST_EPOCH, NewAccount, UserStore};
 use crate::username::Username;
-use crate::users::{LoggedIn, Users};
+use crate::users::Users;
 
 /// The generation of the device that an account is made with.
 const FIRST: i64 = 1;
@@ -15,8 +18,8 @@ impl<S: UserStore> Users<S> {
         &self,
         name: &[u8],
         password: Password,
-        device: String,
-    ) -> Result<LoggedIn, UserError> {
+        wanted: Wanted,
+    ) -> Result<Granted, UserError> {
         let name =
             Username::parse(name, self.config.username.length_max).ok_or(UserError::BadUsername)?;
         if !password.is_acceptable(&self.config.password) {
@@ -27,9 +30,11 @@ impl<S: UserStore> Users<S> {
             return Err(UserError::NameTaken);
         }
         let password_hash = self.hasher.slot().await?.hash(password).await?;
-        let account =
-            NewAccount { name, password_hash, device: device.clone(), now_ms: self.clock.now_ms() };
+        let (device, now_ms) = (wanted.device.clone(), self.clock.now_ms());
+        let account = NewAccount { name: name.clone(), password_hash, device, now_ms };
         let user_id = self.store.create_account(account).await?.ok_or(UserError::NameTaken)?;
-        self.logged_in(user_id, device, FIRST)
+        let (name, role) = (name.as_str().to_owned(), Role::User);
+        let account = Account { user_id, name, role, epoch: FIRST_EPOCH };
+        self.grant(account, wanted, FIRST).await
     }
 }

@@ -1,9 +1,9 @@
-//! Telling others of devices that were revoked: the gateways, which close its sessions, and
-//! im-message, which forgets where it was.
+//! Telling others of devices that were revoked and of log-ins that ended: the gateways, which close what is
+//! open, and of a device im-message, which forgets where it was.
 //!
-//! What has to be told stands in the store from the moment on at which the device was revoked, and goes
-//! once all have answered. So a crash, or a neighbour that is away, delays it and no more. Telling twice
-//! does no harm: what is told names a generation, and nothing younger is meant.
+//! What has to be told stands in the store from the moment on at which it ended, and goes once all have
+//! answered. So a crash, or a neighbour that is away, delays it and no more. Telling twice does no harm:
+//! what is told names a generation, a log-in or an epoch, and nothing younger is meant.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const AT_ONCE_MAX: u32 = 32;
 
 impl<S: UserStore, N: Neighbours> Devices<S, N> {
-    /// Tells others of whatever is due, as soon as something is revoked and once a second, until the
+    /// Tells others of whatever is due, as soon as something ended and once a second, until the
     /// shutdown. Never returns before.
     pub(crate) async fn tell_until(&self, shutdown: &Shutdown) {
         loop {
@@ -33,7 +33,7 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
             }
             tokio::select! {
                 () = shutdown.triggered() => return,
-                () = self.revoked.notified() => {}
+                () = self.users.ended.notified() => {}
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
         }
@@ -55,7 +55,7 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         let until_ms = now_ms + i64::from(self.config.retry_ms);
         let time = DueTime { now_ms, latest_ms: until_ms };
         let due = self.users.store.due_revocations(time, AT_ONCE_MAX).await?;
-        gauge!("mpim_device_revocations_due").set(u32::try_from(due.len()).unwrap_or(u32::MAX));
+        gauge!("mpim_revocations_due").set(u32::try_from(due.len()).unwrap_or(u32::MAX));
         let full = due.len() >= AT_ONCE_MAX as usize;
         // The sweeps of other instances list the same ones. A claim ends by itself, which is also when
         // one that failed is tried again.
@@ -77,10 +77,9 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         }
         let outcome = self.tell(revocation).await;
         let label = if outcome.is_ok() { "told" } else { "postponed" };
-        counter!("mpim_device_revocations_total", "outcome" => label).increment(1);
+        counter!("mpim_revocations_total", "outcome" => label).increment(1);
         if let Err(status) = outcome {
-            let Revocation { user_id, name, .. } = revocation;
-            tracing::info!(user_id, name, %status, "not everybody was told of a revoked device yet");
+            tracing::info!(?revocation, %status, "not everybody was told of what ended yet");
             return Ok(false);
         }
         store.revocation_told(revocation).await?;
@@ -90,9 +89,10 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
     /// Sessions first: what they still hand over is forgotten with the rest.
     async fn tell(&self, revocation: &Revocation) -> Result<(), Status> {
         let cx = Context::with_timeout(self.timeout());
-        let closed = served(self.neighbours.close_device(&cx, revocation).await);
+        let closed = served(self.neighbours.close(&cx, revocation).await);
+        let Revocation::Device(device) = revocation else { return closed };
         let cx = Context::with_timeout(self.timeout());
-        let forgotten = served(self.neighbours.forget_device(&cx, revocation).await);
+        let forgotten = served(self.neighbours.forget_device(&cx, device).await);
         closed.and(forgotten)
     }
 }

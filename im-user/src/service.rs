@@ -1,24 +1,28 @@
 //! `UserService` as other programs see it: requests in, answers out, nothing decided here.
 
+mod answers;
+
 use std::sync::Arc;
 
 use mpim_proto::{
     AddFriendReq, AddFriendResp, Device, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
-    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RegisterReq,
-    RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp, User,
-    VerifyTokenReq, VerifyTokenResp, user_service,
+    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RefreshReq,
+    RefreshResp, RegisterReq, RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq,
+    RevokeDeviceResp, User, VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
 use crate::devices::Devices;
 use crate::error::UserError;
 use crate::gone::Gone;
+use crate::grant::Wanted;
+use crate::log_out::Whose;
 use crate::metrics::{count_log_in, count_registration};
 use crate::neighbours::Neighbours;
-use crate::password::{HashError, Password};
+use crate::password::Password;
 use crate::store::UserStore;
-use crate::token::Holder;
-use crate::users::{LoggedIn, Users};
+use crate::users::Users;
+use answers::{answer, answered, short};
 
 /// The most ids in one `GetUsers`.
 const USERS_MAX: usize = 500;
@@ -45,22 +49,35 @@ impl<S, N> UserService<S, N> {
 impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
     async fn login(&self, cx: &Context, req: LoginReq) -> Result<LoginResp, Status> {
         let password = Password::new(&req.password);
-        let outcome = self.devices.log_in(cx, &req.username, password, req.device).await;
+        let wanted = Wanted { device: req.device, refreshes: req.refreshes };
+        let outcome = self.devices.log_in(cx, &req.username, password, wanted).await;
         count_log_in(&outcome);
-        let (result, LoggedIn { user_id, token, generation }) = answer("ok", outcome)?;
-        Ok(LoginResp { result: Some(result), user_id, token, generation })
+        let (result, granted) = answered("ok", outcome)?;
+        let (user_id, token, generation) = short(&granted);
+        Ok(LoginResp { result: Some(result), user_id, token, generation, granted })
     }
 
     async fn register(&self, _cx: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
         let password = Password::new(&req.password);
-        let outcome = self.devices.register(&req.username, password, req.device).await;
+        let wanted = Wanted { device: req.device, refreshes: req.refreshes };
+        let outcome = self.devices.register(&req.username, password, wanted).await;
         count_registration(&outcome);
-        let (result, LoggedIn { user_id, token, generation }) = answer("ok", outcome)?;
-        Ok(RegisterResp { result: Some(result), user_id, token, generation })
+        let (result, granted) = answered("ok", outcome)?;
+        let (user_id, token, generation) = short(&granted);
+        Ok(RegisterResp { result: Some(result), user_id, token, generation, granted })
+    }
+
+    async fn refresh(&self, _cx: &Context, req: RefreshReq) -> Result<RefreshResp, Status> {
+        let (result, granted) = answered("ok", self.users.refresh(&req.refresh_token).await)?;
+        Ok(RefreshResp { result: Some(result), granted })
     }
 
     async fn logout(&self, cx: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
-        let outcome = self.users.log_out(req.user_id, &req.token).await;
+        let whose = match req.login_id.as_str() {
+            "" => Whose::Token(req.token),
+            _ => Whose::Session(req.login_id),
+        };
+        let outcome = self.users.log_out(req.user_id, whose, req.everywhere).await;
         if let (Ok(()), Some(gone), false) = (&outcome, &self.gone, req.unbinds_route) {
             gone.tell(cx, req.user_id).await;
         }
@@ -73,9 +90,14 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
         _cx: &Context,
         req: VerifyTokenReq,
     ) -> Result<VerifyTokenResp, Status> {
-        let outcome = self.users.token_holder(&req.token).await;
-        let (result, Holder { user_id, device, generation }) = answer("ok", outcome)?;
-        Ok(VerifyTokenResp { result: Some(result), user_id, device, generation })
+        let outcome = match req.held {
+            Some(held) => self.users.session_holder(answers::held(held)).await,
+            None => self.users.token_holder(&req.token).await,
+        };
+        let (result, granted) = answered("ok", outcome)?;
+        let known = granted.clone().unwrap_or_default();
+        let (user_id, device, generation) = (known.user_id, known.device, known.generation);
+        Ok(VerifyTokenResp { result: Some(result), user_id, device, generation, granted })
     }
 
     async fn add_friend(&self, _cx: &Context, req: AddFriendReq) -> Result<AddFriendResp, Status> {
@@ -145,47 +167,6 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
         let (result, ()) = answer("revoked", outcome)?;
         Ok(RevokeDeviceResp { result: Some(result) })
     }
-}
-
-/// Turns an outcome into the answer's `Result` and content. A refusal is an answer without
-/// content, in the words of the error; a failure is a status.
-fn answer<T: Default>(
-    done: &str,
-    outcome: Result<T, UserError>,
-) -> Result<(mpim_proto::Result, T), Status> {
-    use UserError as E;
-    let error = match outcome {
-        Ok(content) => return Ok((mpim_proto::Result::ok_saying(done), content)),
-        Err(error) => error,
-    };
-    let said = error.to_string();
-    let refusal = match error {
-        E::FriendNotFound | E::NoSuchDevice => mpim_proto::Result::not_found(&said),
-        E::BadUsername
-        | E::WeakPassword
-        | E::NameTaken
-        | E::BadCredentials
-        | E::TooManyAttempts
-        | E::InvalidToken
-        | E::TokenExpired
-        | E::TokenNotYet
-        | E::BadFriendId
-        | E::AlreadyFriends
-        | E::TooManyFriends
-        | E::BadDevice
-        | E::TooManyDevices => mpim_proto::Result::invalid(&said),
-        E::NotOpened(_) => return Err(Status::unavailable(said)),
-        E::Hash(HashError::Overloaded) => return Err(Status::resource_exhausted(said)),
-        E::Store(error) => {
-            error.report();
-            return Err(Status::unavailable(said));
-        }
-        E::Hash(_) | E::Token(_) => {
-            tracing::error!(error = im_common::in_one_line(&error), "operation failed");
-            return Err(Status::internal(said));
-        }
-    };
-    Ok((refusal, T::default()))
 }
 
 #[cfg(test)]

@@ -16,16 +16,29 @@ use crate::config::Config;
 use crate::devices::Devices;
 use crate::neighbours::Neighbours;
 use crate::service::UserService;
-use crate::store::{Revocation, SqliteStore};
+use crate::store::{Revocation, RevokedDevice, SqliteStore};
 use crate::token::TokenKey;
 use crate::users::Users;
 
 /// What neighbours were told, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    Open { name: String, generation: i64 },
-    Forget { name: String, generation: i64 },
-    Close { name: String, generation: i64 },
+    Open {
+        name: String,
+        generation: i64,
+    },
+    Forget {
+        name: String,
+        generation: i64,
+    },
+    Close {
+        name: String,
+        generation: i64,
+    },
+    /// Of one log-in.
+    CloseLogIn(String),
+    /// Of all up to an epoch, but for one.
+    CloseEpoch(i64, String),
 }
 
 /// im-message and im-presence. Cheap to clone.
@@ -70,14 +83,22 @@ impl Neighbours for Others {
         self.tell(cx, Told::Open { name: device.to_owned(), generation })
     }
 
-    async fn forget_device(&self, cx: &Context, revoked: &Revocation) -> Result<(), Status> {
-        let Revocation { name, generation, .. } = revoked.clone();
+    async fn forget_device(&self, cx: &Context, revoked: &RevokedDevice) -> Result<(), Status> {
+        let RevokedDevice { name, generation, .. } = revoked.clone();
         self.tell(cx, Told::Forget { name, generation })
     }
 
-    async fn close_device(&self, cx: &Context, revoked: &Revocation) -> Result<(), Status> {
-        let Revocation { name, generation, .. } = revoked.clone();
-        self.tell(cx, Told::Close { name, generation })
+    async fn close(&self, cx: &Context, ended: &Revocation) -> Result<(), Status> {
+        let told = match ended.clone() {
+            Revocation::Device(RevokedDevice { name, generation, .. }) => {
+                Told::Close { name, generation }
+            }
+            Revocation::LogIns(ended) if ended.log_in_id.is_empty() => {
+                Told::CloseEpoch(ended.epoch, ended.except_log_in_id)
+            }
+            Revocation::LogIns(ended) => Told::CloseLogIn(ended.log_in_id),
+        };
+        self.tell(cx, told)
     }
 }
 
@@ -132,7 +153,7 @@ impl Fixture {
     }
 
     pub(crate) async fn verify_token(&self, token: &str) -> (mpim_proto::Result, i64) {
-        let req = VerifyTokenReq { token: token.into() };
+        let req = VerifyTokenReq { token: token.into(), ..VerifyTokenReq::default() };
         let answer = self.service.verify_token(&cx(), req).await.unwrap();
         (answer.result.unwrap(), answer.user_id)
     }
@@ -140,7 +161,8 @@ impl Fixture {
     /// Logs a device in, with a good password.
     pub(crate) async fn on_device(&self, name: &str, device: &str) -> LoginResp {
         let (username, password) = (name.to_owned().into(), "correct horse".into());
-        let req = LoginReq { username, password, device: device.to_owned() };
+        let device = device.to_owned();
+        let req = LoginReq { username, password, device, ..LoginReq::default() };
         self.service.login(&cx(), req).await.unwrap()
     }
 

@@ -1,22 +1,24 @@
-//! Tokens: what a log-in gives out so that its holder need not show the password again.
+//! Access tokens: what a log-in gives out so that its holder need not show the password again.
 //!
 //! A token is a JWT (RFC 7519) signed with EdDSA under the key of [`key`]. Checking one follows
 //! RFC 8725: exactly one algorithm, which the token does not get to choose; a key of ours, named
 //! by `kid` and never taken from the token; issuer, audience and type must be ours; and every
-//! time claim is required. Whether a token was revoked is not written in it: the caller asks the
-//! store about its id.
+//! time claim is required. Whether its log-in has ended is not written in it: the caller asks the
+//! store.
 
 mod key;
 
 use jsonwebtoken::{Algorithm, Header, TokenData, Validation};
+use mpim_proto::Role;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use key::TokenKey;
+use crate::store::Held;
+pub(crate) use key::{KeyError, TokenKey, random_id};
 
 const ISSUER: &str = "mpim";
 const AUDIENCE: &str = "mpim";
-/// A token that opens sessions; other kinds may follow, and must not be taken for it.
-const TYPE: &str = "session";
+/// No other kind may be taken for it; those of before there were log-ins were of type `session`.
+const TYPE: &str = "access";
 /// How far the clock of whoever made a token may be ahead before that is worth a word.
 const CLOCK_SKEW_S: i64 = 5;
 /// Ours are about 400 bytes; anything much longer is not worth decoding.
@@ -31,29 +33,22 @@ struct Claims {
     iat: i64,
     nbf: i64,
     exp: i64,
+    /// The log-in.
     jti: String,
-    /// The device, and which of its name. Those from before there were any have none.
-    #[serde(default)]
+    /// The device, and which of its name.
     dev: String,
-    #[serde(default, rename = "gen")]
+    #[serde(rename = "gen")]
     generation: i64,
-}
-
-/// Whose token it is; by default nobody's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Holder {
-    pub(crate) user_id: i64,
-    /// The name of the user's device.
-    pub(crate) device: String,
-    pub(crate) generation: i64,
+    /// The account's epoch.
+    ep: i64,
+    /// The account's role, for whoever looks into a token: nobody here decides by it.
+    rol: String,
 }
 
 /// What a valid token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
-    pub(crate) holder: Holder,
-    /// Names this one token (`jti`).
-    pub(crate) token_id: String,
+    pub(crate) held: Held,
     pub(crate) expires_at_ms: i64,
 }
 
@@ -79,13 +74,12 @@ pub(crate) enum TokenError {
 #[derive(Debug)]
 pub(crate) struct Tokens {
     key: TokenKey,
-    ttl_s: i64,
     header: Header,
     validation: Validation,
 }
 
 impl Tokens {
-    pub(crate) fn new(key: TokenKey, ttl_s: u32) -> Self {
+    pub(crate) fn new(key: TokenKey) -> Self {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(key.id().to_owned());
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -95,15 +89,22 @@ impl Tokens {
         // The library would compare with the system's clock; `verify` does it with ours.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { key, ttl_s: i64::from(ttl_s), header, validation }
+        Self { key, header, validation }
     }
 
-    /// A new token, valid from now on.
+    /// A token of a log-in, valid from now on, in whole seconds.
     ///
     /// # Errors
     /// [`TokenError::Signing`].
-    pub(crate) fn issue(&self, of: Holder, now_ms: i64) -> Result<String, TokenError> {
+    pub(crate) fn issue(
+        &self,
+        of: &Held,
+        role: Role,
+        ttl_s: u32,
+        now_ms: i64,
+    ) -> Result<(String, Grant), TokenError> {
         let now_s = now_ms.div_euclid(1000);
+        let exp = now_s + i64::from(ttl_s);
         let claims = Claims {
             sub: of.user_id.to_string(),
             iss: ISSUER.to_owned(),
@@ -111,13 +112,16 @@ impl Tokens {
             typ: TYPE.to_owned(),
             iat: now_s,
             nbf: now_s,
-            exp: now_s + self.ttl_s,
-            jti: key::random_id().map_err(|error| TokenError::Signing(error.to_string()))?,
-            dev: of.device,
+            exp,
+            jti: of.log_in_id.clone(),
+            dev: of.device.clone(),
             generation: of.generation,
+            ep: of.epoch,
+            rol: word(role).to_owned(),
         };
         let token = jsonwebtoken::encode(&self.header, &claims, self.key.signing());
-        token.map_err(|error| TokenError::Signing(error.to_string()))
+        let token = token.map_err(|error| TokenError::Signing(error.to_string()))?;
+        Ok((token, Grant { held: of.clone(), expires_at_ms: exp * 1000 }))
     }
 
     /// What the token says, if it is ours and its time has come and is not over.
@@ -131,14 +135,15 @@ impl Tokens {
         let token: TokenData<Claims> =
             jsonwebtoken::decode(token, self.key.verifying(), &self.validation)
                 .map_err(|_| TokenError::Invalid)?;
-        let Claims { sub, typ, nbf, exp, jti, dev: device, generation, .. } = token.claims;
+        let Claims { sub, typ, nbf, exp, jti, dev: device, generation, ep: epoch, .. } =
+            token.claims;
         if token.header.kid.as_deref() != Some(self.key.id()) || typ != TYPE || jti.is_empty() {
             return Err(TokenError::Invalid);
         }
         let user_id = sub.parse().map_err(|_| TokenError::Invalid)?;
         let now_s = now_ms.div_euclid(1000);
-        let holder = Holder { user_id, device, generation };
-        let grant = Grant { holder, token_id: jti, expires_at_ms: exp.saturating_mul(1000) };
+        let held = Held { user_id, device, generation, log_in_id: jti, epoch };
+        let grant = Grant { held, expires_at_ms: exp.saturating_mul(1000) };
         if exp <= now_s {
             return Err(TokenError::Expired(Box::new(grant)));
         }
@@ -146,6 +151,14 @@ impl Tokens {
             return Err(TokenError::NotYet(Box::new(grant)));
         }
         Ok(grant)
+    }
+}
+
+fn word(role: Role) -> &'static str {
+    match role {
+        Role::User => "user",
+        Role::Admin => "admin",
+        Role::Bot => "bot",
     }
 }
 

@@ -2,13 +2,13 @@
 
 use im_common::Clock;
 use im_common::redis::Redis;
+use tokio::sync::Notify;
 
 use crate::attempts::{Allowance, Attempts};
 use crate::config::{Config, LogInConfig};
-use crate::error::UserError;
 use crate::password::{HashError, PasswordHasher};
 use crate::store::UserStore;
-use crate::token::{Holder, TokenKey, Tokens};
+use crate::token::{TokenKey, Tokens};
 
 /// Accounts and friendships over a store.
 #[derive(Debug)]
@@ -19,15 +19,8 @@ pub(crate) struct Users<S> {
     pub(crate) tokens: Tokens,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
-}
-
-/// Someone who has just registered or logged in; by default nobody, for the answer to a refusal.
-#[derive(Debug, Default)]
-pub(crate) struct LoggedIn {
-    pub(crate) user_id: i64,
-    pub(crate) token: String,
-    /// Of the device.
-    pub(crate) generation: i64,
+    /// Something ended of which others have to be told.
+    pub(crate) ended: Notify,
 }
 
 impl<S: UserStore> Users<S> {
@@ -51,21 +44,10 @@ impl<S: UserStore> Users<S> {
             store,
             hasher: PasswordHasher::new(&config.password)?,
             attempts,
-            tokens: Tokens::new(key, config.token.ttl_s),
+            tokens: Tokens::new(key),
             clock,
             config,
+            ended: Notify::new(),
         })
-    }
-
-    /// Gives a user who has proved who they are a token of their device.
-    pub(crate) fn logged_in(
-        &self,
-        user_id: i64,
-        device: String,
-        generation: i64,
-    ) -> Result<LoggedIn, UserError> {
-        let of = Holder { user_id, device, generation };
-        let token = self.tokens.issue(of, self.clock.now_ms()).map_err(UserError::Token)?;
-        Ok(LoggedIn { user_id, token, generation })
     }
 }

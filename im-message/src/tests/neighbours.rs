@@ -102,6 +102,10 @@ impl user_service::Server for Users {
         unreachable!("im-message does not register")
     }
 
+    async fn refresh(&self, _cx: &Context, _request: RefreshReq) -> Answer<RefreshResp> {
+        unreachable!("im-message sees no tokens")
+    }
+
     async fn logout(&self, _cx: &Context, _request: LogoutReq) -> Answer<LogoutResp> {
         unreachable!("im-message does not log out")
     }

@@ -113,6 +113,9 @@ impl<G: routing_service::Server> connection_service::Server for Connections<G> {
             reason,
             began_before_ms,
             generation_max: req.generation_max,
+            login_id: req.login_id,
+            epoch_max: req.epoch_max,
+            except_login_id: req.except_login_id,
             ..CloseSessionReq::default()
         };
         let Listing { gateways, incomplete } = self.roster.listing(cx).await?;

@@ -105,7 +105,7 @@ impl<G: routing_service::Server, C: connection_service::Server> Binder<G, C> {
             device_class,
             reason: REPLACED.to_owned(),
             began_before_ms: since_ms,
-            generation_max: 0,
+            ..CloseDeviceReq::default()
         };
         self.noted(self.connections.close_device(cx, request).await);
         since_ms

@@ -1,13 +1,15 @@
 //! What every adapter of [`UserStore`] must do. An adapter's test gives [`run`] fresh stores.
 
 mod devices;
+mod log_ins;
 
 use std::sync::Arc;
 
+use mpim_proto::Role;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinSet;
 
-use super::{Befriended, NewAccount, Profile, UserStore};
+use super::{Account, Befriended, Ending, Held, NewAccount, Profile, Shown, UserStore};
 use crate::username::Username;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -37,6 +39,19 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
     devices::a_device_that_many_log_in_with_begins_once(&fresh().await).await;
     devices::a_revoked_device_is_gone_and_has_to_be_told(&*fresh().await[0]).await;
     devices::a_revocation_is_told_by_one(&fresh().await).await;
+    log_ins::a_log_in_goes_on_with_each_secret_once(&*fresh().await[0]).await;
+    log_ins::a_secret_of_before_ends_its_log_in(&*fresh().await[0]).await;
+    log_ins::of_many_who_show_one_secret_at_most_one_goes_on(&fresh().await).await;
+    log_ins::a_log_in_goes_on_no_longer_than_its_token_would(&*fresh().await[0]).await;
+    log_ins::another_log_in_of_a_device_ends_the_former_and_one_too_many_the_oldest(
+        &*fresh().await[0],
+    )
+    .await;
+    log_ins::nobody_has_too_many_log_ins_however_many_begin_at_once(&fresh().await).await;
+    log_ins::a_log_in_that_ended_is_good_for_nothing_and_has_to_be_told(&*fresh().await[0]).await;
+    log_ins::all_log_ins_end_at_once(&*fresh().await[0]).await;
+    log_ins::what_is_due_longest_is_told_first_whatever_it_is(&*fresh().await[0]).await;
+    log_ins::log_ins_that_expired_are_forgotten(&*fresh().await[0]).await;
     devices::a_token_is_as_good_as_its_device(&*fresh().await[0]).await;
 }
 
@@ -44,12 +59,12 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
 pub(super) async fn write_one_of_each(store: &impl UserStore) {
     let (alice, bob) = (create(store, "alice").await.unwrap(), create(store, "bob").await.unwrap());
     assert_eq!(store.befriend(alice, bob, 9, NOW_MS).await.unwrap(), Befriended::Added);
-    store.revoke_token("token".into(), NOW_MS + 1, NOW_MS).await.unwrap();
+    revoke(store, "token", NOW_MS + 1, NOW_MS).await;
 }
 
 /// What [`write_one_of_each`] wrote.
 pub(super) async fn assert_one_of_each(store: &impl UserStore) {
-    assert_eq!(store.credentials("alice".into()).await.unwrap().unwrap().user_id, 1);
+    assert_eq!(store.credentials("alice".into()).await.unwrap().unwrap().account.user_id, 1);
     assert_eq!(store.friends(1).await.unwrap(), [2]);
     assert!(revoked(store, "token").await);
     assert_eq!(create(store, "carol").await, Some(3));
@@ -101,7 +116,8 @@ async fn one_of_many_gets_a_name<S: UserStore>(stores: &Instances<S>) {
 async fn credentials_are_found_by_key(store: &impl UserStore) {
     create(store, "Alice").await.unwrap();
     let found = store.credentials("alice".into()).await.unwrap().unwrap();
-    assert_eq!(found.user_id, 1);
+    let account = Account { user_id: 1, name: "Alice".into(), role: Role::User, epoch: 1 };
+    assert_eq!(found.account, account);
     assert_eq!(found.password_hash.expose_secret(), "hash of Alice");
     for unknown in ["bob", "", "' OR '1'='1", "alic%"] {
         assert!(store.credentials(unknown.into()).await.unwrap().is_none(), "{unknown}");
@@ -172,17 +188,43 @@ async fn nobody_has_too_many_friends<S: UserStore>(stores: &Instances<S>) {
     assert_eq!(store.friends(1).await.unwrap().len(), 5);
 }
 
-/// Whether the first user has a good token of that id.
-async fn revoked(store: &impl UserStore, token_id: &str) -> bool {
-    !store.is_good(token_id.to_owned(), 1, "text".to_owned(), 1).await.unwrap()
+/// A log-in of the first user on their first device.
+fn held(log_in_id: &str) -> Held {
+    let (device, log_in_id) = ("text".to_owned(), log_in_id.to_owned());
+    Held { user_id: 1, device, generation: 1, log_in_id, epoch: 1 }
+}
+
+async fn is_good(store: &impl UserStore, held: &Held) -> bool {
+    let [token, session] = [Shown::Token, Shown::Session]
+        .map(|shown| async move { store.account_of(held.clone(), shown).await.unwrap().is_some() });
+    let (token, session) = (token.await, session.await);
+    assert_eq!(token, session, "{held:?}");
+    token
+}
+
+/// Whether the first user's log-in of that id, which does not refresh, has ended.
+async fn revoked(store: &impl UserStore, log_in_id: &str) -> bool {
+    !is_good(store, &held(log_in_id)).await
+}
+
+/// Ends a log-in of the first user; whether this did it.
+async fn revoke(
+    store: &impl UserStore,
+    log_in_id: &str,
+    expires_at_ms: i64,
+    forget_before_ms: i64,
+) -> bool {
+    let (user_id, log_in_id, due_at_ms) = (1, log_in_id.to_owned(), NOW_MS);
+    let ending = Ending { user_id, log_in_id, expires_at_ms, forget_before_ms, due_at_ms };
+    store.end_log_in(ending).await.unwrap()
 }
 
 async fn a_revoked_token_stays_revoked(store: &impl UserStore) {
     create(store, "alice").await.unwrap();
     assert!(!revoked(store, "one").await);
-    store.revoke_token("one".into(), NOW_MS + 1000, NOW_MS).await.unwrap();
-    store.revoke_token("one".into(), NOW_MS + 1000, NOW_MS).await.unwrap();
-    store.revoke_token("two".into(), NOW_MS + 1000, NOW_MS + 999).await.unwrap();
+    assert!(revoke(store, "one", NOW_MS + 1000, NOW_MS).await);
+    assert!(!revoke(store, "one", NOW_MS + 1000, NOW_MS).await, "it was before");
+    assert!(revoke(store, "two", NOW_MS + 1000, NOW_MS + 999).await);
     assert!(revoked(store, "one").await);
     assert!(!revoked(store, "three").await);
 }
@@ -190,13 +232,13 @@ async fn a_revoked_token_stays_revoked(store: &impl UserStore) {
 async fn expired_revocations_are_forgotten(store: &impl UserStore) {
     create(store, "alice").await.unwrap();
     for token in 0..10 {
-        store.revoke_token(format!("old{token}"), NOW_MS + 10, NOW_MS).await.unwrap();
+        revoke(store, &format!("old{token}"), NOW_MS + 10, NOW_MS).await;
     }
     let mut calls = 0;
     while revoked(store, "old0").await || revoked(store, "old9").await {
         calls += 1;
         assert!(calls <= 5, "fewer are forgotten than are added");
-        store.revoke_token(format!("new{calls}"), NOW_MS + 1000, NOW_MS + 20).await.unwrap();
+        revoke(store, &format!("new{calls}"), NOW_MS + 1000, NOW_MS + 20).await;
     }
     assert!(revoked(store, "new1").await);
 }
@@ -205,7 +247,7 @@ async fn revocations_at_once_all_hold<S: UserStore>(stores: &Instances<S>) {
     let store = &*stores[0];
     create(store, "alice").await.unwrap();
     for token in 0..CALLERS {
-        store.revoke_token(format!("old{token}"), NOW_MS + 10, NOW_MS).await.unwrap();
+        revoke(store, &format!("old{token}"), NOW_MS + 10, NOW_MS).await;
     }
     let mut callers = JoinSet::new();
     for (caller, store) in (0..CALLERS).zip(stores.iter().cycle()) {
@@ -213,7 +255,7 @@ async fn revocations_at_once_all_hold<S: UserStore>(stores: &Instances<S>) {
         // Each is revoked twice, and all forget the same old ones.
         let token = format!("new{}", caller / 2);
         callers.spawn(async move {
-            store.revoke_token(token, NOW_MS + 1000, NOW_MS + 20).await.unwrap();
+            revoke(&*store, &token, NOW_MS + 1000, NOW_MS + 20).await;
         });
     }
     callers.join_all().await;

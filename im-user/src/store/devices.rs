@@ -37,25 +37,7 @@ pub(crate) struct Room {
     pub(crate) unused_before_ms: i64,
 }
 
-/// A device that was revoked while others still have to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Revocation {
-    pub(crate) user_id: i64,
-    pub(crate) name: String,
-    /// It, and whatever of its name came before it.
-    pub(crate) generation: i64,
-}
-
-/// What the time says about which revocations are due.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DueTime {
-    pub(crate) now_ms: i64,
-    /// None is put off for longer. One that is due later than this was put off before a clock went
-    /// back: it is due, too.
-    pub(crate) latest_ms: i64,
-}
-
-/// The devices of users, and who has to be told of those that were revoked.
+/// The devices of users.
 pub(crate) trait DeviceStore {
     /// One device; `None` if the user does not have it.
     fn device(
@@ -88,42 +70,12 @@ pub(crate) trait DeviceStore {
         generation: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The user does not have the device any more, and others have to be told; whether they had it.
+    /// The user does not have the device any more, nor do its log-ins, and others have to be told; whether
+    /// they had it.
     fn revoke_device(
         &self,
         user_id: i64,
         name: String,
         due_at_ms: i64,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Revocations that are due, the one due longest first, at most `limit`.
-    fn due_revocations(
-        &self,
-        time: DueTime,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Revocation>, StoreError>> + Send;
-
-    /// Puts off a revocation that is due until `until_ms`; whether it still was. Of any number of
-    /// callers at once exactly one is told so: it is for them to tell others.
-    fn claim_revocation(
-        &self,
-        revocation: &Revocation,
-        time: DueTime,
-        until_ms: i64,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Everybody was told. Once more changes nothing.
-    fn revocation_told(
-        &self,
-        revocation: &Revocation,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Whether a token that has not expired is good: neither it nor its device was revoked.
-    fn is_good(
-        &self,
-        token_id: String,
-        user_id: i64,
-        device: String,
-        generation: i64,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

@@ -8,7 +8,9 @@
 #[cfg(test)]
 mod conformance;
 mod devices;
+mod log_ins;
 mod mysql;
+mod revocations;
 mod sqlite;
 
 use im_common::StoreError;
@@ -16,8 +18,12 @@ use secrecy::SecretString;
 
 use crate::username::Username;
 
-pub(crate) use devices::{Device, DeviceStore, DueTime, Noted, Revocation, Room};
+pub(crate) use devices::{Device, DeviceStore, Noted, Room};
+pub(crate) use log_ins::{
+    Account, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated, Rotation, Shown,
+};
 pub(crate) use mysql::{MIGRATIONS as MYSQL_MIGRATIONS, MysqlStore};
+pub(crate) use revocations::{DueTime, EndedLogIns, Revocation, RevocationStore, RevokedDevice};
 pub(crate) use sqlite::SqliteStore;
 
 /// An account to be created.
@@ -33,7 +39,7 @@ pub(crate) struct NewAccount {
 /// What a log-in is checked against.
 #[derive(Debug)]
 pub(crate) struct Credentials {
-    pub(crate) user_id: i64,
+    pub(crate) account: Account,
     pub(crate) password_hash: SecretString,
 }
 
@@ -57,8 +63,11 @@ pub(crate) enum Befriended {
     TooMany,
 }
 
-/// Accounts, friendships and revoked tokens; and [devices](DeviceStore).
-pub(crate) trait UserStore: DeviceStore + Send + Sync + 'static {
+/// Accounts and friendships; [devices](DeviceStore), [log-ins](LogInStore), and
+/// [what others are told of them](RevocationStore).
+pub(crate) trait UserStore:
+    DeviceStore + LogInStore + RevocationStore + Send + Sync + 'static
+{
     /// Creates an account and gives its id; `None` if the name's [key](Username::key) is taken.
     ///
     /// Of any number of callers with one name exactly one gets an id. Ids are 1, 2, 3 … in the
@@ -102,15 +111,4 @@ pub(crate) trait UserStore: DeviceStore + Send + Sync + 'static {
 
     /// The user's friends, by id.
     fn friends(&self, user_id: i64) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
-
-    /// Revokes a token until it expires by itself. Once more changes nothing.
-    ///
-    /// Also forgets some of the tokens that expired before `forget_before_ms`: more than one a call,
-    /// so that they do not pile up.
-    fn revoke_token(
-        &self,
-        token_id: String,
-        expires_at_ms: i64,
-        forget_before_ms: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -2,9 +2,12 @@
 //!
 //! All of it under READ COMMITTED: whoever decides on what it read has locked a row before, and what
 //! is read after that is the latest. Locks are taken in one order: the numbering, or else the
-//! accounts concerned, smaller id first.
+//! accounts concerned, smaller id first; and of a user whose devices or log-ins change the row in
+//! `device_numbering`, before any of those.
 
 mod devices;
+mod log_ins;
+mod revocations;
 
 use im_common::StoreError;
 use im_common::mysql::MySql;
@@ -15,11 +18,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Befriended, Credentials, NewAccount, Profile, UserStore};
 
 /// Steps of the schema; published ones are never changed.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("mysql/0001_accounts.sql"), include_str!("mysql/0002_devices.sql")];
-
-/// Expired revocations forgotten by each new one.
-const FORGOTTEN_AT_ONCE: u32 = 16;
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("mysql/0001_accounts.sql"),
+    include_str!("mysql/0002_devices.sql"),
+    include_str!("mysql/0003_log_ins.sql"),
+];
 
 /// im-user's tables in a database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -44,14 +47,12 @@ impl UserStore for MysqlStore {
     async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
         self.database
             .read("read credentials", async move |conn| {
-                let found: Option<(i64, String)> = conn
-                    .exec_first(
-                        "SELECT id, password_hash FROM account WHERE name_key = ?",
-                        (name_key.as_bytes(),),
-                    )
-                    .await?;
-                Ok(found.map(|(user_id, hash)| Credentials {
-                    user_id,
+                let select = "SELECT id, name, password_hash, epoch, role FROM account
+                              LEFT JOIN account_auth ON user_id = id WHERE name_key = ?";
+                let found: Option<CredentialsRow> =
+                    conn.exec_first(select, (name_key.as_bytes(),)).await?;
+                Ok(found.map(|(user_id, name, hash, epoch, role)| Credentials {
+                    account: log_ins::account(user_id, name, epoch, role),
                     password_hash: SecretString::from(hash),
                 }))
             })
@@ -136,31 +137,10 @@ impl UserStore for MysqlStore {
             })
             .await
     }
-
-    async fn revoke_token(
-        &self,
-        token_id: String,
-        expires_at_ms: i64,
-        forget_before_ms: i64,
-    ) -> Result<(), StoreError> {
-        self.database
-            .write("revoke a token", async move |tx| {
-                tx.exec_drop(
-                    "DELETE FROM revoked_token WHERE expires_at_ms < ?
-                     ORDER BY expires_at_ms LIMIT ?",
-                    (forget_before_ms, FORGOTTEN_AT_ONCE),
-                )
-                .await?;
-                tx.exec_drop(
-                    "INSERT INTO revoked_token (token_id, expires_at_ms) VALUES (?, ?)
-                     ON DUPLICATE KEY UPDATE token_id = token_id",
-                    (token_id.as_bytes(), expires_at_ms),
-                )
-                .await
-            })
-            .await
-    }
 }
+
+/// Id, name, hash, epoch and role.
+type CredentialsRow = (i64, String, String, Option<i64>, Option<i32>);
 
 /// The lock on the numbering makes one of all who create accounts; so whether the name is free can be
 /// asked first, and no refusal uses up an id.

@@ -1,6 +1,8 @@
 //! The port on SQLite: one file, one writer, so that every write sees all before it.
 
 mod devices;
+mod log_ins;
+mod revocations;
 
 use std::sync::Arc;
 
@@ -9,13 +11,14 @@ use im_common::{DataDir, StoreError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Befriended, Credentials, NewAccount, Profile, UserStore};
+use super::{Account, Befriended, Credentials, NewAccount, Profile, UserStore};
+use log_ins::Auth;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_accounts.sql"), include_str!("migrations/0002_devices.sql")];
-
-/// Expired revocations forgotten by each new one.
-const FORGOTTEN_AT_ONCE: u32 = 16;
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_accounts.sql"),
+    include_str!("migrations/0002_devices.sql"),
+    include_str!("migrations/0003_log_ins.sql"),
+];
 
 /// im-user's tables in a SQLite file.
 #[derive(Clone, Debug)]
@@ -44,12 +47,19 @@ impl UserStore for SqliteStore {
     async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
         self.database
             .read("read credentials", move |conn| {
-                conn.prepare_cached("SELECT id, password_hash FROM account WHERE name_key = ?1")?
+                let found = conn
+                    .prepare_cached(
+                        "SELECT id, name, password_hash FROM account WHERE name_key = ?1",
+                    )?
                     .query_row([name_key], |row| {
-                        let password_hash = SecretString::from(row.get::<_, String>(1)?);
-                        Ok(Credentials { user_id: row.get(0)?, password_hash })
+                        let password_hash = SecretString::from(row.get::<_, String>(2)?);
+                        Ok((row.get(0)?, row.get(1)?, password_hash))
                     })
-                    .optional()
+                    .optional()?;
+                let Some((user_id, name, password_hash)) = found else { return Ok(None) };
+                let Auth { epoch, role, .. } = log_ins::auth(conn, user_id)?;
+                let account = Account { user_id, name, role, epoch };
+                Ok(Some(Credentials { account, password_hash }))
             })
             .await
     }
@@ -123,30 +133,6 @@ impl UserStore for SqliteStore {
                 )?
                 .query_map([user_id], |row| row.get(0))?
                 .collect()
-            })
-            .await
-    }
-
-    async fn revoke_token(
-        &self,
-        token_id: String,
-        expires_at_ms: i64,
-        forget_before_ms: i64,
-    ) -> Result<(), StoreError> {
-        self.database
-            .write("revoke a token", move |tx| {
-                tx.prepare_cached(
-                    "DELETE FROM revoked_token WHERE token_id IN (
-                         SELECT token_id FROM revoked_token WHERE expires_at_ms < ?1
-                         ORDER BY expires_at_ms LIMIT ?2)",
-                )?
-                .execute(params![forget_before_ms, FORGOTTEN_AT_ONCE])?;
-                tx.prepare_cached(
-                    "INSERT INTO revoked_token (token_id, expires_at_ms) VALUES (?1, ?2)
-                     ON CONFLICT (token_id) DO NOTHING",
-                )?
-                .execute(params![token_id, expires_at_ms])?;
-                Ok(())
             })
             .await
     }

@@ -1,8 +1,9 @@
 //! Tokens that must not be accepted, each made from one that is by changing a single thing.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use mpim_proto::Role;
 
-use super::{AUDIENCE, CLOCK_SKEW_S, Claims, Holder, ISSUER, TYPE, TokenError, TokenKey, Tokens};
+use super::{AUDIENCE, CLOCK_SKEW_S, Claims, Held, ISSUER, TYPE, TokenError, TokenKey, Tokens};
 
 const NOW_S: i64 = 1_700_000_000;
 const NOW_MS: i64 = NOW_S * 1000;
@@ -17,7 +18,7 @@ impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
-        Self { tokens: Tokens::new(key, TTL_S), _directory: directory }
+        Self { tokens: Tokens::new(key), _directory: directory }
     }
 
     fn claims() -> Claims {
@@ -32,11 +33,14 @@ impl Fixture {
             jti: "id".into(),
             dev: "text".into(),
             generation: 1,
+            ep: 1,
+            rol: "user".into(),
         }
     }
 
-    fn holder() -> Holder {
-        Holder { user_id: 42, device: "mobile:a".to_owned(), generation: 3 }
+    fn held() -> Held {
+        let (device, log_in_id) = ("mobile:a".to_owned(), "0123".to_owned());
+        Held { user_id: 42, device, generation: 3, log_in_id, epoch: 2 }
     }
 
     /// Signs with our own key, so that only what `change` did can be refused.
@@ -56,21 +60,10 @@ impl Fixture {
 #[test]
 fn a_token_says_whose_it_is_and_until_when() {
     let fixture = Fixture::new();
-    let token = fixture.tokens.issue(Fixture::holder(), NOW_MS + 999).unwrap();
-    let grant = fixture.tokens.verify(&token, NOW_MS + 999).unwrap();
-    assert_eq!(grant.holder, Fixture::holder());
-    assert_eq!(grant.expires_at_ms, NOW_MS + 3_600_000);
-    assert_eq!(grant.token_id.len(), 32);
-}
-
-#[test]
-fn two_tokens_of_one_user_have_different_ids() {
-    let fixture = Fixture::new();
-    let id = || {
-        let token = fixture.tokens.issue(Fixture::holder(), NOW_MS).unwrap();
-        fixture.tokens.verify(&token, NOW_MS).unwrap().token_id
-    };
-    assert_ne!(id(), id());
+    let held = Fixture::held();
+    let (token, grant) = fixture.tokens.issue(&held, Role::User, TTL_S, NOW_MS + 999).unwrap();
+    assert_eq!(fixture.tokens.verify(&token, NOW_MS + 999).unwrap(), grant);
+    assert_eq!((grant.held, grant.expires_at_ms), (held, NOW_MS + 3_600_000));
 }
 
 #[test]
@@ -97,7 +90,7 @@ fn a_token_whose_time_has_not_come_is_told_from_one_that_is_not_ours() {
     fixture.tokens.verify(&within, NOW_MS).unwrap();
     let later = |claims: &mut Claims| claims.nbf = NOW_S + CLOCK_SKEW_S + 1;
     match fixture.tokens.verify(&fixture.sign(|_, claims| later(claims)), NOW_MS) {
-        Err(TokenError::NotYet(grant)) => assert_eq!(grant.holder.user_id, 7),
+        Err(TokenError::NotYet(grant)) => assert_eq!(grant.held.user_id, 7),
         answer => panic!("{answer:?}"),
     }
     fixture.assert_invalid(&Fixture::new().sign(|_, claims| later(claims)));
@@ -115,7 +108,9 @@ fn another_issuer_audience_or_type_is_refused() {
     let fixture = Fixture::new();
     fixture.assert_invalid(&fixture.sign(|_, claims| claims.iss = "someone".into()));
     fixture.assert_invalid(&fixture.sign(|_, claims| claims.aud = "someone".into()));
-    fixture.assert_invalid(&fixture.sign(|_, claims| claims.typ = "refresh".into()));
+    for other in ["refresh", "session", ""] {
+        fixture.assert_invalid(&fixture.sign(|_, claims| claims.typ = other.into()));
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ async fn log_in(client: &user_service::Client, password: &str) -> mpim_proto::Lo
 }
 
 async fn holder(client: &user_service::Client, token: &str) -> i64 {
-    let req = VerifyTokenReq { token: token.to_owned() };
+    let req = VerifyTokenReq { token: token.to_owned(), ..VerifyTokenReq::default() };
     client.verify_token(&cx(), req).await.unwrap().user_id
 }
 
@@ -115,7 +115,7 @@ async fn an_instance_whose_clock_is_an_hour_behind_knows_a_new_token_from_a_forg
     register(&right_client, "alice").await;
     let token = log_in(&right_client, "correct horse").await.token;
     let verified = async |token: &str| {
-        let req = VerifyTokenReq { token: token.to_owned() };
+        let req = VerifyTokenReq { token: token.to_owned(), ..VerifyTokenReq::default() };
         behind_client.verify_token(&cx(), req).await.unwrap().result.unwrap().msg
     };
     assert_eq!(verified(&token).await, "token not yet valid");

@@ -80,7 +80,10 @@ async fn accounts_and_tokens_survive_a_restart() {
     let running = start(directory.path(), &memory).await.unwrap();
     let after = client("memory://", &memory);
     assert_eq!(log_in(&after).await.user_id, 1);
-    let answer = after.verify_token(&cx(), VerifyTokenReq { token }).await.unwrap();
+    let answer = after
+        .verify_token(&cx(), VerifyTokenReq { token, ..VerifyTokenReq::default() })
+        .await
+        .unwrap();
     assert_eq!(answer.user_id, 1, "the key that signed it was kept");
     assert_eq!(register(&after, "bob").await, 2);
     running.stop(DRAIN).await.unwrap();

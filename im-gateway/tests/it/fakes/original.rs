@@ -40,7 +40,7 @@ impl Original {
         if !self.online.insert(user_id) {
             return LoginResp { result: invalid("user already online"), ..LoginResp::default() };
         }
-        LoginResp { result: ok(), user_id, token: format!("tok_{user_id}"), generation: 0 }
+        LoginResp { result: ok(), user_id, token: format!("tok_{user_id}"), ..LoginResp::default() }
     }
 
     fn next_id(&mut self) -> i64 {

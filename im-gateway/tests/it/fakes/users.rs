@@ -2,9 +2,9 @@
 
 use mpim_proto::{
     AddFriendReq, AddFriendResp, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
-    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RegisterReq,
-    RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp,
-    VerifyTokenReq, VerifyTokenResp, user_service,
+    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RefreshReq,
+    RefreshResp, RegisterReq, RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq,
+    RevokeDeviceResp, VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
@@ -24,6 +24,7 @@ impl Fakes {
                 user_id: index as i64 + 1,
                 token: format!("token-{name}"),
                 generation: state.generation.max(1),
+                granted: None,
             },
             None => LoginResp { result: invalid("bad cred"), ..LoginResp::default() },
         })
@@ -52,7 +53,11 @@ impl user_service::Server for Fakes {
         let token = state.original.as_ref().map_or(format!("token-{name}"), |_| String::new());
         state.users.push((name, password));
         let user_id = state.users.len() as i64;
-        Ok(RegisterResp { result: ok(), user_id, token, generation: 1 })
+        Ok(RegisterResp { result: ok(), user_id, token, generation: 1, granted: None })
+    }
+
+    async fn refresh(&self, _: &Context, _: RefreshReq) -> Result<RefreshResp, Status> {
+        Err(Status::unimplemented("no gateway asks this"))
     }
 
     async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {

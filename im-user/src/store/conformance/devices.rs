@@ -1,9 +1,9 @@
 //! Devices, and those that were revoked.
 
 use super::*;
-use crate::store::{Device, DueTime, Noted, Revocation, Room};
+use crate::store::{Device, DueTime, Noted, Revocation, RevokedDevice, Room};
 
-const TIME: DueTime = DueTime { now_ms: NOW_MS, latest_ms: NOW_MS + 1000 };
+pub(super) const TIME: DueTime = DueTime { now_ms: NOW_MS, latest_ms: NOW_MS + 1000 };
 
 const ROOM: Room = Room { devices_max: 3, unused_before_ms: NOW_MS };
 
@@ -12,19 +12,27 @@ async fn log_in(store: &impl UserStore, name: &str, now_ms: i64) -> Noted {
 }
 
 /// The generation of a device that has logged in.
-async fn begun(store: &impl UserStore, name: &str) -> i64 {
+pub(super) async fn begun(store: &impl UserStore, name: &str) -> i64 {
     match log_in(store, name, NOW_MS).await {
         Noted::Device(device) => device.generation,
         noted @ (Noted::Instead(..) | Noted::TooMany) => panic!("{noted:?}"),
     }
 }
 
-async fn revoke(store: &impl UserStore, name: &str) -> bool {
+async fn put_out(store: &impl UserStore, name: &str) -> bool {
     store.revoke_device(1, name.to_owned(), NOW_MS).await.unwrap()
 }
 
-async fn due(store: &impl UserStore) -> Vec<Revocation> {
+pub(super) async fn due(store: &impl UserStore) -> Vec<Revocation> {
     store.due_revocations(TIME, 9).await.unwrap()
+}
+
+fn on(name: &str, generation: i64) -> Held {
+    Held { device: name.to_owned(), generation, ..held("token") }
+}
+
+fn revoked(name: &str, generation: i64) -> Revocation {
+    Revocation::Device(RevokedDevice { user_id: 1, name: name.to_owned(), generation })
 }
 
 fn device(name: &str, generation: i64, opened: bool) -> Device {
@@ -54,9 +62,9 @@ pub(super) async fn a_device_begins_once_and_is_given_a_new_generation(store: &i
     store.device_opened(1, "mobile:a".into(), 2).await.unwrap();
     let opened = Device { opened: true, ..later };
     assert_eq!(store.devices(1).await.unwrap(), [opened, device("text", 1, true)]);
-    assert!(revoke(store, "mobile:a").await);
+    assert!(put_out(store, "mobile:a").await);
     assert_eq!(begun(store, "mobile:a").await, 3);
-    assert!(revoke(store, "mobile:a").await && revoke(store, "text").await);
+    assert!(put_out(store, "mobile:a").await && put_out(store, "text").await);
     assert_eq!(begun(store, "web").await, 4, "none is ever given again");
 }
 
@@ -65,7 +73,7 @@ pub(super) async fn nobody_has_too_many_devices(store: &impl UserStore) {
     assert_eq!((begun(store, "web:1").await, begun(store, "web:2").await), (2, 3));
     assert_eq!(log_in(store, "web:3", NOW_MS).await, Noted::TooMany);
     assert_eq!(begun(store, "web:2").await, 3, "one that is known");
-    assert!(revoke(store, "text").await);
+    assert!(put_out(store, "text").await);
     assert_eq!(begun(store, "web:3").await, 4, "what was refused used up none");
 }
 
@@ -88,9 +96,9 @@ pub(super) async fn a_device_that_is_not_used_makes_room_for_another(store: &imp
     assert_eq!(another(NOW_MS + 20).await, Noted::Device(begun), "it is known now");
     let names: Vec<_> = store.devices(1).await.unwrap().into_iter().map(|it| it.name).collect();
     assert_eq!(names, ["text", "web:2", "web:3"]);
-    assert!(!store.is_good("token".into(), 1, "web:1".into(), 2).await.unwrap());
+    assert!(!is_good(store, &on("web:1", 2)).await);
     let later = DueTime { now_ms: NOW_MS + 20, latest_ms: NOW_MS + 1020 };
-    let told = Revocation { user_id: 1, name: "web:1".into(), generation: 2 };
+    let told = revoked("web:1", 2);
     assert_eq!(store.due_revocations(later, 9).await.unwrap(), [told], "others are told");
     // Of two that were not used for as long, the older device goes.
     let other = store.note_log_in(1, "web:4".into(), room(NOW_MS + 11), NOW_MS + 20).await;
@@ -114,15 +122,15 @@ pub(super) async fn a_device_that_many_log_in_with_begins_once<S: UserStore>(
 
 pub(super) async fn a_revoked_device_is_gone_and_has_to_be_told(store: &impl UserStore) {
     create(store, "alice").await.unwrap();
-    assert!(!revoke(store, "mobile:a").await, "they have none");
+    assert!(!put_out(store, "mobile:a").await, "they have none");
     assert!(!store.revoke_device(2, "text".into(), NOW_MS).await.unwrap());
     assert_eq!(due(store).await, []);
     begun(store, "mobile:a").await;
-    assert!(revoke(store, "mobile:a").await);
-    assert!(!revoke(store, "mobile:a").await, "it is gone");
+    assert!(put_out(store, "mobile:a").await);
+    assert!(!put_out(store, "mobile:a").await, "it is gone");
     assert_eq!(begun(store, "mobile:a").await, 3);
-    assert!(revoke(store, "mobile:a").await);
-    let of = |generation| Revocation { user_id: 1, name: "mobile:a".into(), generation };
+    assert!(put_out(store, "mobile:a").await);
+    let of = |generation| revoked("mobile:a", generation);
     assert_eq!(due(store).await, [of(2), of(3)], "each is told for itself");
     assert!(store.claim_revocation(&of(2), TIME, NOW_MS + 500).await.unwrap());
     assert_eq!(due(store).await, [of(3)]);
@@ -139,7 +147,7 @@ pub(super) async fn a_revoked_device_is_gone_and_has_to_be_told(store: &impl Use
 
 pub(super) async fn a_revocation_is_told_by_one<S: UserStore>(stores: &Instances<S>) {
     create(&*stores[0], "alice").await.unwrap();
-    assert!(revoke(&*stores[0], "text").await);
+    assert!(put_out(&*stores[0], "text").await);
     let revocation = due(&*stores[0]).await.remove(0);
     let mut callers = JoinSet::new();
     for (_, store) in (0..CALLERS).zip(stores.iter().cycle()) {
@@ -154,15 +162,13 @@ pub(super) async fn a_revocation_is_told_by_one<S: UserStore>(stores: &Instances
 
 pub(super) async fn a_token_is_as_good_as_its_device(store: &impl UserStore) {
     create(store, "alice").await.unwrap();
-    let good = async |name: &str, generation| {
-        store.is_good("token".into(), 1, name.to_owned(), generation).await.unwrap()
-    };
+    let good = async |name: &str, generation| is_good(store, &on(name, generation)).await;
     assert!(good("text", 1).await);
     assert!(!good("text", 2).await && !good("mobile:a", 1).await && !good("", 0).await);
-    assert!(revoke(store, "text").await);
+    assert!(put_out(store, "text").await);
     assert!(!good("text", 1).await);
     assert_eq!(begun(store, "text").await, 2);
     assert!(good("text", 2).await && !good("text", 1).await);
-    store.revoke_token("token".into(), NOW_MS + 1, NOW_MS).await.unwrap();
+    revoke(store, "token", NOW_MS + 1, NOW_MS).await;
     assert!(!good("text", 2).await);
 }

@@ -5,7 +5,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Result};
 
 use super::MysqlStore;
-use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation, Room};
+use crate::store::{Device, DeviceStore, Noted, Room};
 
 impl DeviceStore for MysqlStore {
     async fn device(
@@ -64,67 +64,6 @@ impl DeviceStore for MysqlStore {
             Ok(true)
         };
         self.database.write("revoke a device", revoke).await
-    }
-
-    async fn due_revocations(
-        &self,
-        time: DueTime,
-        limit: u32,
-    ) -> std::result::Result<Vec<Revocation>, StoreError> {
-        let list = async move |conn: &mut Conn| {
-            let select = "SELECT user_id, name, generation FROM revoked_device
-                          WHERE due_at_ms <= ? OR due_at_ms > ? ORDER BY due_at_ms LIMIT ?";
-            let revocation = |(user_id, name, generation)| Revocation { user_id, name, generation };
-            conn.exec_map(select, (time.now_ms, time.latest_ms, limit), revocation).await
-        };
-        self.database.read("list revocations that are due", list).await
-    }
-
-    async fn claim_revocation(
-        &self,
-        revocation: &Revocation,
-        time: DueTime,
-        until_ms: i64,
-    ) -> std::result::Result<bool, StoreError> {
-        let Revocation { user_id, generation, .. } = *revocation;
-        let claim = async move |tx: &mut Conn| {
-            let update = "UPDATE revoked_device SET due_at_ms = ?
-                          WHERE user_id = ? AND generation = ? AND (due_at_ms <= ? OR due_at_ms > ?)";
-            let DueTime { now_ms, latest_ms } = time;
-            tx.exec_drop(update, (until_ms, user_id, generation, now_ms, latest_ms)).await?;
-            Ok(tx.affected_rows() > 0)
-        };
-        self.database.write("claim a revocation", claim).await
-    }
-
-    async fn revocation_told(
-        &self,
-        revocation: &Revocation,
-    ) -> std::result::Result<(), StoreError> {
-        let Revocation { user_id, generation, .. } = *revocation;
-        let told = async move |tx: &mut Conn| {
-            let delete = "DELETE FROM revoked_device WHERE user_id = ? AND generation = ?";
-            tx.exec_drop(delete, (user_id, generation)).await
-        };
-        self.database.write("end a revocation", told).await
-    }
-
-    async fn is_good(
-        &self,
-        token_id: String,
-        user_id: i64,
-        name: String,
-        generation: i64,
-    ) -> std::result::Result<bool, StoreError> {
-        let look = async move |conn: &mut Conn| {
-            let select = "SELECT 1 FROM device
-                          WHERE user_id = ? AND name = ? AND generation = ?
-                            AND NOT EXISTS (SELECT 1 FROM revoked_token WHERE token_id = ?)";
-            let of = (user_id, &name, generation, token_id.as_bytes());
-            let found: Option<i64> = conn.exec_first(select, of).await?;
-            Ok(found.is_some())
-        };
-        self.database.read("look up a token", look).await
     }
 }
 
@@ -192,12 +131,15 @@ async fn longest_unused(tx: &mut Conn, user_id: i64, before_ms: i64) -> Result<O
 async fn revoke(tx: &mut Conn, user_id: i64, device: &Device, due_at_ms: i64) -> Result<()> {
     let Device { name, generation, .. } = device;
     tx.exec_drop("DELETE FROM device WHERE user_id = ? AND name = ?", (user_id, name)).await?;
+    // They would be good for nothing, and keep the place of others.
+    tx.exec_drop("DELETE FROM log_in WHERE user_id = ? AND device = ?", (user_id, name)).await?;
     let insert = "INSERT INTO revoked_device (user_id, generation, name, due_at_ms)
                   VALUES (?, ?, ?, ?)";
     tx.exec_drop(insert, (user_id, generation, name, due_at_ms)).await
 }
 
-async fn lock(tx: &mut Conn, user_id: i64) -> Result<()> {
+/// Everything else that changes the user's devices and log-ins waits until this has committed.
+pub(super) async fn lock(tx: &mut Conn, user_id: i64) -> Result<()> {
     let lock = "INSERT INTO device_numbering (user_id, last_generation) VALUES (?, 0)
                 ON DUPLICATE KEY UPDATE last_generation = last_generation";
     tx.exec_drop(lock, (user_id,)).await

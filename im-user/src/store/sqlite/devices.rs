@@ -4,7 +4,7 @@ use im_common::StoreError;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SqliteStore;
-use crate::store::{Device, DeviceStore, DueTime, Noted, Revocation, Room};
+use crate::store::{Device, DeviceStore, Noted, Room};
 
 impl DeviceStore for SqliteStore {
     async fn device(&self, user_id: i64, name: String) -> Result<Option<Device>, StoreError> {
@@ -65,78 +65,6 @@ impl DeviceStore for SqliteStore {
                 let Some(device) = device(tx, user_id, &name)? else { return Ok(false) };
                 revoke(tx, user_id, &device, due_at_ms)?;
                 Ok(true)
-            })
-            .await
-    }
-
-    async fn due_revocations(
-        &self,
-        time: DueTime,
-        limit: u32,
-    ) -> Result<Vec<Revocation>, StoreError> {
-        self.database
-            .read("list revocations that are due", move |conn| {
-                conn.prepare_cached(
-                    "SELECT user_id, name, generation FROM revoked_device
-                     WHERE due_at_ms <= ?1 OR due_at_ms > ?2 ORDER BY due_at_ms LIMIT ?3",
-                )?
-                .query_map(params![time.now_ms, time.latest_ms, limit], |row| {
-                    let (user_id, name, generation) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    Ok(Revocation { user_id, name, generation })
-                })?
-                .collect()
-            })
-            .await
-    }
-
-    async fn claim_revocation(
-        &self,
-        revocation: &Revocation,
-        time: DueTime,
-        until_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let Revocation { user_id, generation, .. } = *revocation;
-        self.database
-            .write("claim a revocation", move |tx| {
-                let claimed = tx
-                    .prepare_cached(
-                        "UPDATE revoked_device SET due_at_ms = ?3
-                         WHERE user_id = ?1 AND generation = ?2
-                           AND (due_at_ms <= ?4 OR due_at_ms > ?5)",
-                    )?
-                    .execute([user_id, generation, until_ms, time.now_ms, time.latest_ms])?;
-                Ok(claimed > 0)
-            })
-            .await
-    }
-
-    async fn revocation_told(&self, revocation: &Revocation) -> Result<(), StoreError> {
-        let Revocation { user_id, generation, .. } = *revocation;
-        self.database
-            .write("end a revocation", move |tx| {
-                tx.prepare_cached(
-                    "DELETE FROM revoked_device WHERE user_id = ?1 AND generation = ?2",
-                )?
-                .execute([user_id, generation])?;
-                Ok(())
-            })
-            .await
-    }
-
-    async fn is_good(
-        &self,
-        token_id: String,
-        user_id: i64,
-        name: String,
-        generation: i64,
-    ) -> Result<bool, StoreError> {
-        self.database
-            .read("look up a token", move |conn| {
-                let revoked = conn
-                    .prepare_cached("SELECT 1 FROM revoked_token WHERE token_id = ?1")?
-                    .exists([token_id])?;
-                let device = device(conn, user_id, &name)?;
-                Ok(!revoked && device.is_some_and(|device| device.generation == generation))
             })
             .await
     }
@@ -207,6 +135,9 @@ fn longest_unused(
 fn revoke(tx: &Connection, user_id: i64, device: &Device, due_at_ms: i64) -> rusqlite::Result<()> {
     tx.prepare_cached("DELETE FROM device WHERE user_id = ?1 AND name = ?2")?
         .execute(params![user_id, device.name])?;
+    // They would be good for nothing, and keep the place of others.
+    tx.prepare_cached("DELETE FROM log_in WHERE user_id = ?1 AND device = ?2")?
+        .execute(params![user_id, device.name])?;
     tx.prepare_cached(
         "INSERT INTO revoked_device (user_id, generation, name, due_at_ms)
          VALUES (?1, ?2, ?3, ?4)",
@@ -233,7 +164,11 @@ fn begin(tx: &Connection, user_id: i64, name: &str, now_ms: i64) -> rusqlite::Re
     Ok(generation)
 }
 
-fn device(conn: &Connection, user_id: i64, name: &str) -> rusqlite::Result<Option<Device>> {
+pub(super) fn device(
+    conn: &Connection,
+    user_id: i64,
+    name: &str,
+) -> rusqlite::Result<Option<Device>> {
     conn.prepare_cached(
         "SELECT name, generation, opened, since_ms, last_login_ms FROM device
          WHERE user_id = ?1 AND name = ?2",

@@ -10,7 +10,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{open, open_with};
 use crate::store::conformance::{account, create};
-use crate::store::{Befriended, DeviceStore as _, UserStore as _};
+use crate::store::{
+    Befriended, DeviceStore as _, Ending, Held, LogInStore as _, NewLogIn, Rotated, Rotation,
+    UserStore as _,
+};
 
 /// For whatever must happen at all.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,13 +74,52 @@ async fn an_account_whose_commit_was_not_answered_is_taken_when_it_is_made_again
     store.befriend(1, 2, 9, 1).await.unwrap_err();
     assert_eq!(store.befriend(1, 2, 9, 1).await.unwrap(), Befriended::Already);
     way.lose_answer_to(COMMIT);
-    store.revoke_token("token".into(), i64::MAX, 1).await.unwrap_err();
-    store.revoke_token("token".into(), i64::MAX, 1).await.unwrap();
-    assert!(!store.is_good("token".into(), 1, "text".into(), 1).await.unwrap());
+    let ending = Ending {
+        user_id: 1,
+        log_in_id: "0".into(),
+        expires_at_ms: i64::MAX,
+        forget_before_ms: 1,
+        due_at_ms: 1,
+    };
+    store.end_log_in(ending.clone()).await.unwrap_err();
+    assert!(!store.end_log_in(ending).await.unwrap(), "it had happened");
 
     way.lose_answer_to(COMMIT);
     store.revoke_device(1, "text".into(), 1).await.unwrap_err();
     assert!(!store.revoke_device(1, "text".into(), 1).await.unwrap(), "it had happened");
+}
+
+#[tokio::test]
+async fn a_refresh_whose_commit_was_not_answered_can_be_asked_for_again() {
+    let Some(server) = test_servers::mariadb().await else { return };
+    let database = server.fresh_database("user");
+    let way = Way::to(&server.address()).await;
+    let store = open(database.url().replace(&server.address(), &way.address())).await;
+    create(&store, "alice").await.unwrap();
+    let held =
+        Held { user_id: 1, device: "text".into(), generation: 1, log_in_id: "1a".into(), epoch: 1 };
+    let begun = NewLogIn {
+        held,
+        refresh_hash: [1; 32],
+        now_ms: 1,
+        expires_at_ms: 9,
+        replaces: true,
+        per_user_max: 1,
+        forget_before_ms: 1,
+    };
+    way.lose_answer_to(COMMIT);
+    store.begin_log_in(begun.clone()).await.unwrap_err();
+    assert_eq!(store.begin_log_in(begun).await.unwrap(), 0, "it had happened");
+    let rotation = Rotation {
+        log_in_id: "1a".into(),
+        shown_hash: [1; 32],
+        next_hash: [2; 32],
+        now_ms: 2,
+        expires_at_ms: 9,
+    };
+    way.lose_answer_to(COMMIT);
+    store.rotate(rotation.clone()).await.unwrap_err();
+    assert!(matches!(store.rotate(rotation).await.unwrap(), Rotated::Done(..)));
 }
 
 #[tokio::test]
@@ -92,7 +134,7 @@ async fn while_the_server_is_away_calls_fail_soon_and_after_that_the_next_one_wo
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 
     server.start_again().await;
-    assert_eq!(store.credentials("alice".into()).await.unwrap().unwrap().user_id, 1);
+    assert_eq!(store.credentials("alice".into()).await.unwrap().unwrap().account.user_id, 1);
     assert_eq!(create(&store, "bob").await, Some(2));
 }
 
@@ -123,5 +165,5 @@ async fn a_frozen_server_costs_callers_no_more_than_the_configured_time() {
             Err(error) => assert!(Instant::now() < deadline, "{}", im_common::in_one_line(&error)),
         }
     };
-    assert_eq!(bob.unwrap().user_id, 2);
+    assert_eq!(bob.unwrap().account.user_id, 2);
 }

@@ -1,0 +1,199 @@
+//! What somebody is given who has proved who they are: a log-in, and tokens of it.
+//!
+//! A log-in that does not refresh is written in its token alone, so that storms of log-ins write nothing.
+//! One that does has a row, a token of a short life, and a secret that is good for one more of both.
+//! Whoever shows a secret of before has a copy of it, or somebody else has: the log-in ends, whoever of the
+//! two it was.
+
+use aws_lc_rs::digest;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use mpim_proto::{DeviceName, Role};
+
+use crate::error::UserError;
+use crate::hex::hex;
+use crate::log_in_id::{self, Standing};
+use crate::log_out::KEPT_AFTER_EXPIRY_MS;
+use crate::metrics::{count_ended, count_refresh};
+use crate::store::{Account, Held, NewLogIn, Rotated, Rotation, UserStore};
+use crate::token::{KeyError, TokenError};
+use crate::users::Users;
+
+/// What a refresh token begins with, so that nobody takes it for another kind.
+const REFRESH: &str = "mpr_";
+const ID_LENGTH: usize = 32;
+const SECRET_LENGTH: usize = 64;
+
+/// The device of a log-in, and how long its tokens live.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) device: String,
+    pub(crate) refreshes: bool,
+}
+
+/// Someone who has proved who they are, with what they are given for it; by default nobody, for the answer
+/// to a refusal. Where nothing new was given out the tokens are empty.
+#[derive(Default)]
+pub(crate) struct Granted {
+    pub(crate) held: Held,
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) token: String,
+    pub(crate) expires_at_ms: i64,
+    pub(crate) refresh_token: String,
+    pub(crate) refresh_expires_at_ms: i64,
+}
+
+impl Granted {
+    /// Nothing new.
+    pub(crate) fn known(held: Held, account: Account, expires_at_ms: i64) -> Self {
+        let Account { name, role, .. } = account;
+        Self { held, name, role, expires_at_ms, ..Self::default() }
+    }
+}
+
+impl<S: UserStore> Users<S> {
+    /// Begins a log-in of a user who has proved who they are, on a device of this generation.
+    pub(crate) async fn grant(
+        &self,
+        account: Account,
+        wanted: Wanted,
+        generation: i64,
+    ) -> Result<Granted, UserError> {
+        let Wanted { device, refreshes } = wanted;
+        let standing = if refreshes { Standing::Written } else { Standing::Unwritten };
+        let log_in_id = log_in_id::new(standing).map_err(unmade)?;
+        let Account { user_id, epoch, .. } = account;
+        let held = Held { user_id, device, generation, log_in_id, epoch };
+        let now_ms = self.clock.now_ms();
+        if !refreshes {
+            return self.signed(held, account, None, now_ms);
+        }
+        let token = RefreshToken::next(&held.log_in_id).map_err(unmade)?;
+        let expires_at_ms = self.refresh_expires_at_ms(now_ms);
+        // What has no id, a browser for one, is not the only one of its name.
+        let replaces = DeviceName::parse(&held.device).is_some_and(|name| name.id.is_some());
+        let begun = NewLogIn {
+            held: held.clone(),
+            refresh_hash: token.hash(),
+            now_ms,
+            expires_at_ms,
+            replaces,
+            per_user_max: self.config.token.refreshing_max,
+            forget_before_ms: now_ms - KEPT_AFTER_EXPIRY_MS,
+        };
+        let ended = self.store.begin_log_in(begun).await?;
+        if ended > 0 {
+            self.log_ins_ended("replaced", ended);
+        }
+        self.signed(held, account, Some((token, expires_at_ms)), now_ms)
+    }
+
+    /// The same log-in with new tokens, for the last one that refreshes it.
+    pub(crate) async fn refresh(&self, token: &str) -> Result<Granted, UserError> {
+        let outcome = self.rotate(token).await;
+        count_refresh(&outcome);
+        outcome
+    }
+
+    async fn rotate(&self, token: &str) -> Result<Granted, UserError> {
+        let shown = RefreshToken::parse(token).ok_or(UserError::InvalidToken)?;
+        let next = RefreshToken::next(&shown.log_in_id).map_err(unmade)?;
+        let now_ms = self.clock.now_ms();
+        let expires_at_ms = self.refresh_expires_at_ms(now_ms);
+        let rotation = Rotation {
+            log_in_id: shown.log_in_id.clone(),
+            shown_hash: shown.hash(),
+            next_hash: next.hash(),
+            now_ms,
+            expires_at_ms,
+        };
+        let rotated = match self.store.rotate(rotation.clone()).await {
+            // It may have happened. Whoever asked would come again with what is used up then.
+            Err(_) => self.store.rotate(rotation).await?,
+            Ok(rotated) => rotated,
+        };
+        match rotated {
+            Rotated::Done(held, account) => {
+                self.signed(held, account, Some((next, expires_at_ms)), now_ms)
+            }
+            Rotated::Reused(user_id) => {
+                let log_in = &shown.log_in_id;
+                tracing::warn!(user_id, log_in, "a refresh token was used twice: its log-in ends");
+                self.log_ins_ended("reused", 1);
+                Err(UserError::InvalidToken)
+            }
+            Rotated::Unknown => Err(UserError::InvalidToken),
+        }
+    }
+
+    /// Log-ins ended, and others have to be told.
+    pub(crate) fn log_ins_ended(&self, why: &'static str, count: u32) {
+        count_ended(why, count);
+        self.ended.notify_one();
+    }
+
+    fn refresh_expires_at_ms(&self, now_ms: i64) -> i64 {
+        now_ms + i64::from(self.config.token.refresh_ttl_s) * 1000
+    }
+
+    fn signed(
+        &self,
+        held: Held,
+        account: Account,
+        refresh: Option<(RefreshToken, i64)>,
+        now_ms: i64,
+    ) -> Result<Granted, UserError> {
+        let ttl_s = match refresh {
+            Some(_) => self.config.token.access_ttl_s,
+            None => self.config.token.ttl_s,
+        };
+        let issued = self.tokens.issue(&held, account.role, ttl_s, now_ms);
+        let (token, grant) = issued.map_err(UserError::Token)?;
+        let (refresh_token, refresh_expires_at_ms) = match refresh {
+            Some((token, expires_at_ms)) => (token.text(), expires_at_ms),
+            None => Default::default(),
+        };
+        let granted = Granted::known(held, account, grant.expires_at_ms);
+        Ok(Granted { token, refresh_token, refresh_expires_at_ms, ..granted })
+    }
+}
+
+fn unmade(error: KeyError) -> UserError {
+    UserError::Token(TokenError::Signing(error.to_string()))
+}
+
+/// `mpr_<log-in>_<secret>`, both in hexadecimal: of 256 bits that nobody guesses a plain hash is stored.
+struct RefreshToken {
+    log_in_id: String,
+    secret: String,
+}
+
+impl RefreshToken {
+    fn next(log_in_id: &str) -> Result<Self, KeyError> {
+        let mut bits = [0; SECRET_LENGTH / 2];
+        SystemRandom::new().fill(&mut bits).map_err(|_| KeyError::Random)?;
+        Ok(Self { log_in_id: log_in_id.to_owned(), secret: hex(&bits) })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (log_in_id, secret) = text.strip_prefix(REFRESH)?.split_once('_')?;
+        let is_hex = |text: &str| text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+        let good = log_in_id.len() == ID_LENGTH && secret.len() == SECRET_LENGTH;
+        let good = good && is_hex(log_in_id) && is_hex(secret);
+        good.then(|| Self { log_in_id: log_in_id.to_owned(), secret: secret.to_owned() })
+    }
+
+    fn text(&self) -> String {
+        format!("{REFRESH}{}_{}", self.log_in_id, self.secret)
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        let digest = digest::digest(&digest::SHA256, self.secret.as_bytes());
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest.as_ref());
+        hash
+    }
+}
+
+#[cfg(test)]
+mod tests;

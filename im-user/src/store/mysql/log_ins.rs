@@ -1,0 +1,237 @@
+//! Log-ins, on the server. Whoever changes a user's log-ins locks the row of their devices first; whoever
+//! only reads one sees what was committed last.
+
+use im_common::StoreError;
+use mpim_proto::Role;
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Result};
+
+use super::{MysqlStore, devices, revocations};
+use crate::log_in_id::{Standing, standing};
+use crate::store::log_ins::LOGGED_OUT;
+use crate::store::{
+    Account, EndedLogIns, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated, Rotation, Shown,
+};
+
+/// Of what expired, forgotten by each that ends or begins.
+const FORGOTTEN_AT_ONCE: u32 = 16;
+
+impl LogInStore for MysqlStore {
+    async fn begin_log_in(&self, begun: NewLogIn) -> std::result::Result<u32, StoreError> {
+        let begin = async move |tx: &mut Conn| begin(tx, &begun).await;
+        self.database.write("begin a log-in", begin).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> std::result::Result<Rotated, StoreError> {
+        let rotate = async move |tx: &mut Conn| rotate(tx, &rotation).await;
+        self.database.write("refresh a log-in", rotate).await
+    }
+
+    async fn end_log_in(&self, ending: Ending) -> std::result::Result<bool, StoreError> {
+        let end = async move |tx: &mut Conn| {
+            let Ending { user_id, log_in_id, due_at_ms, .. } = &ending;
+            devices::lock(tx, *user_id).await?;
+            let ended = match standing(log_in_id) {
+                Standing::Unwritten => revoke(tx, &ending).await?,
+                Standing::Written => delete(tx, *user_id, log_in_id).await?,
+            };
+            if ended {
+                note_one(tx, *user_id, log_in_id.clone(), *due_at_ms).await?;
+            }
+            Ok(ended)
+        };
+        self.database.write("end a log-in", end).await
+    }
+
+    async fn end_all_log_ins(
+        &self,
+        user_id: i64,
+        due_at_ms: i64,
+    ) -> std::result::Result<(), StoreError> {
+        let end = async move |tx: &mut Conn| {
+            devices::lock(tx, user_id).await?;
+            end_all(tx, user_id, "", LOGGED_OUT, due_at_ms).await
+        };
+        self.database.write("end all log-ins", end).await
+    }
+
+    async fn account_of(
+        &self,
+        held: Held,
+        shown: Shown,
+    ) -> std::result::Result<Option<Account>, StoreError> {
+        let look = async move |conn: &mut Conn| account_of(conn, &held, shown).await;
+        self.database.read("look up a log-in", look).await
+    }
+}
+
+/// From columns that are NULL where there is no row.
+pub(super) fn account(
+    user_id: i64,
+    name: String,
+    epoch: Option<i64>,
+    role: Option<i32>,
+) -> Account {
+    let role = role.and_then(|role| Role::try_from(role).ok()).unwrap_or_default();
+    Account { user_id, name, role, epoch: epoch.unwrap_or(FIRST_EPOCH) }
+}
+
+async fn account_of(conn: &mut Conn, held: &Held, shown: Shown) -> Result<Option<Account>> {
+    let Held { user_id, device, generation, log_in_id, epoch } = held;
+    let stands = match standing(log_in_id) {
+        Standing::Unwritten => "NOT EXISTS (SELECT 1 FROM revoked_token WHERE token_id = ?)",
+        Standing::Written => {
+            "EXISTS (SELECT 1 FROM log_in WHERE log_in_id = ? AND log_in.user_id = id)"
+        }
+    };
+    let select = format!(
+        "SELECT id, account.name, epoch, role, kept_log_in_id FROM account
+         JOIN device ON device.user_id = id AND device.name = ? AND generation = ?
+         LEFT JOIN account_auth ON account_auth.user_id = id
+         WHERE id = ? AND COALESCE(disabled, 0) = 0 AND {stands}"
+    );
+    type Row = (i64, String, Option<i64>, Option<i32>, Option<String>);
+    let of = (device, generation, user_id, log_in_id.as_bytes());
+    let found: Option<Row> = conn.exec_first(select, of).await?;
+    Ok(found.and_then(|(user_id, name, now, role, kept_log_in_id)| {
+        let account = account(user_id, name, now, role);
+        let kept = shown == Shown::Session && kept_log_in_id.as_ref() == Some(log_in_id);
+        (*epoch == account.epoch || kept).then_some(account)
+    }))
+}
+
+async fn begin(tx: &mut Conn, begun: &NewLogIn) -> Result<u32> {
+    let Held { user_id, device, generation, log_in_id, epoch } = &begun.held;
+    let user_id = *user_id;
+    devices::lock(tx, user_id).await?;
+    let known: Option<i64> =
+        tx.exec_first("SELECT 1 FROM log_in WHERE log_in_id = ?", (log_in_id,)).await?;
+    if known.is_some() {
+        return Ok(0);
+    }
+    let mut ended = 0;
+    if begun.replaces {
+        let former = "SELECT log_in_id FROM log_in WHERE user_id = ? AND device = ?";
+        let former = tx.exec(former, (user_id, device)).await?;
+        ended += end_each(tx, user_id, former, begun.now_ms).await?;
+    }
+    let too_many = "SELECT log_in_id FROM log_in WHERE user_id = ?
+                    ORDER BY refreshed_at_ms DESC, log_in_id LIMIT 1000000 OFFSET ?";
+    let others_max = begun.per_user_max.saturating_sub(1);
+    let too_many = tx.exec(too_many, (user_id, others_max)).await?;
+    ended += end_each(tx, user_id, too_many, begun.now_ms).await?;
+    let insert = "INSERT INTO log_in (log_in_id, user_id, device, generation, epoch, refresh_hash,
+                                      refreshed_at_ms, expires_at_ms)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let hash = begun.refresh_hash.as_slice();
+    let (now_ms, expires_at_ms) = (begun.now_ms, begun.expires_at_ms);
+    let row = (log_in_id, user_id, device, generation, epoch, hash, now_ms, expires_at_ms);
+    tx.exec_drop(insert, row).await?;
+    let forget = "DELETE FROM log_in WHERE expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?";
+    tx.exec_drop(forget, (begun.forget_before_ms, FORGOTTEN_AT_ONCE)).await?;
+    Ok(ended)
+}
+
+async fn rotate(tx: &mut Conn, rotation: &Rotation) -> Result<Rotated> {
+    let log_in_id = &rotation.log_in_id;
+    // Whose it is does not change, and says which row to lock.
+    let of = "SELECT user_id FROM log_in WHERE log_in_id = ?";
+    let Some(user_id) = tx.exec_first(of, (log_in_id,)).await? else {
+        return Ok(Rotated::Unknown);
+    };
+    devices::lock(tx, user_id).await?;
+    let select = "SELECT device, generation, epoch, refresh_hash, expires_at_ms FROM log_in
+                  WHERE log_in_id = ?";
+    let found: Option<(String, i64, i64, Vec<u8>, i64)> =
+        tx.exec_first(select, (log_in_id,)).await?;
+    let Some((device, generation, epoch, hash, expires_at_ms)) = found else {
+        return Ok(Rotated::Unknown);
+    };
+    let held = Held { user_id, device, generation, log_in_id: log_in_id.clone(), epoch };
+    let done_before = hash == rotation.next_hash;
+    if !done_before && hash != rotation.shown_hash {
+        end_each(tx, user_id, vec![held.log_in_id], rotation.now_ms).await?;
+        return Ok(Rotated::Reused(user_id));
+    }
+    if expires_at_ms <= rotation.now_ms {
+        return Ok(Rotated::Unknown);
+    }
+    let Some(account) = account_of(tx, &held, Shown::Token).await? else {
+        return Ok(Rotated::Unknown);
+    };
+    if !done_before {
+        let update = "UPDATE log_in SET refresh_hash = ?, refreshed_at_ms = ?, expires_at_ms = ?
+                      WHERE log_in_id = ?";
+        let Rotation { next_hash, now_ms, expires_at_ms, .. } = rotation;
+        tx.exec_drop(update, (next_hash.as_slice(), now_ms, expires_at_ms, log_in_id)).await?;
+    }
+    Ok(Rotated::Done(held, account))
+}
+
+/// All log-ins of a user end, but for that one. Their row must be locked.
+pub(super) async fn end_all(
+    tx: &mut Conn,
+    user_id: i64,
+    except_log_in_id: &str,
+    reason: &str,
+    due_at_ms: i64,
+) -> Result<()> {
+    let select = "SELECT epoch FROM account_auth WHERE user_id = ?";
+    let epoch: i64 = tx.exec_first(select, (user_id,)).await?.unwrap_or(FIRST_EPOCH);
+    let update = "INSERT INTO account_auth (user_id, epoch, kept_log_in_id, role, disabled)
+                  VALUES (?, ?, ?, 0, 0)
+                  ON DUPLICATE KEY UPDATE epoch = VALUES(epoch),
+                                          kept_log_in_id = VALUES(kept_log_in_id)";
+    tx.exec_drop(update, (user_id, epoch + 1, except_log_in_id)).await?;
+    let delete = "DELETE FROM log_in WHERE user_id = ? AND log_in_id <> ?";
+    tx.exec_drop(delete, (user_id, except_log_in_id)).await?;
+    let update = "UPDATE log_in SET epoch = ? WHERE user_id = ?";
+    tx.exec_drop(update, (epoch + 1, user_id)).await?;
+    let ended = EndedLogIns {
+        user_id,
+        log_in_id: String::new(),
+        epoch,
+        except_log_in_id: except_log_in_id.to_owned(),
+        reason: reason.to_owned(),
+    };
+    revocations::note(tx, &ended, due_at_ms).await
+}
+
+/// Whether it was good until now.
+async fn revoke(tx: &mut Conn, ending: &Ending) -> Result<bool> {
+    let forget = "DELETE FROM revoked_token WHERE expires_at_ms < ?
+                  ORDER BY expires_at_ms LIMIT ?";
+    tx.exec_drop(forget, (ending.forget_before_ms, FORGOTTEN_AT_ONCE)).await?;
+    let insert = "INSERT INTO revoked_token (token_id, expires_at_ms) VALUES (?, ?)
+                  ON DUPLICATE KEY UPDATE token_id = token_id";
+    tx.exec_drop(insert, (ending.log_in_id.as_bytes(), ending.expires_at_ms)).await?;
+    Ok(tx.affected_rows() == 1)
+}
+
+async fn delete(tx: &mut Conn, user_id: i64, log_in_id: &str) -> Result<bool> {
+    let delete = "DELETE FROM log_in WHERE log_in_id = ? AND user_id = ?";
+    tx.exec_drop(delete, (log_in_id, user_id)).await?;
+    Ok(tx.affected_rows() > 0)
+}
+
+async fn end_each(
+    tx: &mut Conn,
+    user_id: i64,
+    log_in_ids: Vec<String>,
+    due_at_ms: i64,
+) -> Result<u32> {
+    let mut ended = 0;
+    for log_in_id in log_in_ids {
+        if delete(tx, user_id, &log_in_id).await? {
+            note_one(tx, user_id, log_in_id, due_at_ms).await?;
+            ended += 1;
+        }
+    }
+    Ok(ended)
+}
+
+async fn note_one(tx: &mut Conn, user_id: i64, log_in_id: String, due_at_ms: i64) -> Result<()> {
+    let (except_log_in_id, reason) = (String::new(), LOGGED_OUT.to_owned());
+    let ended = EndedLogIns { user_id, log_in_id, epoch: 0, except_log_in_id, reason };
+    revocations::note(tx, &ended, due_at_ms).await
+}
