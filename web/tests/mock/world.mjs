@@ -93,6 +93,7 @@ export class World {
     return {
       user_id: login.user.id, username: login.user.name, nickname: login.user.name, avatar_url: '', token, session_key: token,
       expire_time: now + TOKEN_S, device: login.device, role: 'user', online_status: 1,
+      tcp_endpoint: { host: '127.0.0.1', port: 6000 },
       refresh_token: login.refresh, refresh_expire_time: now + REFRESH_S,
     };
   }
