@@ -155,7 +155,7 @@ pub struct RoutesConfig {
 /// How the gateway ends.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ClosingConfig {
-    /// How long commands that are being worked on may take at a shutdown.
+    /// How long what clients have asked by then may take to be answered at a shutdown.
     pub drain_ms: u32,
     /// How long a connection may take to read its last line.
     pub linger_ms: u32,

@@ -114,8 +114,18 @@ pub(crate) struct Connection {
     login_by: Instant,
     tick: Tick,
     timer: Timer,
-    /// Told to end: when, at the latest.
-    drain_by: Option<Instant>,
+    /// Told to end: how.
+    drain: Option<Drain>,
+}
+
+/// The end of a connection that was told to end. What had arrived by then is answered; what comes
+/// later is not, or a client that always has something to say would never be done.
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    /// When it is over, at the latest.
+    by: Instant,
+    /// Bytes that had arrived and are not read yet.
+    unread: usize,
 }
 
 impl Connection {
@@ -142,7 +152,7 @@ impl Connection {
             login_by,
             tick,
             timer: Timer::new(),
-            drain_by: None,
+            drain: None,
         }
     }
 
@@ -229,9 +239,14 @@ impl Connection {
     /// Whether it is over.
     fn over(&mut self, now: Instant) -> Result<(), End> {
         if let Some(reason) = self.control.shutdown.get() {
-            let drain = ms(self.gateway.config.closing.drain_ms);
-            let drain_by = *self.drain_by.get_or_insert(now + drain);
-            if self.wire.in_flight() == 0 || drain_by <= now {
+            let drain = *self.drain.get_or_insert_with(|| Drain {
+                by: now + ms(self.gateway.config.closing.drain_ms),
+                unread: self.socket.unread(),
+            });
+            let read = drain.unread == 0 || self.input_ended;
+            // A wire that wants input has no whole command left.
+            let answered = read && self.wire.in_flight() == 0 && self.wire.wants_input();
+            if answered || drain.by <= now {
                 return Err(End::Closing((*reason).to_owned()));
             }
         }
@@ -262,7 +277,8 @@ impl Connection {
             // A command under way ends by itself, and then this is looked at again.
             None => (self.wire.in_flight() == 0).then_some(self.login_by),
         };
-        [self.tick.at(), session, self.drain_by].into_iter().flatten().min()
+        let drain_by = self.drain.map(|drain| drain.by);
+        [self.tick.at(), session, drain_by].into_iter().flatten().min()
     }
 
     fn take_mail(&mut self, now: Instant) -> Result<(), End> {

@@ -63,6 +63,16 @@ impl Socket {
         }
     }
 
+    /// Bytes that have arrived and were not read. If the kernel does not say, none.
+    pub(crate) fn unread(&self) -> usize {
+        match self {
+            Self::Plain { stream, .. } => {
+                let bytes = rustix::io::ioctl_fionread(stream).unwrap_or(0);
+                usize::try_from(bytes).unwrap_or(usize::MAX)
+            }
+        }
+    }
+
     /// Whether the peer has reset the connection, which no read has met yet.
     pub(crate) fn is_reset(&self) -> bool {
         match self {

@@ -45,28 +45,40 @@ impl Blocking {
         by: i64,
         whom: i64,
     ) -> Result<(), BlockError> {
-        check(by, whom)?;
-        if !users.exists(cx, whom).await.map_err(BlockError::Users)? {
-            return Err(BlockError::NoSuchUser);
-        }
+        check(users, cx, by, whom).await?;
         match store.block(by, whom, self.clock.now_ms(), self.per_user_max).await? {
             true => Ok(()),
             false => Err(BlockError::TooMany),
         }
     }
 
-    /// From its answer on, `whom` can write to `by`. Letting in who was not shut out changes nothing.
-    pub(crate) async fn unblock(
+    /// From its answer on, `whom` can write to `by`. Letting in who was not shut out changes nothing,
+    /// and is what a second try finds.
+    pub(crate) async fn unblock<U: user_service::Server>(
         &self,
         store: &impl Blocks,
+        users: &Users<U>,
+        cx: &Context,
         by: i64,
         whom: i64,
     ) -> Result<(), BlockError> {
-        check(by, whom)?;
+        check(users, cx, by, whom).await?;
         Ok(store.unblock(by, whom).await?)
     }
 }
 
-fn check(by: i64, whom: i64) -> Result<(), BlockError> {
-    if by <= 0 || whom <= 0 || by == whom { Err(BlockError::BadUser) } else { Ok(()) }
+async fn check<U: user_service::Server>(
+    users: &Users<U>,
+    cx: &Context,
+    by: i64,
+    whom: i64,
+) -> Result<(), BlockError> {
+    if by <= 0 || whom <= 0 || by == whom {
+        return Err(BlockError::BadUser);
+    }
+    match users.exists(cx, whom).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BlockError::NoSuchUser),
+        Err(status) => Err(BlockError::Users(status)),
+    }
 }

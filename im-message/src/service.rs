@@ -187,10 +187,10 @@ where
 
     async fn fetch_range(
         &self,
-        _cx: &Context,
+        cx: &Context,
         request: FetchRangeReq,
     ) -> Result<FetchRangeResp, Status> {
-        self.range(request).await
+        self.range(cx, request).await
     }
 
     async fn list_conversations(
@@ -201,16 +201,16 @@ where
         self.conversations(request).await
     }
 
-    async fn mark_read(&self, _cx: &Context, request: MarkReadReq) -> Result<MarkReadResp, Status> {
-        self.mark(request).await
+    async fn mark_read(&self, cx: &Context, request: MarkReadReq) -> Result<MarkReadResp, Status> {
+        self.mark(cx, request).await
     }
 
     async fn get_receipts(
         &self,
-        _cx: &Context,
+        cx: &Context,
         request: GetReceiptsReq,
     ) -> Result<GetReceiptsResp, Status> {
-        self.receipts(request).await
+        self.receipts(cx, request).await
     }
 
     async fn fetch_for_many(
@@ -360,16 +360,21 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         .await
     }
 
-    /// What to answer to someone who never saw anything of a conversation.
+    /// What to answer to someone who never saw anything of a conversation. Only then is anybody asked
+    /// whether the other of a pair exists.
     async fn why_nothing(
         &self,
+        cx: &Context,
         uid: i64,
         conv: ConvId,
     ) -> Result<Option<mpim_proto::Result>, Status> {
         let refused = match conv {
-            ConvId::Pair { .. } if conv.excludes(uid) => SendError::NotMember,
-            // Two who have not written yet: an empty history.
-            ConvId::Pair { .. } => return Ok(ok()),
+            ConvId::Pair { .. } => match conv.other_of_pair(uid) {
+                None => SendError::NotMember,
+                // Two who have not written yet: an empty history.
+                Some(other) if self.sender.users.exists(cx, other).await? => return Ok(ok()),
+                Some(_) => SendError::NoSuchUser,
+            },
             ConvId::Group(_) if self.store.exists(conv).await.map_err(unavailable)? => {
                 SendError::NotMember
             }

@@ -104,8 +104,8 @@ impl Stack {
         }
         let mut stack = Self { layout, addresses, processes, servers, lines, directory };
         stack.processes.iter_mut().for_each(Process::start);
-        for part in apart::PARTS {
-            stack.part_ready(part).await?;
+        for (part, number) in stack.parts() {
+            stack.part_ready(part, number).await?;
         }
         for instance in stack.instances() {
             stack.ready(instance).await?;
@@ -171,16 +171,7 @@ impl Stack {
         self.addresses[0].rpc(service)
     }
 
-    /// Where a part of im-presence takes calls that has a process of its own: `routing`.
-    ///
-    /// # Panics
-    /// When there is no such part.
-    pub fn part_address(&self, part: &str) -> SocketAddr {
-        let mut addresses = apart::PARTS.into_iter().zip(self.addresses[0].parts());
-        addresses.find(|(other, _)| *other == part).expect("one of the parts").1
-    }
-
-    /// The same of all of its instances.
+    /// Where all instances of a service take calls.
     pub(crate) fn addresses_of(&self, service: Service) -> Vec<SocketAddr> {
         self.addresses.iter().map(|addresses| addresses.rpc(service)).collect()
     }
@@ -273,11 +264,18 @@ impl Stack {
     /// When it does not within the deadline.
     pub(crate) async fn is_back(&mut self, process: impl AsRef<str>) {
         let process = process.as_ref();
+        let ready = |outcome| match outcome {
+            Ok(()) => {}
+            Err(PortTaken(log)) => panic!("its port was taken meanwhile:\n{log}"),
+        };
         for instance in self.instances() {
-            if self.process_with(instance) == process
-                && let Err(PortTaken(log)) = self.ready(instance).await
-            {
-                panic!("its port was taken meanwhile:\n{log}");
+            if self.process_with(instance) == process {
+                ready(self.ready(instance).await);
+            }
+        }
+        for (part, number) in self.parts() {
+            if apart::name(part, number) == process {
+                ready(self.part_ready(part, number).await);
             }
         }
     }
@@ -310,12 +308,12 @@ impl Stack {
     }
 
     /// The same of a part of im-presence, if it has a process of its own.
-    async fn part_ready(&mut self, part: &str) -> Result<(), PortTaken> {
-        let name = apart::name(part);
+    async fn part_ready(&mut self, part: &str, number: usize) -> Result<(), PortTaken> {
+        let name = apart::name(part, number);
         if !self.processes.iter().any(|process| process.name() == name) {
             return Ok(());
         }
-        let address = self.part_address(part);
+        let address = self.part_address_of(part, number);
         self.answers(&name, &name, async || ping(address).await).await
     }
 

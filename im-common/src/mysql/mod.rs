@@ -36,6 +36,7 @@
 
 mod config;
 mod connections;
+mod durability;
 mod error;
 mod migrate;
 mod open;

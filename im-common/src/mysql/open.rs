@@ -6,6 +6,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts};
 
 use super::config::Address;
+use super::durability;
 use super::error::{OpenError, is_missing_database, is_refusal};
 use super::migrate::migrate;
 use crate::{Dependency, Shutdown, in_one_line};
@@ -77,6 +78,7 @@ async fn prepare(address: &Address, connect: Duration, migrations: &[&str]) -> R
     }
     .map_err(|problem| problem.at(address))?;
     migrate(&mut conn, address, migrations).await?;
+    durability::look(&mut conn, address).await?;
     // Only politeness: the server notices by itself.
     let _ = conn.disconnect().await;
     Ok(())

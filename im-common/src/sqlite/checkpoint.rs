@@ -24,6 +24,15 @@ pub(super) const KEPT_BYTES: i64 = 4_096 * PAGES_MAX as i64;
 /// The database file, of those that a connection could have.
 const MAIN: Option<&CStr> = Some(c"main");
 
+/// The thread's connection to the file at `path`, which the writer has opened.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // The WAL begins anew only where what was moved from it is on the disk.
+    super::flush_commits(&connection)?;
+    Ok(connection)
+}
+
 /// The writer's side. Dropping it ends the thread and waits for it.
 pub(super) struct Checkpoints {
     ask: Option<SyncSender<()>>,
@@ -36,8 +45,7 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// Starts the thread for the file at `path`, which the writer has opened.
     pub(super) fn start(path: &Path) -> std::io::Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(std::io::Error::other)?;
+        let connection = open(path).map_err(std::io::Error::other)?;
         let (ask, asked) = sync_channel(1);
         let (did, done) = sync_channel(1);
         let thread = std::thread::Builder::new()

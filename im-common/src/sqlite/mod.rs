@@ -201,13 +201,18 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// For each connection that writes. FULL: COMMIT returns after fdatasync, which is what an
+/// acknowledgement promises; WAL's usual NORMAL may forget it on power loss.
+fn flush_commits(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "full")
+}
+
 fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // WAL: readers and the writer do not wait for each other. FULL: COMMIT returns after fdatasync,
-    // which is what an acknowledgement promises; WAL's usual NORMAL may forget it on power loss.
+    // Readers and the writer do not wait for each other.
     connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
+    flush_commits(&connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Savepoints keep the pages to go back to; in memory instead of a temporary file.
     connection.pragma_update(None, "temp_store", "memory")?;
@@ -217,4 +222,21 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", checkpoint::KEPT_BYTES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_that_writes_flushes_what_it_commits() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.db");
+        let connections = [open_writer(&path).unwrap(), checkpoint::open(&path).unwrap()];
+        for connection in &connections {
+            let flushes: i64 =
+                connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+            assert_eq!(flushes, 2, "FULL");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! A database server as a service uses it: on MariaDB, shared for most, private where it is stopped.
 
+mod durability;
 mod frozen;
 
 use std::error::Error;

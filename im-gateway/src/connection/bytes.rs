@@ -14,7 +14,8 @@ thread_local! {
 
 impl Connection {
     pub(super) fn wants_input(&self) -> bool {
-        !self.input_ended && self.drain_by.is_none() && self.wire.wants_input()
+        let more = self.drain.is_none_or(|drain| drain.unread > 0);
+        more && !self.input_ended && self.wire.wants_input()
     }
 
     /// Reads once, if there is something and the protocol wants it.
@@ -22,13 +23,17 @@ impl Connection {
         if !self.wants_input() {
             return Ok(());
         }
+        let at_most = self.drain.map_or(READ_BYTES, |drain| drain.unread.min(READ_BYTES));
         let read = READ.with_borrow_mut(|buffer| {
-            let read = self.socket.try_read(buffer);
+            let read = self.socket.try_read(&mut buffer[..at_most]);
             if let Ok(bytes) = read {
                 self.wire.receive(&buffer[..bytes]);
             }
             read
         });
+        if let (Ok(bytes), Some(drain)) = (&read, &mut self.drain) {
+            drain.unread -= bytes;
+        }
         match read {
             Ok(0) => {
                 // Whatever the client has got it had acknowledged by now; a later reset says nothing

@@ -20,9 +20,7 @@ use crate::{commands, log_in::Proved};
 impl Connection {
     /// Works on what the client has asked, as far as the protocol lets it.
     pub(super) fn take_commands(&mut self, now: Instant) {
-        while self.drain_by.is_none()
-            && let Some((slot, command)) = self.wire.next_command()
-        {
+        while let Some((slot, command)) = self.wire.next_command() {
             self.take(now, slot, command);
         }
     }

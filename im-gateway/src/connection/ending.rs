@@ -32,7 +32,7 @@ impl Connection {
             End::Eof | End::Broken => None,
         };
         // Who puts their own device out may be closed before they are answered, and wants to know.
-        let later = last.filter(|_| self.putting_out > 0 && self.drain_by.is_none());
+        let later = last.filter(|_| self.putting_out > 0 && self.drain.is_none());
         if later.is_none() {
             // Cancels what was under way, a log-in included: nobody is there to hear of it.
             self.work.clear();

@@ -90,8 +90,15 @@ async fn after_the_first_ack_only_what_is_acknowledged_counts_as_delivered() {
     assert_eq!(ada.ask("ACK 3").await, "+OK acked");
     system.cursor(1, CONV, 3).await;
     assert_eq!(ada.ask("ACK 2").await, "+OK acked", "an older one changes nothing");
+    let others = system.store("c2c_2_3", 2, "not for ada");
+    for strange in [others.msg_id, 9_999] {
+        assert_eq!(ada.ask(&format!("ACK {strange}")).await, "+OK acked", "nor does a strange one");
+    }
     assert_eq!(ada.ask("LOGOUT").await, "+OK logout success");
-    assert_eq!(system.fakes.state().cursors[&(1, CONV.to_owned())], 3);
+    let state = system.fakes.state();
+    assert_eq!(state.cursors[&(1, CONV.to_owned())], 3);
+    assert_eq!(state.cursors.len(), 1, "{:?}", state.cursors);
+    drop(state);
     let mut ada = system.log_in("ada").await;
     assert_eq!(texts(&ada.lines(2).await), ["4", "5"], "the rest comes again");
 }

@@ -91,19 +91,45 @@ async fn a_shutdown_is_told_and_what_was_delivered_is_handed_over() {
 }
 
 #[tokio::test]
-async fn a_shutdown_waits_for_what_was_begun_and_for_nothing_behind_it() {
+async fn a_shutdown_answers_what_had_arrived_and_then_says_so() {
     let system = System::with(|config| config.closing.drain_ms = 60_000).await;
-    let mut ada = system.register("ada").await;
+    let (mut ada, mut stranger) = (system.register("ada").await, system.connect().await);
     let gate = Arc::new(Semaphore::new(0));
     system.fakes.fault("send_batch", Fault::Waits(Arc::clone(&gate)));
-    // The `PULL` waits for the send, and then there is nobody to begin it.
-    ada.send(b"SEND 1 hi\nPULL\nPING\n").await;
+    // More than is taken at once and more than is read at once; a segment arrives as a whole.
+    let text = "x".repeat(40);
+    let sends = format!("SEND 1 {text}\n").repeat(600);
+    ada.send(format!("{sends}PULL\nPING\nSEND 1 half of").as_bytes()).await;
+    let sending = |state: &State| state.asked.iter().any(|it| matches!(it, Asked::Send { .. }));
+    system.until("the first is sent", sending).await;
+    let stopped = tokio::spawn(system.running.stop(SOON));
+    assert_eq!(stranger.lines(2).await, ["-ERR closing server shutting down", "closed"]);
+    gate.add_permits(Semaphore::MAX_PERMITS);
+    for number in 1..=600 {
+        assert_eq!(ada.line().await, format!("+OK msg_id={number}"));
+    }
+    let rest = ["+OK pull_done", "+OK pong", "-ERR closing server shutting down", "closed"];
+    assert_eq!(ada.lines(4).await, rest, "and half a line is no command");
+    drop((ada, stranger));
+    stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_comes_after_a_shutdown_began_does_not_hold_it_up() {
+    let system = System::with(|config| config.closing.drain_ms = 60_000).await;
+    let (mut ada, mut stranger) = (system.register("ada").await, system.connect().await);
+    let gate = Arc::new(Semaphore::new(0));
+    system.fakes.fault("send_batch", Fault::Waits(Arc::clone(&gate)));
+    ada.send(b"SEND 1 hi\n").await;
     let sending = |state: &State| state.asked.iter().any(|it| matches!(it, Asked::Send { .. }));
     system.until("the send has begun", sending).await;
     let stopped = tokio::spawn(system.running.stop(SOON));
+    // Both were told at once: who hears of it says that the other has.
+    assert_eq!(stranger.lines(2).await, ["-ERR closing server shutting down", "closed"]);
+    ada.send(b"SEND 1 late\nPING\n").await;
     gate.add_permits(1);
     let expected = ["+OK msg_id=1", "-ERR closing server shutting down", "closed"];
     assert_eq!(ada.lines(3).await, expected);
-    drop(ada);
+    drop((ada, stranger));
     stopped.await.unwrap().unwrap();
 }

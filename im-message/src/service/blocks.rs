@@ -18,7 +18,7 @@ impl<T: Timeline, U: user_service::Server> MessageService<T, U> {
         let (store, users) = (&*self.store, &self.sender.users);
         let outcome = match blocked {
             true => self.blocking.block(store, users, cx, user_id, other_id).await,
-            false => self.blocking.unblock(store, user_id, other_id).await,
+            false => self.blocking.unblock(store, users, cx, user_id, other_id).await,
         };
         let result = match outcome {
             Ok(()) => ok(),

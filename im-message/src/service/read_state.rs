@@ -5,7 +5,7 @@ use mpim_proto::{
     GetReceiptsResp, ListConversationsReq, ListConversationsResp, MarkReadReq, MarkReadResp,
     user_service,
 };
-use mprpc::Status;
+use mprpc::{Context, Status};
 
 use super::outcome::{
     BAD_LIMIT, BAD_RANGE, BAD_SEQ, bounded, conv, invalid, limit, ok, out_of_range, reader,
@@ -18,7 +18,11 @@ use crate::receipts::Came;
 use crate::store::{Conversation, MarkReadError, Place, RangeLimit, ReadState, Timeline};
 
 impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
-    pub(super) async fn range(&self, request: FetchRangeReq) -> Result<FetchRangeResp, Status> {
+    pub(super) async fn range(
+        &self,
+        cx: &Context,
+        request: FetchRangeReq,
+    ) -> Result<FetchRangeResp, Status> {
         let FetchRangeReq { user_id, conv_id, after_seq, limit, before_seq } = request;
         user(user_id)?;
         let conv = conv(&conv_id)?;
@@ -34,7 +38,7 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         if before_seq > 0 {
             let range = self.store.range_before(user_id, conv, before_seq, limit).await;
             return match range.map_err(unavailable)? {
-                None => refused(self.why_nothing(user_id, conv).await?),
+                None => refused(self.why_nothing(cx, user_id, conv).await?),
                 Some(range) => Ok(FetchRangeResp {
                     result: ok(),
                     entries: entries(&range.entries),
@@ -47,7 +51,7 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         }
         let range = self.store.range(user_id, conv, after_seq, limit).await;
         match range.map_err(unavailable)? {
-            None => refused(self.why_nothing(user_id, conv).await?),
+            None => refused(self.why_nothing(cx, user_id, conv).await?),
             Some(range) => Ok(FetchRangeResp {
                 result: ok(),
                 entries: entries(&range.entries),
@@ -115,7 +119,11 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         })
     }
 
-    pub(super) async fn mark(&self, request: MarkReadReq) -> Result<MarkReadResp, Status> {
+    pub(super) async fn mark(
+        &self,
+        cx: &Context,
+        request: MarkReadReq,
+    ) -> Result<MarkReadResp, Status> {
         let MarkReadReq { user_id, conv_id, seq } = request;
         user(user_id)?;
         let conv = conv(&conv_id)?;
@@ -128,7 +136,7 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
                 ok()
             }
             Err(MarkReadError::Store(error)) => return Err(unavailable(error)),
-            Err(MarkReadError::NotSeen) => match self.why_nothing(user_id, conv).await? {
+            Err(MarkReadError::NotSeen) => match self.why_nothing(cx, user_id, conv).await? {
                 // Two who have not written yet: there is nothing to read.
                 Some(result) if result.is_ok() && seq > 0 => {
                     out_of_range(&MarkReadError::BeyondHead.to_string())
@@ -144,6 +152,7 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
 
     pub(super) async fn receipts(
         &self,
+        cx: &Context,
         request: GetReceiptsReq,
     ) -> Result<GetReceiptsResp, Status> {
         let GetReceiptsReq { user_id, conv_id, after_user_id, limit } = request;
@@ -158,7 +167,7 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         }
         let receipts = self.store.receipts(user_id, conv, after_user_id, limit).await;
         let Some((receipts, more)) = receipts.map_err(unavailable)? else {
-            return refused(self.why_nothing(user_id, conv).await?);
+            return refused(self.why_nothing(cx, user_id, conv).await?);
         };
         let receipts = receipts.iter().map(proto::receipt).collect();
         Ok(GetReceiptsResp { result: ok(), receipts, more })

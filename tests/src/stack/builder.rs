@@ -53,13 +53,13 @@ impl StackBuilder {
     }
 
     /// Gives each part of im-presence a process of its own: im-presence, im-routing, im-dispatch,
-    /// im-connections. Only the five can.
+    /// im-connections. The five and a cluster without lines can.
     ///
     /// # Panics
     /// When it is another layout.
     #[must_use]
     pub fn apart(mut self) -> Self {
-        assert_eq!(self.layout, Layout::Five, "conf/apart stands beside conf/static");
+        assert_ne!(self.layout, Layout::Embedded, "one process");
         self.apart = true;
         self
     }

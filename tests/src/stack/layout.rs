@@ -80,8 +80,11 @@ pub(super) fn processes(
                 .into_iter();
             let parts = builder.apart.then(|| {
                 let settings = settings(builder, Some(Service::Presence));
-                let parts = apart::processes(&addresses[0], around.directory).into_iter();
-                parts.map(move |part| configured(part, &settings, false))
+                let of_parts = &addresses[0];
+                let parts = apart::processes(of_parts, 1, around.directory).into_iter();
+                parts.map(move |part| {
+                    configured(apart::with_targets(part, Some(of_parts)), &settings, false)
+                })
             });
             five.chain(parts.into_iter().flatten()).collect()
         }
@@ -93,7 +96,12 @@ pub(super) fn processes(
                 };
                 addresses.iter().enumerate().map(instance)
             };
-            Service::ALL.into_iter().flat_map(instances).collect()
+            let parts = (1..).zip(addresses).filter(|_| builder.apart);
+            let parts = parts.flat_map(|(number, addresses)| {
+                let parts = apart::processes(addresses, number, around.directory).into_iter();
+                parts.map(|part| part_of_a_cluster(builder, part, around))
+            });
+            Service::ALL.into_iter().flat_map(instances).chain(parts).collect()
         }
     }
 }
@@ -127,7 +135,7 @@ fn one_of_five(
     let is_apart = builder.apart && service == Service::Presence;
     let mut process = with_file(service, if is_apart { "apart" } else { "static" }, directory);
     if is_apart {
-        process = apart::with_targets(process, addresses);
+        process = apart::with_targets(process, Some(addresses));
     }
     process = listening(process, service, addresses);
     let one = |service| Instance { service, number: 1 };
@@ -161,8 +169,13 @@ fn one_of_a_cluster(
     around: &Surroundings<'_>,
 ) -> Process {
     let service = instance.service;
-    let mut process = with_file(service, "cluster", around.directory).named(instance.name());
+    let is_apart = builder.apart && service == Service::Presence;
+    let folder = if is_apart { "apart" } else { "cluster" };
+    let mut process = with_file(service, folder, around.directory).named(instance.name());
     process = listening(process, service, addresses);
+    if is_apart {
+        return part_of_a_cluster(builder, process, around);
+    }
     let servers = around.servers.expect("a cluster has servers");
     for (key, mut value) in servers.settings(service, builder.streams) {
         if let Some(lines) = around.lines {
@@ -175,6 +188,20 @@ fn one_of_a_cluster(
         process = process.variable("MPIM_RPC__ADVERTISE", advertised.to_string());
     }
     configured(process, &settings(builder, Some(service)), false)
+}
+
+/// A part of im-presence with a process of its own, as one of several that ZooKeeper lists.
+fn part_of_a_cluster(
+    builder: &StackBuilder,
+    process: Process,
+    around: &Surroundings<'_>,
+) -> Process {
+    let mut process = apart::with_targets(process.variable("MPIM_TARGETS__USER", "zk://"), None);
+    let servers = around.servers.expect("a cluster has servers");
+    for (key, value) in servers.settings(Service::Presence, builder.streams) {
+        process = process.variable(variable(None, key), value);
+    }
+    configured(process, &settings(builder, Some(Service::Presence)), false)
 }
 
 fn with_file(service: Service, folder: &str, directory: &Path) -> Process {

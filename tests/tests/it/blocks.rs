@@ -21,6 +21,7 @@ async fn who_is_blocked_is_refused_until_they_are_let_in_again(stack: StackBuild
         ("BLOCK 9223372036854775808", "-ERR bad uid"),
         ("UNBLOCK", "-ERR bad uid"),
         ("UNBLOCK 1", "-ERR bad uid"),
+        ("UNBLOCK 99", "-ERR no such user"),
         ("UNBLOCK 2", "+OK user unblocked"),
         ("BLOCK 2", "+OK user blocked"),
         ("BLOCK 2", "+OK user blocked"),

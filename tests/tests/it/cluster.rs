@@ -7,6 +7,7 @@ mod chaos;
 mod gateways;
 mod instances;
 mod mistakes;
+mod parts;
 mod servers;
 mod starting;
 mod streams;

@@ -73,6 +73,29 @@ async fn a_rolling_restart_of_everything_costs_no_message_an_error() {
     holds_without_an_error(load).await;
 }
 
+/// The restart above looks at errors alone: who goes on talking while the closing line is on its way is
+/// not answered, which no gateway can help. What had arrived before is.
+#[tokio::test]
+async fn a_gateway_that_is_told_to_end_answers_all_that_had_arrived() {
+    const SENDS: usize = 1_000;
+    let Some(builder) = Stack::cluster().await else { return };
+    // Patient: the machine may be busy.
+    let builder = builder.set(Service::Gateway, "closing.drain_ms", 60_000);
+    let builder = builder.set(Service::Gateway, "shutdown.drain_ms", 60_000);
+    let mut stack = builder.start().await;
+    let (mut ada, bob) = mpim_tests::register_two(&stack).await;
+    // One segment: it arrives as a whole, so the first answer says that all of it has.
+    let sends: String = (0..SENDS).map(|n| format!("SEND {} {n}\n", bob.uid)).collect();
+    ada.client.send_bytes(sends.as_bytes()).await;
+    assert!(ada.client.reply().await.starts_with("+OK msg_id="));
+    stack.process(process(Service::Gateway, 1)).signal(Signal::TERM);
+    for n in 1..SENDS {
+        let reply = ada.client.reply().await;
+        assert!(reply.starts_with("+OK msg_id="), "{n}: {reply}");
+    }
+    assert_eq!(ada.client.rest().await, ["-ERR closing server shutting down"]);
+}
+
 #[tokio::test]
 async fn an_instance_that_is_frozen_for_a_while_costs_no_message_an_error() {
     let Some(builder) = Stack::cluster().await else { return };
