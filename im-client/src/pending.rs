@@ -160,6 +160,7 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Ping => true,
         // The second time these answer `exists`, `already friends`, or make a second one.
         Command::Register { .. }
+        | Command::LogIn(_)
         | Command::AddFriend { .. }
         | Command::RemoveFriend { .. }
         | Command::CreateGroup { .. }

@@ -88,7 +88,8 @@ async fn write(gateway: &Gateway, mut devices: Vec<AdvanceCursorsReq>) -> Result
         };
         let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
         let request = AdvanceForManyReq { devices };
-        gateway.services.message.advance_for_many(&cx, request).await?;
+        let answer = gateway.services.message.advance_for_many(&cx, request).await?;
+        gateway.complaints.refused("AdvanceForMany", answer.result);
         match rest {
             Some(rest) => devices = vec![rest],
             None => return Ok(()),

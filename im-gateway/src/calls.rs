@@ -171,7 +171,8 @@ pub(crate) async fn advance_cursors(
                 moves: moves.to_vec(),
             };
             let answer = gateway.services.message.advance_cursors(cx, request).await;
-            noted(gateway, "AdvanceCursors", answer)?;
+            let answer = noted(gateway, "AdvanceCursors", answer)?;
+            gateway.complaints.refused("AdvanceCursors", answer.result);
         }
         Ok(())
     };

@@ -50,6 +50,10 @@ pub(crate) fn refusal(result: Option<mpim_proto::Result>) -> Option<Reply> {
 pub(crate) fn refused(result: mpim_proto::Result) -> Reply {
     let why = match result.code() {
         mpim_proto::Code::NotFound => Why::NotFound,
+        mpim_proto::Code::AlreadyExists => Why::AlreadyExists,
+        mpim_proto::Code::PermissionDenied => Why::NotAllowed,
+        mpim_proto::Code::OutOfRange => Why::BadRange,
+        mpim_proto::Code::TooLarge => Why::TextTooLong,
         _ => Why::BadArgument,
     };
     Reply::Err(Refusal::or(result.msg, why))
@@ -137,6 +141,7 @@ async fn ask(
         Command::WhoAmI => Reply::Uid(user_id),
         Command::Register { .. }
         | Command::Login { .. }
+        | Command::LogIn(_)
         | Command::Logout
         | Command::Device { .. }
         | Command::Send { .. }

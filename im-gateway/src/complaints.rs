@@ -27,6 +27,14 @@ impl Complaints {
         }
         told
     }
+
+    /// What a service answers that was told something and not asked: a refusal says that we are wrong,
+    /// and saying it again would not help. It is dropped; what is told next includes it.
+    pub(crate) fn refused(&self, operation: &'static str, result: Option<mpim_proto::Result>) {
+        if let Some(result) = result.filter(|result| !result.is_ok()) {
+            self.failed(operation, &Status::internal(result.msg));
+        }
+    }
 }
 
 #[cfg(test)]

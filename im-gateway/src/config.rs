@@ -1,5 +1,6 @@
 //! The configuration of im-gateway. `conf/static/im-gateway.toml` explains each key.
 
+mod frames;
 mod original;
 mod public;
 mod redis;
@@ -12,6 +13,7 @@ use im_common::{RpcConfig, Target};
 use im_wire::text::TextLimits;
 use serde::{Deserialize, Serialize};
 
+pub use self::frames::FramesConfig;
 pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
@@ -31,6 +33,8 @@ pub struct Config {
     pub public: PublicConfig,
     /// Connections that speak text lines.
     pub text: TextConfig,
+    /// Connections that speak binary frames.
+    pub frames: FramesConfig,
     /// What one session may do, and have on its way.
     pub session: SessionConfig,
     /// How long the gateway waits for the services.
@@ -169,6 +173,7 @@ impl Default for Config {
             targets: TargetsConfig::default(),
             public: PublicConfig::default(),
             text: TextConfig::default(),
+            frames: FramesConfig::default(),
             session: SessionConfig::default(),
             calls: CallsConfig::default(),
             routes: RoutesConfig::default(),

@@ -17,7 +17,6 @@ use std::sync::{Arc, OnceLock};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use im_wire::{Reply, Slot};
-use mpim_proto::TEXT_DEVICE;
 use tokio::io::Interest;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -25,9 +24,8 @@ use tokio::time::Instant;
 use crate::calls;
 use crate::config::ms;
 use crate::gateway::Gateway;
-use crate::log_in::Proved;
+use crate::log_in::{Begun, Proved};
 use crate::session::{Answer, Client, Session};
-use crate::sessions::Registration;
 use crate::socket::Socket;
 use crate::tick::{Progress, Tick};
 use crate::wire::Wire;
@@ -80,7 +78,7 @@ enum Done {
     },
     Bound {
         slot: Slot,
-        outcome: Result<(Registration, String), Reply>,
+        outcome: Result<Begun, Reply>,
     },
     Revoked {
         slot: Slot,
@@ -112,6 +110,8 @@ pub(crate) struct Connection {
     input_ended: bool,
     /// The time to be logged in, for as long as there is no session.
     login_by: Instant,
+    /// When something came from the client.
+    heard_at: Instant,
     tick: Tick,
     timer: Timer,
     /// Told to end: how.
@@ -135,21 +135,23 @@ impl Connection {
         socket: Socket,
         wire: Wire,
     ) -> Self {
-        let login_by = Instant::now() + ms(gateway.config.text.login_timeout_ms);
+        let now = Instant::now();
+        let login_by = now + wire.login_timeout(&gateway.config);
         let tick = Tick::new(ms(gateway.config.session.cursor_interval_ms));
         Self {
             gateway,
             control,
             socket,
+            device: wire.device().to_owned(),
             wire,
             work: Work::new(),
             session: None,
-            device: TEXT_DEVICE.to_owned(),
             putting_out: 0,
             sessions: 0,
             peer_has: 0,
             input_ended: false,
             login_by,
+            heard_at: now,
             tick,
             timer: Timer::new(),
             drain: None,
@@ -257,6 +259,12 @@ impl Connection {
         if self.session.is_none() && idle && self.login_by <= now {
             return Err(End::Closing("login timeout".to_owned()));
         }
+        if let Some(reason) = self.wire.ended() {
+            return Err(End::Closing(reason.to_owned()));
+        }
+        if self.idle_at().is_some_and(|at| at <= now) {
+            return Err(End::Closing("idle".to_owned()));
+        }
         Ok(())
     }
 
@@ -278,7 +286,13 @@ impl Connection {
             None => (self.wire.in_flight() == 0).then_some(self.login_by),
         };
         let drain_by = self.drain.map(|drain| drain.by);
-        [self.tick.at(), session, drain_by].into_iter().flatten().min()
+        let due = [self.tick.at(), session, drain_by, self.idle_at()];
+        due.into_iter().flatten().min()
+    }
+
+    /// When it has been silent for too long.
+    fn idle_at(&self) -> Option<Instant> {
+        self.wire.idle(&self.gateway.config).map(|idle| self.heard_at + idle)
     }
 
     fn take_mail(&mut self, now: Instant) -> Result<(), End> {

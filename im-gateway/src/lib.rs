@@ -1,4 +1,4 @@
-//! im-gateway is where clients are connected: it speaks the text protocol with them, knows who is
+//! im-gateway is where clients are connected: it speaks text lines and binary frames with them, knows who is
 //! logged in, and shows each what arrives.
 //!
 //! It owns nothing that lasts. Accounts, groups and messages are asked for over mprpc; what it keeps
@@ -44,7 +44,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `start`, `config` | the wiring, and every bound by its name |
-//! | `server` | the listener: who gets in, how all end |
+//! | `listener` | who gets in, how all end |
 //! | `connection` | one connection: socket, protocol and session in one task |
 //! | `wire`, `socket` | what it speaks, and what its bytes go through: one `match` each |
 //! | `session` | one log-in: decides what to ask for and what to show; does nothing itself |
@@ -80,6 +80,7 @@ mod fetches;
 mod gateway;
 mod gather;
 mod kernel;
+mod listener;
 mod log_in;
 mod mailbox;
 mod message_ids;
@@ -90,7 +91,6 @@ mod pushed;
 mod rate;
 mod renew;
 mod sending;
-mod server;
 mod session;
 mod sessions;
 mod socket;
@@ -103,7 +103,7 @@ mod window;
 mod wire;
 
 pub use config::{
-    CallsConfig, ClosingConfig, Config, OriginalConfig, PublicConfig, RedisRoles, RoutesConfig,
-    SessionConfig, TargetsConfig, TextConfig,
+    CallsConfig, ClosingConfig, Config, FramesConfig, OriginalConfig, PublicConfig, RedisRoles,
+    RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
 };
 pub use start::{StartError, start};

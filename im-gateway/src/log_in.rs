@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use im_common::InUse;
-use im_wire::{Command, Reply, failure};
+use im_wire::{Credential, Refusal, Reply, Secret, Wants, Why, failure};
 use mpim_proto::{LoginReq, LogoutReq, RegisterReq, UnbindRouteReq, VerifyTokenReq};
 use mprpc::{Code, Context, Status};
 
@@ -26,19 +26,39 @@ pub(crate) const LOGGED_OUT: &str = "logged out";
 /// Somebody who has proved who they are.
 pub(crate) struct Proved {
     pub(crate) user_id: i64,
+    /// Empty if nobody has said it.
+    pub(crate) username: String,
     pub(crate) token: String,
     /// The device that they are at.
     pub(crate) device: String,
     /// Of the device; 0 if im-user knows of none.
     pub(crate) generation: i64,
+    pub(crate) wants: Wants,
     pub(crate) unbegun: Unbegun,
 }
 
-/// Asks im-user who the client of a `LOGIN` or `REGISTER` is. The error is the reply.
+/// A session that has a route, and of which the client does not know yet.
+pub(crate) struct Begun {
+    pub(crate) registration: Registration,
+    pub(crate) username: String,
+    pub(crate) token: String,
+    pub(crate) wants: Wants,
+}
+
+/// What im-user says of whoever logs in.
+struct Known {
+    user_id: i64,
+    token: String,
+    device: String,
+    generation: i64,
+}
+
+/// Asks im-user who a client is. The error is the reply.
 pub(crate) async fn prove(
     gateway: &Arc<Gateway>,
-    command: Command,
+    credential: Credential,
     device: String,
+    wants: Wants,
 ) -> Result<Proved, Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     // A storm of log-ins waits here, each as long as it may, and not in im-user.
@@ -50,51 +70,78 @@ pub(crate) async fn prove(
     let concerned = Arc::clone(gateway);
     let asking = async move {
         let _held = held;
-        let (user_id, token, generation) = ask(&concerned, &cx, command, device.clone()).await?;
+        let username = match &credential {
+            Credential::Password { username, .. } | Credential::New { username, .. } => {
+                String::from_utf8_lossy(username).into_owned()
+            }
+            Credential::Token(_) => String::new(),
+        };
+        let known = ask(&concerned, &cx, credential, device).await?;
+        let Known { user_id, token, device, generation } = known;
         let unbegun = Unbegun::new(&concerned, user_id, &token);
-        Ok(Proved { user_id, token, device, generation, unbegun })
+        Ok(Proved { user_id, username, token, device, generation, wants, unbegun })
     };
     original::to_its_end(gateway, asking).await
 }
 
-/// The user's id, their token and the generation of their device.
 async fn ask(
     gateway: &Gateway,
     cx: &Context,
-    command: Command,
+    credential: Credential,
     device: String,
-) -> Result<(i64, String, i64), Reply> {
-    let name = command.name();
+) -> Result<Known, Reply> {
     let users = &gateway.services.user;
-    match command {
-        Command::Login { username, password } => {
+    match credential {
+        Credential::Password { username, password } => {
             let password = password.into_exposed();
-            let request = LoginReq { username, password, device, ..LoginReq::default() };
-            let answer =
-                users.login(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
+            let request =
+                LoginReq { username, password, device: device.clone(), ..LoginReq::default() };
+            let answer = users.login(cx, request).await;
+            let answer = answer.map_err(|status| busy(gateway, "LOGIN", &status))?;
             match answer.result {
-                Some(result) if result.is_ok() => {
-                    Ok((answer.user_id, answer.token, answer.generation))
-                }
-                Some(result) => Err(Reply::err(format!("auth {}", result.msg))),
-                None => Err(Reply::err(failure::UNAVAILABLE)),
+                Some(result) if result.is_ok() => {}
+                Some(result) => return Err(Reply::err(format!("auth {}", result.msg))),
+                None => return Err(Reply::err(failure::UNAVAILABLE)),
             }
+            let (user_id, token, generation) = (answer.user_id, answer.token, answer.generation);
+            Ok(Known { user_id, token, device, generation })
         }
-        Command::Register { username, password } => {
+        Credential::New { username, password } => {
             let password = password.into_exposed();
-            let request = RegisterReq { username, password, device, ..RegisterReq::default() };
-            let answer =
-                users.register(cx, request).await.map_err(|status| busy(gateway, name, &status))?;
-            match crate::commands::refusal(answer.result) {
-                None => {
-                    let token = original::token(answer.user_id, answer.token);
-                    Ok((answer.user_id, token, answer.generation))
-                }
-                Some(refused) => Err(refused),
+            let request = RegisterReq {
+                username,
+                password,
+                device: device.clone(),
+                ..RegisterReq::default()
+            };
+            let answer = users.register(cx, request).await;
+            let answer = answer.map_err(|status| busy(gateway, "REGISTER", &status))?;
+            if let Some(refused) = crate::commands::refusal(answer.result) {
+                return Err(refused);
             }
+            let (user_id, generation) = (answer.user_id, answer.generation);
+            let token = original::token(user_id, answer.token);
+            Ok(Known { user_id, token, device, generation })
         }
-        other => Err(unavailable(gateway, other.name(), &Status::internal("this proves nothing"))),
+        Credential::Token(token) => by_token(gateway, cx, &token).await,
     }
+}
+
+/// A token says who its user is and at which device.
+async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Known, Reply> {
+    let invalid = || Reply::Err(Refusal::or("invalid token", Why::InvalidToken));
+    let token = String::from_utf8(token.expose().to_vec()).map_err(|_| invalid())?;
+    let request = VerifyTokenReq { token: token.clone(), ..VerifyTokenReq::default() };
+    let answer = gateway.services.user.verify_token(cx, request).await;
+    let answer = answer.map_err(|status| unavailable(gateway, "LOGIN", &status))?;
+    match answer.result {
+        Some(result) if result.is_ok() && answer.user_id > 0 => {}
+        Some(result) if result.is_ok() => return Err(invalid()),
+        Some(result) => return Err(Reply::Err(Refusal::or(result.msg, Why::InvalidToken))),
+        None => return Err(Reply::err(failure::UNAVAILABLE)),
+    }
+    let (user_id, device, generation) = (answer.user_id, answer.device, answer.generation);
+    Ok(Known { user_id, token, device, generation })
 }
 
 /// im-user bounds how many passwords it looks at.

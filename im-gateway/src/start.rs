@@ -12,14 +12,15 @@ use tokio::net::TcpListener;
 
 use crate::config::{Config, ms};
 use crate::gateway::{Gateway, Identity, Services};
+use crate::listener::Listener;
 use crate::metrics::METRICS;
 use crate::original;
 use crate::push::links::Links;
 use crate::push::{PushService, Pushes};
 use crate::renew;
-use crate::server::TextServer;
 use crate::sessions::Sessions;
 use crate::stream::Stream;
+use crate::wire::Speaks;
 
 /// Why im-gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +31,11 @@ pub enum StartError {
     /// The mprpc port.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The port for text lines.
-    #[error("listening for text lines on {addr}")]
-    Text {
+    /// A port for clients.
+    #[error("listening for {speaks} on {addr}")]
+    Clients {
+        /// What they speak there.
+        speaks: &'static str,
         /// Where.
         addr: SocketAddr,
         /// Why not.
@@ -49,9 +52,11 @@ pub enum StartError {
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     // Zeroes from the start on: whoever watches a metric should not have to wait for its first event.
     LazyLock::force(&METRICS);
+    let places = config.text.connections_max
+        + if config.frames.enabled { config.frames.connections_max } else { 0 };
     im_common::warn_if_too_few_open_files(
-        config.text.connections_max as u64,
-        "text.connections_max",
+        places as u64,
+        "text.connections_max + frames.connections_max",
     );
     let targets = &config.targets;
     let services = Services {
@@ -61,11 +66,12 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         group: group_service::Client::new(&deps.channel(&targets.group)?),
     };
 
-    // Both ports are bound before anything is served: the address of one is told over the other.
-    let text_addr = config.text.listen;
-    let failed = |source| StartError::Text { addr: text_addr, source };
-    let text = TcpListener::bind(text_addr).await.map_err(failed)?;
-    let text_addr = text.local_addr().map_err(failed)?;
+    // All ports are bound before anything is served: the address of one is told over the other.
+    let (text, text_addr) = listen("text lines", config.text.listen).await?;
+    let frames = match config.frames.enabled {
+        true => Some(listen("frames", config.frames.listen).await?),
+        false => None,
+    };
     let sessions = Arc::new(Sessions::new());
     let boot_id = format!("{:016x}-{:016x}", deps.clock.now_ms(), fastrand::u64(..));
     let links = Links::new(config.routes.links_max, ms(config.routes.silence_ms));
@@ -111,7 +117,26 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     }
     original::run(&gateway, &pushes, queue, &deps.shutdown);
     tasks.spawn_essential("links", pushes.watch(deps.shutdown.clone()));
-    let listener = TextServer::new(gateway).run(text, deps.shutdown.clone());
-    tasks.spawn_essential("text listener", listener);
-    Ok(Running::new(addr, tasks).and_at("text lines", text_addr))
+    let listener = Listener::new(Speaks::Text, Arc::clone(&gateway));
+    tasks.spawn_essential("text listener", listener.run(text, deps.shutdown.clone()));
+    let frames_addr = frames.map(|(frames, addr)| {
+        let listener = Listener::new(Speaks::Frames, gateway);
+        tasks.spawn_essential("frames listener", listener.run(frames, deps.shutdown.clone()));
+        addr
+    });
+    let running = Running::new(addr, tasks).and_at("text lines", text_addr);
+    Ok(match frames_addr {
+        Some(addr) => running.and_at("frames", addr),
+        None => running,
+    })
+}
+
+async fn listen(
+    speaks: &'static str,
+    addr: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Clients { speaks, addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }

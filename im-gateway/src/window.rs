@@ -42,6 +42,11 @@ pub(crate) struct WindowLimits {
 }
 
 impl Window {
+    /// The client acknowledges for itself, from the first message on.
+    pub(crate) fn acknowledges(&mut self) {
+        self.explicit = true;
+    }
+
     /// A message was written that ends at `end` in the output.
     pub(crate) fn shown(&mut self, step: Step, end: u64) {
         self.pending.push_back(Pending { step, end, silent: false });

@@ -1,27 +1,105 @@
-//! What a connection speaks: the state machine of its protocol.
+//! What a connection speaks: the state machine of its protocol, and what it may do for how long.
 
-use im_wire::text::{ServerConnection, TextLimits};
-use im_wire::{Command, Reply, Shown, Slot};
+use std::time::Duration;
+
+use im_wire::{Command, Reply, Shown, Slot, frames, text};
+use mpim_proto::TEXT_DEVICE;
+
+use crate::config::{Config, ms};
 
 /// The protocol's side of one connection. A connection and its session see no further than this.
 #[derive(Debug)]
 pub(crate) enum Wire {
     /// Text lines.
-    Text(ServerConnection),
+    Text(text::ServerConnection),
+    /// Binary frames.
+    Frames(frames::ServerConnection),
+}
+
+/// The protocols that a listener may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Text,
+    Frames,
+}
+
+impl Speaks {
+    /// A new connection, with its welcome where it has one.
+    pub(crate) fn wire(self, config: &Config) -> Wire {
+        match self {
+            Self::Text => {
+                let mut wire = text::ServerConnection::new(config.text.limits());
+                wire.welcome();
+                Wire::Text(wire)
+            }
+            Self::Frames => Wire::Frames(frames::ServerConnection::new(config.frames.limits())),
+        }
+    }
+
+    /// How many connections there may be.
+    pub(crate) fn connections_max(self, config: &Config) -> usize {
+        match self {
+            Self::Text => config.text.connections_max,
+            Self::Frames => config.frames.connections_max,
+        }
+    }
+
+    /// After how long without traffic TCP asks whether the client is still there.
+    pub(crate) fn keepalive(self, config: &Config) -> Duration {
+        match self {
+            Self::Text => ms(config.text.keepalive_ms),
+            Self::Frames => ms(config.frames.keepalive_ms),
+        }
+    }
+
+    /// All that is said to a client that finds no place.
+    pub(crate) fn full(self) -> Vec<u8> {
+        const FULL: &str = "server full";
+        match self {
+            Self::Text => format!("-ERR closing {FULL}\n").into_bytes(),
+            Self::Frames => frames::closing_frame(FULL).to_vec(),
+        }
+    }
 }
 
 impl Wire {
-    /// A connection of text lines, with its welcome.
-    pub(crate) fn text(limits: TextLimits) -> Self {
-        let mut wire = ServerConnection::new(limits);
-        wire.welcome();
-        Self::Text(wire)
+    /// The device that a session is if nobody says which.
+    pub(crate) fn device(&self) -> &'static str {
+        match self {
+            Self::Text(_) => TEXT_DEVICE,
+            Self::Frames(_) => "desktop",
+        }
+    }
+
+    /// Whether senders are told the numbers of their messages without asking.
+    pub(crate) fn tells_seqs(&self) -> bool {
+        match self {
+            Self::Text(_) => false,
+            Self::Frames(_) => true,
+        }
+    }
+
+    /// How long it may last without being logged in.
+    pub(crate) fn login_timeout(&self, config: &Config) -> Duration {
+        match self {
+            Self::Text(_) => ms(config.text.login_timeout_ms),
+            Self::Frames(_) => ms(config.frames.login_timeout_ms),
+        }
+    }
+
+    /// How long nothing may come from the client.
+    pub(crate) fn idle(&self, config: &Config) -> Option<Duration> {
+        match self {
+            Self::Text(_) => None,
+            Self::Frames(_) => Some(ms(config.frames.idle_ms)),
+        }
     }
 
     /// Takes what was read from the client.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         match self {
             Self::Text(wire) => wire.receive(bytes),
+            Self::Frames(wire) => wire.receive(bytes),
         }
     }
 
@@ -29,6 +107,7 @@ impl Wire {
     pub(crate) fn wants_input(&self) -> bool {
         match self {
             Self::Text(wire) => wire.wants_input(),
+            Self::Frames(wire) => wire.wants_input(),
         }
     }
 
@@ -36,6 +115,7 @@ impl Wire {
     pub(crate) fn next_command(&mut self) -> Option<(Slot, Command)> {
         match self {
             Self::Text(wire) => wire.next_command(),
+            Self::Frames(wire) => wire.next_command(),
         }
     }
 
@@ -43,6 +123,7 @@ impl Wire {
     pub(crate) fn reply(&mut self, slot: Slot, reply: Reply) {
         match self {
             Self::Text(wire) => wire.reply(slot, reply),
+            Self::Frames(wire) => wire.reply(slot, reply),
         }
     }
 
@@ -51,6 +132,15 @@ impl Wire {
     pub(crate) fn show(&mut self, shown: &Shown) -> u64 {
         match self {
             Self::Text(wire) => wire.push(shown.line()),
+            Self::Frames(wire) => wire.show(shown),
+        }
+    }
+
+    /// Why the connection is over by what was said on it.
+    pub(crate) fn ended(&self) -> Option<&'static str> {
+        match self {
+            Self::Text(_) => None,
+            Self::Frames(wire) => wire.ended(),
         }
     }
 
@@ -58,6 +148,7 @@ impl Wire {
     pub(crate) fn close(&mut self, reason: &str) {
         match self {
             Self::Text(wire) => wire.close(reason),
+            Self::Frames(wire) => wire.close(reason),
         }
     }
 
@@ -65,6 +156,7 @@ impl Wire {
     pub(crate) fn output(&self) -> &[u8] {
         match self {
             Self::Text(wire) => wire.output(),
+            Self::Frames(wire) => wire.output(),
         }
     }
 
@@ -72,6 +164,7 @@ impl Wire {
     pub(crate) fn consume_output(&mut self, taken: usize) {
         match self {
             Self::Text(wire) => wire.consume_output(taken),
+            Self::Frames(wire) => wire.consume_output(taken),
         }
     }
 
@@ -79,6 +172,7 @@ impl Wire {
     pub(crate) fn output_end(&self) -> u64 {
         match self {
             Self::Text(wire) => wire.output_end(),
+            Self::Frames(wire) => wire.output_end(),
         }
     }
 
@@ -86,6 +180,7 @@ impl Wire {
     pub(crate) fn in_flight(&self) -> usize {
         match self {
             Self::Text(wire) => wire.in_flight(),
+            Self::Frames(wire) => wire.in_flight(),
         }
     }
 }

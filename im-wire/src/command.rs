@@ -1,6 +1,6 @@
 //! What a client can ask for.
 
-use super::{event::Status, failure, priority::Priority};
+use super::{event::Status, failure, log_in::LogIn, priority::Priority};
 use bytes::Bytes;
 use std::{fmt, str::FromStr};
 
@@ -27,6 +27,8 @@ pub enum Command {
         /// As in `REGISTER`.
         password: Secret,
     },
+    /// `Login` or `Register` of a protocol that can say more of the session than text lines.
+    LogIn(Box<LogIn>),
     /// `LOGOUT`.
     Logout,
     /// `SEND <uid> <text>`, and `SENDID <client_msg_id> <uid> <text>`.
@@ -215,7 +217,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Register { .. } => "REGISTER",
-            Self::Login { .. } => "LOGIN",
+            Self::Login { .. } | Self::LogIn(_) => "LOGIN",
             Self::Logout => "LOGOUT",
             Self::Send { client_msg_id: None, .. } => "SEND",
             Self::Send { client_msg_id: Some(_), .. } => "SENDID",

@@ -9,8 +9,8 @@
 //! [`Reply`], which may be a [`Refusal`], and what is [`Shown`] without being asked for. A protocol only
 //! says how they are written.
 //!
-//! There is one protocol so far, [`text`]: lines that a person can type into `nc`. Each further one
-//! gets a module beside it.
+//! The protocols are [`text`], lines that a person can type into `nc`, and [`frames`], JSON behind binary
+//! headers.
 //!
 //! # Example: a server that answers one command
 //!
@@ -30,10 +30,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod closing;
 mod command;
 mod event;
 pub mod failure;
+pub mod frames;
+mod json;
 mod listed;
+mod log_in;
 mod pipeline;
 mod priority;
 mod refusal;
@@ -42,9 +46,11 @@ mod shown;
 pub mod text;
 
 pub use self::{
+    closing::closing_code,
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     event::{Event, Receipt, Status},
     listed::{Conv, Hist},
+    log_in::{Credential, LogIn, LoggedIn, Wants},
     pipeline::Slot,
     priority::Priority,
     refusal::{Refusal, Why},

@@ -71,6 +71,8 @@ pub enum Why {
     AlreadyExists,
     /// Which user or device a connection is, is settled.
     AlreadyLoggedIn,
+    /// The server has as many connections as it may have.
+    ServerFull,
     /// Somebody has as many as one may have.
     LimitReached,
     /// No such user.
@@ -103,13 +105,14 @@ pub enum Why {
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NotLoggedIn,
         Self::BadCredentials,
         Self::InvalidToken,
         Self::TokenExpired,
         Self::SlowDown,
         Self::TooManySessions,
+        Self::ServerFull,
         Self::AlreadyExists,
         Self::AlreadyLoggedIn,
         Self::LimitReached,
@@ -155,11 +158,14 @@ impl Why {
             failure::BLOCKED | "not allowed" | "not a friend" => Self::NotAllowed,
             failure::TEXT_TOO_LONG => Self::TextTooLong,
             failure::LINE_TOO_LONG | "too big" => Self::TooBig,
-            failure::BAD_RANGE => Self::BadRange,
-            failure::UNKNOWN_COMMAND | "unsupported type" => Self::UnknownOperation,
+            failure::BAD_RANGE | "beyond the head" | "already read" => Self::BadRange,
+            failure::UNKNOWN_COMMAND | "unsupported type" | "unsupported op" => {
+                Self::UnknownOperation
+            }
             "unsupported version" => Self::BadVersion,
             failure::NOT_SUPPORTED => Self::NotSupported,
-            failure::UNAVAILABLE | "server full" | "server shutting down" => Self::Unavailable,
+            "server full" => Self::ServerFull,
+            failure::UNAVAILABLE | "server shutting down" => Self::Unavailable,
             "internal" => Self::Internal,
             _ => return None,
         })
@@ -177,12 +183,12 @@ impl Why {
             Self::NotFound => 2001,
             Self::NotInGroup => 2002,
             Self::TextTooLong | Self::TooBig => 2003,
-            Self::NotLoggedIn | Self::NotAllowed => 3001,
-            Self::AlreadyExists | Self::LimitReached | Self::BadRange | Self::BadArgument => 4001,
+            Self::NotLoggedIn | Self::NotAllowed | Self::LimitReached => 3001,
+            Self::AlreadyExists | Self::BadRange | Self::BadArgument => 4001,
             Self::UnknownOperation | Self::NotSupported => 4002,
             Self::BadVersion => 4003,
             Self::Internal => 5001,
-            Self::SlowDown | Self::Unavailable => 5003,
+            Self::SlowDown | Self::ServerFull | Self::Unavailable => 5003,
         }
     }
 
@@ -192,7 +198,9 @@ impl Why {
             Self::NotLoggedIn | Self::BadCredentials | Self::InvalidToken | Self::TokenExpired => {
                 "UNAUTHENTICATED"
             }
-            Self::SlowDown | Self::TooManySessions | Self::LimitReached => "RESOURCE_EXHAUSTED",
+            Self::SlowDown | Self::TooManySessions | Self::ServerFull | Self::LimitReached => {
+                "RESOURCE_EXHAUSTED"
+            }
             Self::AlreadyExists => "ALREADY_EXISTS",
             Self::AlreadyLoggedIn => "FAILED_PRECONDITION",
             Self::NoSuchUser | Self::NotFound => "NOT_FOUND",
@@ -216,12 +224,12 @@ impl Why {
             }
             Self::NotInGroup | Self::NotAllowed => 403,
             Self::NoSuchUser | Self::NotFound | Self::UnknownOperation => 404,
-            Self::AlreadyExists | Self::AlreadyLoggedIn | Self::LimitReached => 409,
+            Self::AlreadyExists | Self::AlreadyLoggedIn => 409,
             Self::TooBig => 413,
-            Self::SlowDown | Self::TooManySessions => 429,
+            Self::SlowDown | Self::TooManySessions | Self::LimitReached => 429,
             Self::Internal => 500,
             Self::NotSupported => 501,
-            Self::Unavailable => 503,
+            Self::ServerFull | Self::Unavailable => 503,
         }
     }
 }
@@ -240,12 +248,12 @@ mod tests {
             ("auth too many attempts", 5003, "RESOURCE_EXHAUSTED", 429),
             ("slow down", 5003, "RESOURCE_EXHAUSTED", 429),
             ("too many sessions", 1006, "RESOURCE_EXHAUSTED", 429),
-            ("server full", 5003, "UNAVAILABLE", 503),
+            ("server full", 5003, "RESOURCE_EXHAUSTED", 503),
             ("exists", 4001, "ALREADY_EXISTS", 409),
             ("conflict", 4001, "ALREADY_EXISTS", 409),
             ("already in group", 4001, "ALREADY_EXISTS", 409),
             ("already logged in", 1003, "FAILED_PRECONDITION", 409),
-            ("group full", 4001, "RESOURCE_EXHAUSTED", 409),
+            ("group full", 3001, "RESOURCE_EXHAUSTED", 429),
             ("no such user", 1001, "NOT_FOUND", 404),
             ("friend not found", 1001, "NOT_FOUND", 404),
             ("group not found", 2001, "NOT_FOUND", 404),

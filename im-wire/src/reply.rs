@@ -1,6 +1,6 @@
 //! What a server answers.
 
-use super::{Conv, Hist, Priority, Receipt, Refusal, Status};
+use super::{Conv, Hist, LoggedIn, Priority, Receipt, Refusal, Status};
 use std::borrow::Cow;
 
 /// The answer to one command, whatever protocol it was asked in. The comments give the lines of text
@@ -10,6 +10,8 @@ pub enum Reply {
     /// `+OK uid=<n>`, to `REGISTER`, `LOGIN` and `WHOAMI`. To the first two it means that the
     /// session is logged in from here on.
     Uid(i64),
+    /// `+OK uid=<n>` likewise, with what other protocols tell of the session.
+    LoggedIn(Box<LoggedIn>),
     /// `+OK logout success`. The session is logged out from here on.
     LoggedOut,
     /// `+OK msg_id=<id>`.

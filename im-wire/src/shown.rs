@@ -1,6 +1,7 @@
 //! What is pushed to clients.
 
-use super::{Event, Peer, text::PushLine};
+use super::{Event, Peer, json, text::PushLine};
+use bytes::Bytes;
 use std::sync::OnceLock;
 
 /// A message or an event on its way to clients, in whatever protocol each speaks. It is encoded at most
@@ -9,6 +10,7 @@ use std::sync::OnceLock;
 pub struct Shown {
     what: What,
     line: OnceLock<PushLine>,
+    json: OnceLock<Bytes>,
 }
 
 /// What is shown.
@@ -42,12 +44,16 @@ pub struct Message {
 impl Shown {
     /// Shows a message.
     pub fn message(message: Message) -> Self {
-        Self { what: What::Message(message), line: OnceLock::new() }
+        Self::of(What::Message(message))
     }
 
     /// Shows an event.
     pub fn event(event: Event) -> Self {
-        Self { what: What::Event(event), line: OnceLock::new() }
+        Self::of(What::Event(event))
+    }
+
+    fn of(what: What) -> Self {
+        Self { what, line: OnceLock::new(), json: OnceLock::new() }
     }
 
     /// What it is.
@@ -61,5 +67,11 @@ impl Shown {
             What::Message(message) => message.line(),
             What::Event(event) => event.encode(),
         })
+    }
+
+    /// Its type and its body in frames and in JSON.
+    pub fn json(&self) -> (u16, &[u8]) {
+        let body = self.json.get_or_init(|| json::body(&self.what).into());
+        (json::kind(&self.what), body)
     }
 }

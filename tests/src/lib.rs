@@ -40,6 +40,7 @@ mod binaries;
 pub mod chaos;
 mod checker;
 mod classic_client;
+mod frames_client;
 mod journal;
 mod load;
 mod people;
@@ -54,6 +55,7 @@ pub use admin::{get, is_ready, is_waiting_for};
 pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};
+pub use frames_client::FramesClient;
 pub use journal::{
     Attempt, Change, Conversation, Ending, Entry, Journal, Outcome, Read, Receipt, Return, Run,
     Sent, State, Timeline,

@@ -186,7 +186,12 @@ impl Stack {
         self.addresses[0].text()
     }
 
-    /// The same of every gateway.
+    /// Where clients connect that speak frames; the first gateway.
+    pub fn frames_address(&self) -> SocketAddr {
+        self.addresses[0].frames()
+    }
+
+    /// Of every gateway, where clients connect that speak text lines.
     pub fn text_addresses(&self) -> Vec<SocketAddr> {
         self.addresses.iter().map(Addresses::text).collect()
     }

@@ -15,6 +15,7 @@ impl Validate for Config {
         rules.within("text.output_bytes_max", text.output_bytes_max, 1 << 10..=64 << 20);
         rules.within("text.login_timeout_ms", text.login_timeout_ms, 100..=86_400_000);
         rules.within("text.keepalive_ms", text.keepalive_ms, 1_000..=86_400_000);
+        self.frames.validate(&mut rules);
         let session = &self.session;
         rules.within("session.messages_per_s", session.messages_per_s, 1..=10_000_000);
         rules.within("session.batch_messages_max", session.batch_messages_max, 1..=256);

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::io::ErrorKind;
 
+use tokio::time::Instant;
+
 use super::{Connection, End};
 
 /// What one read takes at most. One buffer for each thread: a connection that waits has none.
@@ -42,7 +44,10 @@ impl Connection {
                 self.input_ended = true;
                 Ok(())
             }
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.heard_at = Instant::now();
+                Ok(())
+            }
             Err(error) => harmless(&error).then_some(()).ok_or(End::Broken),
         }
     }

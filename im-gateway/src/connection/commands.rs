@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use im_wire::{Command, Reply, Slot, failure};
+use im_wire::{Command, Credential, LogIn, LoggedIn, Reply, Secret, Slot, failure};
 use mpim_proto::DeviceName;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Connection, Done};
-use crate::config::ms;
 use crate::events;
 use crate::log_in;
 use crate::mailbox::Mailbox;
 use crate::sending::Target;
 use crate::session::{Client, Ending, Session};
-use crate::{commands, log_in::Proved};
+use crate::{
+    commands,
+    log_in::{Begun, Proved},
+};
 
 impl Connection {
     /// Works on what the client has asked, as far as the protocol lets it.
@@ -28,12 +30,13 @@ impl Connection {
     /// What may be said without a session, and what begins one.
     fn take(&mut self, now: Instant, slot: Slot, command: Command) {
         match command {
-            command @ (Command::Login { .. } | Command::Register { .. }) => {
-                let (gateway, device) = (Arc::clone(&self.gateway), self.device.clone());
-                self.work.push(Box::pin(async move {
-                    Done::Proved { slot, outcome: log_in::prove(&gateway, command, device).await }
-                }));
+            Command::Login { username, password } => {
+                self.log_in(slot, Credential::Password { username, password }.into());
             }
+            Command::Register { username, password } => {
+                self.log_in(slot, Credential::New { username, password }.into());
+            }
+            Command::LogIn(log_in) => self.log_in(slot, *log_in),
             Command::Help => self.wire.reply(slot, Reply::Help),
             Command::Ping => self.wire.reply(slot, Reply::Pong),
             Command::Device { .. } if self.session.is_some() => {
@@ -44,6 +47,20 @@ impl Connection {
             }
             command => self.take_of_session(now, slot, command),
         }
+    }
+
+    /// Begins to find out who the client is.
+    fn log_in(&mut self, slot: Slot, log_in: LogIn) {
+        let LogIn { credential, device, wants } = log_in;
+        let device = device.unwrap_or_else(|| self.device.clone());
+        if DeviceName::parse(&device).is_none() {
+            return self.wire.reply(slot, Reply::err(failure::BAD_DEVICE));
+        }
+        let gateway = Arc::clone(&self.gateway);
+        self.work.push(Box::pin(async move {
+            let outcome = log_in::prove(&gateway, credential, device, wants).await;
+            Done::Proved { slot, outcome }
+        }));
     }
 
     /// What the session itself answers.
@@ -153,20 +170,10 @@ impl Connection {
             Done::Replied { slot, reply } => self.wire.reply(slot, reply),
             Done::PutOut { slot, reply } => self.put_out(slot, reply),
             Done::Proved { slot, outcome: Ok(proved) } => self.begin_session(slot, proved),
-            Done::Bound { slot, outcome: Ok((registration, token)) } => {
-                let user_id = registration.handle().user_id;
-                let config = Arc::clone(&self.gateway.session_config);
-                let retry_ms = self.gateway.config.calls.retry_ms;
-                let remembered_max = self.gateway.config.original.remembered_max();
-                let session =
-                    Session::new(registration, token, config, remembered_max, retry_ms, now);
-                self.sessions += 1;
-                self.session = Some(Box::new(session));
-                self.wire.reply(slot, Reply::Uid(user_id));
-            }
+            Done::Bound { slot, outcome: Ok(begun) } => self.begun(now, slot, begun),
             Done::Revoked { slot, outcome: Ok(()) } => self.end_session(slot),
             Done::LoggedOut { slot } => {
-                self.login_by = now + ms(self.gateway.config.text.login_timeout_ms);
+                self.login_by = now + self.wire.login_timeout(&self.gateway.config);
                 self.wire.reply(slot, Reply::LoggedOut);
             }
             Done::Proved { slot, outcome: Err(reply) }
@@ -178,13 +185,13 @@ impl Connection {
     /// Somebody has proved who they are. Whoever was logged in on this connection is logged out
     /// first: one connection is one session.
     fn begin_session(&mut self, slot: Slot, proved: Proved) {
-        self.login_by = Instant::now() + ms(self.gateway.config.text.login_timeout_ms);
+        self.login_by = Instant::now() + self.wire.login_timeout(&self.gateway.config);
         self.observe();
         let former = self.session.take().map(|session| {
             let (user_id, token) = (session.user_id(), session.token().to_owned());
             (user_id, token, self.hand_over(session.end(Some(self.peer_has))))
         });
-        let Proved { user_id, token, device, generation, unbegun } = proved;
+        let Proved { user_id, username, token, device, generation, wants, unbegun } = proved;
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
@@ -197,7 +204,7 @@ impl Connection {
             // Added before it is bound, so that no push can come and not find it.
             let registration = gateway.sessions.add(user_id, (device, generation), mailbox);
             let outcome = match log_in::begin(&gateway, &registration, &token).await {
-                Ok(()) => Ok((registration, token)),
+                Ok(()) => Ok(Begun { registration, username, token, wants }),
                 Err(reply) => {
                     // A token that nobody was told about must not stay behind.
                     let _ = log_in::revoke(&gateway, user_id, token).await;
@@ -207,6 +214,26 @@ impl Connection {
             unbegun.settled();
             Done::Bound { slot, outcome }
         }));
+    }
+
+    /// The session begins.
+    fn begun(&mut self, now: Instant, slot: Slot, begun: Begun) {
+        let Begun { registration, username, token, wants } = begun;
+        let handle = registration.handle();
+        let logged_in = LoggedIn {
+            user_id: handle.user_id,
+            username,
+            device: handle.device.clone(),
+            token: Secret::new(token.clone()),
+        };
+        let config = Arc::clone(&self.gateway.session_config);
+        let retry_ms = self.gateway.config.calls.retry_ms;
+        let remembered_max = self.gateway.config.original.remembered_max();
+        let mut session = Session::new(registration, token, config, remembered_max, retry_ms, now);
+        session.want(wants);
+        self.sessions += 1;
+        self.session = Some(Box::new(session));
+        self.wire.reply(slot, Reply::LoggedIn(Box::new(logged_in)));
     }
 
     /// `REVOKE`, once it is answered.

@@ -20,7 +20,7 @@ impl Session {
         match answer {
             Answer::Sent { target, slots, outcome } => {
                 self.sending.done(target);
-                let with_seq = self.sending.manner.receipts;
+                let with_seq = self.sending.manner.receipts || client.wire.tells_seqs();
                 reply_to_sends(client.wire, target, slots, outcome, with_seq);
             }
             Answer::Located { asked, positions } => {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use im_wire::{Priority, Reply, Shown, failure};
+use im_wire::{Priority, Reply, Shown, Wants, failure};
 
 use super::{Client, Session};
 use crate::events::EventKind;
@@ -13,6 +13,16 @@ impl Session {
     /// Whether the client may signal something now.
     pub(crate) fn may_signal(&self) -> bool {
         self.signal_rate.allows()
+    }
+
+    /// What the log-in has asked for.
+    pub(crate) fn want(&mut self, wants: Wants) {
+        self.want_events(wants.events);
+        // Nobody has found out yet that there are none to be had.
+        let _ = self.want_receipts(wants.receipts);
+        if wants.acks {
+            self.window.acknowledges();
+        }
     }
 
     /// `EVENTS`.

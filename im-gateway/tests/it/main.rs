@@ -10,6 +10,7 @@ mod events;
 mod fakes;
 mod fan_out;
 mod faults;
+mod frames;
 mod lines;
 mod log_in;
 mod original;

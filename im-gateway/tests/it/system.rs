@@ -55,6 +55,7 @@ impl System {
         let mut config = Config::default();
         config.rpc.listen.set_port(0);
         config.text.listen.set_port(0);
+        config.frames.listen.set_port(0);
         config.targets.user = Target::memory();
         config.targets.message = Target::memory();
         config.targets.presence = Target::memory();
@@ -71,6 +72,11 @@ impl System {
         let (client, welcome) = Client::connect(self.addr).await;
         assert_eq!(welcome, "+OK welcome. Commands: REGISTER/LOGIN/SEND/PULL");
         client
+    }
+
+    /// Where clients connect that speak frames.
+    pub(crate) fn frames(&self) -> SocketAddr {
+        self.running.others[1].1
     }
 
     /// Registers the next user, whose id is one more than the last one's.

@@ -22,6 +22,9 @@ pub enum EncodeError {
     /// Sequence numbers start at 0, which stands for the beginning.
     #[error("{0} must not be negative")]
     Negative(&'static str),
+    /// Text lines have no word for it.
+    #[error("text lines cannot say this")]
+    NoWord,
     /// A client message id is short and printable.
     #[error("a client message id is 1 to {CLIENT_MSG_ID_BYTES_MAX} printable ASCII characters")]
     ClientMsgId,
@@ -114,6 +117,7 @@ impl LineWriter<'_> {
             Command::Device { name } | Command::Revoke { device: name } => {
                 self.word("the device", name.as_bytes())
             }
+            Command::LogIn(_) => Err(EncodeError::NoWord),
             Command::Logout
             | Command::Pull
             | Command::GetFriends

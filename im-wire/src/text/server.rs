@@ -188,7 +188,7 @@ impl ServerConnection {
     fn write_replies(&mut self) {
         while let Some(((), reply)) = self.pipeline.next() {
             match reply {
-                Reply::Uid(_) => self.logged_in = true,
+                Reply::Uid(_) | Reply::LoggedIn(_) => self.logged_in = true,
                 Reply::LoggedOut => self.logged_in = false,
                 _ => {}
             }

@@ -1,10 +1,17 @@
 //! The text protocol, from outside: golden lines, the order of replies, and properties.
-#![expect(clippy::expect_used, reason = "the helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the helpers of tests fail as tests do"
+)]
 
+mod bad_frames;
 mod commands;
+mod frames;
 mod lines;
 mod order;
 mod properties;
+mod pushes;
 
 use im_wire::text::{Reply, ServerConnection, Slot, TextLimits};
 

@@ -8,13 +8,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// Ports that the system chooses: tests run beside each other, and beside a real server.
-pub(super) const PORTS: [&str; 6] = [
+pub(super) const PORTS: [&str; 7] = [
     "MPIM_USER__RPC__LISTEN",
     "MPIM_MESSAGE__RPC__LISTEN",
     "MPIM_PRESENCE__RPC__LISTEN",
     "MPIM_GROUP__RPC__LISTEN",
     "MPIM_GATEWAY__RPC__LISTEN",
     "MPIM_GATEWAY__TEXT__LISTEN",
+    "MPIM_GATEWAY__FRAMES__LISTEN",
 ];
 
 /// Where it answers those who watch it.

@@ -16,6 +16,7 @@ fn config(dir: &TempDir) -> Config {
     config.group.rpc.listen = any;
     config.gateway.rpc.listen = any;
     config.gateway.text.listen = any;
+    config.gateway.frames.listen = any;
     config
 }
 

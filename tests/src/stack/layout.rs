@@ -16,6 +16,7 @@ pub(super) struct Addresses {
     rpc: [SocketAddr; 5],
     admin: [SocketAddr; 5],
     text: SocketAddr,
+    frames: SocketAddr,
     parts: [SocketAddr; 3],
 }
 
@@ -23,7 +24,8 @@ impl Addresses {
     pub(super) fn free() -> Self {
         let free = || Service::ALL.map(|_| free_address());
         let parts = apart::PARTS.map(|_| free_address());
-        Self { rpc: free(), admin: free(), text: free_address(), parts }
+        let (text, frames) = (free_address(), free_address());
+        Self { rpc: free(), admin: free(), text, frames, parts }
     }
 
     pub(super) fn rpc(&self, service: Service) -> SocketAddr {
@@ -37,6 +39,11 @@ impl Addresses {
 
     pub(super) fn text(&self) -> SocketAddr {
         self.text
+    }
+
+    /// Where clients connect that speak frames.
+    pub(super) fn frames(&self) -> SocketAddr {
+        self.frames
     }
 
     /// Those of the parts of im-presence that have a process of their own, in the order of `PARTS`.
@@ -118,7 +125,10 @@ fn embedded(builder: &StackBuilder, addresses: &Addresses, directory: &Path) -> 
     }
     let mpim = mpim.variable("MPIM_ADMIN__LISTEN", addresses.admin(Service::User).to_string());
     let text = variable(Some(Service::Gateway), "text.listen");
-    let mut mpim = mpim.variable(text, addresses.text().to_string());
+    let frames = variable(Some(Service::Gateway), "frames.listen");
+    let mut mpim = mpim
+        .variable(text, addresses.text().to_string())
+        .variable(frames, addresses.frames().to_string());
     if builder.traced {
         mpim = mpim.traced(directory.join(TRACE));
     }
@@ -214,7 +224,9 @@ fn listening(process: Process, service: Service, addresses: &Addresses) -> Proce
         .variable("MPIM_RPC__LISTEN", addresses.rpc(service).to_string())
         .variable("MPIM_ADMIN__LISTEN", addresses.admin(service).to_string());
     if service == Service::Gateway {
-        process.variable("MPIM_TEXT__LISTEN", addresses.text().to_string())
+        process
+            .variable("MPIM_TEXT__LISTEN", addresses.text().to_string())
+            .variable("MPIM_FRAMES__LISTEN", addresses.frames().to_string())
     } else {
         process
     }

@@ -58,3 +58,4 @@ mod sessions;
 mod terminal;
 mod tidy;
 mod walk;
+mod ways;

@@ -59,7 +59,8 @@ async fn without_a_file_the_data_is_below_the_directory_that_it_was_started_in()
     let directory = tempfile::tempdir().unwrap();
     let text = free_address();
     let mut mpim = Process::new("mpim", directory.path())
-        .variable("MPIM_GATEWAY__TEXT__LISTEN", text.to_string());
+        .variable("MPIM_GATEWAY__TEXT__LISTEN", text.to_string())
+        .variable("MPIM_GATEWAY__FRAMES__ENABLED", "false");
     for service in ["USER", "PRESENCE", "MESSAGE", "GROUP", "GATEWAY"] {
         let listen = format!("MPIM_{service}__RPC__LISTEN");
         mpim = mpim.variable(listen, free_address().to_string());
@@ -144,7 +145,8 @@ async fn a_second_mpim_on_the_same_data_is_refused_too() {
     let mut second = Process::new("mpim", stack.directory())
         .argument("--data-dir")
         .argument(stack.directory().join("data"))
-        .variable("MPIM_GATEWAY__TEXT__LISTEN", free_address().to_string());
+        .variable("MPIM_GATEWAY__TEXT__LISTEN", free_address().to_string())
+        .variable("MPIM_GATEWAY__FRAMES__ENABLED", "false");
     for service in ["USER", "PRESENCE", "MESSAGE", "GROUP", "GATEWAY"] {
         let listen = format!("MPIM_{service}__RPC__LISTEN");
         second = second.variable(listen, free_address().to_string());
@@ -160,19 +162,21 @@ async fn a_port_that_is_taken_is_named() {
     let address = free_address();
     let _taken = TcpListener::bind(address).unwrap();
     let (rpc, text) = ("MPIM_RPC__LISTEN", "MPIM_TEXT__LISTEN");
-    for (program, taken, other) in [
-        ("im-user", rpc, None),
-        ("im-message", rpc, None),
-        ("im-presence", rpc, None),
-        ("im-group", rpc, None),
-        ("im-gateway", rpc, Some(text)),
-        ("im-gateway", text, Some(rpc)),
-        ("mpim", "MPIM_USER__RPC__LISTEN", None),
+    let frames = "MPIM_FRAMES__LISTEN";
+    for (program, taken, others) in [
+        ("im-user", rpc, &[][..]),
+        ("im-message", rpc, &[][..]),
+        ("im-presence", rpc, &[][..]),
+        ("im-group", rpc, &[][..]),
+        ("im-gateway", rpc, &[text, frames]),
+        ("im-gateway", text, &[rpc, frames]),
+        ("im-gateway", frames, &[rpc, text]),
+        ("mpim", "MPIM_USER__RPC__LISTEN", &[]),
     ] {
         let mut process = Process::new(program, directory.path());
         process = process.variable(taken, address.to_string());
-        if let Some(other) = other {
-            process = process.variable(other, free_address().to_string());
+        for other in others {
+            process = process.variable(*other, free_address().to_string());
         }
         let (code, said) = failure(process).await;
         assert_eq!(code, Some(1), "{program}: {said}");

@@ -19,7 +19,9 @@ fn start(
         .variable("MPIM_RPC__LISTEN", free_address().to_string())
         .variable("MPIM_ADMIN__LISTEN", admin.to_string());
     if program == "im-gateway" {
-        process = process.variable("MPIM_TEXT__LISTEN", free_address().to_string());
+        process = process
+            .variable("MPIM_TEXT__LISTEN", free_address().to_string())
+            .variable("MPIM_FRAMES__LISTEN", free_address().to_string());
     }
     for (name, value) in settings {
         process = process.variable(*name, value);

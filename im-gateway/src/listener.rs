@@ -1,4 +1,4 @@
-//! The text gateway's listener: who gets in.
+//! A listener for clients: who gets in.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,10 +17,8 @@ use crate::connection::{Connection, Control};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::socket::Socket;
-use crate::wire::Wire;
+use crate::wire::Speaks;
 
-/// What a client that finds no place is told.
-const FULL: &[u8] = b"-ERR closing server full\n";
 /// Clients that are being told so at the same time; more are closed without a word.
 const REFUSALS_MAX: usize = 64;
 /// How long to wait when accepting fails, rather than to try in a circle.
@@ -29,8 +27,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const KEEPALIVE_RETRIES: u32 = 3;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Accepts connections of text lines.
-pub(crate) struct TextServer {
+/// Accepts connections of one protocol.
+pub(crate) struct Listener {
+    speaks: Speaks,
     gateway: Arc<Gateway>,
     controls: Arc<Controls>,
 }
@@ -41,14 +40,15 @@ struct Controls {
     by_number: Mutex<HashMap<u64, Arc<Control>>>,
 }
 
-impl TextServer {
-    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway, controls: Arc::default() }
+impl Listener {
+    pub(crate) fn new(speaks: Speaks, gateway: Arc<Gateway>) -> Self {
+        Self { speaks, gateway, controls: Arc::default() }
     }
 
     /// Accepts until the shutdown, then lets all connections end. They are tasks of their own.
     pub(crate) async fn run(self, listener: TcpListener, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(self.gateway.config.text.connections_max));
+        let places = self.speaks.connections_max(&self.gateway.config);
+        let places = Arc::new(Semaphore::new(places));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         let mut number = 0;
         loop {
@@ -78,13 +78,13 @@ impl TextServer {
     }
 
     fn serve(&self, stream: TcpStream, number: u64, place: OwnedSemaphorePermit) {
-        if let Err(error) = prepare(&stream, ms(self.gateway.config.text.keepalive_ms)) {
+        if let Err(error) = prepare(&stream, self.speaks.keepalive(&self.gateway.config)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let control = Arc::new(Control::default());
         let listed = self.controls.list(number, &control);
-        let wire = Wire::text(self.gateway.config.text.limits());
+        let wire = self.speaks.wire(&self.gateway.config);
         let socket = Socket::plain(stream);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
         let connection =
@@ -105,10 +105,10 @@ impl TextServer {
         let Ok(place) = Arc::clone(refusals).try_acquire_owned() else {
             return;
         };
-        let at_most = ms(self.gateway.config.closing.linger_ms);
+        let (full, at_most) = (self.speaks.full(), ms(self.gateway.config.closing.linger_ms));
         self.gateway.tasks.spawn("refusal", async move {
             let _place = place;
-            Socket::plain(stream).linger(FULL, at_most).await;
+            Socket::plain(stream).linger(&full, at_most).await;
         });
     }
 }

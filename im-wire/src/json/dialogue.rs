@@ -1,0 +1,126 @@
+//! Requests and answers of one connection, without their wrapping.
+
+use super::answers;
+use super::requests::{Class, request};
+use super::{Me, Tag};
+use crate::pipeline::Pipeline;
+use crate::{Command, LoggedIn, Refusal, Reply, Slot, Why};
+
+/// Refusals for want of a log-in that a connection may get in a row; after one more it ends.
+const NOT_LOGGED_IN_MAX: u8 = 32;
+
+/// Who is logged in on a connection, and which of its requests are not answered.
+#[derive(Debug)]
+pub(crate) struct Dialogue {
+    pipeline: Pipeline<Tag>,
+    class: Class,
+    me: Option<Box<Me>>,
+    not_logged_in: u8,
+    ended: Option<&'static str>,
+}
+
+impl Dialogue {
+    /// A connection on which nothing was said yet; its device is of that class if it does not say.
+    pub(crate) fn new(in_flight_max: usize, class: Class) -> Self {
+        let pipeline = Pipeline::new(in_flight_max);
+        Self { pipeline, class, me: None, not_logged_in: 0, ended: None }
+    }
+
+    /// Takes a request, while it is not blocked. Its command, if it may be worked on now; what is no
+    /// command is answered here, in its place.
+    pub(crate) fn request(&mut self, kind: u16, body: &[u8]) -> Option<(Slot, Command)> {
+        let (tag, asked) = request(kind, body, self.class, self.me.as_deref());
+        match asked {
+            Ok(command) => {
+                self.not_logged_in = 0;
+                self.pipeline.admit(tag, command)
+            }
+            Err(refusal) => {
+                self.refuse(tag, refusal);
+                None
+            }
+        }
+    }
+
+    /// Takes what is no request at all.
+    pub(crate) fn refuse_unread(&mut self, kind: u16, refusal: Refusal) {
+        self.refuse(Tag { kind, id: None, about: super::About::Nothing }, refusal);
+    }
+
+    fn refuse(&mut self, tag: Tag, refusal: Refusal) {
+        if refusal.why() == Why::NotLoggedIn {
+            self.not_logged_in += 1;
+            if self.not_logged_in > NOT_LOGGED_IN_MAX {
+                self.end("not login");
+            }
+        }
+        self.pipeline.refuse(tag, Reply::Err(refusal));
+    }
+
+    /// The request that was held back, once its turn has come.
+    pub(crate) fn released(&mut self) -> Option<(Slot, Command)> {
+        self.pipeline.released()
+    }
+
+    /// Whether a request is held back.
+    pub(crate) fn holds(&self) -> bool {
+        self.pipeline.holds()
+    }
+
+    /// Whether no further request may be looked at.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.pipeline.is_blocked() || self.ended.is_some()
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&mut self, slot: Slot, reply: Reply) {
+        self.pipeline.answer(slot, reply);
+    }
+
+    /// The type and the body of the next answer that may leave.
+    pub(crate) fn next_answer(&mut self) -> Option<(u16, Vec<u8>)> {
+        loop {
+            let (tag, reply) = self.pipeline.next()?;
+            match &reply {
+                Reply::LoggedIn(logged_in) => {
+                    let LoggedIn { user_id, username, device, .. } = &**logged_in;
+                    let (username, device) = (username.clone(), device.clone());
+                    self.me = Some(Box::new(Me { user_id: *user_id, username, device }));
+                }
+                Reply::LoggedOut => {
+                    self.me = None;
+                    self.end("logged out");
+                }
+                Reply::Err(_) => {}
+                _ if tag.is_quiet() => continue,
+                _ => {}
+            }
+            return Some(answers::answer(&tag, self.me.as_deref(), &reply, true));
+        }
+    }
+
+    /// It is over, for this reason; the first one counts.
+    pub(crate) fn end(&mut self, reason: &'static str) {
+        self.ended.get_or_insert(reason);
+    }
+
+    /// Why it is over, once everything is answered.
+    pub(crate) fn ended(&self) -> Option<&'static str> {
+        self.ended.filter(|_| self.pipeline.in_flight() == 0)
+    }
+
+    /// Requests that were begun and are not answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.pipeline.in_flight()
+    }
+
+    /// Forgets everything that is not answered.
+    pub(crate) fn clear(&mut self) {
+        self.pipeline.clear();
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.pipeline.buffer_bytes()
+    }
+}

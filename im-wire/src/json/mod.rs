@@ -1,0 +1,108 @@
+//! The JSON bodies that frames and WebSocket share: `docs/CLIENTS.md` says what is in them.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `fields.rs` | a body to its fields, with what is wrong about it |
+//! | `requests.rs` | the fields of a request to a [`Command`](crate::Command) |
+//! | `operations.rs` | the same for those that share one type, by their names |
+//! | `answers.rs` | a [`Reply`](crate::Reply) to the body of an answer |
+//! | `shown.rs` | what is pushed to its body |
+//! | `dialogue.rs` | a connection: who is logged in, and which answers are due |
+
+mod answers;
+mod dialogue;
+mod fields;
+mod operations;
+mod requests;
+mod shown;
+
+pub(crate) use self::{
+    answers::closing,
+    dialogue::Dialogue,
+    shown::{body, kind},
+};
+
+use self::fields::Id;
+use super::Peer;
+use bytes::Bytes;
+
+/// The numbers of the types.
+pub(crate) mod kinds {
+    pub(crate) const LOG_IN: u16 = 1001;
+    pub(crate) const LOG_OUT: u16 = 1003;
+    pub(crate) const REGISTER: u16 = 1005;
+    pub(crate) const TO_USER: u16 = 2001;
+    pub(crate) const TO_GROUP: u16 = 2002;
+    pub(crate) const CONFIRM: u16 = 2003;
+    pub(crate) const TYPING: u16 = 2004;
+    pub(crate) const WHISPER: u16 = 2005;
+    pub(crate) const PRESENCE: u16 = 3001;
+    pub(crate) const CONVERSATIONS: u16 = 3002;
+    pub(crate) const HISTORY: u16 = 3004;
+    pub(crate) const OPERATION: u16 = 4001;
+    pub(crate) const ERROR: u16 = 9001;
+    pub(crate) const HEARTBEAT: u16 = 9002;
+}
+
+/// Who is logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Me {
+    user_id: i64,
+    username: String,
+    device: String,
+}
+
+/// What the answer to a request has to know of it.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    kind: u16,
+    id: Option<Id>,
+    about: About,
+}
+
+#[derive(Debug)]
+enum About {
+    Nothing,
+    /// A message.
+    Message {
+        to: Peer,
+        client_msg_id: Option<Box<str>>,
+    },
+    /// A conversation.
+    With(Peer),
+    /// Which confirmation.
+    Confirmed(&'static str),
+    /// Which operation.
+    Operation(&'static str),
+    /// A heartbeat, and what it carried.
+    Beat(Bytes),
+}
+
+impl Tag {
+    /// Whether its success is not told: nobody asked for an answer.
+    fn is_quiet(&self) -> bool {
+        self.id.is_none() && (kinds::CONFIRM..=kinds::WHISPER).contains(&self.kind)
+    }
+}
+
+/// What a conversation is called, seen from one of its users.
+fn session_id(me: i64, peer: Peer) -> String {
+    match peer {
+        Peer::User(other) => format!("c2c_{}_{}", me.min(other), me.max(other)),
+        Peer::Group(group_id) => format!("grp_{group_id}"),
+    }
+}
+
+/// Whom a conversation is with; `None` if it is none of the user's.
+fn peer_of(me: i64, session_id: &str) -> Option<Peer> {
+    let number = |digits: &str| crate::command::positive(digits);
+    if let Some(group_id) = session_id.strip_prefix("grp_") {
+        return number(group_id).map(Peer::Group);
+    }
+    let (low, high) = session_id.strip_prefix("c2c_")?.split_once('_')?;
+    match (number(low)?, number(high)?) {
+        (low, high) if low == me => Some(Peer::User(high)),
+        (low, high) if high == me => Some(Peer::User(low)),
+        _ => None,
+    }
+}
