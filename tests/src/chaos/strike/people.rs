@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::processes::start_again;
 use super::{Scene, Spared, Struck};
-use crate::{PASSWORD, Person, Push, Service, TextClient};
+use crate::{PASSWORD, Person, Push, Service, TextClient, until};
 
 /// Clients of a storm.
 const STORM: usize = 200;
@@ -152,10 +152,9 @@ pub(super) async fn slow_reader(scene: &mut Scene<'_>) -> Struck {
 pub(super) async fn duplicates(scene: &mut Scene<'_>) -> Struck {
     let (giver, taker) = two(scene).await;
     let ids: Vec<_> = (0..8).map(|number| format!("same-{}-{number}", scene.round)).collect();
-    let (mut answers, sent) = tokio::join!(
-        same(scene, &giver, &taker, &ids),
-        same_everywhere(scene, &giver, &taker, &ids),
-    );
+    let mut clients = everywhere(scene, &giver).await;
+    let (mut answers, sent) =
+        tokio::join!(same(scene, &giver, &taker, &ids), same_through(&mut clients, &taker, &ids),);
     let mut struck = Struck::now("im-message").spares(Spared::Everybody);
     if scene.chance.coin() {
         let process = scene.arena.process_of(Service::Message, 1);
@@ -173,36 +172,51 @@ pub(super) async fn duplicates(scene: &mut Scene<'_>) -> Struck {
     struck
 }
 
-/// Sends the same messages at once through every gateway of several; the ids that were answered.
-async fn same_everywhere(
-    scene: &Scene<'_>,
-    giver: &Person,
-    taker: &Person,
-    ids: &[String],
-) -> Vec<Vec<i64>> {
+/// Connections of somebody to every gateway of several, on devices that let each other live.
+async fn everywhere(scene: &Scene<'_>, giver: &Person) -> Vec<TextClient> {
     let stack = &scene.arena.stack;
     let gateways = match scene.arena.instances() {
         1 => 0,
         several => several,
     };
-    let sends = (1..=gateways).map(|number| {
-        let line = |id: &String| format!("SENDID {id} {} text of {id}\n", taker.uid);
-        let lines: String = ids.iter().map(line).collect();
-        async move {
+    let mut clients = Vec::with_capacity(gateways);
+    for number in 1..=gateways {
+        let client = until("somebody is at each gateway", async || {
             let mut client = stack.connect_to(number).await;
-            let device = format!("desktop:{number}");
+            let device = format!("web:{number}");
             client.expect(&format!("DEVICE {device}"), &format!("+OK device {device}")).await;
-            let right = format!("+OK uid={}", giver.uid);
-            client.expect(&format!("LOGIN {} {PASSWORD}", giver.name), &right).await;
-            client.send_bytes(lines.as_bytes()).await;
-            let mut answers = Vec::with_capacity(ids.len());
-            for _ in ids {
-                let reply = client.reply().await;
-                let id = reply.strip_prefix("+OK msg_id=").and_then(|id| id.parse().ok());
-                answers.push(id.unwrap_or_else(|| panic!("{reply}")));
+            match client.ask(&format!("LOGIN {} {PASSWORD}", giver.name)).await {
+                reply if reply == format!("+OK uid={}", giver.uid) => Ok(client),
+                reply => Err(reply),
             }
-            answers
-        }
+        });
+        clients.push(client.await);
+    }
+    clients
+}
+
+/// Sends the same messages at once through these; the ids that were answered to each.
+async fn same_through(clients: &mut [TextClient], taker: &Person, ids: &[String]) -> Vec<Vec<i64>> {
+    let line = |id: &String| format!("SENDID {id} {} text of {id}\n", taker.uid);
+    let lines: Vec<_> = ids.iter().map(line).collect();
+    let sends = clients.iter_mut().map(|client| async {
+        let mut given = vec![None; lines.len()];
+        until("each message is answered", async || {
+            let open: Vec<_> = (0..lines.len()).filter(|at| given[*at].is_none()).collect();
+            let again: String = open.iter().map(|at| lines[*at].as_str()).collect();
+            client.send_bytes(again.as_bytes()).await;
+            let mut said = String::new();
+            for at in open {
+                let reply = client.reply().await;
+                given[at] = reply.strip_prefix("+OK msg_id=").and_then(|id| id.parse().ok());
+                if given[at].is_none() {
+                    said = reply;
+                }
+            }
+            if said.is_empty() { Ok(()) } else { Err(said) }
+        })
+        .await;
+        given.into_iter().flatten().collect()
     });
     join_all(sends).await
 }
