@@ -95,10 +95,9 @@ async fn after_the_first_ack_only_what_is_acknowledged_counts_as_delivered() {
         assert_eq!(ada.ask(&format!("ACK {strange}")).await, "+OK acked", "nor does a strange one");
     }
     assert_eq!(ada.ask("LOGOUT").await, "+OK logout success");
-    let state = system.fakes.state();
-    assert_eq!(state.cursors[&(1, CONV.to_owned())], 3);
-    assert_eq!(state.cursors.len(), 1, "{:?}", state.cursors);
-    drop(state);
+    let cursors = system.fakes.state().cursors.clone();
+    assert_eq!(cursors[&(1, CONV.to_owned())], 3);
+    assert_eq!(cursors.len(), 1, "{cursors:?}");
     let mut ada = system.log_in("ada").await;
     assert_eq!(texts(&ada.lines(2).await), ["4", "5"], "the rest comes again");
 }

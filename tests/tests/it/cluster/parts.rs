@@ -60,7 +60,13 @@ async fn a_route_that_one_instance_bound_is_known_to_the_other_when_it_is_killed
         assert_eq!(old.rest().await, ["-ERR closing logged in elsewhere"]);
         let id = ada.send(bob.uid, "by the one that is left").await;
         assert_eq!(bob.client.push().await.id, id);
-        assert_ne!(session_of(&stack, left, bob.uid).await.as_ref(), Ok(&before));
+        until("the one that is left knows the new session", async || {
+            match session_of(&stack, left, bob.uid).await? {
+                session if session != before => Ok(()),
+                session => Err(session),
+            }
+        })
+        .await;
         stack.restart(process("routing", killed)).await;
     }
 }
