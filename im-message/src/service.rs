@@ -335,7 +335,9 @@ impl<T: Timeline + ReadState, U: user_service::Server> MessageService<T, U> {
         match answers.pop() {
             Some(Ok(appended)) => Ok(outcome(appended)),
             Some(Err(error)) => {
-                Ok(SendOutcome { result: refusal(error)?, ..SendOutcome::default() })
+                // Only methods of the original are answered from here.
+                let result = refusal(error)?.map(mpim_proto::Result::in_the_originals_codes);
+                Ok(SendOutcome { result, ..SendOutcome::default() })
             }
             None => Err(Status::internal("no answer to a message")),
         }

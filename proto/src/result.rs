@@ -64,6 +64,16 @@ impl Result {
         self.code == i32::from(Code::Ok)
     }
 
+    /// The same as the methods that the original has tell it: their callers know the first four codes,
+    /// and what has one of its own since is `INVALID` to them. The words stay.
+    #[must_use]
+    pub fn in_the_originals_codes(self) -> Self {
+        match self.code() {
+            Code::Ok | Code::Invalid | Code::NotFound | Code::Internal => self,
+            _ => Self { code: Code::Invalid.into(), ..self },
+        }
+    }
+
     fn with(code: Code, msg: &str) -> Self {
         Self { code: code.into(), msg: msg.to_owned() }
     }
@@ -72,6 +82,16 @@ impl Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_originals_callers_are_told_no_code_that_they_do_not_know() {
+        let told = |result: Result| (result.clone().in_the_originals_codes().code, result.msg);
+        assert_eq!(told(Result::ok()), (0, "ok".to_owned()));
+        assert_eq!(told(Result::not_found("no such user")).0, 2);
+        assert_eq!(told(Result::internal("internal")).0, 3);
+        assert_eq!(told(Result::too_large("text too long")), (1, "text too long".to_owned()));
+        assert_eq!(told(Result::permission_denied("blocked")).0, 1);
+    }
 
     #[test]
     fn a_code_that_is_not_known_is_no_success() {

@@ -21,7 +21,7 @@ async fn a_blocked_sender_is_told_so_and_nobody_is_told_of_their_message() {
     let world = World::with_one_lane(Model::new(), |_| {});
     let before = world.send_as(2, 1, "k", "hello").await;
     assert_eq!(set(&world, 1, 2, true).await, "ok");
-    assert_eq!(said(world.send(2, 1, "please").await.result), "PermissionDenied blocked");
+    assert_eq!(said(world.send(2, 1, "please").await.result), "Invalid blocked");
     let repeated = world.send_as(2, 1, "k", "hello").await;
     assert_eq!((repeated.msg_id, repeated.seq), (before.msg_id, before.seq));
     assert_eq!(world.send(1, 2, "the other way").await.seq, 2);
