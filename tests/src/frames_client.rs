@@ -61,6 +61,20 @@ impl FramesClient {
         }
     }
 
+    /// The next message that is shown, whatever else comes before it: receipts and events come when they
+    /// come.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub async fn message(&mut self) -> (u16, Value) {
+        loop {
+            let push = self.push().await;
+            if matches!(push.0, 2001 | 2002) {
+                return push;
+            }
+        }
+    }
+
     async fn send(&mut self, kind: u16, body: &Value) {
         let body = body.to_string();
         let length = u32::try_from(8 + body.len()).expect("a frame is short");

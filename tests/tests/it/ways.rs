@@ -18,7 +18,7 @@ async fn clients_of_frames_and_of_text_lines_meet(stack: StackBuilder) {
     let uid = me["data"]["user_id"].as_i64().unwrap();
 
     let id = ada.send(uid, "hello carol").await;
-    let (kind, shown) = carol.push().await;
+    let (kind, shown) = carol.message().await;
     assert_eq!((kind, &shown["content"]), (2001, &json!("hello carol")));
     assert_eq!(shown["message_id"], json!(id.to_string()));
     let message = json!({"to_user_id": ada.uid, "content": "hello ada", "message_id": "c-1"});
@@ -41,7 +41,7 @@ async fn clients_of_frames_and_of_text_lines_meet(stack: StackBuilder) {
     let push = bob.client.push().await;
     assert_eq!((push.group, &*push.text), (Some(group_id), "to all"));
     bob.client.ask(&format!("SENDGROUP {group_id} from bob")).await;
-    let (kind, shown) = carol.push().await;
+    let (kind, shown) = carol.message().await;
     assert_eq!(
         (kind, &shown["content"], &shown["group_id"]),
         (2002, &json!("from bob"), &json!(group_id))
