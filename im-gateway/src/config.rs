@@ -1,6 +1,7 @@
 //! The configuration of im-gateway. `conf/static/im-gateway.toml` explains each key.
 
 mod frames;
+mod http;
 mod original;
 mod public;
 mod redis;
@@ -14,6 +15,7 @@ use im_wire::text::TextLimits;
 use serde::{Deserialize, Serialize};
 
 pub use self::frames::FramesConfig;
+pub use self::http::HttpConfig;
 pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
@@ -35,6 +37,8 @@ pub struct Config {
     pub text: TextConfig,
     /// Connections that speak binary frames.
     pub frames: FramesConfig,
+    /// The HTTP API.
+    pub http: HttpConfig,
     /// What one session may do, and have on its way.
     pub session: SessionConfig,
     /// How long the gateway waits for the services.
@@ -174,6 +178,7 @@ impl Default for Config {
             public: PublicConfig::default(),
             text: TextConfig::default(),
             frames: FramesConfig::default(),
+            http: HttpConfig::default(),
             session: SessionConfig::default(),
             calls: CallsConfig::default(),
             routes: RoutesConfig::default(),

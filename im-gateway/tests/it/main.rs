@@ -11,6 +11,7 @@ mod fakes;
 mod fan_out;
 mod faults;
 mod frames;
+mod http;
 mod lines;
 mod log_in;
 mod original;
