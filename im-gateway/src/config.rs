@@ -6,6 +6,7 @@ mod original;
 mod public;
 mod redis;
 mod validate;
+mod web_socket;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use self::http::HttpConfig;
 pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
+pub use self::web_socket::WebSocketConfig;
 use crate::window::WindowLimits;
 
 /// Everything that can be configured; the defaults are generous, for one machine.
@@ -39,6 +41,8 @@ pub struct Config {
     pub frames: FramesConfig,
     /// The HTTP API.
     pub http: HttpConfig,
+    /// Connections that speak WebSocket.
+    pub web_socket: WebSocketConfig,
     /// What one session may do, and have on its way.
     pub session: SessionConfig,
     /// How long the gateway waits for the services.
@@ -179,6 +183,7 @@ impl Default for Config {
             text: TextConfig::default(),
             frames: FramesConfig::default(),
             http: HttpConfig::default(),
+            web_socket: WebSocketConfig::default(),
             session: SessionConfig::default(),
             calls: CallsConfig::default(),
             routes: RoutesConfig::default(),

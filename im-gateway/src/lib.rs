@@ -1,4 +1,4 @@
-//! im-gateway is where clients are connected: it speaks text lines and binary frames with them, knows who is
+//! im-gateway is where clients are connected: it speaks text lines, binary frames and WebSocket with them, knows who is
 //! logged in, and shows each what arrives.
 //!
 //! It owns nothing that lasts. Accounts, groups and messages are asked for over mprpc; what it keeps
@@ -108,6 +108,8 @@ mod wire;
 
 pub use config::{
     CallsConfig, ClosingConfig, Config, FramesConfig, HttpConfig, OriginalConfig, PublicConfig,
-    RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
+    RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig, WebSocketConfig,
 };
+#[doc(hidden)]
+pub use http::web_socket_agreement;
 pub use start::{StartError, start};

@@ -58,11 +58,11 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     LazyLock::force(&METRICS);
     let places = config.text.connections_max
         + if config.frames.enabled { config.frames.connections_max } else { 0 }
-        + if config.http.enabled { config.http.connections_max } else { 0 };
-    im_common::warn_if_too_few_open_files(
-        places as u64,
-        "text.connections_max + frames.connections_max + http.connections_max",
-    );
+        + match config.http.enabled {
+            true => config.http.connections_max + config.web_socket.connections_max,
+            false => 0,
+        };
+    im_common::warn_if_too_few_open_files(places as u64, "the sum of all connections_max");
     let services = services(&config.targets, &deps)?;
 
     // All ports are bound before anything is served: the address of one is told over the other.
@@ -129,7 +129,10 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         running = running.and_at("frames", addr);
     }
     if let Some((http, addr)) = http {
-        let listener = HttpServer::new(Http::new(gateway)).run(http, deps.shutdown);
+        let sockets = Arc::new(Listener::new(Speaks::WebSocket, Arc::clone(&gateway)));
+        let ended = Arc::clone(&sockets).until(deps.shutdown.clone());
+        tasks.spawn_essential("WebSockets", ended);
+        let listener = HttpServer::new(Http::new(gateway, sockets)).run(http, deps.shutdown);
         tasks.spawn_essential("http listener", listener);
         running = running.and_at("HTTP", addr);
     }

@@ -52,6 +52,7 @@ mod stack;
 mod text_client;
 mod wait;
 mod walk;
+mod web_socket_client;
 
 pub use admin::{get, is_ready, is_waiting_for};
 pub use binaries::binary;
@@ -72,3 +73,4 @@ pub use test_servers::free_address;
 pub use text_client::{History, Push, TextClient, WELCOME};
 pub use wait::{DEADLINE, until};
 pub use walk::{Hop, hops};
+pub use web_socket_client::WebSocketClient;

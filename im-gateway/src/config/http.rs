@@ -38,7 +38,7 @@ impl Default for HttpConfig {
             enabled: true,
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             // With the others they fit into the descriptors that a process usually may have.
-            connections_max: 4_000,
+            connections_max: 1_000,
             head_bytes_max: 16 << 10,
             body_bytes_max: 64 << 10,
             head_timeout_ms: 10_000,

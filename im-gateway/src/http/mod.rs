@@ -16,16 +16,21 @@ mod request_id;
 mod router;
 mod routes;
 mod server;
+mod upgrade;
 
 use std::sync::Arc;
 
 pub(crate) use self::server::HttpServer;
+pub use self::upgrade::agree as web_socket_agreement;
 use crate::gateway::Gateway;
+use crate::listener::Listener;
 use crate::rates::Rates;
 
 /// What all requests share.
 pub(crate) struct Http {
     gateway: Arc<Gateway>,
+    /// Takes connections that have become WebSockets.
+    sockets: Arc<Listener>,
     /// By address (`http.address_requests_per_s`).
     addresses: Rates,
     /// By user (`http.user_requests_per_s`).
@@ -33,12 +38,13 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, sockets: Arc<Listener>) -> Self {
         let config = &gateway.config.http;
         Self {
             addresses: Rates::per_second(config.address_requests_per_s),
             users: Rates::per_second(config.user_requests_per_s),
             gateway,
+            sockets,
         }
     }
 }

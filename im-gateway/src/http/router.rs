@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::routes::{account, conversations, devices, friends, groups, messages, presence, users};
-use super::{Http, docs, layers, request_id};
+use super::{Http, docs, layers, request_id, upgrade};
 
 /// The whole API.
 pub(super) fn router(http: &Arc<Http>) -> Router {
     let (api, document) = api().split_for_parts();
     let routes = api
         .merge(docs::routes(&document))
+        .route("/ws", get(upgrade::upgrade))
         .fallback(layers::nowhere)
         .method_not_allowed_fallback(layers::not_so)
         .with_state(Arc::clone(http));

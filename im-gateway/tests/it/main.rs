@@ -19,3 +19,4 @@ mod receipts;
 mod sending;
 mod streams;
 mod system;
+mod web_socket;
