@@ -190,7 +190,10 @@ fn conversation(request: &SendBatchReq) -> u64 {
 
 /// Sends a batch, again if need be: the ids of its messages make that safe. An error is what the
 /// client is told; then it is unknown whether the messages were stored.
-async fn send(gateway: &Gateway, request: SendBatchReq) -> Result<Vec<SendOutcome>, &'static str> {
+pub(crate) async fn send(
+    gateway: &Gateway,
+    request: SendBatchReq,
+) -> Result<Vec<SendOutcome>, &'static str> {
     let calls = &gateway.config.calls;
     // What goes to one conversation meets in one instance of im-message, and shares its batches.
     let cx = Context::with_timeout(ms(calls.send_timeout_ms)).with_affinity(conversation(&request));

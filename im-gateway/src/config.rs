@@ -1,10 +1,12 @@
 //! The configuration of im-gateway. `conf/static/im-gateway.toml` explains each key.
 
 mod frames;
+mod http;
 mod original;
 mod public;
 mod redis;
 mod validate;
+mod web_socket;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,9 +16,11 @@ use im_wire::text::TextLimits;
 use serde::{Deserialize, Serialize};
 
 pub use self::frames::FramesConfig;
+pub use self::http::HttpConfig;
 pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
+pub use self::web_socket::WebSocketConfig;
 use crate::window::WindowLimits;
 
 /// Everything that can be configured; the defaults are generous, for one machine.
@@ -35,6 +39,10 @@ pub struct Config {
     pub text: TextConfig,
     /// Connections that speak binary frames.
     pub frames: FramesConfig,
+    /// The HTTP API.
+    pub http: HttpConfig,
+    /// Connections that speak WebSocket.
+    pub web_socket: WebSocketConfig,
     /// What one session may do, and have on its way.
     pub session: SessionConfig,
     /// How long the gateway waits for the services.
@@ -174,6 +182,8 @@ impl Default for Config {
             public: PublicConfig::default(),
             text: TextConfig::default(),
             frames: FramesConfig::default(),
+            http: HttpConfig::default(),
+            web_socket: WebSocketConfig::default(),
             session: SessionConfig::default(),
             calls: CallsConfig::default(),
             routes: RoutesConfig::default(),

@@ -112,6 +112,8 @@ pub(crate) struct Connection {
     login_by: Instant,
     /// When something came from the client.
     heard_at: Instant,
+    /// It was asked since then whether it is there.
+    pinged: bool,
     tick: Tick,
     timer: Timer,
     /// Told to end: how.
@@ -152,6 +154,7 @@ impl Connection {
             input_ended: false,
             login_by,
             heard_at: now,
+            pinged: false,
             tick,
             timer: Timer::new(),
             drain: None,
@@ -192,6 +195,10 @@ impl Connection {
         }
         let now = Instant::now();
         self.look(now)?;
+        if self.ping_at().is_some_and(|at| at <= now) {
+            self.pinged = true;
+            self.wire.ping();
+        }
         // Room in the output lets commands go on, and they fill it again.
         loop {
             self.take_mail(now)?;
@@ -256,6 +263,9 @@ impl Connection {
         if self.input_ended && idle && self.wire.output().is_empty() {
             return Err(End::Eof);
         }
+        if self.wire.is_over() && self.wire.output().is_empty() {
+            return Err(End::Eof);
+        }
         if self.session.is_none() && idle && self.login_by <= now {
             return Err(End::Closing("login timeout".to_owned()));
         }
@@ -286,13 +296,19 @@ impl Connection {
             None => (self.wire.in_flight() == 0).then_some(self.login_by),
         };
         let drain_by = self.drain.map(|drain| drain.by);
-        let due = [self.tick.at(), session, drain_by, self.idle_at()];
+        let due = [self.tick.at(), session, drain_by, self.idle_at(), self.ping_at()];
         due.into_iter().flatten().min()
     }
 
     /// When it has been silent for too long.
     fn idle_at(&self) -> Option<Instant> {
         self.wire.idle(&self.gateway.config).map(|idle| self.heard_at + idle)
+    }
+
+    /// When it is asked whether it is there.
+    fn ping_at(&self) -> Option<Instant> {
+        let after = self.wire.ping_after(&self.gateway.config).filter(|_| !self.pinged);
+        after.map(|after| self.heard_at + after)
     }
 
     fn take_mail(&mut self, now: Instant) -> Result<(), End> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use im_common::{Clock, Tasks};
-use mpim_proto::{GatewayOffer, group_service, message_service, presence_service, user_service};
+use mpim_proto::{
+    GatewayOffer, group_service, message_service, presence_service, routing_service, user_service,
+};
 use tokio::sync::Semaphore;
 
 use crate::advances::Advance;
@@ -22,6 +24,8 @@ pub(crate) struct Services {
     pub(crate) message: message_service::Client,
     pub(crate) presence: presence_service::Client,
     pub(crate) group: group_service::Client,
+    /// The part of im-presence that has the routes.
+    pub(crate) routing: routing_service::Client,
 }
 
 /// What im-presence knows this gateway by.

@@ -1,4 +1,4 @@
-//! im-gateway is where clients are connected: it speaks text lines and binary frames with them, knows who is
+//! im-gateway is where clients are connected: it speaks text lines, binary frames and WebSocket with them, knows who is
 //! logged in, and shows each what arrives.
 //!
 //! It owns nothing that lasts. Accounts, groups and messages are asked for over mprpc; what it keeps
@@ -50,7 +50,8 @@
 //! | `session` | one log-in: decides what to ask for and what to show; does nothing itself |
 //! | `delivery` | pure: positions, and so what becomes of each entry |
 //! | `sync` | pure: when heads are compared, page by page |
-//! | `rate` | how fast a session may send |
+//! | `core`, `http` | the same for those without a session: requests of HTTP |
+//! | `rate`, `rates` | how fast a session, and how often a user or an address, may ask |
 //! | `metrics` | the handles of what is counted |
 //! | `sending` | pure: the order of a session's own messages |
 //! | `window`, `cursors`, `tick` | pure: what has arrived, what is written of it, and when |
@@ -72,6 +73,7 @@ mod commands;
 mod complaints;
 mod config;
 mod connection;
+mod core;
 mod cursors;
 mod delivery;
 mod direct;
@@ -79,6 +81,7 @@ mod events;
 mod fetches;
 mod gateway;
 mod gather;
+mod http;
 mod kernel;
 mod listener;
 mod log_in;
@@ -89,6 +92,7 @@ mod original;
 mod push;
 mod pushed;
 mod rate;
+mod rates;
 mod renew;
 mod sending;
 mod session;
@@ -103,7 +107,9 @@ mod window;
 mod wire;
 
 pub use config::{
-    CallsConfig, ClosingConfig, Config, FramesConfig, OriginalConfig, PublicConfig, RedisRoles,
-    RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
+    CallsConfig, ClosingConfig, Config, FramesConfig, HttpConfig, OriginalConfig, PublicConfig,
+    RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig, WebSocketConfig,
 };
+#[doc(hidden)]
+pub use http::web_socket_agreement;
 pub use start::{StartError, start};

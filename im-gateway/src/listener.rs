@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,11 +28,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const KEEPALIVE_RETRIES: u32 = 3;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Accepts connections of one protocol.
+/// Accepts connections of one protocol, or takes those that others have accepted.
 pub(crate) struct Listener {
     speaks: Speaks,
     gateway: Arc<Gateway>,
     controls: Arc<Controls>,
+    places: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    number: AtomicU64,
 }
 
 /// The connections, to tell them to end.
@@ -42,15 +46,19 @@ struct Controls {
 
 impl Listener {
     pub(crate) fn new(speaks: Speaks, gateway: Arc<Gateway>) -> Self {
-        Self { speaks, gateway, controls: Arc::default() }
+        let places = speaks.connections_max(&gateway.config);
+        Self {
+            speaks,
+            gateway,
+            controls: Arc::default(),
+            places: Arc::new(Semaphore::new(places)),
+            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+            number: AtomicU64::new(0),
+        }
     }
 
     /// Accepts until the shutdown, then lets all connections end. They are tasks of their own.
     pub(crate) async fn run(self, listener: TcpListener, shutdown: Shutdown) {
-        let places = self.speaks.connections_max(&self.gateway.config);
-        let places = Arc::new(Semaphore::new(places));
-        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        let mut number = 0;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -65,26 +73,35 @@ impl Listener {
                     continue;
                 }
             };
-            match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => {
-                    number += 1;
-                    self.serve(stream, number, place);
-                }
-                Err(_) => self.refuse(stream, &refusals),
-            }
+            self.take(stream, &[]);
         }
         drop(listener);
         self.controls.shut_down("server shutting down");
     }
 
-    fn serve(&self, stream: TcpStream, number: u64, place: OwnedSemaphorePermit) {
+    /// Lets all connections end once the shutdown is triggered. For one that accepts none itself.
+    pub(crate) async fn until(self: Arc<Self>, shutdown: Shutdown) {
+        shutdown.triggered().await;
+        self.controls.shut_down("server shutting down");
+    }
+
+    /// Serves a connection of which this was read already, or refuses it if there is no place.
+    pub(crate) fn take(&self, stream: TcpStream, read: &[u8]) {
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => self.serve(stream, read, place),
+            Err(_) => self.refuse(stream),
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, read: &[u8], place: OwnedSemaphorePermit) {
         if let Err(error) = prepare(&stream, self.speaks.keepalive(&self.gateway.config)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let control = Arc::new(Control::default());
-        let listed = self.controls.list(number, &control);
-        let wire = self.speaks.wire(&self.gateway.config);
+        let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
+        let mut wire = self.speaks.wire(&self.gateway.config);
+        wire.receive(read);
         let socket = Socket::plain(stream);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
         let connection =
@@ -99,10 +116,10 @@ impl Listener {
         });
     }
 
-    fn refuse(&self, stream: TcpStream, refusals: &Arc<Semaphore>) {
+    fn refuse(&self, stream: TcpStream) {
         tracing::debug!("a connection was refused: the server is full");
         METRICS.connections_refused.increment(1);
-        let Ok(place) = Arc::clone(refusals).try_acquire_owned() else {
+        let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
         let (full, at_most) = (self.speaks.full(), ms(self.gateway.config.closing.linger_ms));

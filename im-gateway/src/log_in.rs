@@ -145,7 +145,7 @@ async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Kno
 }
 
 /// im-user bounds how many passwords it looks at.
-fn busy(gateway: &Gateway, command: &'static str, status: &Status) -> Reply {
+pub(crate) fn busy(gateway: &Gateway, command: &'static str, status: &Status) -> Reply {
     match status.code() {
         Code::ResourceExhausted => Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS),
         _ => unavailable(gateway, command, status),

@@ -15,6 +15,16 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Clients that found no place.
     pub(crate) connections_refused: Counter,
+    /// Connections of HTTP (`http.connections_max`).
+    pub(crate) http_connections: Gauge,
+    /// Those that found no place.
+    pub(crate) http_connections_refused: Counter,
+    /// Requests by the class of their answer, from 2xx to 5xx.
+    pub(crate) http_requests: [Counter; 4],
+    /// From a request's head to its answer's, in seconds.
+    pub(crate) http_time: Histogram,
+    /// Requests that were answered 429 (`http.address_requests_per_s`, `http.user_requests_per_s`).
+    pub(crate) http_slow_downs: Counter,
     /// Sessions that are logged in.
     pub(crate) sessions: Gauge,
     /// Log-ins that im-user works on (`calls.logins_max`).
@@ -48,9 +58,15 @@ pub(crate) struct Metrics {
 impl Metrics {
     fn new() -> Self {
         let dropped = |at: &'static str| counter!("mpim_gateway_events_dropped_total", "at" => at);
+        let answered = |class| counter!("mpim_gateway_http_requests_total", "status" => class);
         Self {
             connections: gauge!("mpim_gateway_connections"),
             connections_refused: counter!("mpim_gateway_connections_refused_total"),
+            http_connections: gauge!("mpim_gateway_http_connections"),
+            http_connections_refused: counter!("mpim_gateway_http_connections_refused_total"),
+            http_requests: ["2xx", "3xx", "4xx", "5xx"].map(answered),
+            http_time: histogram!("mpim_gateway_http_seconds"),
+            http_slow_downs: counter!("mpim_gateway_http_slow_downs_total"),
             sessions: gauge!("mpim_gateway_sessions"),
             logins: gauge!("mpim_gateway_logins"),
             fetches: gauge!("mpim_gateway_fetches"),

@@ -6,12 +6,16 @@ use std::sync::{Arc, LazyLock};
 
 use im_common::redis::Redis;
 use im_common::{Deps, Running, Tasks};
-use mpim_proto::{gateway_service, group_service, message_service, presence_service, user_service};
+use mpim_proto::{
+    gateway_service, group_service, message_service, presence_service, routing_service,
+    user_service,
+};
 use mprpc::{ChannelError, Server, ServerError};
 use tokio::net::TcpListener;
 
-use crate::config::{Config, ms};
+use crate::config::{Config, TargetsConfig, ms};
 use crate::gateway::{Gateway, Identity, Services};
+use crate::http::{Http, HttpServer};
 use crate::listener::Listener;
 use crate::metrics::METRICS;
 use crate::original;
@@ -53,23 +57,22 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     // Zeroes from the start on: whoever watches a metric should not have to wait for its first event.
     LazyLock::force(&METRICS);
     let places = config.text.connections_max
-        + if config.frames.enabled { config.frames.connections_max } else { 0 };
-    im_common::warn_if_too_few_open_files(
-        places as u64,
-        "text.connections_max + frames.connections_max",
-    );
-    let targets = &config.targets;
-    let services = Services {
-        user: user_service::Client::new(&deps.channel(&targets.user)?),
-        message: message_service::Client::new(&deps.channel(&targets.message)?),
-        presence: presence_service::Client::new(&deps.channel(&targets.presence)?),
-        group: group_service::Client::new(&deps.channel(&targets.group)?),
-    };
+        + if config.frames.enabled { config.frames.connections_max } else { 0 }
+        + match config.http.enabled {
+            true => config.http.connections_max + config.web_socket.connections_max,
+            false => 0,
+        };
+    im_common::warn_if_too_few_open_files(places as u64, "the sum of all connections_max");
+    let services = services(&config.targets, &deps)?;
 
     // All ports are bound before anything is served: the address of one is told over the other.
     let (text, text_addr) = listen("text lines", config.text.listen).await?;
     let frames = match config.frames.enabled {
         true => Some(listen("frames", config.frames.listen).await?),
+        false => None,
+    };
+    let http = match config.http.enabled {
+        true => Some(listen("HTTP", config.http.listen).await?),
         false => None,
     };
     let sessions = Arc::new(Sessions::new());
@@ -119,16 +122,21 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     tasks.spawn_essential("links", pushes.watch(deps.shutdown.clone()));
     let listener = Listener::new(Speaks::Text, Arc::clone(&gateway));
     tasks.spawn_essential("text listener", listener.run(text, deps.shutdown.clone()));
-    let frames_addr = frames.map(|(frames, addr)| {
-        let listener = Listener::new(Speaks::Frames, gateway);
+    let mut running = Running::new(addr, tasks.clone()).and_at("text lines", text_addr);
+    if let Some((frames, addr)) = frames {
+        let listener = Listener::new(Speaks::Frames, Arc::clone(&gateway));
         tasks.spawn_essential("frames listener", listener.run(frames, deps.shutdown.clone()));
-        addr
-    });
-    let running = Running::new(addr, tasks).and_at("text lines", text_addr);
-    Ok(match frames_addr {
-        Some(addr) => running.and_at("frames", addr),
-        None => running,
-    })
+        running = running.and_at("frames", addr);
+    }
+    if let Some((http, addr)) = http {
+        let sockets = Arc::new(Listener::new(Speaks::WebSocket, Arc::clone(&gateway)));
+        let ended = Arc::clone(&sockets).until(deps.shutdown.clone());
+        tasks.spawn_essential("WebSockets", ended);
+        let listener = HttpServer::new(Http::new(gateway, sockets)).run(http, deps.shutdown);
+        tasks.spawn_essential("http listener", listener);
+        running = running.and_at("HTTP", addr);
+    }
+    Ok(running)
 }
 
 async fn listen(
@@ -139,4 +147,15 @@ async fn listen(
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     Ok((listener, addr))
+}
+
+fn services(targets: &TargetsConfig, deps: &Deps) -> Result<Services, ChannelError> {
+    let presence = deps.channel(&targets.presence)?;
+    Ok(Services {
+        user: user_service::Client::new(&deps.channel(&targets.user)?),
+        message: message_service::Client::new(&deps.channel(&targets.message)?),
+        presence: presence_service::Client::new(&presence),
+        routing: routing_service::Client::new(&presence),
+        group: group_service::Client::new(&deps.channel(&targets.group)?),
+    })
 }

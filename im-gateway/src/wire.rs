@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use im_wire::{Command, Reply, Shown, Slot, frames, text};
+use im_wire::{Command, Reply, Shown, Slot, frames, text, web_socket};
 use mpim_proto::TEXT_DEVICE;
 
 use crate::config::{Config, ms};
@@ -14,6 +14,8 @@ pub(crate) enum Wire {
     Text(text::ServerConnection),
     /// Binary frames.
     Frames(frames::ServerConnection),
+    /// WebSocket, after its handshake.
+    WebSocket(web_socket::ServerConnection),
 }
 
 /// The protocols that a listener may speak.
@@ -21,6 +23,7 @@ pub(crate) enum Wire {
 pub(crate) enum Speaks {
     Text,
     Frames,
+    WebSocket,
 }
 
 impl Speaks {
@@ -33,6 +36,10 @@ impl Speaks {
                 Wire::Text(wire)
             }
             Self::Frames => Wire::Frames(frames::ServerConnection::new(config.frames.limits())),
+            Self::WebSocket => {
+                let limits = config.web_socket.limits();
+                Wire::WebSocket(web_socket::ServerConnection::new(limits))
+            }
         }
     }
 
@@ -41,6 +48,7 @@ impl Speaks {
         match self {
             Self::Text => config.text.connections_max,
             Self::Frames => config.frames.connections_max,
+            Self::WebSocket => config.web_socket.connections_max,
         }
     }
 
@@ -49,6 +57,7 @@ impl Speaks {
         match self {
             Self::Text => ms(config.text.keepalive_ms),
             Self::Frames => ms(config.frames.keepalive_ms),
+            Self::WebSocket => ms(config.web_socket.keepalive_ms),
         }
     }
 
@@ -58,6 +67,7 @@ impl Speaks {
         match self {
             Self::Text => format!("-ERR closing {FULL}\n").into_bytes(),
             Self::Frames => frames::closing_frame(FULL).to_vec(),
+            Self::WebSocket => web_socket::closing_frame(FULL).to_vec(),
         }
     }
 }
@@ -68,6 +78,7 @@ impl Wire {
         match self {
             Self::Text(_) => TEXT_DEVICE,
             Self::Frames(_) => "desktop",
+            Self::WebSocket(_) => "web",
         }
     }
 
@@ -75,7 +86,7 @@ impl Wire {
     pub(crate) fn tells_seqs(&self) -> bool {
         match self {
             Self::Text(_) => false,
-            Self::Frames(_) => true,
+            Self::Frames(_) | Self::WebSocket(_) => true,
         }
     }
 
@@ -84,6 +95,7 @@ impl Wire {
         match self {
             Self::Text(_) => ms(config.text.login_timeout_ms),
             Self::Frames(_) => ms(config.frames.login_timeout_ms),
+            Self::WebSocket(_) => ms(config.web_socket.login_timeout_ms),
         }
     }
 
@@ -92,6 +104,31 @@ impl Wire {
         match self {
             Self::Text(_) => None,
             Self::Frames(_) => Some(ms(config.frames.idle_ms)),
+            Self::WebSocket(_) => Some(ms(config.web_socket.idle_ms)),
+        }
+    }
+
+    /// After how long without a word the client is asked whether it is there.
+    pub(crate) fn ping_after(&self, config: &Config) -> Option<Duration> {
+        match self {
+            Self::Text(_) | Self::Frames(_) => None,
+            Self::WebSocket(_) => Some(ms(config.web_socket.ping_ms)),
+        }
+    }
+
+    /// Asks whether the client is there.
+    pub(crate) fn ping(&mut self) {
+        match self {
+            Self::Text(_) | Self::Frames(_) => {}
+            Self::WebSocket(wire) => wire.ping(),
+        }
+    }
+
+    /// Whether it was closed as the protocol has it: nothing is said after what the output has.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Frames(_) => false,
+            Self::WebSocket(wire) => wire.is_over(),
         }
     }
 
@@ -100,6 +137,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.receive(bytes),
             Self::Frames(wire) => wire.receive(bytes),
+            Self::WebSocket(wire) => wire.receive(bytes),
         }
     }
 
@@ -108,6 +146,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.wants_input(),
             Self::Frames(wire) => wire.wants_input(),
+            Self::WebSocket(wire) => wire.wants_input(),
         }
     }
 
@@ -116,6 +155,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.next_command(),
             Self::Frames(wire) => wire.next_command(),
+            Self::WebSocket(wire) => wire.next_command(),
         }
     }
 
@@ -124,6 +164,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.reply(slot, reply),
             Self::Frames(wire) => wire.reply(slot, reply),
+            Self::WebSocket(wire) => wire.reply(slot, reply),
         }
     }
 
@@ -133,6 +174,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.push(shown.line()),
             Self::Frames(wire) => wire.show(shown),
+            Self::WebSocket(wire) => wire.show(shown),
         }
     }
 
@@ -141,6 +183,7 @@ impl Wire {
         match self {
             Self::Text(_) => None,
             Self::Frames(wire) => wire.ended(),
+            Self::WebSocket(wire) => wire.ended(),
         }
     }
 
@@ -149,6 +192,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.close(reason),
             Self::Frames(wire) => wire.close(reason),
+            Self::WebSocket(wire) => wire.close(reason),
         }
     }
 
@@ -157,6 +201,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.output(),
             Self::Frames(wire) => wire.output(),
+            Self::WebSocket(wire) => wire.output(),
         }
     }
 
@@ -165,6 +210,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.consume_output(taken),
             Self::Frames(wire) => wire.consume_output(taken),
+            Self::WebSocket(wire) => wire.consume_output(taken),
         }
     }
 
@@ -173,6 +219,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.output_end(),
             Self::Frames(wire) => wire.output_end(),
+            Self::WebSocket(wire) => wire.output_end(),
         }
     }
 
@@ -181,6 +228,7 @@ impl Wire {
         match self {
             Self::Text(wire) => wire.in_flight(),
             Self::Frames(wire) => wire.in_flight(),
+            Self::WebSocket(wire) => wire.in_flight(),
         }
     }
 }

@@ -10,7 +10,7 @@
 //! says how they are written.
 //!
 //! The protocols are [`text`], lines that a person can type into `nc`, and [`frames`], JSON behind binary
-//! headers.
+//! headers, and [`web_socket`], which carries the same JSON.
 //!
 //! # Example: a server that answers one command
 //!
@@ -44,9 +44,10 @@ mod refusal;
 mod reply;
 mod shown;
 pub mod text;
+pub mod web_socket;
 
 pub use self::{
-    closing::closing_code,
+    closing::{close_code, closing_code},
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     event::{Event, Receipt, Status},
     listed::{Conv, Hist},

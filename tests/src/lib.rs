@@ -21,6 +21,7 @@
 //! | `process` | one program: start, kill -9, SIGTERM, its log |
 //! | `stack` | [`Stack`]: MPIM as one process, as five, or as a cluster on real servers |
 //! | `proxy` | [`Proxy`]: a way between two programs that can be made bad |
+//! | `http_client` | [`HttpClient`]: the HTTP API over raw sockets |
 //! | `text_client` | [`TextClient`]: lines over a raw socket, bad ones included |
 //! | `people` | [`Person`]: a registered user with a connection |
 //! | `classic_client` | [`ClassicClient`]: the original RPC wire, byte by byte |
@@ -41,6 +42,7 @@ pub mod chaos;
 mod checker;
 mod classic_client;
 mod frames_client;
+mod http_client;
 mod journal;
 mod load;
 mod people;
@@ -50,12 +52,14 @@ mod stack;
 mod text_client;
 mod wait;
 mod walk;
+mod web_socket_client;
 
 pub use admin::{get, is_ready, is_waiting_for};
 pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};
 pub use frames_client::FramesClient;
+pub use http_client::HttpClient;
 pub use journal::{
     Attempt, Change, Conversation, Ending, Entry, Journal, Outcome, Read, Receipt, Return, Run,
     Sent, State, Timeline,
@@ -69,3 +73,4 @@ pub use test_servers::free_address;
 pub use text_client::{History, Push, TextClient, WELCOME};
 pub use wait::{DEADLINE, until};
 pub use walk::{Hop, hops};
+pub use web_socket_client::WebSocketClient;

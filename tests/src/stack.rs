@@ -196,6 +196,11 @@ impl Stack {
         self.addresses.iter().map(Addresses::text).collect()
     }
 
+    /// Where clients connect that speak HTTP; the first gateway.
+    pub fn http_address(&self) -> SocketAddr {
+        self.addresses[0].http()
+    }
+
     /// A connection that was welcomed by the first gateway.
     pub async fn connect(&self) -> TextClient {
         self.connect_to(1).await

@@ -16,6 +16,8 @@ impl Validate for Config {
         rules.within("text.login_timeout_ms", text.login_timeout_ms, 100..=86_400_000);
         rules.within("text.keepalive_ms", text.keepalive_ms, 1_000..=86_400_000);
         self.frames.validate(&mut rules);
+        self.web_socket.validate(&mut rules);
+        self.http.validate(&mut rules);
         let session = &self.session;
         rules.within("session.messages_per_s", session.messages_per_s, 1..=10_000_000);
         rules.within("session.batch_messages_max", session.batch_messages_max, 1..=256);

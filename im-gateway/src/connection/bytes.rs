@@ -46,6 +46,7 @@ impl Connection {
             }
             Ok(_) => {
                 self.heard_at = Instant::now();
+                self.pinged = false;
                 Ok(())
             }
             Err(error) => harmless(&error).then_some(()).ok_or(End::Broken),

@@ -94,6 +94,8 @@ pub(crate) struct State {
     pub(crate) last_push: u64,
     pub(crate) renewals: usize,
     last_since_ms: i64,
+    /// Where im-presence would have users connect.
+    pub(crate) picked: Option<String>,
     /// They are the original's services.
     pub(crate) original: Option<original::Original>,
 }

@@ -8,7 +8,7 @@ use im_gateway::{Config, start};
 use mpim_proto::push::Content;
 use mpim_proto::{
     CloseSessionReq, Entry, EntryKind, Push, PushReq, PushResp, gateway_service, group_service,
-    message_service, presence_service, user_service,
+    message_service, presence_service, routing_service, user_service,
 };
 use mprpc::{Channel, Context, Server};
 
@@ -19,6 +19,8 @@ pub(crate) struct System {
     pub(crate) fakes: Fakes,
     pub(crate) running: Running,
     pub(crate) addr: SocketAddr,
+    /// Where HTTP is spoken.
+    pub(crate) http: SocketAddr,
     /// Where the fakes are.
     pub(crate) services: SocketAddr,
     pub(crate) gateway: gateway_service::Client,
@@ -47,6 +49,7 @@ impl System {
             .add_service(group_service::serve(fakes.clone()))
             .add_service(message_service::serve(fakes.clone()))
             .add_service(presence_service::serve(fakes.clone()))
+            .add_service(routing_service::serve(fakes.clone()))
             .register(memory);
         let server = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let services = server.local_addr();
@@ -56,16 +59,17 @@ impl System {
         config.rpc.listen.set_port(0);
         config.text.listen.set_port(0);
         config.frames.listen.set_port(0);
+        config.http.listen.set_port(0);
         config.targets.user = Target::memory();
         config.targets.message = Target::memory();
         config.targets.presence = Target::memory();
         config.targets.group = Target::memory();
         change(&mut config, services);
         let running = start(config, deps).await.unwrap();
-        let addr = running.others[0].1;
+        let (addr, http) = (running.others[0].1, running.others[2].1);
         let channel = Channel::builder(format!("static://{}", running.addr)).build().unwrap();
         let gateway = gateway_service::Client::new(&channel);
-        Self { fakes, running, addr, services, gateway, pushes: 0 }
+        Self { fakes, running, addr, http, services, gateway, pushes: 0 }
     }
 
     pub(crate) async fn connect(&self) -> Client {

@@ -1,7 +1,7 @@
 //! The server's side of one connection.
 
 use super::header::{Frame, Frames, put_frame};
-use crate::json::{self, Dialogue, kinds};
+use crate::json::{self, Dialogue, Due, Wrapped, kinds};
 use crate::{Command, Refusal, Reply, Shown, Slot, Why};
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -77,13 +77,13 @@ impl ServerConnection {
         while !self.is_blocked() {
             match self.frames.next_frame()? {
                 Frame::Whole { kind, body } => {
-                    if let Some(command) = self.dialogue.request(kind, body) {
+                    if let Some(command) = self.dialogue.request(kind, body, Wrapped::Frame) {
                         return Some(command);
                     }
                 }
                 Frame::OtherVersion { kind } => {
                     let refusal = Refusal::or("unsupported version", Why::BadVersion);
-                    self.dialogue.refuse_unread(kind, refusal);
+                    self.dialogue.refuse_unread(kind, Wrapped::Frame, refusal);
                 }
                 Frame::BadLength => self.dialogue.end("bad length"),
                 Frame::TooBig => self.dialogue.end("too big"),
@@ -158,7 +158,7 @@ impl ServerConnection {
     }
 
     fn write_answers(&mut self) {
-        while let Some((kind, body)) = self.dialogue.next_answer() {
+        while let Some(Due { kind, body, .. }) = self.dialogue.next_answer() {
             self.write(kind, &body);
         }
     }

@@ -131,15 +131,15 @@ fn exposed<S: Serializer>(secret: &crate::Secret, to: S) -> Result<S::Ok, S::Err
     to.serialize_str(&String::from_utf8_lossy(secret.expose()))
 }
 
-/// The type and the body of an answer. `with_id`: the request's id stands in the body.
-pub(super) fn answer(tag: &Tag, me: Option<&Me>, reply: &Reply, with_id: bool) -> (u16, Vec<u8>) {
+/// The type and the body of an answer. The request's id stands in it, unless there is an envelope.
+pub(super) fn answer(tag: &Tag, me: Option<&Me>, reply: &Reply) -> (u16, Vec<u8>) {
     if let (Reply::Pong, About::Beat(carried)) = (reply, &tag.about) {
         return (
             kinds::HEARTBEAT + 1,
             if carried.is_empty() { b"{}".into() } else { carried.to_vec() },
         );
     }
-    let id = tag.id.as_ref().filter(|_| with_id);
+    let id = tag.id.as_ref().filter(|_| !tag.enveloped);
     let op = match tag.about {
         About::Operation(op) => Some(op),
         _ => None,
@@ -186,7 +186,7 @@ fn refused(kind: u16, refusal: &Refusal) -> (u16, Answer<'_>) {
         code: refusal.code(),
         message: refusal.words(),
         status: Some(StatusField::Refused(refusal.why().canonical())),
-        of: (!own).then_some(kind),
+        of: (!own && kind != 0).then_some(kind),
         retry_after_ms: refusal.retry_after_ms(),
         ..Answer::default()
     };

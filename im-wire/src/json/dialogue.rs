@@ -2,12 +2,29 @@
 
 use super::answers;
 use super::requests::{Class, request};
-use super::{Me, Tag};
+use super::{Id, Me, Tag};
 use crate::pipeline::Pipeline;
 use crate::{Command, LoggedIn, Refusal, Reply, Slot, Why};
 
 /// Refusals for want of a log-in that a connection may get in a row; after one more it ends.
 const NOT_LOGGED_IN_MAX: u8 = 32;
+
+/// What a request came in, and its answer goes in.
+#[derive(Debug)]
+pub(crate) enum Wrapped {
+    /// A frame, whose body holds the request's id.
+    Frame,
+    /// An envelope, beside whose body the id stands.
+    Envelope(Option<Id>),
+}
+
+/// An answer that may leave.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) kind: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) wrapped: Wrapped,
+}
 
 /// Who is logged in on a connection, and which of its requests are not answered.
 #[derive(Debug)]
@@ -15,6 +32,8 @@ pub(crate) struct Dialogue {
     pipeline: Pipeline<Tag>,
     class: Class,
     me: Option<Box<Me>>,
+    /// Whoever is logged in did so in a frame.
+    framed: bool,
     not_logged_in: u8,
     ended: Option<&'static str>,
 }
@@ -23,13 +42,19 @@ impl Dialogue {
     /// A connection on which nothing was said yet; its device is of that class if it does not say.
     pub(crate) fn new(in_flight_max: usize, class: Class) -> Self {
         let pipeline = Pipeline::new(in_flight_max);
-        Self { pipeline, class, me: None, not_logged_in: 0, ended: None }
+        Self { pipeline, class, me: None, framed: false, not_logged_in: 0, ended: None }
     }
 
     /// Takes a request, while it is not blocked. Its command, if it may be worked on now; what is no
     /// command is answered here, in its place.
-    pub(crate) fn request(&mut self, kind: u16, body: &[u8]) -> Option<(Slot, Command)> {
-        let (tag, asked) = request(kind, body, self.class, self.me.as_deref());
+    pub(crate) fn request(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        wrapped: Wrapped,
+    ) -> Option<(Slot, Command)> {
+        let (mut tag, asked) = request(kind, body, self.class, self.me.as_deref());
+        tag.wrap(wrapped);
         match asked {
             Ok(command) => {
                 self.not_logged_in = 0;
@@ -43,8 +68,10 @@ impl Dialogue {
     }
 
     /// Takes what is no request at all.
-    pub(crate) fn refuse_unread(&mut self, kind: u16, refusal: Refusal) {
-        self.refuse(Tag { kind, id: None, about: super::About::Nothing }, refusal);
+    pub(crate) fn refuse_unread(&mut self, kind: u16, wrapped: Wrapped, refusal: Refusal) {
+        let mut tag = Tag::new(kind);
+        tag.wrap(wrapped);
+        self.refuse(tag, refusal);
     }
 
     fn refuse(&mut self, tag: Tag, refusal: Refusal) {
@@ -77,14 +104,15 @@ impl Dialogue {
         self.pipeline.answer(slot, reply);
     }
 
-    /// The type and the body of the next answer that may leave.
-    pub(crate) fn next_answer(&mut self) -> Option<(u16, Vec<u8>)> {
+    /// The next answer that may leave.
+    pub(crate) fn next_answer(&mut self) -> Option<Due> {
         loop {
             let (tag, reply) = self.pipeline.next()?;
             match &reply {
                 Reply::LoggedIn(logged_in) => {
                     let LoggedIn { user_id, username, device, .. } = &**logged_in;
                     let (username, device) = (username.clone(), device.clone());
+                    self.framed = !tag.enveloped;
                     self.me = Some(Box::new(Me { user_id: *user_id, username, device }));
                 }
                 Reply::LoggedOut => {
@@ -95,8 +123,18 @@ impl Dialogue {
                 _ if tag.is_quiet() => continue,
                 _ => {}
             }
-            return Some(answers::answer(&tag, self.me.as_deref(), &reply, true));
+            let (kind, body) = answers::answer(&tag, self.me.as_deref(), &reply);
+            let wrapped = match tag.enveloped {
+                true => Wrapped::Envelope(tag.id),
+                false => Wrapped::Frame,
+            };
+            return Some(Due { kind, body, wrapped });
         }
+    }
+
+    /// Whether whoever is logged in did so in a frame.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.framed
     }
 
     /// It is over, for this reason; the first one counts.

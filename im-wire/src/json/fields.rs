@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 
 /// Objects and arrays within each other.
-const DEPTH_MAX: usize = 16;
+pub(super) const DEPTH_MAX: usize = 16;
 /// What JSON numbers hold exactly in every language.
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
@@ -59,11 +59,19 @@ pub(super) use fields;
 ///
 /// It is no JSON object, it is nested too deeply, or a field is of the wrong kind.
 pub(super) fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
+    read_within(body, DEPTH_MAX)
+}
+
+/// The same of what may be nested deeper, or less.
+pub(super) fn read_within<T: DeserializeOwned + Default>(
+    body: &[u8],
+    depth_max: usize,
+) -> Result<T, Refusal> {
     if body.is_empty() {
         return Ok(T::default());
     }
     let text = std::str::from_utf8(body).map_err(|_| Refusal::of(crate::failure::NOT_UTF8))?;
-    if depth(body) > DEPTH_MAX {
+    if depth(body) > depth_max {
         return Err(bad("bad JSON: nested too deeply".to_owned()));
     }
     serde_json::from_str(text).map_err(|error| {

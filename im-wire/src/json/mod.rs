@@ -7,10 +7,12 @@
 //! | `operations.rs` | the same for those that share one type, by their names |
 //! | `answers.rs` | a [`Reply`](crate::Reply) to the body of an answer |
 //! | `shown.rs` | what is pushed to its body |
+//! | `envelope.rs` | type, id and body as one JSON text |
 //! | `dialogue.rs` | a connection: who is logged in, and which answers are due |
 
 mod answers;
 mod dialogue;
+pub(crate) mod envelope;
 mod fields;
 mod operations;
 mod requests;
@@ -18,7 +20,7 @@ mod shown;
 
 pub(crate) use self::{
     answers::closing,
-    dialogue::Dialogue,
+    dialogue::{Dialogue, Due, Wrapped},
     shown::{body, kind},
 };
 
@@ -57,6 +59,8 @@ pub(crate) struct Me {
 pub(crate) struct Tag {
     kind: u16,
     id: Option<Id>,
+    /// It came in an envelope, where its id stands, too.
+    enveloped: bool,
     about: About,
 }
 
@@ -79,6 +83,17 @@ enum About {
 }
 
 impl Tag {
+    fn new(kind: u16) -> Self {
+        Self { kind, id: None, enveloped: false, about: About::Nothing }
+    }
+
+    /// Says what the request came in.
+    fn wrap(&mut self, wrapped: Wrapped) {
+        if let Wrapped::Envelope(id) = wrapped {
+            (self.id, self.enveloped) = (id, true);
+        }
+    }
+
     /// Whether its success is not told: nobody asked for an answer.
     fn is_quiet(&self) -> bool {
         self.id.is_none() && (kinds::CONFIRM..=kinds::WHISPER).contains(&self.kind)

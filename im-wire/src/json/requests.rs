@@ -20,7 +20,7 @@ pub(super) fn request(
     class: Class,
     me: Option<&Me>,
 ) -> (Tag, Result<Command, Refusal>) {
-    let mut tag = Tag { kind, id: None, about: About::Nothing };
+    let mut tag = Tag::new(kind);
     let asked = asked(&mut tag, body, class, me);
     if asked.is_err() && tag.id.is_none() {
         // Whatever else is wrong with it: whoever can be told which request it was is.

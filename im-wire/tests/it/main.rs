@@ -12,6 +12,7 @@ mod lines;
 mod order;
 mod properties;
 mod pushes;
+mod web_socket;
 
 use im_wire::text::{Reply, ServerConnection, Slot, TextLimits};
 

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// Ports that the system chooses: tests run beside each other, and beside a real server.
-pub(super) const PORTS: [&str; 7] = [
+pub(super) const PORTS: [&str; 8] = [
     "MPIM_USER__RPC__LISTEN",
     "MPIM_MESSAGE__RPC__LISTEN",
     "MPIM_PRESENCE__RPC__LISTEN",
@@ -16,6 +16,7 @@ pub(super) const PORTS: [&str; 7] = [
     "MPIM_GATEWAY__RPC__LISTEN",
     "MPIM_GATEWAY__TEXT__LISTEN",
     "MPIM_GATEWAY__FRAMES__LISTEN",
+    "MPIM_GATEWAY__HTTP__LISTEN",
 ];
 
 /// Where it answers those who watch it.

@@ -17,6 +17,7 @@ fn config(dir: &TempDir) -> Config {
     config.gateway.rpc.listen = any;
     config.gateway.text.listen = any;
     config.gateway.frames.listen = any;
+    config.gateway.http.listen = any;
     config
 }
 

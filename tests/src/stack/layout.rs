@@ -17,6 +17,7 @@ pub(super) struct Addresses {
     admin: [SocketAddr; 5],
     text: SocketAddr,
     frames: SocketAddr,
+    http: SocketAddr,
     parts: [SocketAddr; 3],
 }
 
@@ -24,8 +25,8 @@ impl Addresses {
     pub(super) fn free() -> Self {
         let free = || Service::ALL.map(|_| free_address());
         let parts = apart::PARTS.map(|_| free_address());
-        let (text, frames) = (free_address(), free_address());
-        Self { rpc: free(), admin: free(), text, frames, parts }
+        let (text, frames, http) = (free_address(), free_address(), free_address());
+        Self { rpc: free(), admin: free(), text, frames, http, parts }
     }
 
     pub(super) fn rpc(&self, service: Service) -> SocketAddr {
@@ -44,6 +45,11 @@ impl Addresses {
     /// Where clients connect that speak frames.
     pub(super) fn frames(&self) -> SocketAddr {
         self.frames
+    }
+
+    /// Where clients connect that speak HTTP.
+    pub(super) fn http(&self) -> SocketAddr {
+        self.http
     }
 
     /// Those of the parts of im-presence that have a process of their own, in the order of `PARTS`.
@@ -126,9 +132,11 @@ fn embedded(builder: &StackBuilder, addresses: &Addresses, directory: &Path) -> 
     let mpim = mpim.variable("MPIM_ADMIN__LISTEN", addresses.admin(Service::User).to_string());
     let text = variable(Some(Service::Gateway), "text.listen");
     let frames = variable(Some(Service::Gateway), "frames.listen");
+    let http = variable(Some(Service::Gateway), "http.listen");
     let mut mpim = mpim
         .variable(text, addresses.text().to_string())
-        .variable(frames, addresses.frames().to_string());
+        .variable(frames, addresses.frames().to_string())
+        .variable(http, addresses.http().to_string());
     if builder.traced {
         mpim = mpim.traced(directory.join(TRACE));
     }
@@ -227,6 +235,7 @@ fn listening(process: Process, service: Service, addresses: &Addresses) -> Proce
         process
             .variable("MPIM_TEXT__LISTEN", addresses.text().to_string())
             .variable("MPIM_FRAMES__LISTEN", addresses.frames().to_string())
+            .variable("MPIM_HTTP__LISTEN", addresses.http().to_string())
     } else {
         process
     }

@@ -42,6 +42,7 @@ mod durability;
 mod events;
 mod faults;
 mod groups;
+mod http;
 mod input;
 mod limits;
 mod operation;

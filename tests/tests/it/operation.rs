@@ -60,7 +60,8 @@ async fn without_a_file_the_data_is_below_the_directory_that_it_was_started_in()
     let text = free_address();
     let mut mpim = Process::new("mpim", directory.path())
         .variable("MPIM_GATEWAY__TEXT__LISTEN", text.to_string())
-        .variable("MPIM_GATEWAY__FRAMES__ENABLED", "false");
+        .variable("MPIM_GATEWAY__FRAMES__ENABLED", "false")
+        .variable("MPIM_GATEWAY__HTTP__ENABLED", "false");
     for service in ["USER", "PRESENCE", "MESSAGE", "GROUP", "GATEWAY"] {
         let listen = format!("MPIM_{service}__RPC__LISTEN");
         mpim = mpim.variable(listen, free_address().to_string());
@@ -146,7 +147,8 @@ async fn a_second_mpim_on_the_same_data_is_refused_too() {
         .argument("--data-dir")
         .argument(stack.directory().join("data"))
         .variable("MPIM_GATEWAY__TEXT__LISTEN", free_address().to_string())
-        .variable("MPIM_GATEWAY__FRAMES__ENABLED", "false");
+        .variable("MPIM_GATEWAY__FRAMES__ENABLED", "false")
+        .variable("MPIM_GATEWAY__HTTP__ENABLED", "false");
     for service in ["USER", "PRESENCE", "MESSAGE", "GROUP", "GATEWAY"] {
         let listen = format!("MPIM_{service}__RPC__LISTEN");
         second = second.variable(listen, free_address().to_string());
@@ -162,15 +164,16 @@ async fn a_port_that_is_taken_is_named() {
     let address = free_address();
     let _taken = TcpListener::bind(address).unwrap();
     let (rpc, text) = ("MPIM_RPC__LISTEN", "MPIM_TEXT__LISTEN");
-    let frames = "MPIM_FRAMES__LISTEN";
+    let (frames, http) = ("MPIM_FRAMES__LISTEN", "MPIM_HTTP__LISTEN");
     for (program, taken, others) in [
         ("im-user", rpc, &[][..]),
         ("im-message", rpc, &[][..]),
         ("im-presence", rpc, &[][..]),
         ("im-group", rpc, &[][..]),
-        ("im-gateway", rpc, &[text, frames]),
-        ("im-gateway", text, &[rpc, frames]),
-        ("im-gateway", frames, &[rpc, text]),
+        ("im-gateway", rpc, &[text, frames, http]),
+        ("im-gateway", text, &[rpc, frames, http]),
+        ("im-gateway", frames, &[rpc, text, http]),
+        ("im-gateway", http, &[rpc, text, frames]),
         ("mpim", "MPIM_USER__RPC__LISTEN", &[]),
     ] {
         let mut process = Process::new(program, directory.path());

@@ -1,11 +1,12 @@
 //! The same in whatever protocol: what is sent in one is received in the others.
 
-use mpim_tests::{FramesClient, StackBuilder, register_two};
+use mpim_tests::{FramesClient, StackBuilder, WebSocketClient, register_two};
 use serde_json::json;
 
 on_all_stacks! {
     clients_of_frames_and_of_text_lines_meet,
     a_token_of_one_log_in_opens_another_connection,
+    clients_of_web_socket_meet_all_others,
 }
 
 async fn clients_of_frames_and_of_text_lines_meet(stack: StackBuilder) {
@@ -68,4 +69,32 @@ async fn a_token_of_one_log_in_opens_another_connection(stack: StackBuilder) {
     // It is the same device: the first connection is told that it is over.
     let (kind, closing) = first.push().await;
     assert_eq!((kind, &closing["code"]), (9001, &json!(1006)), "{closing}");
+}
+
+async fn clients_of_web_socket_meet_all_others(stack: StackBuilder) {
+    let stack = stack.start().await;
+    let (mut ada, _bob) = register_two(&stack).await;
+    let mut carol = FramesClient::connect(stack.frames_address()).await;
+    let credentials = |name| json!({"username": name, "password": "a-secret-of-theirs"});
+    let (_, me) = carol.ask(1005, credentials("carol")).await;
+    let carol_uid = me["data"]["user_id"].as_i64().unwrap();
+    let mut dave = WebSocketClient::connect(stack.http_address()).await;
+    let (kind, me) = dave.ask(1005, credentials("dave")).await;
+    assert_eq!((kind, &me["data"]["device"]), (1006, &json!("web")), "{me}");
+    let uid = me["data"]["user_id"].as_i64().unwrap();
+
+    ada.send(uid, "from lines").await;
+    let text = json!({"to_user_id": uid, "content": "from frames"});
+    assert_eq!(carol.ask(2001, text).await.1["code"], 0);
+    let mut shown = vec![dave.push().await, dave.push().await];
+    shown.sort_by_key(|(_, body)| body["content"].to_string());
+    let contents: Vec<_> = shown.iter().map(|(kind, body)| (*kind, &body["content"])).collect();
+    assert_eq!(contents, [(2001, &json!("from frames")), (2001, &json!("from lines"))]);
+
+    for to in [ada.uid, carol_uid] {
+        let text = json!({"to_user_id": to, "content": "from a page"});
+        assert_eq!(dave.ask(2001, text).await.1["code"], 0);
+    }
+    assert_eq!(ada.client.push().await.text, "from a page");
+    assert_eq!(carol.push().await.1["content"], "from a page");
 }

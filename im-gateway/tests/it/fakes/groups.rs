@@ -77,8 +77,20 @@ impl group_service::Server for Fakes {
     async fn get_group_info(
         &self,
         _: &Context,
-        _: GetGroupInfoReq,
+        req: GetGroupInfoReq,
     ) -> Result<GetGroupInfoResp, Status> {
-        Err(Status::unimplemented("not asked by the gateway"))
+        let GetGroupInfoReq { group_id } = req;
+        if !self.state().groups.contains_key(&group_id) {
+            let result = Some(mpim_proto::Result::not_found("group not found"));
+            return Ok(GetGroupInfoResp { result, group_info: None });
+        }
+        let group_info = Some(mpim_proto::GroupInfo {
+            group_id,
+            group_name: format!("group {group_id}"),
+            creator_id: 1,
+            created_at: 1_790_000_000_123,
+            ..mpim_proto::GroupInfo::default()
+        });
+        Ok(GetGroupInfoResp { result: ok(), group_info })
     }
 }

@@ -1,11 +1,13 @@
 //! im-presence, as far as the gateway asks it.
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
-    DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, GetPresenceReq,
-    GetPresenceResp, QueryDevicesReq, QueryDevicesResp, QueryRouteReq, QueryRouteResp,
-    RenewRoutesReq, RenewRoutesResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq,
-    UnbindRouteResp, UserPresence, UserStatus, presence_service,
+    BindResp, BindRouteReq, BindRouteResp, CloseDeviceReq, CloseSessionsResp, DeliveReq,
+    DeliveResp, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, DropGatewayReq,
+    DropGatewayResp, GetPresenceReq, GetPresenceResp, ListGatewaysReq, ListGatewaysResp,
+    PickGatewayReq, PickGatewayResp, QueryDevicesReq, QueryDevicesResp, QueryRouteReq,
+    QueryRouteResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq, RenewRoutesResp,
+    ResolveReq, ResolveResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq, UnbindRouteResp,
+    UserPresence, UserStatus, presence_service, routing_service,
 };
 use mprpc::{Context, Status};
 
@@ -128,4 +130,59 @@ impl presence_service::Server for Fakes {
     async fn dispatch(&self, _: &Context, _: DispatchReq) -> Result<DispatchResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
     }
+}
+
+/// Of the routing part the gateway asks one thing itself.
+impl routing_service::Server for Fakes {
+    async fn pick_gateway(
+        &self,
+        _: &Context,
+        _: PickGatewayReq,
+    ) -> Result<PickGatewayResp, Status> {
+        self.before("pick_gateway").await?;
+        let picked = self.state().picked.clone();
+        let result = picked.as_ref().map_or_else(|| not_found("no gateway"), |_| ok());
+        let endpoint = picked.unwrap_or_default();
+        Ok(PickGatewayResp { result, endpoint, ..PickGatewayResp::default() })
+    }
+
+    async fn bind(&self, _: &Context, _: BindRouteReq) -> Result<BindResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn unbind(&self, _: &Context, _: UnbindRouteReq) -> Result<UnbindRouteResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn renew(&self, _: &Context, _: RenewRoutesReq) -> Result<RenewRoutesResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn query(&self, _: &Context, _: QuerySessionsReq) -> Result<QuerySessionsResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn resolve(&self, _: &Context, _: ResolveReq) -> Result<ResolveResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn list_gateways(
+        &self,
+        _: &Context,
+        _: ListGatewaysReq,
+    ) -> Result<ListGatewaysResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn drop_gateway(
+        &self,
+        _: &Context,
+        _: DropGatewayReq,
+    ) -> Result<DropGatewayResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+}
+
+fn not_found(msg: &str) -> Option<mpim_proto::Result> {
+    Some(mpim_proto::Result::not_found(msg))
 }

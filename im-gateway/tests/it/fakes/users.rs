@@ -1,7 +1,7 @@
 //! im-user, as far as the gateway asks it.
 
 use mpim_proto::{
-    AddFriendReq, AddFriendResp, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
+    AddFriendReq, AddFriendResp, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp, Granted,
     ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RefreshReq,
     RefreshResp, RegisterReq, RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq,
     RevokeDeviceResp, VerifyTokenReq, VerifyTokenResp, user_service,
@@ -10,8 +10,28 @@ use mprpc::{Context, Status};
 
 use super::{Asked, Fakes, invalid, ok};
 
+/// What a log-in is given: tokens that are good for 15 minutes and for 30 days.
+fn granted(user_id: i64, name: &str, device: &str) -> Granted {
+    Granted {
+        user_id,
+        token: format!("token-{name}"),
+        expires_at_ms: 1_790_000_900_000,
+        refresh_token: format!("refresh-{name}"),
+        refresh_expires_at_ms: 4_102_444_800_000,
+        device: device.to_owned(),
+        generation: 1,
+        username: name.to_owned(),
+        ..Granted::default()
+    }
+}
+
 impl Fakes {
-    async fn log_in(&self, name: String, password: String) -> Result<LoginResp, Status> {
+    async fn log_in(
+        &self,
+        name: String,
+        password: String,
+        device: String,
+    ) -> Result<LoginResp, Status> {
         self.before("login").await?;
         let mut state = self.state();
         let found = state.users.iter().position(|user| *user == (name.clone(), password.clone()));
@@ -24,7 +44,7 @@ impl Fakes {
                 user_id: index as i64 + 1,
                 token: format!("token-{name}"),
                 generation: state.generation.max(1),
-                granted: None,
+                granted: Some(granted(index as i64 + 1, &name, &device)),
             },
             None => LoginResp { result: invalid("bad cred"), ..LoginResp::default() },
         })
@@ -38,7 +58,7 @@ impl user_service::Server for Fakes {
         self.note(Asked::Login(name.clone()));
         // The original's goes on although its caller has gone.
         let fakes = self.clone();
-        tokio::spawn(async move { fakes.log_in(name, password).await }).await.unwrap()
+        tokio::spawn(async move { fakes.log_in(name, password, req.device).await }).await.unwrap()
     }
 
     async fn register(&self, _: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
@@ -51,13 +71,25 @@ impl user_service::Server for Fakes {
         }
         // The original gives none.
         let token = state.original.as_ref().map_or(format!("token-{name}"), |_| String::new());
+        let user_id = state.users.len() as i64 + 1;
+        let granted = state.original.is_none().then(|| granted(user_id, &name, &req.device));
         state.users.push((name, password));
-        let user_id = state.users.len() as i64;
-        Ok(RegisterResp { result: ok(), user_id, token, generation: 1, granted: None })
+        Ok(RegisterResp { result: ok(), user_id, token, generation: 1, granted })
     }
 
-    async fn refresh(&self, _: &Context, _: RefreshReq) -> Result<RefreshResp, Status> {
-        Err(Status::unimplemented("no gateway asks this"))
+    async fn refresh(&self, _: &Context, req: RefreshReq) -> Result<RefreshResp, Status> {
+        self.before("refresh").await?;
+        let mut state = self.state();
+        let owner = |(name, _): &(String, String)| format!("refresh-{name}") == req.refresh_token;
+        let found = state.users.iter().position(owner);
+        // Good once.
+        let is_first = state.worthless.insert(req.refresh_token);
+        let (Some(index), true) = (found, is_first) else {
+            return Ok(RefreshResp { result: invalid("invalid token"), granted: None });
+        };
+        let name = state.users[index].0.clone();
+        let granted = granted(index as i64 + 1, &name, "web");
+        Ok(RefreshResp { result: ok(), granted: Some(granted) })
     }
 
     async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
@@ -79,11 +111,17 @@ impl user_service::Server for Fakes {
         if state.original.is_some() {
             return Err(Status::unimplemented("the original has none"));
         }
-        let result = match state.worthless.contains(&req.token) {
-            true => invalid("invalid token"),
-            false => state.token_time.map_or_else(ok, invalid),
+        let owner = |(name, _): &(String, String)| format!("token-{name}") == req.token;
+        let owner = state.users.iter().position(owner);
+        let result = match (state.worthless.contains(&req.token), owner) {
+            (false, Some(_)) => state.token_time.map_or_else(ok, invalid),
+            _ => invalid("invalid token"),
         };
-        Ok(VerifyTokenResp { result, ..VerifyTokenResp::default() })
+        let user_id = owner.map_or(0, |index| index as i64 + 1);
+        let named = owner.map(|index| state.users[index].0.as_str());
+        let granted = named.map(|name| granted(user_id, name, "web"));
+        let device = "web".to_owned();
+        Ok(VerifyTokenResp { result, user_id, device, granted, ..VerifyTokenResp::default() })
     }
 
     async fn list_devices(
@@ -144,7 +182,13 @@ impl user_service::Server for Fakes {
         Ok(RemoveFriendResp { result })
     }
 
-    async fn get_users(&self, _: &Context, _: GetUsersReq) -> Result<GetUsersResp, Status> {
-        Err(Status::unimplemented("not asked by the gateway"))
+    async fn get_users(&self, _: &Context, req: GetUsersReq) -> Result<GetUsersResp, Status> {
+        let state = self.state();
+        let named = |user_id: i64| {
+            let (username, _) = state.users.get(usize::try_from(user_id - 1).ok()?)?;
+            Some(mpim_proto::User { user_id, username: username.clone() })
+        };
+        let users = req.user_ids.into_iter().filter_map(named).collect();
+        Ok(GetUsersResp { result: ok(), users })
     }
 }

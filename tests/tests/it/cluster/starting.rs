@@ -21,7 +21,8 @@ fn start(
     if program == "im-gateway" {
         process = process
             .variable("MPIM_TEXT__LISTEN", free_address().to_string())
-            .variable("MPIM_FRAMES__LISTEN", free_address().to_string());
+            .variable("MPIM_FRAMES__LISTEN", free_address().to_string())
+            .variable("MPIM_HTTP__LISTEN", free_address().to_string());
     }
     for (name, value) in settings {
         process = process.variable(*name, value);

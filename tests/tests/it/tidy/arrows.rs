@@ -12,7 +12,8 @@ const CROSSING: &[&str] = &["mpim", "benches", "mpim-tests"];
 /// Servers that nobody here wrote, for the tests of any crate.
 const TEST_SERVERS: &str = "test-servers";
 /// im-wire is bytes in, events out; it has no use for more than these.
-const IM_WIRE_EXTERNAL: &[&str] = &["bytes", "serde", "serde_json", "thiserror"];
+const IM_WIRE_EXTERNAL: &[&str] =
+    &["bytes", "futures-util", "serde", "serde_json", "thiserror", "tokio", "tokio-websockets"];
 
 /// The members of the workspace that `package` may depend on, of any kind of dependency; `None` for
 /// a package that has no place on the map yet.

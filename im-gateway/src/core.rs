@@ -1,0 +1,154 @@
+//! What a user may do, for protocols without a session: one command, one reply.
+//!
+//! A session decides about order, windows and positions; none of that concerns somebody who asks one
+//! question and goes. What a command means is the same for both: the same calls, the same refusals.
+
+use im_common::walk;
+use im_wire::{Command, Reply, failure};
+use mpim_proto::{
+    GetGroupInfoReq, GetUsersReq, GroupInfo, LogoutReq, Outgoing, Role, SendBatchReq, User,
+    send_batch_req,
+};
+use mprpc::{Code, Context, Status};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::config::ms;
+use crate::gateway::Gateway;
+use crate::metrics::METRICS;
+use crate::sending::{Manner, Target};
+use crate::{calls, commands, events};
+
+/// Somebody whose token was good a moment ago.
+pub(crate) struct Principal {
+    pub(crate) user_id: i64,
+    pub(crate) username: String,
+    pub(crate) role: Role,
+    /// The device that the token was given to.
+    pub(crate) device: String,
+    pub(crate) token: String,
+}
+
+/// Carries out `command` for somebody without a session. What only a session has is answered as
+/// something that is not there.
+pub(crate) async fn perform(gateway: &Gateway, principal: &Principal, command: Command) -> Reply {
+    let user_id = principal.user_id;
+    match command {
+        Command::Typing { peer } => events::typing(gateway, user_id, peer).await,
+        Command::Whisper { peer, text } => events::whisper(gateway, user_id, peer, text).await,
+        Command::Register { .. }
+        | Command::Login { .. }
+        | Command::LogIn(_)
+        | Command::Logout
+        | Command::Device { .. }
+        | Command::Send { .. }
+        | Command::SendGroup { .. }
+        | Command::Pull
+        | Command::Ack { .. }
+        | Command::Events { .. }
+        | Command::Receipts { .. }
+        | Command::Priority { .. }
+        | Command::Status { .. } => Reply::err(failure::UNKNOWN_COMMAND),
+        command => commands::answer(gateway, user_id, command).await,
+    }
+}
+
+/// Ends the log-in of a token, or all of its user.
+///
+/// # Errors
+/// The reply, if it is unknown whether the token still opens doors.
+pub(crate) async fn log_out(
+    gateway: &Gateway,
+    principal: Principal,
+    everywhere: bool,
+) -> Result<(), Reply> {
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let Principal { user_id, token, .. } = principal;
+    // There is no route to unbind.
+    let request =
+        LogoutReq { user_id, token, everywhere, unbinds_route: true, ..Default::default() };
+    let answer = gateway.services.user.logout(&cx, request).await;
+    let answer = answer.map_err(|status| not_had(gateway, "LOGOUT", &status))?;
+    commands::refusal(answer.result).map_or(Ok(()), Err)
+}
+
+/// A message of somebody without a session: a batch of one. Whoever sends several to one conversation
+/// has them in order by waiting for each.
+#[derive(Debug)]
+pub(crate) struct Single {
+    pub(crate) to: Target,
+    /// Makes a retry safe; `None`: a retry is another message.
+    pub(crate) client_msg_id: Option<String>,
+    pub(crate) text: String,
+    pub(crate) manner: Manner,
+}
+
+/// Sends it; the reply tells its id and its number.
+pub(crate) async fn send(gateway: &Gateway, principal: &Principal, single: Single) -> Reply {
+    let Single { to, client_msg_id, text, manner } = single;
+    let client_msg_id = client_msg_id.unwrap_or_else(|| gateway.message_ids.make());
+    let request = SendBatchReq {
+        from: principal.user_id,
+        to: Some(match to {
+            Target::User(to) => send_batch_req::To::ToUser(to),
+            Target::Group(to) => send_batch_req::To::ToGroup(to),
+        }),
+        messages: vec![Outgoing { client_msg_id, text }],
+        device: principal.device.clone(),
+        priority: manner.priority.into(),
+        receipts: manner.receipts,
+    };
+    let begun = Instant::now();
+    METRICS.count_batch(1);
+    let hop = walk::hop!("gateway.send");
+    let outcome = calls::send(gateway, request).instrument(hop).await;
+    METRICS.send_time.record(begun.elapsed());
+    let outcome = match outcome {
+        Ok(outcomes) => outcomes.into_iter().next().unwrap_or_default(),
+        Err(words) => return Reply::err(words),
+    };
+    match (outcome.result, to) {
+        (Some(result), Target::User(_)) if result.is_ok() => {
+            Reply::MsgIdSeq(outcome.msg_id, outcome.seq)
+        }
+        (Some(result), Target::Group(_)) if result.is_ok() => {
+            Reply::GroupMsgIdSeq(outcome.msg_id, outcome.seq)
+        }
+        (Some(result), _) if result.code() != mpim_proto::Code::Internal => {
+            commands::refused(result)
+        }
+        _ => Reply::err(failure::UNAVAILABLE),
+    }
+}
+
+/// The names of users; those who do not exist are left out.
+///
+/// # Errors
+/// The reply that says why not.
+pub(crate) async fn users(gateway: &Gateway, request: GetUsersReq) -> Result<Vec<User>, Reply> {
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let answer = gateway.services.user.get_users(&cx, request).await;
+    let answer = answer.map_err(|status| not_had(gateway, "GetUsers", &status))?;
+    commands::refusal(answer.result).map_or(Ok(answer.users), Err)
+}
+
+/// What a group is; anybody may know.
+///
+/// # Errors
+/// The reply that says why not.
+pub(crate) async fn group(gateway: &Gateway, group_id: i64) -> Result<GroupInfo, Reply> {
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let request = GetGroupInfoReq { group_id };
+    let answer = gateway.services.group.get_group_info(&cx, request).await;
+    let answer = answer.map_err(|status| not_had(gateway, "GetGroupInfo", &status))?;
+    let info = answer.group_info.unwrap_or_default();
+    commands::refusal(answer.result).map_or(Ok(info), Err)
+}
+
+fn not_had(gateway: &Gateway, what: &'static str, status: &Status) -> Reply {
+    match status.code() {
+        // Beside services of the original system.
+        Code::Unimplemented => Reply::err(failure::NOT_SUPPORTED),
+        _ => commands::unavailable(gateway, what, status),
+    }
+}

@@ -1,0 +1,50 @@
+//! The HTTP API: requests in JSON, over the same core as everything else.
+//!
+//! A handler reads a request into a command, has it [performed](crate::core::perform) and writes the
+//! reply; nothing is decided here but what belongs to HTTP. `router` shows all layers and all routes
+//! in one place each; [`error`] is the one way in which something is refused, and [`json`] how things
+//! are read and written. The document at `/api/openapi.json` is made from the handlers themselves.
+
+mod auth;
+mod cookies;
+mod docs;
+mod error;
+mod granting;
+mod json;
+mod layers;
+mod request_id;
+mod router;
+mod routes;
+mod server;
+mod upgrade;
+
+use std::sync::Arc;
+
+pub(crate) use self::server::HttpServer;
+pub use self::upgrade::agree as web_socket_agreement;
+use crate::gateway::Gateway;
+use crate::listener::Listener;
+use crate::rates::Rates;
+
+/// What all requests share.
+pub(crate) struct Http {
+    gateway: Arc<Gateway>,
+    /// Takes connections that have become WebSockets.
+    sockets: Arc<Listener>,
+    /// By address (`http.address_requests_per_s`).
+    addresses: Rates,
+    /// By user (`http.user_requests_per_s`).
+    users: Rates,
+}
+
+impl Http {
+    pub(crate) fn new(gateway: Arc<Gateway>, sockets: Arc<Listener>) -> Self {
+        let config = &gateway.config.http;
+        Self {
+            addresses: Rates::per_second(config.address_requests_per_s),
+            users: Rates::per_second(config.user_requests_per_s),
+            gateway,
+            sockets,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Users by their ids.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use mpim_proto::GetUsersReq;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::names::ids;
+use super::problems::Problems;
+use crate::core::{self, Principal};
+use crate::http::Http;
+use crate::http::error::Refused;
+use crate::http::json::{Answer, Asked, Done};
+
+/// Who is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Wanted {
+    /// At most 100, with commas between them.
+    #[param(example = "8,9", pattern = r"^[1-9][0-9]{0,17}(,[1-9][0-9]{0,17}){0,99}$")]
+    ids: String,
+}
+
+/// Those of them that exist.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Users {
+    users: Vec<Named>,
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Named {
+    user_id: i64,
+    username: String,
+    nickname: String,
+}
+
+#[utoipa::path(get, path = "/api/users", tag = "users", params(Wanted),
+    responses((status = 200, body = Done<Users>), Problems))]
+/// The names of users. Who does not exist is left out.
+pub(in crate::http) async fn list(
+    State(http): State<Arc<Http>>,
+    _: Principal,
+    Asked(wanted): Asked<Wanted>,
+) -> Answer<Users> {
+    let request = GetUsersReq { user_ids: ids(&wanted.ids)? };
+    let users = core::users(&http.gateway, request).await.map_err(Refused::from)?;
+    let named = |user: mpim_proto::User| Named {
+        user_id: user.user_id,
+        nickname: user.username.clone(),
+        username: user.username,
+    };
+    Ok(Done::with(Users { users: users.into_iter().map(named).collect() }))
+}

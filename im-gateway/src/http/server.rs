@@ -1,0 +1,134 @@
+//! The listener of HTTP: who gets in, and how each connection ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use im_common::{InUse, Shutdown};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::layers::CameFrom;
+use super::{Http, router};
+use crate::config::ms;
+use crate::gateway::Gateway;
+use crate::metrics::METRICS;
+use crate::socket::Socket;
+
+/// What a client that finds no place is told. There is no request yet that could be named.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\ncontent-length: 67\r\nretry-after: 5\r\nconnection: close\r\n\r\n\
+    {\"code\":5003,\"message\":\"server full\",\"status\":\"RESOURCE_EXHAUSTED\"}";
+/// Clients that are being told so at the same time; more are closed without a word.
+const REFUSALS_MAX: usize = 64;
+/// How long to wait when accepting fails, rather than to try in a circle.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts connections of HTTP/1.1.
+pub(crate) struct HttpServer {
+    gateway: Arc<Gateway>,
+    router: Router,
+}
+
+impl HttpServer {
+    pub(crate) fn new(http: Http) -> Self {
+        let gateway = Arc::clone(&http.gateway);
+        Self { router: router::router(&Arc::new(http)), gateway }
+    }
+
+    /// Accepts until the shutdown; what is being answered then is answered. Connections are tasks of
+    /// their own.
+    pub(crate) async fn run(self, listener: TcpListener, shutdown: Shutdown) {
+        let places = Arc::new(Semaphore::new(self.gateway.config.http.connections_max));
+        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = shutdown.triggered() => break,
+            };
+            let (stream, from) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, most likely: others have to close first.
+                    tracing::warn!(%error, "accepting failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            match Arc::clone(&places).try_acquire_owned() {
+                Ok(place) => self.serve(stream, from, place, shutdown.clone()),
+                Err(_) => self.refuse(stream, &refusals),
+            }
+        }
+    }
+
+    fn serve(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+        place: OwnedSemaphorePermit,
+        shutdown: Shutdown,
+    ) {
+        let config = &self.gateway.config;
+        if let Err(error) = prepare(&stream, ms(config.http.stalled_ms)) {
+            tracing::debug!(%error, "a connection was gone before it was served");
+            return;
+        }
+        let router = TowerToHyperService::new(self.router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(CameFrom(from));
+            router.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // Also the time between two requests: whoever is silent is closed.
+            .header_read_timeout(ms(config.http.head_timeout_ms))
+            .max_buf_size(config.http.head_bytes_max)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let drain = ms(config.closing.drain_ms);
+        let connection = async move {
+            let _place = (place, InUse::of(&METRICS.http_connections));
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = shutdown.triggered() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::time::timeout(drain, connection).await.unwrap_or(Ok(()))
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection of HTTP failed");
+            }
+        };
+        // What wraps a task keeps it twice.
+        self.gateway.tasks.spawn("http connection", Box::pin(connection));
+    }
+
+    fn refuse(&self, stream: TcpStream, refusals: &Arc<Semaphore>) {
+        tracing::debug!("a connection of HTTP was refused: the server is full");
+        METRICS.http_connections_refused.increment(1);
+        let Ok(place) = Arc::clone(refusals).try_acquire_owned() else {
+            return;
+        };
+        let at_most = ms(self.gateway.config.closing.linger_ms);
+        self.gateway.tasks.spawn("refusal", async move {
+            let _place = place;
+            Socket::plain(stream).linger(FULL, at_most).await;
+        });
+    }
+}
+
+fn prepare(stream: &TcpStream, stalled: Duration) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    // A client that takes nothing of its answer holds it in memory; nothing else would end that.
+    SockRef::from(stream).set_tcp_user_timeout(Some(stalled))
+}

@@ -1,0 +1,89 @@
+//! How often somebody may ask: allowances for any number of users or addresses, in a table of fixed
+//! size.
+//!
+//! A place in the table is a hash under a key made at start, so memory is bounded without evicting
+//! anything, and nobody can choose an address that shares a place with a victim.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Places in a table: 512 KiB. With fewer busy ones than this, others hardly ever share.
+const PLACES: usize = 1 << 16;
+
+/// Allowances of so many a second each, with one second's worth saved up at most.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    /// For each place the moment at which its allowance is whole again, in ns since `began` (the
+    /// "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371).
+    whole_at_ns: Box<[AtomicU64]>,
+    hash_keys: RandomState,
+    began: Instant,
+    each_ns: u64,
+}
+
+/// What can be saved up.
+const SPAN_NS: u64 = 1_000_000_000;
+
+impl Rates {
+    /// Nobody has asked for anything yet.
+    pub(crate) fn per_second(most: u32) -> Self {
+        Self {
+            whole_at_ns: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+            hash_keys: RandomState::new(),
+            began: Instant::now(),
+            each_ns: SPAN_NS / u64::from(most.clamp(1, 1_000_000_000)),
+        }
+    }
+
+    /// Takes one from the allowance of `key`.
+    ///
+    /// # Errors
+    /// There is none left; after this time there is one again.
+    pub(crate) fn take(&self, key: impl Hash) -> Result<(), Duration> {
+        let now_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let hash = self.hash_keys.hash_one(key);
+        let place = usize::try_from(hash & (PLACES as u64 - 1)).unwrap_or_default();
+        let limit_ns = now_ns.saturating_add(SPAN_NS);
+        let charged = |whole_at_ns: u64| {
+            let whole_at_ns = whole_at_ns.max(now_ns).saturating_add(self.each_ns);
+            (whole_at_ns <= limit_ns).then_some(whole_at_ns)
+        };
+        let place = &self.whole_at_ns[place];
+        match place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged) {
+            Ok(_) => Ok(()),
+            Err(whole_at_ns) => {
+                let wait_ns = whole_at_ns.saturating_add(self.each_ns).saturating_sub(limit_ns);
+                Err(Duration::from_nanos(wait_ns))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_second_s_worth_may_come_at_once_and_then_one_by_one() {
+        let rates = Rates::per_second(10);
+        assert_eq!((0..100).filter(|_| rates.take(7).is_ok()).count(), 10);
+        let wait = rates.take(7).unwrap_err();
+        assert_eq!(wait, Duration::from_millis(100));
+        tokio::time::advance(wait - Duration::from_millis(1)).await;
+        assert!(rates.take(7).is_err());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!((rates.take(7), rates.take(7).is_err()), (Ok(()), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_does_not_use_up_what_another_has() {
+        let rates = Rates::per_second(1);
+        assert!(rates.take("10.0.0.1").is_ok() && rates.take("10.0.0.1").is_err());
+        // Each shares a place with the first by a chance of 1 in 65,536.
+        let others = (0..100).filter(|other| rates.take(format!("10.0.1.{other}")).is_ok());
+        assert!(others.count() >= 98);
+    }
+}

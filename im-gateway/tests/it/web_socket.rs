@@ -1,0 +1,196 @@
+//! WebSocket at the gateway: the handshake, how long a connection lasts and how it ends, and that its
+//! clients meet those of text lines.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::client::SOON;
+use crate::system::System;
+
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+
+struct WebSocket {
+    stream: TcpStream,
+}
+
+/// The answer to a handshake with these lines, up to its head's end.
+async fn shake(addr: SocketAddr, path: &str, lines: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    let read = async {
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+    };
+    tokio::time::timeout(SOON, read).await.expect("an answer in time");
+    (stream, String::from_utf8(head).unwrap())
+}
+
+impl WebSocket {
+    async fn connect(system: &System) -> Self {
+        let (stream, head) = shake(system.http, "/ws", "").await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+        Self { stream }
+    }
+
+    /// Registers, logged in as `web`.
+    async fn register(system: &System, name: &str) -> Self {
+        let mut client = Self::connect(system).await;
+        let body = json!({"username": name, "password": "password"});
+        let answer = client.ask(1005, &body).await;
+        assert_eq!((&answer["type"], &answer["body"]["code"]), (&json!(1006), &json!(0)));
+        client
+    }
+
+    async fn send(&mut self, flags: u8, payload: &[u8]) {
+        let mask = [1, 2, 3, 4];
+        let mut frame = vec![flags, 0x80 | 126];
+        match u16::try_from(payload.len()).unwrap() {
+            short @ ..126 => frame[1] = 0x80 | u8::try_from(short).unwrap(),
+            longer => frame.extend(longer.to_be_bytes()),
+        }
+        frame.extend(mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        self.stream.write_all(&frame).await.unwrap();
+    }
+
+    /// The next frame: flags and payload; `None` at the end of the connection.
+    async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+        let read = async {
+            let flags = self.stream.read_u8().await.ok()?;
+            let bytes = match self.stream.read_u8().await.unwrap() {
+                126 => usize::from(self.stream.read_u16().await.unwrap()),
+                short => usize::from(short),
+            };
+            let mut payload = vec![0; bytes];
+            self.stream.read_exact(&mut payload).await.unwrap();
+            Some((flags, payload))
+        };
+        tokio::time::timeout(SOON, read).await.expect("a frame in time")
+    }
+
+    async fn envelope(&mut self) -> Value {
+        let (flags, payload) = self.next().await.expect("a message");
+        assert_eq!(flags, TEXT, "{}", String::from_utf8_lossy(&payload));
+        serde_json::from_slice(&payload).unwrap()
+    }
+
+    async fn ask(&mut self, kind: u16, body: &Value) -> Value {
+        let asked = json!({"type": kind, "id": "i", "body": body});
+        self.send(TEXT, asked.to_string().as_bytes()).await;
+        let answer = self.envelope().await;
+        assert_eq!(answer["id"], "i", "{answer}");
+        answer
+    }
+
+    /// The code and the reason of the last frame; nothing comes after it.
+    async fn closing(&mut self) -> (u16, String) {
+        let (flags, payload) = self.next().await.expect("the last frame");
+        assert_eq!(flags, CLOSE, "{}", String::from_utf8_lossy(&payload));
+        assert_eq!(self.next().await, None);
+        let code = u16::from_be_bytes(payload[..2].try_into().unwrap());
+        (code, String::from_utf8(payload[2..].to_vec()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn clients_of_web_socket_and_of_text_lines_talk() {
+    let mut system = System::start().await;
+    let mut ada = system.register("ada").await;
+    let mut bob = WebSocket::register(&system, "bob").await;
+    assert_eq!(ada.ask("SEND 2 hello").await, "+OK msg_id=1");
+    let entry = system.fakes.state().timelines["c2c_1_2"][0].clone();
+    system.push(&[&entry], &[1, 2]).await;
+    let shown = bob.envelope().await;
+    assert_eq!((&shown["type"], &shown["body"]["content"]), (&json!(2001), &json!("hello")));
+    assert!(shown["id"].is_null() && shown["body"]["code"].is_null());
+    let sent = bob.ask(2001, &json!({"to_user_id": 1, "content": "hi ada"})).await;
+    assert_eq!((&sent["type"], &sent["body"]["seq"]), (&json!(2003), &json!(2)));
+    let entry = system.fakes.state().timelines["c2c_1_2"][1].clone();
+    system.push(&[&entry], &[1]).await;
+    assert!(ada.line().await.ends_with("text=hi ada"));
+    assert_eq!(bob.ask(4001, &json!({"op": "whoami"})).await["body"]["data"]["device"], "web");
+    assert_eq!(bob.ask(1003, &json!({})).await["type"], 1004);
+    assert_eq!(bob.closing().await, (1000, "logged out".to_owned()));
+}
+
+#[tokio::test]
+async fn a_handshake_with_a_token_or_from_a_foreign_page_is_refused() {
+    let welcome = "https://chat.example.org";
+    let system = System::with(|config| config.web_socket.origins = vec![welcome.to_owned()]).await;
+    for (path, lines, status) in [
+        ("/ws", "origin: https://evil.example.org\r\n", "403"),
+        ("/ws?token=secret", "", "400"),
+        ("/ws", "origin: https://chat.example.org\r\nsec-websocket-protocol: mpim.v1\r\n", "101"),
+        ("/ws", "origin: http://x\r\n", "101"),
+    ] {
+        let (_, head) = shake(system.http, path, lines).await;
+        assert_eq!(head.split(' ').nth(1), Some(status), "{path} {lines} {head}");
+        assert_eq!(head.contains("sec-websocket-protocol: mpim.v1"), lines.contains("mpim.v1"));
+    }
+}
+
+#[tokio::test]
+async fn each_connection_ends_with_its_code() {
+    let system = System::with(|config| {
+        config.web_socket.login_timeout_ms = 300;
+        config.web_socket.ping_ms = 200;
+        config.web_socket.idle_ms = 500;
+        config.web_socket.connections_max = 2;
+    })
+    .await;
+    let mut nobody = WebSocket::connect(&system).await;
+    assert_eq!(nobody.next().await, Some((PING, Vec::new())));
+    assert_eq!(nobody.closing().await, (1008, "login timeout".to_owned()));
+    let mut bob = WebSocket::register(&system, "bob").await;
+    assert_eq!(bob.next().await, Some((PING, Vec::new())), "it was silent");
+    assert_eq!(bob.closing().await, (4000, "idle".to_owned()));
+}
+
+#[tokio::test]
+async fn one_connection_more_than_the_bound_and_a_session_that_ends_are_told_so() {
+    let system = System::with(|config| config.web_socket.connections_max = 1).await;
+    let mut bob = WebSocket::register(&system, "bob").await;
+    let mut second = WebSocket::connect(&system).await;
+    assert_eq!(second.closing().await, (1013, "server full".to_owned()));
+    let route = system.fakes.state().routes[&(1, "web".to_owned())].clone();
+    let (boot_id, session_id) = (route.boot_id, route.session_id);
+    let reason = "logged in elsewhere".to_owned();
+    system
+        .close_all(mpim_proto::CloseSessionReq {
+            boot_id,
+            session_id,
+            reason,
+            ..Default::default()
+        })
+        .await;
+    assert_eq!(bob.closing().await, (4001, "logged in elsewhere".to_owned()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_and_what_breaks_the_protocol_closes() {
+    let system = System::start().await;
+    let mut bob = WebSocket::connect(&system).await;
+    let refused = bob.ask(2001, &json!({"to_user_id": 1, "content": "x"})).await;
+    assert_eq!((&refused["type"], &refused["body"]["code"]), (&json!(9001), &json!(3001)));
+    bob.send(TEXT, b"nonsense").await;
+    assert_eq!(bob.envelope().await["body"]["code"], 4001);
+    bob.send(PING, b"hey").await;
+    assert_eq!(bob.next().await, Some((0x8a, b"hey".to_vec())));
+    bob.send(TEXT, b"\xff").await;
+    assert_eq!(bob.closing().await.0, 1007);
+    let mut carol = WebSocket::connect(&system).await;
+    carol.send(CLOSE, &1000_u16.to_be_bytes()).await;
+    assert_eq!(carol.closing().await, (1000, String::new()));
+}

@@ -1,0 +1,223 @@
+//! Bytes to messages and back.
+
+use super::feed::Feed;
+use super::rest::Rest;
+use crate::failure;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::Stream;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio_websockets::{Error, Limits, ServerBuilder, WebSocketStream};
+
+/// What a close frame may say, in bytes, next to its code.
+const REASON_BYTES_MAX: usize = 123;
+/// The client sent a text that is none.
+const NOT_UTF8: u16 = 1007;
+/// The client sent more than a message may have.
+const TOO_BIG: u16 = 1009;
+
+/// One message of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// Text; it is UTF-8.
+    Text(Bytes),
+    /// Anything.
+    Binary(Bytes),
+    /// The client closes the connection, or broke the protocol. The answer to that is in the output;
+    /// nothing comes after it.
+    Closed,
+}
+
+/// The server's side of a WebSocket after its handshake, without its socket and without a clock.
+///
+/// Pings are answered by themselves. Between two messages nothing is kept.
+#[derive(Debug)]
+pub struct Messages {
+    message_bytes_max: usize,
+    /// None while the connection rests.
+    codec: Option<Box<WebSocketStream<Feed>>>,
+    rest: Rest,
+    /// Something was received since there was last no whole message.
+    unread: bool,
+    /// One of both has closed it.
+    over: bool,
+    output: BytesMut,
+    /// Bytes that were ever put into `output`.
+    output_end: u64,
+}
+
+impl Messages {
+    /// Of messages of at most `message_bytes_max`.
+    pub fn new(message_bytes_max: usize) -> Self {
+        Self {
+            message_bytes_max,
+            codec: None,
+            rest: Rest::default(),
+            unread: false,
+            over: false,
+            output: BytesMut::new(),
+            output_end: 0,
+        }
+    }
+
+    /// Takes what was read from the client. Take all messages out of it before reading more.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        if self.over || bytes.is_empty() {
+            return;
+        }
+        self.rest.follow(bytes);
+        self.unread = true;
+        let limits = Limits::default().max_payload_len(Some(self.message_bytes_max));
+        let codec = self.codec.get_or_insert_with(|| {
+            Box::new(ServerBuilder::new().limits(limits).serve(Feed::default()))
+        });
+        codec.get_mut().input.extend_from_slice(bytes);
+    }
+
+    /// Whether everything that was received was looked at.
+    pub fn is_drained(&self) -> bool {
+        !self.unread
+    }
+
+    /// The next message, or `None` when no whole one is there.
+    pub fn next_message(&mut self) -> Option<Incoming> {
+        loop {
+            let codec = self.codec.as_mut()?;
+            // Nobody is to be woken: who feeds it asks again.
+            let mut cx = Context::from_waker(Waker::noop());
+            match Pin::new(&mut **codec).poll_next(&mut cx) {
+                Poll::Pending => {
+                    self.take_written();
+                    self.unread = false;
+                    if self.rest.is_between() {
+                        // It has decoded all that came, and what comes next depends on none of it.
+                        self.codec = None;
+                    }
+                    return None;
+                }
+                Poll::Ready(Some(Ok(message))) if message.is_text() => {
+                    let text = payload(message);
+                    if std::str::from_utf8(&text).is_ok() {
+                        return Some(Incoming::Text(text));
+                    }
+                    // The codec misses half a character that an empty last frame leaves so.
+                    self.close(NOT_UTF8, failure::NOT_UTF8);
+                    return Some(Incoming::Closed);
+                }
+                Poll::Ready(Some(Ok(message))) if message.is_binary() => {
+                    return Some(Incoming::Binary(payload(message)));
+                }
+                Poll::Ready(Some(Ok(message))) if message.is_close() => {}
+                // A ping, whose pong is written with the next poll, or a pong.
+                Poll::Ready(Some(Ok(_))) => continue,
+                Poll::Ready(Some(Err(Error::PayloadTooLong { .. }))) => {
+                    // The codec says so itself of a frame, and not of a message of many.
+                    self.close(TOO_BIG, "too big");
+                    return Some(Incoming::Closed);
+                }
+                Poll::Ready(Some(Err(_)) | None) => {}
+            }
+            // It is over. What the codec answers to that is written with the next poll.
+            let _ = Pin::new(&mut **codec).poll_next(&mut cx);
+            self.take_written();
+            (self.over, self.unread) = (true, false);
+            self.codec = None;
+            return Some(Incoming::Closed);
+        }
+    }
+
+    /// Sends a text; `write` appends `bytes` bytes of UTF-8.
+    pub fn send_text(&mut self, bytes: usize, write: impl FnOnce(&mut BytesMut)) {
+        self.send(0x1, bytes, write);
+    }
+
+    /// Sends a binary message; `write` appends `bytes` bytes.
+    pub fn send_binary(&mut self, bytes: usize, write: impl FnOnce(&mut BytesMut)) {
+        self.send(0x2, bytes, write);
+    }
+
+    /// Asks whether the client is there.
+    pub fn ping(&mut self) {
+        self.send(0x9, 0, |_| {});
+    }
+
+    /// Closes the connection: nothing is sent or received after it. A reason that is too long is cut.
+    pub fn close(&mut self, code: u16, reason: &str) {
+        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+        self.send(0x8, 2 + reason.len(), |out| {
+            out.put_u16(code);
+            out.put_slice(reason.as_bytes());
+        });
+        (self.over, self.unread) = (true, false);
+        self.codec = None;
+    }
+
+    /// Whether one of both has closed it.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// What is to be written to the client.
+    pub fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// The first `taken` bytes of the output were written.
+    pub fn consume_output(&mut self, taken: usize) {
+        self.output.advance(taken.min(self.output.len()));
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
+    }
+
+    /// Bytes put into the output since the connection began.
+    pub fn output_end(&self) -> u64 {
+        self.output_end
+    }
+
+    /// Bytes of memory held, about, for tests and metrics.
+    pub fn buffer_bytes(&self) -> usize {
+        let codec = self.codec.as_ref().map_or(0, |codec| {
+            size_of::<WebSocketStream<Feed>>() + codec.get_ref().input.capacity()
+        });
+        codec + self.output.capacity()
+    }
+
+    /// A frame of a server: whole, and not masked.
+    fn send(&mut self, opcode: u8, bytes: usize, write: impl FnOnce(&mut BytesMut)) {
+        if self.over {
+            return;
+        }
+        let before = self.output.len();
+        self.output.reserve(10 + bytes);
+        self.output.put_u8(0x80 | opcode);
+        match (u8::try_from(bytes), u16::try_from(bytes)) {
+            (Ok(short @ ..126), _) => self.output.put_u8(short),
+            (_, Ok(longer)) => {
+                self.output.put_u8(126);
+                self.output.put_u16(longer);
+            }
+            _ => {
+                self.output.put_u8(127);
+                self.output.put_u64(bytes as u64);
+            }
+        }
+        let begin = self.output.len();
+        write(&mut self.output);
+        debug_assert_eq!(self.output.len() - begin, bytes, "the length was told before");
+        self.output_end += (self.output.len() - before) as u64;
+    }
+
+    /// What the codec has written: pongs, and its answer to a close.
+    fn take_written(&mut self) {
+        if let Some(codec) = &mut self.codec {
+            let written = std::mem::take(&mut codec.get_mut().output);
+            self.output_end += written.len() as u64;
+            self.output.extend_from_slice(&written);
+        }
+    }
+}
+
+fn payload(message: tokio_websockets::Message) -> Bytes {
+    Bytes::from(BytesMut::from(message.into_payload()))
+}

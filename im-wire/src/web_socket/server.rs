@@ -1,0 +1,224 @@
+//! The server's side of one connection.
+
+use super::messages::{Incoming, Messages};
+use crate::frames::{Frame, Frames, HEADER_BYTES, put_frame};
+use crate::json::{Dialogue, Due, Wrapped, envelope};
+use crate::{Command, Refusal, Reply, Shown, Slot, Why, close_code};
+use bytes::Bytes;
+
+/// What one connection may make the server keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketLimits {
+    /// The longest message.
+    pub message_bytes_max: usize,
+    /// Requests received and not answered. At the limit no further one is handed out, and the caller
+    /// stops reading.
+    pub in_flight_max: usize,
+    /// Output that the client has not taken. Above it no further request is handed out. Pushes are the
+    /// caller's to bound.
+    pub output_bytes_max: usize,
+}
+
+impl Default for SocketLimits {
+    fn default() -> Self {
+        Self { message_bytes_max: 64 * 1024, in_flight_max: 64, output_bytes_max: 64 * 1024 }
+    }
+}
+
+/// The server's side of one connection after its handshake, without its socket. The caller's loop is
+/// that of [frames](crate::frames::ServerConnection); besides, it ends the connection once
+/// [`is_over`](Self::is_over) and the output is written, and may [`ping`](Self::ping).
+///
+/// An idle connection holds no buffers.
+#[derive(Debug)]
+pub struct ServerConnection {
+    limits: SocketLimits,
+    messages: Messages,
+    dialogue: Dialogue,
+}
+
+impl ServerConnection {
+    /// A connection on which nothing was said yet.
+    pub fn new(limits: SocketLimits) -> Self {
+        Self {
+            limits,
+            messages: Messages::new(limits.message_bytes_max),
+            dialogue: Dialogue::new(limits.in_flight_max, "web"),
+        }
+    }
+
+    /// Takes what was read from the client.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.messages.receive(bytes);
+    }
+
+    /// Whether to read on. False while there is something to do first, and once it is over.
+    pub fn wants_input(&self) -> bool {
+        !self.messages.is_over() && (self.messages.is_drained() || !self.is_blocked())
+    }
+
+    /// The next command to work on, if one may be handed out now. Messages that are no request are
+    /// answered here, each in its place.
+    pub fn next_command(&mut self) -> Option<(Slot, Command)> {
+        if self.messages.is_over() {
+            return None;
+        }
+        if self.dialogue.holds() {
+            return self.dialogue.released();
+        }
+        while !self.is_blocked() {
+            let asked = match self.messages.next_message()? {
+                Incoming::Text(text) => self.text(&text),
+                Incoming::Binary(bytes) => self.binary(&bytes),
+                Incoming::Closed => {
+                    // Nobody is there to be answered.
+                    self.dialogue.clear();
+                    return None;
+                }
+            };
+            if asked.is_some() {
+                return asked;
+            }
+            self.write_answers();
+        }
+        None
+    }
+
+    fn text(&mut self, text: &[u8]) -> Option<(Slot, Command)> {
+        match envelope::open(text) {
+            Ok(envelope::Opened { kind, id, body }) => {
+                let body = body.as_ref().map_or("", |body| body.get());
+                self.dialogue.request(kind, body.as_bytes(), Wrapped::Envelope(id))
+            }
+            Err((id, refusal)) => {
+                self.dialogue.refuse_unread(0, Wrapped::Envelope(id), refusal);
+                None
+            }
+        }
+    }
+
+    /// Exactly one frame.
+    fn binary(&mut self, bytes: &[u8]) -> Option<(Slot, Command)> {
+        let mut frames = Frames::new(self.limits.message_bytes_max.max(HEADER_BYTES));
+        frames.receive(bytes);
+        let found = frames.next_frame();
+        match found {
+            Some(Frame::Whole { kind, body }) if HEADER_BYTES + body.len() == bytes.len() => {
+                self.dialogue.request(kind, body, Wrapped::Frame)
+            }
+            Some(Frame::OtherVersion { kind }) => {
+                let refusal = Refusal::or("unsupported version", Why::BadVersion);
+                self.dialogue.refuse_unread(kind, Wrapped::Frame, refusal);
+                None
+            }
+            _ => {
+                self.dialogue.end("bad length");
+                None
+            }
+        }
+    }
+
+    /// Answers a command. The answer goes out once all commands before it are answered.
+    pub fn reply(&mut self, slot: Slot, reply: Reply) {
+        if !self.messages.is_over() {
+            self.dialogue.answer(slot, reply);
+            self.write_answers();
+        }
+    }
+
+    /// Shows something, between answers, in the form in which the session was logged in. Answers where
+    /// in the output, counted from the connection's first byte, it ends.
+    pub fn show(&mut self, shown: &Shown) -> u64 {
+        let (kind, body) = shown.json();
+        match self.dialogue.is_framed() {
+            true => self.send_frame(kind, body),
+            false => self.send_envelope(&envelope::head(kind, None), body),
+        }
+        self.output_end()
+    }
+
+    /// Why the connection is over by what was said on it, once everything is answered.
+    pub fn ended(&self) -> Option<&'static str> {
+        self.dialogue.ended()
+    }
+
+    /// Whether one of both has closed it: nothing is said after what the output has.
+    pub fn is_over(&self) -> bool {
+        self.messages.is_over()
+    }
+
+    /// Asks whether the client is there.
+    pub fn ping(&mut self) {
+        self.messages.ping();
+    }
+
+    /// Says why the connection ends, as its last word. What is unanswered stays so.
+    pub fn close(&mut self, reason: &str) {
+        // Whoever has said goodbye is no client whose session was ended.
+        let code = match self.dialogue.ended() {
+            Some("logged out") => NORMAL,
+            _ => close_code(reason),
+        };
+        self.messages.close(code, reason);
+        self.dialogue.clear();
+    }
+
+    /// What is to be written to the client.
+    pub fn output(&self) -> &[u8] {
+        self.messages.output()
+    }
+
+    /// The first `taken` bytes of the output were written.
+    pub fn consume_output(&mut self, taken: usize) {
+        self.messages.consume_output(taken);
+    }
+
+    /// Bytes put into the output since the connection began.
+    pub fn output_end(&self) -> u64 {
+        self.messages.output_end()
+    }
+
+    /// Commands that were begun and are not answered.
+    pub fn in_flight(&self) -> usize {
+        self.dialogue.in_flight()
+    }
+
+    /// Bytes of memory held, about, for tests and metrics.
+    pub fn buffer_bytes(&self) -> usize {
+        self.messages.buffer_bytes() + self.dialogue.buffer_bytes()
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.dialogue.is_blocked() || self.output().len() > self.limits.output_bytes_max
+    }
+
+    fn write_answers(&mut self) {
+        while let Some(Due { kind, body, wrapped }) = self.dialogue.next_answer() {
+            match wrapped {
+                Wrapped::Frame => self.send_frame(kind, &body),
+                Wrapped::Envelope(id) => {
+                    self.send_envelope(&envelope::head(kind, id.as_ref()), &body);
+                }
+            }
+        }
+    }
+
+    fn send_frame(&mut self, kind: u16, body: &[u8]) {
+        self.messages.send_binary(HEADER_BYTES + body.len(), |out| put_frame(out, kind, body));
+    }
+
+    fn send_envelope(&mut self, head: &[u8], body: &[u8]) {
+        let bytes = head.len() + body.len() + 1;
+        self.messages.send_text(bytes, |out| envelope::put(out, head, body));
+    }
+}
+
+/// The code of a connection that ends as both want.
+const NORMAL: u16 = 1000;
+
+/// The only frame of a connection that is refused after its handshake.
+pub fn closing_frame(reason: &str) -> Bytes {
+    let mut messages = Messages::new(0);
+    messages.close(close_code(reason), reason);
+    Bytes::copy_from_slice(messages.output())
+}
