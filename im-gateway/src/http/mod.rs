@@ -16,6 +16,7 @@ mod request_id;
 mod router;
 mod routes;
 mod server;
+mod web;
 
 use std::sync::Arc;
 

@@ -8,13 +8,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::routes::{account, conversations, devices, friends, groups, messages, presence, users};
-use super::{Http, docs, layers, request_id};
+use super::{Http, docs, layers, request_id, web};
 
 /// The whole API.
 pub(super) fn router(http: &Arc<Http>) -> Router {
     let (api, document) = api().split_for_parts();
     let routes = api
         .merge(docs::routes(&document))
+        .merge(web::routes())
         .fallback(layers::nowhere)
         .method_not_allowed_fallback(layers::not_so)
         .with_state(Arc::clone(http));
