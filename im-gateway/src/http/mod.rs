@@ -17,6 +17,7 @@ mod router;
 mod routes;
 mod server;
 mod upgrade;
+mod web;
 
 use std::sync::Arc;
 

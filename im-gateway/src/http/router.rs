@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::routes::{account, conversations, devices, friends, groups, messages, presence, users};
-use super::{Http, docs, layers, request_id, upgrade};
+use super::{Http, docs, layers, request_id, upgrade, web};
 
 /// The whole API.
 pub(super) fn router(http: &Arc<Http>) -> Router {
@@ -17,6 +17,7 @@ pub(super) fn router(http: &Arc<Http>) -> Router {
     let routes = api
         .merge(docs::routes(&document))
         .route("/ws", get(upgrade::upgrade))
+        .merge(web::routes())
         .fallback(layers::nowhere)
         .method_not_allowed_fallback(layers::not_so)
         .with_state(Arc::clone(http));

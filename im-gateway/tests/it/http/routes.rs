@@ -332,6 +332,20 @@ async fn the_document_describes_the_routes_and_the_page_shows_it() {
     assert_eq!(system.get("", "/docs/nothing").await.refusal().0, 404);
 }
 
+#[tokio::test]
+async fn the_web_client_is_at_the_top_and_its_page_may_run_nothing_but_its_own() {
+    let system = System::start().await;
+    let page = system.get("", "/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").contains("script-src 'self';"), "{page:?}");
+    let script = system.get("", "/core/store.js").await;
+    assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+    let tag = format!("if-none-match: {}", script.header("etag"));
+    assert_eq!(system.request("GET", "/core/store.js", &[&tag], b"").await.status, 304);
+    assert_eq!(system.get("", "/tests/package.json").await.refusal().0, 404);
+    assert_eq!(system.get("", "/core/../../Cargo.toml").await.refusal().0, 404);
+}
+
 /// What is stored by others is found by its kind, too.
 #[tokio::test]
 async fn what_is_no_message_is_not_shown_as_one() {
