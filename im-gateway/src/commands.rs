@@ -39,6 +39,14 @@ pub(crate) fn unavailable(gateway: &Gateway, command: &'static str, status: &Sta
 
 /// What a service refused, in its words; a failure of its own is none of the client's business.
 pub(crate) fn refusal(result: Option<mpim_proto::Result>) -> Option<Reply> {
+    refusal_as(result, refused)
+}
+
+/// The same where `refused` knows better what is refused.
+pub(crate) fn refusal_as(
+    result: Option<mpim_proto::Result>,
+    refused: impl FnOnce(mpim_proto::Result) -> Reply,
+) -> Option<Reply> {
     match result {
         Some(result) if result.is_ok() => None,
         Some(result) if result.code() != mpim_proto::Code::Internal => Some(refused(result)),

@@ -21,6 +21,7 @@ pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
 pub use self::web_socket::WebSocketConfig;
+use crate::sending::BatchLimits;
 use crate::window::WindowLimits;
 
 /// Everything that can be configured; the defaults are generous, for one machine.
@@ -96,6 +97,10 @@ pub struct SessionConfig {
     pub messages_per_s: u32,
     /// Messages in one `SendBatch`, at most what im-message takes.
     pub batch_messages_max: usize,
+    /// Bytes of texts in one `SendBatch`; a longer message goes alone.
+    pub batch_bytes_max: usize,
+    /// Bytes of texts that wait for their answers; above it nothing more is read from the client.
+    pub sends_bytes_max: usize,
     /// Pushed messages that the client has not acknowledged.
     pub window_messages_max: usize,
     /// Their bytes, and those of replies, that the client's kernel has not acknowledged.
@@ -224,6 +229,8 @@ impl Default for SessionConfig {
         Self {
             messages_per_s: 20_000,
             batch_messages_max: 256,
+            batch_bytes_max: 1 << 20,
+            sends_bytes_max: 4 << 20,
             window_messages_max: 4_096,
             window_bytes_max: 1 << 20,
             stalled_ms: 30_000,
@@ -292,6 +299,10 @@ impl TextConfig {
 }
 
 impl SessionConfig {
+    pub(crate) fn batch(&self) -> BatchLimits {
+        BatchLimits { messages_max: self.batch_messages_max, bytes_max: self.batch_bytes_max }
+    }
+
     pub(crate) fn window(&self) -> WindowLimits {
         WindowLimits { messages_max: self.window_messages_max, bytes_max: self.window_bytes_max }
     }

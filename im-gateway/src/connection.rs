@@ -43,6 +43,11 @@ impl Control {
         let _ = self.shutdown.set(reason);
         self.wake.notify_one();
     }
+
+    /// Why the connection is to end, once it is.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        self.shutdown.get().copied()
+    }
 }
 
 /// Why a connection ends.
@@ -112,6 +117,8 @@ pub(crate) struct Connection {
     login_by: Instant,
     /// When something came from the client.
     heard_at: Instant,
+    /// Bytes that had come and were not read when it was last taken for silent.
+    unread: usize,
     /// It was asked since then whether it is there.
     pinged: bool,
     tick: Tick,
@@ -154,6 +161,7 @@ impl Connection {
             input_ended: false,
             login_by,
             heard_at: now,
+            unread: 0,
             pinged: false,
             tick,
             timer: Timer::new(),
@@ -247,7 +255,7 @@ impl Connection {
 
     /// Whether it is over.
     fn over(&mut self, now: Instant) -> Result<(), End> {
-        if let Some(reason) = self.control.shutdown.get() {
+        if let Some(reason) = self.control.reason() {
             let drain = *self.drain.get_or_insert_with(|| Drain {
                 by: now + ms(self.gateway.config.closing.drain_ms),
                 unread: self.socket.unread(),
@@ -256,23 +264,22 @@ impl Connection {
             // A wire that wants input has no whole command left.
             let answered = read && self.wire.in_flight() == 0 && self.wire.wants_input();
             if answered || drain.by <= now {
-                return Err(End::Closing((*reason).to_owned()));
+                return Err(End::Closing(reason.to_owned()));
             }
         }
         let idle = self.wire.in_flight() == 0;
-        if self.input_ended && idle && self.wire.output().is_empty() {
-            return Err(End::Eof);
+        // Before the end of the input: whoever only reads still wants to know why.
+        if let Some(reason) = self.wire.ended() {
+            return Err(End::Closing(reason.to_owned()));
         }
-        if self.wire.is_over() && self.wire.output().is_empty() {
+        let heard_all = self.input_ended || self.wire.is_over();
+        if heard_all && idle && self.wire.output().is_empty() {
             return Err(End::Eof);
         }
         if self.session.is_none() && idle && self.login_by <= now {
             return Err(End::Closing("login timeout".to_owned()));
         }
-        if let Some(reason) = self.wire.ended() {
-            return Err(End::Closing(reason.to_owned()));
-        }
-        if self.idle_at().is_some_and(|at| at <= now) {
+        if self.idle_at().is_some_and(|at| at <= now) && !self.hears_more(now) {
             return Err(End::Closing("idle".to_owned()));
         }
         Ok(())

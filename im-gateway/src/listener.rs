@@ -41,7 +41,14 @@ pub(crate) struct Listener {
 /// The connections, to tell them to end.
 #[derive(Debug, Default)]
 struct Controls {
-    by_number: Mutex<HashMap<u64, Arc<Control>>>,
+    listed: Mutex<Connections>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    by_number: HashMap<u64, Arc<Control>>,
+    /// All of them were told to end; so is whoever comes later.
+    shutdown: Option<&'static str>,
 }
 
 impl Listener {
@@ -142,14 +149,18 @@ fn prepare(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
 
 impl Controls {
     fn list(self: &Arc<Self>, number: u64, control: &Arc<Control>) -> Listed {
-        let mut controls = self.by_number.lock().unwrap_or_else(PoisonError::into_inner);
-        controls.insert(number, Arc::clone(control));
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.by_number.insert(number, Arc::clone(control));
+        if let Some(reason) = listed.shutdown {
+            control.shut_down(reason);
+        }
         Listed { controls: Arc::clone(self), number }
     }
 
     fn shut_down(&self, reason: &'static str) {
-        let controls = self.by_number.lock().unwrap_or_else(PoisonError::into_inner);
-        controls.values().for_each(|control| control.shut_down(reason));
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.shutdown = Some(reason);
+        listed.by_number.values().for_each(|control| control.shut_down(reason));
     }
 }
 
@@ -161,7 +172,26 @@ struct Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        let mut controls = self.controls.by_number.lock().unwrap_or_else(PoisonError::into_inner);
-        controls.remove(&self.number);
+        let mut listed = self.controls.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.by_number.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_after_all_were_told_to_end_is_told_so_too() {
+        let controls = Arc::<Controls>::default();
+        let (before, after) = (Arc::<Control>::default(), Arc::<Control>::default());
+        let _before = controls.list(1, &before);
+        controls.shut_down("server shutting down");
+        let listed = controls.list(2, &after);
+        for control in [&before, &after] {
+            assert_eq!(control.reason(), Some("server shutting down"));
+        }
+        drop(listed);
+        assert_eq!(controls.listed.lock().unwrap().by_number.len(), 1);
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use im_common::InUse;
 use im_wire::{Credential, Refusal, Reply, Secret, Wants, Why, failure};
-use mpim_proto::{LoginReq, LogoutReq, RegisterReq, UnbindRouteReq, VerifyTokenReq};
+use mpim_proto::{LoginReq, LogoutReq, RegisterReq, TEXT_DEVICE, UnbindRouteReq, VerifyTokenReq};
 use mprpc::{Code, Context, Status};
 
 use crate::calls;
-use crate::commands::unavailable;
+use crate::commands::{refusal, refusal_as, unavailable};
 use crate::config::ms;
 use crate::events;
 use crate::gateway::Gateway;
@@ -29,6 +29,8 @@ pub(crate) struct Proved {
     /// Empty if nobody has said it.
     pub(crate) username: String,
     pub(crate) token: String,
+    /// It was made for this log-in, and nobody else knows it yet.
+    pub(crate) token_is_new: bool,
     /// The device that they are at.
     pub(crate) device: String,
     /// Of the device; 0 if im-user knows of none.
@@ -76,10 +78,11 @@ pub(crate) async fn prove(
             }
             Credential::Token(_) => String::new(),
         };
+        let token_is_new = !matches!(credential, Credential::Token(_));
         let known = ask(&concerned, &cx, credential, device).await?;
         let Known { user_id, token, device, generation } = known;
         let unbegun = Unbegun::new(&concerned, user_id, &token);
-        Ok(Proved { user_id, username, token, device, generation, wants, unbegun })
+        Ok(Proved { user_id, username, token, token_is_new, device, generation, wants, unbegun })
     };
     original::to_its_end(gateway, asking).await
 }
@@ -98,10 +101,9 @@ async fn ask(
                 LoginReq { username, password, device: device.clone(), ..LoginReq::default() };
             let answer = users.login(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "LOGIN", &status))?;
-            match answer.result {
-                Some(result) if result.is_ok() => {}
-                Some(result) => return Err(Reply::err(format!("auth {}", result.msg))),
-                None => return Err(Reply::err(failure::UNAVAILABLE)),
+            let refused = |result: mpim_proto::Result| Reply::err(format!("auth {}", result.msg));
+            if let Some(refused) = refusal_as(answer.result, refused) {
+                return Err(refused);
             }
             let (user_id, token, generation) = (answer.user_id, answer.token, answer.generation);
             Ok(Known { user_id, token, device, generation })
@@ -116,7 +118,7 @@ async fn ask(
             };
             let answer = users.register(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "REGISTER", &status))?;
-            if let Some(refused) = crate::commands::refusal(answer.result) {
+            if let Some(refused) = refusal(answer.result) {
                 return Err(refused);
             }
             let (user_id, generation) = (answer.user_id, answer.generation);
@@ -133,14 +135,23 @@ async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Kno
     let token = String::from_utf8(token.expose().to_vec()).map_err(|_| invalid())?;
     let request = VerifyTokenReq { token: token.clone(), ..VerifyTokenReq::default() };
     let answer = gateway.services.user.verify_token(cx, request).await;
-    let answer = answer.map_err(|status| unavailable(gateway, "LOGIN", &status))?;
-    match answer.result {
-        Some(result) if result.is_ok() && answer.user_id > 0 => {}
-        Some(result) if result.is_ok() => return Err(invalid()),
-        Some(result) => return Err(Reply::Err(Refusal::or(result.msg, Why::InvalidToken))),
-        None => return Err(Reply::err(failure::UNAVAILABLE)),
+    let answer = answer.map_err(|status| match status.code() {
+        // One of the original system, whose tokens say nothing.
+        Code::Unimplemented => Reply::err(failure::NOT_SUPPORTED),
+        _ => unavailable(gateway, "LOGIN", &status),
+    })?;
+    let refused =
+        |result: mpim_proto::Result| Reply::Err(Refusal::or(result.msg, Why::InvalidToken));
+    if let Some(refused) = refusal_as(answer.result, refused) {
+        return Err(refused);
     }
-    let (user_id, device, generation) = (answer.user_id, answer.device, answer.generation);
+    if answer.user_id <= 0 {
+        return Err(invalid());
+    }
+    let (user_id, mut device, generation) = (answer.user_id, answer.device, answer.generation);
+    if device.is_empty() {
+        device.push_str(TEXT_DEVICE);
+    }
     Ok(Known { user_id, token, device, generation })
 }
 

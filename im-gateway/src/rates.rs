@@ -10,22 +10,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::rate::Allowance;
+
 /// Places in a table: 512 KiB. With fewer busy ones than this, others hardly ever share.
 const PLACES: usize = 1 << 16;
 
 /// Allowances of so many a second each, with one second's worth saved up at most.
 #[derive(Debug)]
 pub(crate) struct Rates {
-    /// For each place the moment at which its allowance is whole again, in ns since `began` (the
-    /// "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371).
+    /// For each place the moment at which its allowance is whole again, in ns since `began`.
     whole_at_ns: Box<[AtomicU64]>,
     hash_keys: RandomState,
     began: Instant,
-    each_ns: u64,
+    allowance: Allowance,
 }
-
-/// What can be saved up.
-const SPAN_NS: u64 = 1_000_000_000;
 
 impl Rates {
     /// Nobody has asked for anything yet.
@@ -34,7 +32,7 @@ impl Rates {
             whole_at_ns: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
             hash_keys: RandomState::new(),
             began: Instant::now(),
-            each_ns: SPAN_NS / u64::from(most.clamp(1, 1_000_000_000)),
+            allowance: Allowance::per_second(most),
         }
     }
 
@@ -46,19 +44,14 @@ impl Rates {
         let now_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let hash = self.hash_keys.hash_one(key);
         let place = usize::try_from(hash & (PLACES as u64 - 1)).unwrap_or_default();
-        let limit_ns = now_ns.saturating_add(SPAN_NS);
-        let charged = |whole_at_ns: u64| {
-            let whole_at_ns = whole_at_ns.max(now_ns).saturating_add(self.each_ns);
-            (whole_at_ns <= limit_ns).then_some(whole_at_ns)
-        };
         let place = &self.whole_at_ns[place];
-        match place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged) {
-            Ok(_) => Ok(()),
-            Err(whole_at_ns) => {
-                let wait_ns = whole_at_ns.saturating_add(self.each_ns).saturating_sub(limit_ns);
-                Err(Duration::from_nanos(wait_ns))
-            }
-        }
+        let mut wait_ns = 0;
+        let charged = |whole_at_ns: u64| {
+            let taken = self.allowance.take(whole_at_ns, now_ns);
+            taken.inspect_err(|too_soon_by_ns| wait_ns = *too_soon_by_ns).ok()
+        };
+        let taken = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged);
+        taken.map(drop).map_err(|_| Duration::from_nanos(wait_ns))
     }
 }
 

@@ -153,8 +153,8 @@ impl Session {
         retry_ms: u32,
         now: Instant,
     ) -> Self {
-        let rate = Rate::per_second(config.messages_per_s);
-        let signal_rate = Rate::per_second(config.signals_per_s);
+        let rate = Rate::per_second(config.messages_per_s, now);
+        let signal_rate = Rate::per_second(config.signals_per_s, now);
         let directs = Directs::new(config.mailbox_max, remembered_max);
         let mut sync = Sync::default();
         sync.want(now);
@@ -205,8 +205,8 @@ impl Session {
         client_msg_id: Option<String>,
         text: String,
     ) {
-        if !self.rate.allows() {
-            client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
+        if let Err(wait) = self.rate.take(client.now) {
+            client.wire.reply(slot, Reply::slow_down(wait));
             return;
         }
         if self.original == Some(true) && client_msg_id.is_some() {
@@ -266,7 +266,7 @@ impl Session {
 
     /// The next thing that the session wants from the services now.
     pub(crate) fn next_call(&mut self, client: &Client<'_>) -> Option<Call> {
-        if let Some(batch) = self.sending.next_batch(self.config.batch_messages_max) {
+        if let Some(batch) = self.sending.next_batch(self.config.batch()) {
             return Some(Call::Send(batch));
         }
         if std::mem::take(&mut self.write_cursors) && self.cursors.is_due() {

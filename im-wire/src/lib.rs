@@ -50,7 +50,7 @@ pub use self::{
     closing::{close_code, closing_code},
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     event::{Event, Receipt, Status},
-    listed::{Conv, Hist},
+    listed::{Conv, Hist, LISTED},
     log_in::{Credential, LogIn, LoggedIn, Wants},
     pipeline::Slot,
     priority::Priority,

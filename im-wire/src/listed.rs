@@ -3,6 +3,9 @@
 use super::Peer;
 use std::borrow::Cow;
 
+/// Messages, or conversations, of an answer where nobody says how many.
+pub const LISTED: u32 = 50;
+
 /// A message of a conversation's history: `HIST seq=… id=… from=… ts=… text=…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hist<'a> {

@@ -128,5 +128,6 @@ impl<T> Pipeline<T> {
     }
 }
 
-/// Room for this many commands stays allocated; more is given back when all are answered.
-const IN_FLIGHT_KEPT: usize = 4;
+/// Room for this many commands stays allocated; more is given back when all are answered. Whoever waits
+/// for each answer needs no more.
+const IN_FLIGHT_KEPT: usize = 1;

@@ -2,6 +2,7 @@
 
 use super::failure;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// A refusal. Its words are fixed, since clients compare them; what else a protocol says of it follows
 /// from them, so that all protocols say the same.
@@ -25,10 +26,11 @@ impl Refusal {
         Self { words: words.into(), otherwise, retry_after_ms: 0 }
     }
 
-    /// With the time after which it may be tried again, in milliseconds.
+    /// With the time after which it may be tried again.
     #[must_use]
-    pub fn retry_after(self, ms: u32) -> Self {
-        Self { retry_after_ms: ms, ..self }
+    pub fn retry_after(self, wait: Duration) -> Self {
+        let ms = u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
+        Self { retry_after_ms: ms.max(1), ..self }
     }
 
     /// What text lines show. It may hold what somebody wrote, so each protocol escapes it in its way.

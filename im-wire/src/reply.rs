@@ -1,7 +1,8 @@
 //! What a server answers.
 
-use super::{Conv, Hist, LoggedIn, Priority, Receipt, Refusal, Status};
+use super::{Conv, Hist, LoggedIn, Priority, Receipt, Refusal, Status, failure};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// The answer to one command, whatever protocol it was asked in. The comments give the lines of text
 /// lines: one `+OK` or `-ERR` line, before it the `HIST` lines of a history or the `CONV` lines of a list.
@@ -88,5 +89,10 @@ impl Reply {
     /// A refusal.
     pub fn err(words: impl Into<Cow<'static, str>>) -> Self {
         Self::Err(Refusal::of(words))
+    }
+
+    /// The refusal of one thing too many; after this time there may be another.
+    pub fn slow_down(wait: Duration) -> Self {
+        Self::Err(Refusal::of(failure::SLOW_DOWN).retry_after(wait))
     }
 }

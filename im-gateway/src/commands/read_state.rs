@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 
-use im_wire::{Conv, Peer, Reply, failure};
+use im_wire::{Conv, LISTED, Peer, Reply, failure};
 use mpim_proto::{Conversation, ListConversationsReq, MarkReadReq, TEXT_DEVICE};
 use mprpc::{Context, Status};
 
 use super::refusal;
 use crate::gateway::Gateway;
 
-/// Conversations that are listed if the client does not say how many.
-const LISTED: u32 = 50;
 /// Conversations of one page.
 const PAGE: u32 = 200;
 /// Characters of a last message that a list shows.
@@ -37,7 +35,7 @@ pub(super) async fn conversations(
 ) -> Result<Reply, Status> {
     // Their lines are about as long as those of a history.
     let most = gateway.config.session.history_messages_max;
-    let limit = limit.unwrap_or(LISTED.min(most));
+    let limit = limit.unwrap_or(LISTED);
     if limit > most {
         return Ok(Reply::err(failure::BAD_RANGE));
     }

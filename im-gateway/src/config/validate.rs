@@ -1,6 +1,7 @@
 //! Which values make sense.
 
 use im_common::{Rules, Validate};
+use im_wire::LISTED;
 
 use super::Config;
 
@@ -21,6 +22,9 @@ impl Validate for Config {
         let session = &self.session;
         rules.within("session.messages_per_s", session.messages_per_s, 1..=10_000_000);
         rules.within("session.batch_messages_max", session.batch_messages_max, 1..=256);
+        // Each message may be as long as a frame may be, and all have to fit into one frame of mprpc.
+        rules.within("session.batch_bytes_max", session.batch_bytes_max, 1..=2 << 20);
+        rules.within("session.sends_bytes_max", session.sends_bytes_max, 1..=1 << 30);
         rules.within("session.window_messages_max", session.window_messages_max, 1..=1 << 20);
         rules.within("session.window_bytes_max", session.window_bytes_max, 1 << 10..=1 << 30);
         rules.within("session.stalled_ms", session.stalled_ms, 100..=86_400_000);
@@ -29,7 +33,8 @@ impl Validate for Config {
         rules.within("session.page_messages", session.page_messages, 1..=1_000);
         rules.within("session.fetches_max", session.fetches_max, 1..=64);
         rules.within("session.cursor_interval_ms", session.cursor_interval_ms, 1..=60_000);
-        rules.within("session.history_messages_max", session.history_messages_max, 1..=10_000);
+        let history_max = LISTED..=10_000;
+        rules.within("session.history_messages_max", session.history_messages_max, history_max);
         rules.within("session.history_bytes_max", session.history_bytes_max, 1..=1 << 26);
         rules.within("session.signals_per_s", session.signals_per_s, 1..=1_000_000);
         rules.within("session.events_max", session.events_max, 1..=1 << 20);

@@ -17,7 +17,20 @@ thread_local! {
 impl Connection {
     pub(super) fn wants_input(&self) -> bool {
         let more = self.drain.is_none_or(|drain| drain.unread > 0);
-        more && !self.input_ended && self.wire.wants_input()
+        let sends = self.session.as_ref().is_none_or(|session| session.has_room_to_send());
+        more && sends && !self.input_ended && self.wire.wants_input()
+    }
+
+    /// Whether something has come since the connection was last taken for silent, though it is not read:
+    /// what was asked before it is not answered. It counts as heard then.
+    pub(super) fn hears_more(&mut self, now: Instant) -> bool {
+        let unread = self.socket.unread();
+        let more = unread > self.unread;
+        self.unread = unread;
+        if more {
+            self.heard_at = now;
+        }
+        more
     }
 
     /// Reads once, if there is something and the protocol wants it.
@@ -46,7 +59,7 @@ impl Connection {
             }
             Ok(_) => {
                 self.heard_at = Instant::now();
-                self.pinged = false;
+                (self.pinged, self.unread) = (false, 0);
                 Ok(())
             }
             Err(error) => harmless(&error).then_some(()).ok_or(End::Broken),

@@ -22,8 +22,19 @@ use crate::{
 impl Connection {
     /// Works on what the client has asked, as far as the protocol lets it.
     pub(super) fn take_commands(&mut self, now: Instant) {
-        while let Some((slot, command)) = self.wire.next_command() {
+        while self.takes_commands(now)
+            && let Some((slot, command)) = self.wire.next_command()
+        {
             self.take(now, slot, command);
+        }
+    }
+
+    /// Whether anything more is begun. Not once the time to log in is over, or whoever always has one
+    /// more log-in under way could stay; nor while the sends that wait have as many bytes as they may.
+    fn takes_commands(&self, now: Instant) -> bool {
+        match &self.session {
+            None => now < self.login_by,
+            Some(session) => session.has_room_to_send(),
         }
     }
 
@@ -96,11 +107,12 @@ impl Connection {
                 session.set_priority(priority);
                 client.wire.reply(slot, Reply::Priority(priority));
             }
-            Command::Status { .. } | Command::Typing { .. } | Command::Whisper { .. }
-                if !session.may_signal() =>
-            {
-                client.wire.reply(slot, Reply::err(failure::SLOW_DOWN));
-            }
+            command @ (Command::Status { .. }
+            | Command::Typing { .. }
+            | Command::Whisper { .. }) => match session.signals(now) {
+                Ok(()) => self.ask(slot, command),
+                Err(wait) => client.wire.reply(slot, Reply::slow_down(wait)),
+            },
             command => self.ask(slot, command),
         }
     }
@@ -185,13 +197,14 @@ impl Connection {
     /// Somebody has proved who they are. Whoever was logged in on this connection is logged out
     /// first: one connection is one session.
     fn begin_session(&mut self, slot: Slot, proved: Proved) {
-        self.login_by = Instant::now() + self.wire.login_timeout(&self.gateway.config);
         self.observe();
         let former = self.session.take().map(|session| {
+            self.login_by = Instant::now() + self.wire.login_timeout(&self.gateway.config);
             let (user_id, token) = (session.user_id(), session.token().to_owned());
             (user_id, token, self.hand_over(session.end(Some(self.peer_has))))
         });
-        let Proved { user_id, username, token, device, generation, wants, unbegun } = proved;
+        let Proved { user_id, username, token, token_is_new, device, generation, wants, unbegun } =
+            proved;
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
@@ -206,8 +219,11 @@ impl Connection {
             let outcome = match log_in::begin(&gateway, &registration, &token).await {
                 Ok(()) => Ok(Begun { registration, username, token, wants }),
                 Err(reply) => {
-                    // A token that nobody was told about must not stay behind.
-                    let _ = log_in::revoke(&gateway, user_id, token).await;
+                    // A token that nobody was told about must not stay behind. One that the client
+                    // came with is the client's: its log-in goes on, and so do its other sessions.
+                    if token_is_new {
+                        let _ = log_in::revoke(&gateway, user_id, token).await;
+                    }
                     Err(reply)
                 }
             };

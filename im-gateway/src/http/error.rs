@@ -49,10 +49,9 @@ impl Refused {
         Self { refusal: Refusal::of(words), status: Some(status) }
     }
 
-    /// Too many requests; the next one may come after so many ms.
-    pub(super) fn slow_down(retry_after: std::time::Duration) -> Self {
-        let ms = u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX).max(1);
-        Self { refusal: Refusal::of(failure::SLOW_DOWN).retry_after(ms), status: None }
+    /// Too many requests; the next one may come after this time.
+    pub(super) fn slow_down(wait: std::time::Duration) -> Self {
+        Self { refusal: Refusal::of(failure::SLOW_DOWN).retry_after(wait), status: None }
     }
 
     /// What a reply other than the one that the command has comes to.

@@ -2,17 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use im_wire::{Priority, Reply, Shown, Wants, failure};
+use tokio::time::Instant;
 
 use super::{Client, Session};
 use crate::events::EventKind;
 use crate::metrics::METRICS;
 
 impl Session {
-    /// Whether the client may signal something now.
-    pub(crate) fn may_signal(&self) -> bool {
-        self.signal_rate.allows()
+    /// Takes one from what the client may signal.
+    ///
+    /// # Errors
+    /// There is none left; after this time there is one again.
+    pub(crate) fn signals(&mut self, now: Instant) -> Result<(), Duration> {
+        self.signal_rate.take(now)
     }
 
     /// What the log-in has asked for.
@@ -57,7 +62,7 @@ impl Session {
     pub(super) fn show_events(&self, client: &mut Client<'_>, events: VecDeque<Arc<Shown>>) {
         for event in events {
             let on_its_way = client.wire.output_end().saturating_sub(client.peer_has);
-            if on_its_way < self.config.events_bytes_max {
+            if on_its_way < self.config.events_bytes_max && !client.wire.is_over() {
                 client.wire.show(&event);
                 METRICS.events_shown.increment(1);
             } else {

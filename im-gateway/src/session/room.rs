@@ -1,4 +1,4 @@
-//! How much may be on its way to a session's client.
+//! How much may be on its way to a session's client, and from it.
 
 use super::{Client, Session};
 use crate::window::WindowLimits;
@@ -9,6 +9,12 @@ use crate::window::WindowLimits;
 const PULL_WINDOW: usize = 64;
 
 impl Session {
+    /// Whether the messages that are not answered leave room for another; one that is longer than the
+    /// room has it, too.
+    pub(crate) fn has_room_to_send(&self) -> bool {
+        self.sending.bytes() < self.config.sends_bytes_max
+    }
+
     /// Whether the client has to acknowledge before it gets more.
     pub(crate) fn is_blocked(&self, client: &Client<'_>) -> bool {
         !self.has_room(client)
@@ -28,7 +34,13 @@ impl Session {
     }
 
     pub(super) fn has_room(&self, client: &Client<'_>) -> bool {
-        self.window.has_room(self.limits(), client.wire.output_end(), client.peer_has)
+        self.fits(self.limits(), client)
+    }
+
+    /// Nothing fits behind the end: it would not be written, and yet count as shown.
+    fn fits(&self, limits: WindowLimits, client: &Client<'_>) -> bool {
+        let Client { wire, peer_has, .. } = client;
+        !wire.is_over() && self.window.has_room(limits, wire.output_end(), *peer_has)
     }
 
     /// Whether the window is at most half full: a client that takes one message at a time must not
@@ -39,6 +51,6 @@ impl Session {
             messages_max: messages_max.div_ceil(2),
             bytes_max: bytes_max.div_ceil(2),
         };
-        self.window.has_room(half, client.wire.output_end(), client.peer_has)
+        self.fits(half, client)
     }
 }

@@ -30,6 +30,9 @@ pub(crate) enum Asked {
         session_id: String,
     },
     Behind(i64),
+    List {
+        user_id: i64,
+    },
     Fetch {
         conv_id: String,
         after_seq: i64,
@@ -76,6 +79,10 @@ pub(crate) struct State {
     pub(crate) generation: i64,
     /// Tokens that are good for nothing.
     pub(crate) worthless: BTreeSet<String>,
+    /// What im-user says of everybody who logs in, instead of what is right.
+    pub(crate) verdict: Option<mpim_proto::Result>,
+    /// Longer texts are refused; 0: none is.
+    pub(crate) text_bytes_max: usize,
     /// What is wrong with the time of the others, if anything.
     pub(crate) token_time: Option<&'static str>,
     groups: BTreeMap<i64, BTreeSet<i64>>,
@@ -175,6 +182,10 @@ impl State {
         id: &str,
         text: &str,
     ) -> SendOutcome {
+        if self.text_bytes_max > 0 && text.len() > self.text_bytes_max {
+            let result = mpim_proto::Result::too_large("text too long");
+            return SendOutcome { result: Some(result), ..SendOutcome::default() };
+        }
         let key = (conv_id.to_owned(), from, id.to_owned());
         if let Some(seq) = self.sent.get(&key) {
             let entry = &self.timelines[conv_id][usize::try_from(seq - 1).unwrap()];

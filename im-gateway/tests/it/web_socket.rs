@@ -2,12 +2,15 @@
 //! clients meet those of text lines.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::client::SOON;
+use crate::fakes::{Asked, Fault, State};
 use crate::system::System;
 
 const TEXT: u8 = 0x81;
@@ -125,6 +128,71 @@ async fn clients_of_web_socket_and_of_text_lines_talk() {
     assert_eq!(bob.closing().await, (1000, "logged out".to_owned()));
 }
 
+/// What is shown to nobody any more counts as delivered to nobody.
+#[tokio::test]
+async fn whoever_closes_in_the_middle_of_a_backlog_gets_the_rest_next_time() {
+    const MESSAGES: i64 = 8_000;
+    let system = System::start().await;
+    let mut bob = WebSocket::register(&system, "bob").await;
+    assert_eq!(bob.ask(1003, &json!({})).await["type"], 1004);
+    bob.closing().await;
+    for number in 1..=MESSAGES {
+        system.store("c2c_1_2", 2, &format!("{number} {}", "x".repeat(2_000)));
+    }
+    let mut seen = 0;
+    for closes_early in [true, false] {
+        let mut bob = WebSocket::connect(&system).await;
+        bob.ask(1001, &json!({"username": "bob", "password": "password"})).await;
+        let mut again = !closes_early;
+        loop {
+            match bob.next().await {
+                Some((TEXT, payload)) => {
+                    let shown: Value = serde_json::from_slice(&payload).unwrap();
+                    let seq = shown["body"]["seq"].as_i64().unwrap();
+                    // What it got and did not confirm may come again.
+                    let next = if again { 1..=seen + 1 } else { seen + 1..=seen + 1 };
+                    assert!(next.contains(&seq), "{seq} after {seen}");
+                    (seen, again) = (seq, false);
+                }
+                Some((CLOSE, _)) => {}
+                Some(other) => panic!("{other:?}"),
+                None => break,
+            }
+            if closes_early && seen == 1 {
+                bob.send(CLOSE, &1000_u16.to_be_bytes()).await;
+            }
+            if seen == MESSAGES {
+                break;
+            }
+        }
+        assert_eq!(closes_early, seen < MESSAGES, "{seen}");
+        if closes_early {
+            let cursor = |state: &State| state.cursors.get(&(1, "web c2c_1_2".to_owned())).copied();
+            system.until("it is over", |state| state.routes.is_empty()).await;
+            assert!(cursor(&system.fakes.state()).unwrap_or(0) <= seen);
+        }
+    }
+}
+
+/// They do not wait for its answer, but they have asked.
+#[tokio::test]
+async fn what_was_asked_before_the_close_is_done() {
+    let system = System::start().await;
+    let mut bob = WebSocket::register(&system, "bob").await;
+    let gate = Arc::new(Semaphore::new(0));
+    system.fakes.fault("send_batch", Fault::Waits(Arc::clone(&gate)));
+    let text = json!({"type": 2001, "body": {"to_user_id": 1, "content": "x"}});
+    bob.send(TEXT, text.to_string().as_bytes()).await;
+    bob.send(TEXT, json!({"type": 1003}).to_string().as_bytes()).await;
+    bob.send(CLOSE, &1000_u16.to_be_bytes()).await;
+    assert_eq!(bob.next().await, Some((CLOSE, 1000_u16.to_be_bytes().to_vec())));
+    gate.add_permits(1);
+    system.until("stored", |state| state.timelines.contains_key("c2c_1_1")).await;
+    let revoked = Asked::Revoke("token-bob".to_owned());
+    system.until("logged out", |state| state.asked.contains(&revoked)).await;
+    assert_eq!(bob.next().await, None);
+}
+
 #[tokio::test]
 async fn a_handshake_with_a_token_or_from_a_foreign_page_is_refused() {
     let welcome = "https://chat.example.org";
@@ -144,15 +212,18 @@ async fn a_handshake_with_a_token_or_from_a_foreign_page_is_refused() {
 #[tokio::test]
 async fn each_connection_ends_with_its_code() {
     let system = System::with(|config| {
-        config.web_socket.login_timeout_ms = 300;
-        config.web_socket.ping_ms = 200;
-        config.web_socket.idle_ms = 500;
-        config.web_socket.connections_max = 2;
+        config.web_socket.login_timeout_ms = 600;
+        config.web_socket.ping_ms = 100;
     })
     .await;
     let mut nobody = WebSocket::connect(&system).await;
     assert_eq!(nobody.next().await, Some((PING, Vec::new())));
     assert_eq!(nobody.closing().await, (1008, "login timeout".to_owned()));
+    let system = System::with(|config| {
+        config.web_socket.ping_ms = 1_000;
+        config.web_socket.idle_ms = 2_000;
+    })
+    .await;
     let mut bob = WebSocket::register(&system, "bob").await;
     assert_eq!(bob.next().await, Some((PING, Vec::new())), "it was silent");
     assert_eq!(bob.closing().await, (4000, "idle".to_owned()));

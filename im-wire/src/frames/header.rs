@@ -95,6 +95,11 @@ impl Frames {
         })
     }
 
+    /// What the next frame is, when all of it is there.
+    pub fn next_kind(&self) -> Option<u16> {
+        kind_of(&self.buffer[self.start..])
+    }
+
     /// Bytes received that no frame was made of yet.
     pub fn buffered(&self) -> usize {
         self.buffer.len() - self.start
@@ -109,6 +114,15 @@ impl Frames {
         self.buffer = Vec::new();
         self.start = 0;
     }
+}
+
+/// What the frame is that begins here; `None` unless all of it is there, and it is of this version.
+pub(crate) fn kind_of(bytes: &[u8]) -> Option<u16> {
+    let (mut header, rest) = bytes.split_at_checked(HEADER_BYTES)?;
+    let bytes = usize::try_from(header.get_u32()).ok()?;
+    let whole = bytes.checked_sub(HEADER_BYTES)? <= rest.len();
+    let (kind, version) = (header.get_u16(), header.get_u8());
+    (whole && version == VERSION).then_some(kind)
 }
 
 /// Appends a frame. A body has at most 4 GiB.

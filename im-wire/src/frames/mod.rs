@@ -15,6 +15,7 @@
 mod header;
 mod server;
 
+pub(crate) use self::header::kind_of;
 pub use self::{
     header::{Frame, Frames, HEADER_BYTES, VERSION, put_frame},
     server::{FrameLimits, ServerConnection, closing_frame},

@@ -62,7 +62,8 @@ impl ServerConnection {
 
     /// Whether to read on. False while there is something to do first, and once it is over.
     pub fn wants_input(&self) -> bool {
-        !self.closed && (self.frames.buffered() == 0 || !self.is_blocked())
+        let over = self.closed || self.dialogue.is_over();
+        !over && (self.frames.buffered() == 0 || !self.is_blocked())
     }
 
     /// The next command to work on, if one may be handed out now. Frames that are no request are
@@ -71,10 +72,10 @@ impl ServerConnection {
         if self.closed {
             return None;
         }
-        if self.dialogue.holds() {
-            return self.dialogue.released();
+        if let Some(command) = self.dialogue.released() {
+            return Some(command);
         }
-        while !self.is_blocked() {
+        while self.may_look() {
             match self.frames.next_frame()? {
                 Frame::Whole { kind, body } => {
                     if let Some(command) = self.dialogue.request(kind, body, Wrapped::Frame) {
@@ -89,11 +90,16 @@ impl ServerConnection {
                 Frame::TooBig => self.dialogue.end("too big"),
             }
             self.write_answers();
-            if self.dialogue.holds() {
-                return None;
-            }
         }
         None
+    }
+
+    /// Whether the next frame may be looked at: a heartbeat waits for no request before it.
+    fn may_look(&self) -> bool {
+        !self.is_blocked()
+            || (self.frames.next_kind() == Some(kinds::HEARTBEAT)
+                && !self.dialogue.is_over()
+                && !self.is_full())
     }
 
     /// Answers a command. The answer goes out once all commands before it are answered.
@@ -154,7 +160,12 @@ impl ServerConnection {
     }
 
     fn is_blocked(&self) -> bool {
-        self.dialogue.is_blocked() || self.output.len() > self.limits.output_bytes_max
+        self.dialogue.is_blocked() || self.is_full()
+    }
+
+    /// Whether the client does not take its answers.
+    fn is_full(&self) -> bool {
+        self.output.len() > self.limits.output_bytes_max
     }
 
     fn write_answers(&mut self) {

@@ -133,19 +133,13 @@ fn exposed<S: Serializer>(secret: &crate::Secret, to: S) -> Result<S::Ok, S::Err
 
 /// The type and the body of an answer. The request's id stands in it, unless there is an envelope.
 pub(super) fn answer(tag: &Tag, me: Option<&Me>, reply: &Reply) -> (u16, Vec<u8>) {
-    if let (Reply::Pong, About::Beat(carried)) = (reply, &tag.about) {
-        return (
-            kinds::HEARTBEAT + 1,
-            if carried.is_empty() { b"{}".into() } else { carried.to_vec() },
-        );
-    }
     let id = tag.id.as_ref().filter(|_| !tag.enveloped);
     let op = match tag.about {
         About::Operation(op) => Some(op),
         _ => None,
     };
     let (kind, answer) = match reply {
-        Reply::Err(refusal) => refused(tag.kind, refusal),
+        Reply::Err(refusal) => refused(tag, refusal),
         reply => (kind_of(tag.kind), succeeded(tag, me, reply)),
     };
     (kind, to_json(&Answer { id, op, ..answer }))
@@ -172,16 +166,10 @@ fn kind_of(kind: u16) -> u16 {
     }
 }
 
-fn refused(kind: u16, refusal: &Refusal) -> (u16, Answer<'_>) {
-    let own = matches!(
-        kind,
-        kinds::LOG_IN
-            | kinds::LOG_OUT
-            | kinds::REGISTER
-            | kinds::CONVERSATIONS
-            | kinds::HISTORY
-            | kinds::OPERATION
-    );
+fn refused<'a>(tag: &Tag, refusal: &'a Refusal) -> (u16, Answer<'a>) {
+    let kind = tag.kind;
+    let read = !matches!(tag.about, About::Unread);
+    let own = read && kinds::has_own_answer(kind);
     let answer = Answer {
         code: refusal.code(),
         message: refusal.words(),

@@ -2,7 +2,7 @@
 
 use super::answers;
 use super::requests::{Class, request};
-use super::{Id, Me, Tag};
+use super::{About, Id, Me, Tag, kinds};
 use crate::pipeline::Pipeline;
 use crate::{Command, LoggedIn, Refusal, Reply, Slot, Why};
 
@@ -35,6 +35,8 @@ pub(crate) struct Dialogue {
     /// Whoever is logged in did so in a frame.
     framed: bool,
     not_logged_in: u8,
+    /// The answer to a heartbeat, which waits for no other.
+    beat: Option<Box<Due>>,
     ended: Option<&'static str>,
 }
 
@@ -42,11 +44,11 @@ impl Dialogue {
     /// A connection on which nothing was said yet; its device is of that class if it does not say.
     pub(crate) fn new(in_flight_max: usize, class: Class) -> Self {
         let pipeline = Pipeline::new(in_flight_max);
-        Self { pipeline, class, me: None, framed: false, not_logged_in: 0, ended: None }
+        Self { pipeline, class, me: None, framed: false, not_logged_in: 0, beat: None, ended: None }
     }
 
-    /// Takes a request, while it is not blocked. Its command, if it may be worked on now; what is no
-    /// command is answered here, in its place.
+    /// Takes a request, while it is not blocked; a heartbeat also while it is. Its command, if it may be
+    /// worked on now; what is no command is answered here, in its place.
     pub(crate) fn request(
         &mut self,
         kind: u16,
@@ -56,20 +58,28 @@ impl Dialogue {
         let (mut tag, asked) = request(kind, body, self.class, self.me.as_deref());
         tag.wrap(wrapped);
         match asked {
+            Ok(command) if kind == kinds::HEARTBEAT => {
+                debug_assert_eq!(command, Command::Ping);
+                // By its own body.
+                let body = if body.is_empty() { b"{}" } else { body };
+                self.beat = Some(Box::new(tag.due(kind + 1, body.to_vec())));
+            }
+            Err(refusal) if kind == kinds::HEARTBEAT => {
+                let (kind, body) = answers::answer(&tag, None, &Reply::Err(refusal));
+                self.beat = Some(Box::new(tag.due(kind, body)));
+            }
             Ok(command) => {
                 self.not_logged_in = 0;
-                self.pipeline.admit(tag, command)
+                return self.pipeline.admit(tag, command);
             }
-            Err(refusal) => {
-                self.refuse(tag, refusal);
-                None
-            }
+            Err(refusal) => self.refuse(tag, refusal),
         }
+        None
     }
 
     /// Takes what is no request at all.
     pub(crate) fn refuse_unread(&mut self, kind: u16, wrapped: Wrapped, refusal: Refusal) {
-        let mut tag = Tag::new(kind);
+        let mut tag = Tag { about: About::Unread, ..Tag::new(kind) };
         tag.wrap(wrapped);
         self.refuse(tag, refusal);
     }
@@ -89,11 +99,6 @@ impl Dialogue {
         self.pipeline.released()
     }
 
-    /// Whether a request is held back.
-    pub(crate) fn holds(&self) -> bool {
-        self.pipeline.holds()
-    }
-
     /// Whether no further request may be looked at.
     pub(crate) fn is_blocked(&self) -> bool {
         self.pipeline.is_blocked() || self.ended.is_some()
@@ -106,6 +111,9 @@ impl Dialogue {
 
     /// The next answer that may leave.
     pub(crate) fn next_answer(&mut self) -> Option<Due> {
+        if let Some(beat) = self.beat.take() {
+            return Some(*beat);
+        }
         loop {
             let (tag, reply) = self.pipeline.next()?;
             match &reply {
@@ -124,11 +132,7 @@ impl Dialogue {
                 _ => {}
             }
             let (kind, body) = answers::answer(&tag, self.me.as_deref(), &reply);
-            let wrapped = match tag.enveloped {
-                true => Wrapped::Envelope(tag.id),
-                false => Wrapped::Frame,
-            };
-            return Some(Due { kind, body, wrapped });
+            return Some(tag.due(kind, body));
         }
     }
 
@@ -145,6 +149,11 @@ impl Dialogue {
     /// Why it is over, once everything is answered.
     pub(crate) fn ended(&self) -> Option<&'static str> {
         self.ended.filter(|_| self.pipeline.in_flight() == 0)
+    }
+
+    /// Whether it is over for whoever asks, though perhaps not for whoever waits for an answer.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Requests that were begun and are not answered.

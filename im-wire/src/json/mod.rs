@@ -26,7 +26,6 @@ pub(crate) use self::{
 
 use self::fields::Id;
 use super::Peer;
-use bytes::Bytes;
 
 /// The numbers of the types.
 pub(crate) mod kinds {
@@ -44,6 +43,11 @@ pub(crate) mod kinds {
     pub(crate) const OPERATION: u16 = 4001;
     pub(crate) const ERROR: u16 = 9001;
     pub(crate) const HEARTBEAT: u16 = 9002;
+
+    /// Whether a request has a type of answer that is used for nothing else: the next number.
+    pub(crate) fn has_own_answer(kind: u16) -> bool {
+        matches!(kind, LOG_IN | LOG_OUT | REGISTER | CONVERSATIONS | HISTORY | OPERATION)
+    }
 }
 
 /// Who is logged in.
@@ -78,8 +82,8 @@ enum About {
     Confirmed(&'static str),
     /// Which operation.
     Operation(&'static str),
-    /// A heartbeat, and what it carried.
-    Beat(Bytes),
+    /// Nobody knows: it could not be read at all.
+    Unread,
 }
 
 impl Tag {
@@ -92,6 +96,15 @@ impl Tag {
         if let Wrapped::Envelope(id) = wrapped {
             (self.id, self.enveloped) = (id, true);
         }
+    }
+
+    /// Its answer, in what it came in.
+    fn due(self, kind: u16, body: Vec<u8>) -> Due {
+        let wrapped = match self.enveloped {
+            true => Wrapped::Envelope(self.id),
+            false => Wrapped::Frame,
+        };
+        Due { kind, body, wrapped }
     }
 
     /// Whether its success is not told: nobody asked for an answer.

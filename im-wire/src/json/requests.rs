@@ -3,15 +3,13 @@
 use super::fields::{Id, MsgId, bad, fields, missing, read};
 use super::{About, Me, Tag, kinds, operations, peer_of};
 use crate::{
-    CLIENT_MSG_ID_BYTES_MAX, Command, Credential, LogIn, Peer, Refusal, Secret, Status, Wants, Why,
-    failure,
+    CLIENT_MSG_ID_BYTES_MAX, Command, Credential, LISTED, LogIn, Peer, Refusal, Secret, Status,
+    Wants, Why, failure,
 };
 use bytes::Bytes;
 
 /// The class of device that a connection is if it does not say.
 pub(crate) type Class = &'static str;
-/// Conversations and messages in one answer, if the client does not say how many.
-const LISTED: u32 = 50;
 
 /// What a request is: who gets its answer, and what is asked for.
 pub(super) fn request(
@@ -24,7 +22,10 @@ pub(super) fn request(
     let asked = asked(&mut tag, body, class, me);
     if asked.is_err() && tag.id.is_none() {
         // Whatever else is wrong with it: whoever can be told which request it was is.
-        tag.id = read::<Named>(body).ok().and_then(|named| named.id);
+        match read::<Named>(body) {
+            Ok(named) => tag.id = named.id,
+            Err(_) => tag.about = About::Unread,
+        }
     }
     (tag, asked)
 }
@@ -38,7 +39,6 @@ fn asked(tag: &mut Tag, body: &[u8], class: Class, me: Option<&Me>) -> Result<Co
         kinds::REGISTER => log_in(tag, body, class, true),
         kinds::HEARTBEAT => {
             let _: Named = read(body)?;
-            tag.about = About::Beat(Bytes::copy_from_slice(body));
             Ok(Command::Ping)
         }
         kind if !is_known(kind) => Err(Refusal::or("unsupported type", Why::UnknownOperation)),
@@ -50,15 +50,8 @@ fn asked(tag: &mut Tag, body: &[u8], class: Class, me: Option<&Me>) -> Result<Co
 }
 
 fn is_known(kind: u16) -> bool {
-    matches!(
-        kind,
-        kinds::LOG_OUT | kinds::TO_USER
-            ..=kinds::WHISPER
-                | kinds::PRESENCE
-                | kinds::CONVERSATIONS
-                | kinds::HISTORY
-                | kinds::OPERATION
-    )
+    let in_session = matches!(kind, kinds::TO_USER..=kinds::WHISPER | kinds::PRESENCE);
+    in_session || kinds::has_own_answer(kind)
 }
 
 fn of_session(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {
@@ -88,7 +81,7 @@ fn of_session(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {
         kinds::CONVERSATIONS => {
             let asked: Conversations = read(body)?;
             tag.id = asked.id;
-            Ok(Command::Conversations { limit: Some(limit(asked.limit)?) })
+            Ok(Command::Conversations { limit: limit(asked.limit)? })
         }
         kinds::HISTORY => history(tag, body, me),
         _ => operations::operation(tag, body, me),
@@ -131,7 +124,21 @@ fn log_in(tag: &mut Tag, body: &[u8], class: Class, new: bool) -> Result<Command
         }
         Some(_) => return Err(bad("bad auth_type".to_owned())),
     };
-    let info = asked.client_info.unwrap_or_default();
+    let device = match credential {
+        // The token says which.
+        Credential::Token(_) => None,
+        _ => Some(device(asked.client_info.unwrap_or_default(), class)?),
+    };
+    let wants = Wants {
+        events: asked.events.unwrap_or(true),
+        receipts: asked.receipts.unwrap_or(true),
+        acks: asked.acks.unwrap_or(false),
+    };
+    Ok(Command::LogIn(Box::new(LogIn { credential, device, wants })))
+}
+
+/// What a device is called; `class` if it does not say of which it is.
+fn device(info: ClientInfo, class: Class) -> Result<String, Refusal> {
     let class = match info.platform.as_deref() {
         None => class,
         Some("web") => "web",
@@ -140,16 +147,10 @@ fn log_in(tag: &mut Tag, body: &[u8], class: Class, new: bool) -> Result<Command
         Some("bot") => "bot",
         Some(_) => return Err(Refusal::of(failure::BAD_DEVICE)),
     };
-    let device = match info.device_id {
+    Ok(match info.device_id {
         Some(id) => format!("{class}:{id}"),
         None => class.to_owned(),
-    };
-    let wants = Wants {
-        events: asked.events.unwrap_or(true),
-        receipts: asked.receipts.unwrap_or(true),
-        acks: asked.acks.unwrap_or(false),
-    };
-    Ok(Command::LogIn(Box::new(LogIn { credential, device: Some(device), wants })))
+    })
 }
 
 fields!(LogOut {
@@ -174,6 +175,10 @@ fn send(tag: &mut Tag, body: &[u8]) -> Result<Command, Refusal> {
     }
     let to_group = tag.kind == kinds::TO_GROUP;
     let (number, field) = match (asked.to_user_id, asked.group_id) {
+        // A message that goes elsewhere is worse than one that goes nowhere.
+        (Some(to), Some(group_id)) if !to_group || to != group_id => {
+            return Err(bad("bad group_id: to_user_id says another".to_owned()));
+        }
         (None, group_id) if to_group => (group_id, "group_id"),
         (to, _) => (to, "to_user_id"),
     };
@@ -286,7 +291,7 @@ fn history(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {
     tag.id.clone_from(&asked.id);
     let peer = asked.peer(me)?;
     tag.about = About::With(peer);
-    let limit = limit(asked.limit)?;
+    let limit = limit(asked.limit)?.unwrap_or(LISTED);
     match (asked.after_seq, asked.before_seq) {
         (Some(after_seq), None) if after_seq >= 0 => {
             Ok(Command::History { peer, after_seq, limit })
@@ -299,11 +304,13 @@ fn history(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {
     }
 }
 
-/// How many are asked for.
-fn limit(asked: Option<i64>) -> Result<u32, Refusal> {
-    let Some(asked) = asked else { return Ok(LISTED) };
-    let limit = u32::try_from(asked).ok().filter(|limit| *limit > 0);
-    limit.ok_or_else(|| Refusal::of(failure::BAD_RANGE))
+/// How many are asked for, if that is said.
+fn limit(asked: Option<i64>) -> Result<Option<u32>, Refusal> {
+    let Some(asked) = asked else { return Ok(None) };
+    match u32::try_from(asked) {
+        Ok(limit @ 1..) => Ok(Some(limit)),
+        _ => Err(Refusal::of(failure::BAD_RANGE)),
+    }
 }
 
 pub(super) fn positive(number: i64, field: &str) -> Result<i64, Refusal> {

@@ -1,8 +1,8 @@
 //! The server's side of one connection.
 
 use super::messages::{Incoming, Messages};
-use crate::frames::{Frame, Frames, HEADER_BYTES, put_frame};
-use crate::json::{Dialogue, Due, Wrapped, envelope};
+use crate::frames::{Frame, Frames, HEADER_BYTES, kind_of, put_frame};
+use crate::json::{Dialogue, Due, Wrapped, envelope, kinds};
 use crate::{Command, Refusal, Reply, Shown, Slot, Why, close_code};
 use bytes::Bytes;
 
@@ -34,7 +34,11 @@ impl Default for SocketLimits {
 pub struct ServerConnection {
     limits: SocketLimits,
     messages: Messages,
+    /// One that is no heartbeat, and waits until requests may be looked at again.
+    next: Option<Box<Incoming>>,
     dialogue: Dialogue,
+    /// By us.
+    closed: bool,
 }
 
 impl ServerConnection {
@@ -43,7 +47,9 @@ impl ServerConnection {
         Self {
             limits,
             messages: Messages::new(limits.message_bytes_max),
+            next: None,
             dialogue: Dialogue::new(limits.in_flight_max, "web"),
+            closed: false,
         }
     }
 
@@ -54,27 +60,26 @@ impl ServerConnection {
 
     /// Whether to read on. False while there is something to do first, and once it is over.
     pub fn wants_input(&self) -> bool {
-        !self.messages.is_over() && (self.messages.is_drained() || !self.is_blocked())
+        let over = self.messages.is_over() || self.dialogue.is_over();
+        let drained = self.messages.is_drained() && self.next.is_none();
+        !over && (drained || !self.is_blocked())
     }
 
     /// The next command to work on, if one may be handed out now. Messages that are no request are
     /// answered here, each in its place.
     pub fn next_command(&mut self) -> Option<(Slot, Command)> {
+        // What was asked before the connection was closed is done all the same.
+        if let Some(command) = self.dialogue.released() {
+            return Some(command);
+        }
         if self.messages.is_over() {
             return None;
         }
-        if self.dialogue.holds() {
-            return self.dialogue.released();
-        }
-        while !self.is_blocked() {
-            let asked = match self.messages.next_message()? {
+        while let Some(message) = self.next_message() {
+            let asked = match message {
                 Incoming::Text(text) => self.text(&text),
                 Incoming::Binary(bytes) => self.binary(&bytes),
-                Incoming::Closed => {
-                    // Nobody is there to be answered.
-                    self.dialogue.clear();
-                    return None;
-                }
+                Incoming::Closed => return None,
             };
             if asked.is_some() {
                 return asked;
@@ -82,6 +87,29 @@ impl ServerConnection {
             self.write_answers();
         }
         None
+    }
+
+    /// The next message that may be looked at: a heartbeat waits for no request before it, and whoever
+    /// closes the connection waits for nothing.
+    fn next_message(&mut self) -> Option<Incoming> {
+        let waits = self.is_blocked();
+        if waits && (self.next.is_some() || self.is_full() || self.dialogue.is_over()) {
+            return None;
+        }
+        let next = self.next.take().map(|next| *next);
+        let message = next.or_else(|| self.messages.next_message())?;
+        let exempt = |message: &Incoming| match message {
+            Incoming::Text(text) => {
+                envelope::open(text).is_ok_and(|opened| opened.kind == kinds::HEARTBEAT)
+            }
+            Incoming::Binary(bytes) => kind_of(bytes) == Some(kinds::HEARTBEAT),
+            Incoming::Closed => true,
+        };
+        if waits && !exempt(&message) {
+            self.next = Some(Box::new(message));
+            return None;
+        }
+        Some(message)
     }
 
     fn text(&mut self, text: &[u8]) -> Option<(Slot, Command)> {
@@ -118,9 +146,10 @@ impl ServerConnection {
         }
     }
 
-    /// Answers a command. The answer goes out once all commands before it are answered.
+    /// Answers a command. The answer goes out once all commands before it are answered; nowhere, once
+    /// the connection is closed.
     pub fn reply(&mut self, slot: Slot, reply: Reply) {
-        if !self.messages.is_over() {
+        if !self.closed {
             self.dialogue.answer(slot, reply);
             self.write_answers();
         }
@@ -160,6 +189,7 @@ impl ServerConnection {
             _ => close_code(reason),
         };
         self.messages.close(code, reason);
+        (self.closed, self.next) = (true, None);
         self.dialogue.clear();
     }
 
@@ -189,7 +219,12 @@ impl ServerConnection {
     }
 
     fn is_blocked(&self) -> bool {
-        self.dialogue.is_blocked() || self.output().len() > self.limits.output_bytes_max
+        self.dialogue.is_blocked() || self.is_full()
+    }
+
+    /// Whether the client does not take its answers.
+    fn is_full(&self) -> bool {
+        self.output().len() > self.limits.output_bytes_max
     }
 
     fn write_answers(&mut self) {

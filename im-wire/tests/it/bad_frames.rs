@@ -73,18 +73,80 @@ fn each_kind_of_bad_body_has_one_error_and_the_connection_goes_on() {
     ] {
         let mut connection = logged_in();
         connection.receive(&frame(kind, body));
-        connection.receive(&frame(9002, b""));
-        // The heartbeat waits for its answer; what was before it has one already.
-        let (slot, command) = connection.next_command().expect("it goes on");
-        assert_eq!(command, Command::Ping);
-        connection.reply(slot, Reply::Pong);
+        assert!(connection.next_command().is_none());
         let answers = take(&mut connection);
         let shown = String::from_utf8_lossy(body);
-        assert_eq!(answers.len(), 2, "{kind} {shown}: {answers:?}");
+        assert_eq!(answers.len(), 1, "{kind} {shown}: {answers:?}");
         let (kind_of_answer, answered) = &answers[0];
         assert_eq!((*kind_of_answer, code(answered)), (answer, expected), "{shown}: {answered}");
         assert!(answered.contains(&format!(r#""message":"{words}""#)), "{shown}: {answered}");
-        assert_eq!(answers[1], (9003, "{}".to_owned()));
+        connection.receive(&frame(4001, br#"{"op":"friends"}"#));
+        let (_, command) = connection.next_command().expect("it goes on");
+        assert_eq!(command, Command::GetFriends);
+    }
+}
+
+const REQUESTS: [u16; 13] =
+    [1001, 1003, 1005, 2001, 2002, 2003, 2004, 2005, 3001, 3002, 3004, 4001, 9002];
+
+#[test]
+fn what_could_not_be_read_at_all_is_a_9001_whatever_its_type() {
+    let too_deep = format!(r#"{{"later":{}{}}}"#, "[".repeat(16), "]".repeat(16));
+    for kind in REQUESTS {
+        let mut other = frame(kind, b"{}");
+        other[6] = 2;
+        for (bytes, expected) in [
+            (other, 4003),
+            (frame(kind, b"{"), 4001),
+            (frame(kind, b"[]"), 4001),
+            (frame(kind, b"{\"id\":\"\xff\"}"), 4001),
+            (frame(kind, too_deep.as_bytes()), 4001),
+        ] {
+            let mut connection = match kind {
+                // Whoever is logged in is refused these without a look at the body.
+                1001 | 1005 => ServerConnection::new(FrameLimits::default()),
+                _ => logged_in(),
+            };
+            connection.receive(&bytes);
+            assert!(connection.next_command().is_none());
+            let answers = take(&mut connection);
+            assert_eq!((answers.len(), answers[0].0), (1, 9001), "{kind}: {answers:?}");
+            assert_eq!(code(&answers[0].1), expected, "{kind}: {answers:?}");
+            assert!(answers[0].1.contains(&format!(r#""type":{kind}"#)), "{kind}: {answers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_is_as_deep_as_it_may_be_and_no_deeper() {
+    for (depth, refused) in [(16, false), (17, true)] {
+        // The body is one of them.
+        let later = format!("{}{}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        let mut connection = logged_in();
+        connection.receive(&frame(4001, format!(r#"{{"op":"friends","x":{later}}}"#).as_bytes()));
+        assert_eq!(connection.next_command().is_none(), refused, "{depth}");
+    }
+}
+
+#[test]
+fn a_heartbeat_waits_for_no_answer_before_it() {
+    let (message, list) = (frame(2001, br#"{"to_user_id":8,"content":"x"}"#), frame(3002, b""));
+    let beat = frame(9002, br#"{"n":1,"id":7}"#);
+    let answer = (9003, r#"{"n":1,"id":7}"#.to_owned());
+    for before in [vec![&message], vec![&list], vec![&message, &list]] {
+        let mut connection = logged_in();
+        before.iter().for_each(|bytes| connection.receive(bytes));
+        let (slot, _) = connection.next_command().expect("a request");
+        assert!(connection.next_command().is_none());
+        connection.receive(&beat);
+        connection.receive(&frame(9002, br#"{"id":""}"#));
+        connection.receive(&message);
+        assert!(connection.next_command().is_none() || before == [&message]);
+        let answers = take(&mut connection);
+        assert_eq!(answers[0], answer, "{before:?}");
+        assert_eq!((answers.len(), answers[1].0, code(&answers[1].1)), (2, 9001, 4001));
+        connection.reply(slot, Reply::err("blocked"));
+        assert_eq!(take(&mut connection).len(), 1, "{before:?}");
     }
 }
 
@@ -108,7 +170,9 @@ fn before_a_log_in_everything_else_is_refused_and_the_33rd_ends_it() {
         assert_eq!((answers.len(), code(&answers[0].1)), (1, 3001));
     }
     assert_eq!(connection.ended(), Some("not login"));
-    assert!(!connection.wants_input() || connection.next_command().is_none());
+    assert!(!connection.wants_input(), "nothing more is read");
+    connection.receive(&frame(9002, b""));
+    assert!(connection.next_command().is_none() && take(&mut connection).is_empty());
 }
 
 #[test]
@@ -133,6 +197,7 @@ fn another_version_is_skipped_and_a_length_that_none_has_ends_it() {
         connection.receive(&[&length.to_be_bytes()[..], &[7, 209, 1, 0]].concat());
         assert!(connection.next_command().is_none());
         assert_eq!(connection.ended(), Some(reason));
+        assert!(!connection.wants_input(), "nobody knows what comes");
         connection.receive(&[b'x'; 4_096]);
         assert!(connection.next_command().is_none());
         connection.close(reason);

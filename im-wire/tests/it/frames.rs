@@ -2,9 +2,10 @@
 
 use im_wire::frames::{FrameLimits, HEADER_BYTES, ServerConnection, closing_frame, put_frame};
 use im_wire::{
-    Command, Conv, Credential, Hist, LogIn, LoggedIn, Peer, Priority, Receipt, Refusal, Reply,
-    Secret, Slot, Status, Wants,
+    Command, Conv, Credential, Hist, LogIn, LoggedIn, Peer, Priority, Receipt, Reply, Secret, Slot,
+    Status, Wants,
 };
+use std::time::Duration;
 
 fn frame(kind: u16, body: &str) -> Vec<u8> {
     let mut frame = bytes::BytesMut::new();
@@ -98,9 +99,11 @@ fn a_log_in_says_who_and_what_the_session_is_to_be() {
         let asked = ask(&mut connection(), 1001, &body);
         assert_eq!(asked.unwrap().1, Command::LogIn(Box::new(expected)));
     }
-    let (_, asked) = ask(&mut connection(), 1001, r#"{"auth_type":"token","token":"t"}"#).unwrap();
+    // What is said of the client says nothing: the token is of a device.
+    let token = r#"{"auth_type":"token","token":"t","client_info":{"platform":"tv"}}"#;
+    let (_, asked) = ask(&mut connection(), 1001, token).unwrap();
     let Command::LogIn(log_in) = asked else { panic!("{asked:?}") };
-    assert_eq!(log_in.credential, Credential::Token(Secret::new("t")));
+    assert_eq!((log_in.credential, log_in.device), (Credential::Token(Secret::new("t")), None));
     let (_, asked) = ask(&mut connection(), 1005, &format!("{{{credentials}}}")).unwrap();
     let Command::LogIn(log_in) = asked else { panic!("{asked:?}") };
     assert!(matches!(log_in.credential, Credential::New { .. }));
@@ -137,7 +140,7 @@ fn every_request_is_its_command() {
         ),
         (3001, r#"{"status":2}"#, Command::Status { status: Status::Busy }),
         (3001, r#"{"user_id":8}"#, Command::Presence { uid: 8 }),
-        (3002, "", Command::Conversations { limit: Some(50) }),
+        (3002, "", Command::Conversations { limit: None }),
         (3002, r#"{"limit":7}"#, Command::Conversations { limit: Some(7) }),
         (
             3004,
@@ -172,6 +175,14 @@ fn every_request_is_its_command() {
         let expected =
             Command::SendGroup { client_msg_id: None, group_id: 3, text: "hi".to_owned() };
         assert_eq!(command, expected);
+    }
+    let both = r#"{"to_user_id":3,"group_id":3,"content":"hi"}"#;
+    let (_, command) = ask(&mut logged_in(), 2002, both).unwrap();
+    assert!(matches!(command, Command::SendGroup { group_id: 3, .. }));
+    let differ = r#"{"to_user_id":8,"group_id":3,"content":"hi"}"#;
+    for (kind, body) in [(2001, both), (2001, differ), (2002, differ)] {
+        let (_, refused) = refused(&mut logged_in(), kind, body);
+        assert!(refused.contains("bad group_id: to_user_id says another"), "{kind}: {refused}");
     }
 }
 
@@ -225,7 +236,7 @@ fn every_answer_has_its_body() {
         (
             2004,
             r#"{"to_user_id":8}"#,
-            Reply::Err(Refusal::of("slow down").retry_after(250)),
+            Reply::slow_down(Duration::from_millis(250)),
             9001,
             r#"{"code":5003,"message":"slow down","status":"RESOURCE_EXHAUSTED","type":2004,"retry_after_ms":250}"#,
         ),
@@ -327,7 +338,6 @@ fn every_answer_has_its_body() {
             4002,
             r#"{"op":"set_events","code":0,"message":"success","data":{"on":false}}"#,
         ),
-        (9002, r#"{"n":1}"#, Reply::Pong, 9003, r#"{"n":1}"#),
         (1003, "{}", Reply::LoggedOut, 1004, r#"{"code":0,"message":"success"}"#),
     ];
     for (kind, request, reply, answer_kind, answer) in golden {

@@ -86,7 +86,7 @@ async fn clients_of_web_socket_meet_all_others(stack: StackBuilder) {
     ada.send(uid, "from lines").await;
     let text = json!({"to_user_id": uid, "content": "from frames"});
     assert_eq!(carol.ask(2001, text).await.1["code"], 0);
-    let mut shown = vec![dave.push().await, dave.push().await];
+    let mut shown = [dave.push().await, dave.push().await];
     shown.sort_by_key(|(_, body)| body["content"].to_string());
     let contents: Vec<_> = shown.iter().map(|(kind, body)| (*kind, &body["content"])).collect();
     assert_eq!(contents, [(2001, &json!("from frames")), (2001, &json!("from lines"))]);

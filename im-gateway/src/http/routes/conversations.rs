@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use im_wire::{Command, Conv, Hist, Peer, Reply, failure};
+use im_wire::{Command, Conv, Hist, LISTED, Peer, Reply, failure};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,9 +13,6 @@ use crate::core::{self, Principal};
 use crate::http::Http;
 use crate::http::error::Refused;
 use crate::http::json::{Answer, Asked, At, Body, Done, Nothing};
-
-/// Messages of an answer where nobody says how many.
-const MESSAGES: u32 = 50;
 
 /// How much of a list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -191,7 +188,7 @@ pub(in crate::http) async fn history(
     Asked(range): Asked<Range>,
 ) -> Answer<History> {
     let (user_id, peer) = (principal.user_id, with.of(principal.user_id)?);
-    let limit = at_least_one(range.limit)?.unwrap_or(MESSAGES);
+    let limit = at_least_one(range.limit)?.unwrap_or(LISTED);
     let command = match (range.after, range.before) {
         (Some(after_seq @ 0..), None) => Command::History { peer, after_seq, limit },
         (None, None) => Command::Recent { peer, limit, before_seq: None },

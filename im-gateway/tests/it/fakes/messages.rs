@@ -116,6 +116,7 @@ impl message_service::Server for Fakes {
         _: &Context,
         req: ListConversationsReq,
     ) -> Result<ListConversationsResp, Status> {
+        self.note(Asked::List { user_id: req.user_id });
         self.before("list_conversations").await?;
         let state = self.state();
         let seen = state.timelines.iter().rev().filter(|(conv_id, _)| {

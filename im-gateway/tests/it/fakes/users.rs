@@ -34,6 +34,9 @@ impl Fakes {
     ) -> Result<LoginResp, Status> {
         self.before("login").await?;
         let mut state = self.state();
+        if let Some(verdict) = state.verdict.clone() {
+            return Ok(LoginResp { result: Some(verdict), ..LoginResp::default() });
+        }
         let found = state.users.iter().position(|user| *user == (name.clone(), password.clone()));
         if let (Some(index), Some(original)) = (found, &mut state.original) {
             return Ok(original.log_in(index as i64 + 1));
@@ -108,6 +111,9 @@ impl user_service::Server for Fakes {
     ) -> Result<VerifyTokenResp, Status> {
         self.before("verify_token").await?;
         let state = self.state();
+        if let Some(verdict) = state.verdict.clone() {
+            return Ok(VerifyTokenResp { result: Some(verdict), ..VerifyTokenResp::default() });
+        }
         if state.original.is_some() {
             return Err(Status::unimplemented("the original has none"));
         }

@@ -111,7 +111,7 @@ mod tests {
         for (from, to) in [
             ("im-group", "im-user"),
             ("im-wire", "im-common"),
-            ("im-wire", "tokio"),
+            ("im-wire", "hyper"),
             ("mprpc", "mpim-proto"),
             ("mprpc-build", "im-common"),
             ("im-common", "mpim-proto"),
