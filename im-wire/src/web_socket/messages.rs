@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use tokio_websockets::{Error, Limits, ServerBuilder, WebSocketStream};
+use tokio_websockets::{Error, Limits, Message, ServerBuilder, WebSocketStream};
 
 /// What a close frame may say, in bytes, next to its code.
 const REASON_BYTES_MAX: usize = 123;
@@ -82,12 +82,8 @@ impl Messages {
     /// The next message, or `None` when no whole one is there.
     pub fn next_message(&mut self) -> Option<Incoming> {
         loop {
-            let codec = self.codec.as_mut()?;
-            // Nobody is to be woken: who feeds it asks again.
-            let mut cx = Context::from_waker(Waker::noop());
-            match Pin::new(&mut **codec).poll_next(&mut cx) {
+            match self.poll()? {
                 Poll::Pending => {
-                    self.take_written();
                     self.unread = false;
                     if self.rest.is_between() {
                         // It has decoded all that came, and what comes next depends on none of it.
@@ -118,8 +114,7 @@ impl Messages {
                 Poll::Ready(Some(Err(_)) | None) => {}
             }
             // It is over. What the codec answers to that is written with the next poll.
-            let _ = Pin::new(&mut **codec).poll_next(&mut cx);
-            self.take_written();
+            let _ = self.poll();
             (self.over, self.unread) = (true, false);
             self.codec = None;
             return Some(Incoming::Closed);
@@ -208,16 +203,19 @@ impl Messages {
         self.output_end += (self.output.len() - before) as u64;
     }
 
-    /// What the codec has written: pongs, and its answer to a close.
-    fn take_written(&mut self) {
-        if let Some(codec) = &mut self.codec {
-            let written = std::mem::take(&mut codec.get_mut().output);
-            self.output_end += written.len() as u64;
-            self.output.extend_from_slice(&written);
-        }
+    /// What the codec comes to now. What it writes, pongs and its answer to a close, goes out at once: a
+    /// pong stands before the answer to the message that came after its ping.
+    fn poll(&mut self) -> Option<Poll<Option<Result<Message, Error>>>> {
+        let codec = self.codec.as_mut()?;
+        // Nobody is to be woken: who feeds it asks again.
+        let polled = Pin::new(&mut **codec).poll_next(&mut Context::from_waker(Waker::noop()));
+        let written = std::mem::take(&mut codec.get_mut().output);
+        self.output_end += written.len() as u64;
+        self.output.extend_from_slice(&written);
+        Some(polled)
     }
 }
 
-fn payload(message: tokio_websockets::Message) -> Bytes {
+fn payload(message: Message) -> Bytes {
     Bytes::from(BytesMut::from(message.into_payload()))
 }

@@ -75,6 +75,17 @@ fn messages_come_out_whole_and_pings_are_answered_between_their_frames() {
 }
 
 #[test]
+fn a_pong_goes_before_the_answer_to_what_came_after_its_ping() {
+    let mut messages = Messages::new(1_024);
+    messages.receive(&[frame(PING, b"p"), frame(TEXT, b"hello")].concat());
+    assert_eq!(messages.next_message(), Some(Incoming::Text(b"hello".to_vec().into())));
+    messages.send_text(2, |out| out.extend_from_slice(b"hi"));
+    assert_eq!(drain(&mut messages), []);
+    let sent = [(PONG, b"p".to_vec()), (TEXT, b"hi".to_vec())];
+    assert_eq!(frames(messages.output()), sent);
+}
+
+#[test]
 fn what_is_sent_is_whole_and_not_masked_whatever_its_length() {
     for length in [0, 1, 125, 126, 65_535, 65_536] {
         let mut messages = Messages::new(1_024);
