@@ -25,6 +25,8 @@
 //! | `text_client` | [`TextClient`]: lines over a raw socket, bad ones included |
 //! | `people` | [`Person`]: a registered user with a connection |
 //! | `classic_client` | [`ClassicClient`]: the original RPC wire, byte by byte |
+//! | `frames_client`, `web_socket_client` | [`FramesClient`], [`WebSocketClient`]: JSON bodies in frames and in envelopes |
+//! | `ways` | [`Way`], [`Caller`]: one [`Request`] in the words of each protocol |
 //! | `walk` | [`hops`]: the hops of a message, out of the logs |
 //! | `load` | [`Load`]: talking users that outlive faults and keep a journal |
 //! | `journal`, `checker` | [`Run`]: what was sent, acknowledged, shown and stored, and whether L, D, O and S hold |
@@ -52,6 +54,7 @@ mod stack;
 mod text_client;
 mod wait;
 mod walk;
+mod ways;
 mod web_socket_client;
 
 pub use admin::{get, is_ready, is_waiting_for};
@@ -73,4 +76,5 @@ pub use test_servers::free_address;
 pub use text_client::{History, Push, TextClient, WELCOME};
 pub use wait::{DEADLINE, until};
 pub use walk::{Hop, hops};
+pub use ways::{Caller, Peer, Received, Request, Way};
 pub use web_socket_client::WebSocketClient;

@@ -17,7 +17,7 @@ use crate::DEADLINE;
 #[derive(Debug)]
 pub struct WebSocketClient {
     stream: TcpStream,
-    pushes: VecDeque<(u64, Value)>,
+    pushes: VecDeque<(u16, Value)>,
     requests: u64,
 }
 
@@ -49,15 +49,14 @@ impl WebSocketClient {
     ///
     /// # Panics
     /// When there is none in time.
-    pub async fn ask(&mut self, kind: u16, body: Value) -> (u64, Value) {
+    pub async fn ask(&mut self, kind: u16, body: Value) -> (u16, Value) {
         self.requests += 1;
         let id = json!(self.requests);
         let asked = json!({"type": kind, "id": id, "body": body});
         self.send(asked.to_string().as_bytes()).await;
         loop {
             let mut envelope = self.envelope().await;
-            let kind = envelope["type"].as_u64().expect("a type");
-            let body = envelope["body"].take();
+            let (kind, body) = parts(&mut envelope);
             if envelope["id"] == id {
                 return (kind, body);
             }
@@ -70,12 +69,25 @@ impl WebSocketClient {
     ///
     /// # Panics
     /// When there is none in time.
-    pub async fn push(&mut self) -> (u64, Value) {
-        if let Some(push) = self.pushes.pop_front() {
-            return push;
+    pub async fn push(&mut self) -> (u16, Value) {
+        match self.pushes.pop_front() {
+            Some(push) => push,
+            None => parts(&mut self.envelope().await),
         }
-        let mut envelope = self.envelope().await;
-        (envelope["type"].as_u64().expect("a type"), envelope["body"].take())
+    }
+
+    /// The next message that is shown, whatever else comes before it: receipts and events come when they
+    /// come.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub async fn message(&mut self) -> (u16, Value) {
+        loop {
+            let push = self.push().await;
+            if matches!(push.0, 2001 | 2002) {
+                return push;
+            }
+        }
     }
 
     async fn send(&mut self, payload: &[u8]) {
@@ -107,4 +119,9 @@ impl WebSocketClient {
         };
         timeout(DEADLINE, read).await.expect("a message in time")
     }
+}
+
+fn parts(envelope: &mut Value) -> (u16, Value) {
+    let kind = envelope["type"].as_u64().and_then(|kind| kind.try_into().ok());
+    (kind.expect("a type"), envelope["body"].take())
 }

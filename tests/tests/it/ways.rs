@@ -1,12 +1,14 @@
 //! The same in whatever protocol: what is sent in one is received in the others.
 
-use mpim_tests::{FramesClient, StackBuilder, WebSocketClient, register_two};
+use mpim_tests::{
+    Caller, FramesClient, Peer, Received, Request, Stack, StackBuilder, Way, register_two,
+};
 use serde_json::json;
 
 on_all_stacks! {
     clients_of_frames_and_of_text_lines_meet,
     a_token_of_one_log_in_opens_another_connection,
-    clients_of_web_socket_meet_all_others,
+    what_is_sent_by_each_way_is_received_by_each_other,
 }
 
 async fn clients_of_frames_and_of_text_lines_meet(stack: StackBuilder) {
@@ -71,30 +73,39 @@ async fn a_token_of_one_log_in_opens_another_connection(stack: StackBuilder) {
     assert_eq!((kind, &closing["code"]), (9001, &json!(1006)), "{closing}");
 }
 
-async fn clients_of_web_socket_meet_all_others(stack: StackBuilder) {
-    let stack = stack.start().await;
-    let (mut ada, _bob) = register_two(&stack).await;
-    let mut carol = FramesClient::connect(stack.frames_address()).await;
-    let credentials = |name| json!({"username": name, "password": "a-secret-of-theirs"});
-    let (_, me) = carol.ask(1005, credentials("carol")).await;
-    let carol_uid = me["data"]["user_id"].as_i64().unwrap();
-    let mut dave = WebSocketClient::connect(stack.http_address()).await;
-    let (kind, me) = dave.ask(1005, credentials("dave")).await;
-    assert_eq!((kind, &me["data"]["device"]), (1006, &json!("web")), "{me}");
-    let uid = me["data"]["user_id"].as_i64().unwrap();
-
-    ada.send(uid, "from lines").await;
-    let text = json!({"to_user_id": uid, "content": "from frames"});
-    assert_eq!(carol.ask(2001, text).await.1["code"], 0);
-    let mut shown = [dave.push().await, dave.push().await];
-    shown.sort_by_key(|(_, body)| body["content"].to_string());
-    let contents: Vec<_> = shown.iter().map(|(kind, body)| (*kind, &body["content"])).collect();
-    assert_eq!(contents, [(2001, &json!("from frames")), (2001, &json!("from lines"))]);
-
-    for to in [ada.uid, carol_uid] {
-        let text = json!({"to_user_id": to, "content": "from a page"});
-        assert_eq!(dave.ask(2001, text).await.1["code"], 0);
+/// Somebody at each way in.
+async fn somebody_at_each(stack: &Stack, name: &str) -> Vec<(Way, Caller, i64)> {
+    let mut all = Vec::new();
+    for way in Way::ALL {
+        let (caller, uid) = way.register(stack, &format!("{name}-{way:?}")).await;
+        all.push((way, caller, uid));
     }
-    assert_eq!(ada.client.push().await.text, "from a page");
-    assert_eq!(carol.push().await.1["content"], "from a page");
+    all
+}
+
+async fn what_is_sent_by_each_way_is_received_by_each_other(stack: StackBuilder) {
+    let stack = stack.start().await;
+    let mut senders = somebody_at_each(&stack, "sender").await;
+    let mut receivers = somebody_at_each(&stack, "receiver").await;
+    let name = "crew".to_owned();
+    let group = senders[0].1.done(&Request::CreateGroup { name }).await;
+    let group = group[0].as_str().and_then(|line| line.strip_prefix("+OK group_id="));
+    let group: i64 = group.unwrap().parse().unwrap();
+    for (_, caller, _) in senders[1..].iter_mut().chain(&mut receivers) {
+        caller.done(&Request::JoinGroup { group }).await;
+    }
+    for (by, sender, from) in &mut senders {
+        for (_, receiver, uid) in &mut receivers {
+            let text = format!("from {by:?} \u{1F980} \"");
+            let id = sender.send(Peer::User(*uid), &text).await;
+            let expected = Received { id, from: *from, group: None, text };
+            assert_eq!(receiver.received(Peer::User(*from)).await, expected);
+        }
+        let text = format!("to all from {by:?}");
+        let id = sender.send(Peer::Group(group), &text).await;
+        let expected = Received { id, from: *from, group: Some(group), text };
+        for (way, receiver, _) in &mut receivers {
+            assert_eq!(receiver.received(Peer::Group(group)).await, expected, "by {way:?}");
+        }
+    }
 }
