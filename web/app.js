@@ -29,7 +29,12 @@ function draw() {
   const context = { state, t, act: client.actions, route: router.get(), go: router.go, preferences };
   if (state.phase === 'in') render(html`<${Shell} ...${context} />`, root);
   else if (state.phase === 'out') render(html`<${Login} ...${context} />`, root);
-  else render(html`<div class="splash" role="status"><span class="spinner"></span><span class="hidden">${t('app.loading')}</span></div>`, root);
+  else render(html`<${Splash} t=${t} late=${state.late} />`, root);
+}
+
+function Splash({ t, late }) {
+  return html`<div class="splash" role="status"><span class="spinner"></span>
+    <p class=${late ? 'hint' : 'hidden'}>${t(late ? 'app.late' : 'app.loading')}</p></div>`;
 }
 
 /** At most once a frame, however much happens; in a hidden page frames do not come. */
@@ -48,6 +53,8 @@ preferences.subscribe(() => {
 });
 addEventListener('online', () => client.actions.hurry());
 addEventListener('pageshow', (event) => event.persisted && client.actions.refresh());
+addEventListener('pagehide', () => client.actions.hide());
+addEventListener('storage', () => client.actions.shared());
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) client.actions.refresh();
 });

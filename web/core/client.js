@@ -4,29 +4,43 @@
 import { createOutbox, openDisk } from './outbox.js';
 import { addressOf, sessionOf } from './peer.js';
 import { createSession, randomHex } from './session.js';
-import { createSocket } from './socket.js';
+import { createSocket, pauseMs } from './socket.js';
 import { createStore } from './store.js';
 import { createSync } from './sync.js';
+import { createWindow } from './window.js';
 import { explain } from './i18n.js';
 
 const TOAST_MS = 5_000;
-const BOOT_RETRY_MS = 2_000;
 /** Lists are asked for again when the client comes to the front after so long. */
 const STALE_MS = 15_000;
 
-export function createClient({ location = window.location, t }) {
+/** `page`: {location, isHidden}; the others are what tests put in the browser's place. */
+export function createClient({
+  t,
+  page = { location: window.location, isHidden: () => document.hidden },
+  storage = globalThis.localStorage,
+  diskOf = openDisk,
+  setTimeout = globalThis.setTimeout.bind(globalThis),
+  random = Math.random,
+  parts = {}, // options of session and socket
+}) {
   const store = createStore();
   const { dispatch } = store;
-  const session = createSession();
+  const here = createWindow({ storage, id: randomHex(8) });
+  const session = createSession({ storage, onOther: follow, ...parts.session });
   let outbox = null;
   let lastToast = 0;
   let lastAt = 0;
   let refreshedAt = 0;
+  let boots = 0; // failed in a row
+  let run = 0; // whose turn it is: what belongs to an older one is over
 
+  const { protocol, host } = page.location;
   const socket = createSocket({
-    url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`,
+    url: `${protocol === 'https:' ? 'wss' : 'ws'}://${host}/ws`,
     token: session.token,
     renew: session.renew,
+    isHere: here.isHere,
     client: { platform: 'web', version: '1', device_id: session.device().slice('web:'.length) },
     onPush: (type, body) => sync.onPush(type, body),
     onLink(link) {
@@ -34,16 +48,19 @@ export function createClient({ location = window.location, t }) {
       dispatch({ type: 'link', link });
     },
     async onLogin(data) {
+      if (data.user_id !== store.get().me?.user_id) return out();
       dispatch({ type: 'signed-in', me: data });
       outbox?.start();
       await refresh();
     },
-    onOut() {
-      if (store.get().phase === 'in') toast('error', 'error.signed_out');
-      signedOut();
-    },
+    onOut: out,
+    ...parts.socket,
   });
-  const sync = createSync({ store, socket });
+  const sync = createSync({
+    store,
+    socket,
+    presence: async (ids) => (await session.get(`/api/presence?ids=${ids}`)).presence,
+  });
 
   async function refresh() {
     refreshedAt = Date.now();
@@ -51,36 +68,77 @@ export function createClient({ location = window.location, t }) {
     await sync.refresh().catch(() => {});
   }
 
-  async function signedIn(data) {
-    const me = data.user_id;
-    dispatch({ type: 'signed-in', me: data });
-    outbox = createOutbox({
-      me,
-      disk: await openDisk(me),
+  /** `claims`: whoever looks at this window wants it here. */
+  async function signedIn({ token, ...me }, claims) {
+    const turn = ++run;
+    const disk = await diskOf(me.user_id);
+    if (turn !== run) return;
+    const mine = outbox = createOutbox({
+      me: me.user_id,
+      disk,
       send: sync.send,
       on: {
-        pending: (entry) => dispatch({ type: 'pending', entry }),
-        sent: (entry, message) => dispatch({ type: 'sent', entry, message }),
-        discarded: (entry) => dispatch({ type: 'discarded', entry }),
+        pending: (entry) => outbox === mine && dispatch({ type: 'pending', entry }),
+        sent: (entry, message) => outbox === mine && dispatch({ type: 'sent', entry, message }),
+        discarded: (entry) => outbox === mine && dispatch({ type: 'discarded', entry }),
       },
     });
-    await outbox.load();
+    dispatch({ type: 'signed-in', me });
+    await mine.load();
+    if (turn !== run) return;
+    if (claims) here.claim();
     socket.start();
   }
 
-  function signedOut() {
+  /** Nothing of the user stays in this window. */
+  function leave() {
+    run += 1;
     socket.stop();
     outbox?.stop();
     outbox = null;
-    session.forget();
     dispatch({ type: 'signed-out' });
   }
 
-  function toast(kind, key, values = {}) {
+  /** The session is over. */
+  function out() {
+    if (store.get().phase === 'in') toast('error', 'error.signed_out');
+    session.forget();
+    leave();
+  }
+
+  /** Somebody else has signed in in another window, or this user has left there. */
+  function follow() {
+    leave();
+    if (session.wasSignedIn()) boot(false);
+  }
+
+  /** A session from before, if there is one. */
+  async function boot(claims) {
+    const turn = ++run;
+    session.settle();
+    if (!session.wasSignedIn()) return dispatch({ type: 'signed-out' });
+    let current;
+    try {
+      current = await session.current();
+      boots = 0;
+    } catch (error) {
+      if (turn !== run) return;
+      if (error.name === 'Refusal' && !error.passes) return leave();
+      if (!['Refusal', 'Lost'].includes(error.name)) throw error;
+      dispatch({ type: 'late' });
+      setTimeout(() => turn === run && boot(claims), Math.max(pauseMs(boots++, random), error.retryAfterMs ?? 0));
+      return;
+    }
+    if (turn === run) await signedIn(current, claims);
+  }
+
+  function showToast(kind, text) {
     const id = ++lastToast;
-    dispatch({ type: 'toast', toast: { id, kind, text: t()(key, values) } });
+    dispatch({ type: 'toast', toast: { id, kind, text } });
     setTimeout(() => dispatch({ type: 'toast-gone', id }), TOAST_MS);
   }
+
+  const toast = (kind, key, values = {}) => showToast(kind, t()(key, values));
 
   /** Does it, and shows what went wrong; gives whether it went well. */
   async function attempt(work, done) {
@@ -89,9 +147,7 @@ export function createClient({ location = window.location, t }) {
       if (done) toast('done', done);
       return true;
     } catch (error) {
-      dispatch({ type: 'toast', toast: { id: ++lastToast, kind: 'error', text: explain(t(), error) } });
-      const id = lastToast;
-      setTimeout(() => dispatch({ type: 'toast-gone', id }), TOAST_MS);
+      showToast('error', explain(t(), error));
       return false;
     }
   }
@@ -99,28 +155,35 @@ export function createClient({ location = window.location, t }) {
   const operation = (op, args) => socket.operation(op, args);
 
   const actions = {
-    /** A session from before, if there is one. */
-    async boot() {
-      if (!session.wasSignedIn()) return dispatch({ type: 'signed-out' });
-      try {
-        await signedIn(await session.refresh());
-      } catch (error) {
-        if (error.name === 'Refusal' && !error.passes) return signedOut();
-        setTimeout(actions.boot, BOOT_RETRY_MS);
-      }
+    /** A page that nobody looks at does not take the connection from one that is there. */
+    boot: () => boot(!page.isHidden()),
+    async signIn(username, password) {
+      here.claim();
+      await signedIn(await session.signIn(username, password));
     },
-    signIn: async (username, password) => signedIn(await session.signIn(username, password)),
-    signUp: async (username, password) => signedIn(await session.signUp(username, password)),
+    async signUp(username, password) {
+      here.claim();
+      await signedIn(await session.signUp(username, password));
+    },
+    /** Messages that wait to be sent go with whoever leaves. */
     async signOut(everywhere = false) {
-      await session.signOut(everywhere).catch(() => {});
-      signedOut();
+      socket.stop();
+      await outbox?.clear();
+      const ended = session.signOut(everywhere);
+      leave();
+      await ended;
     },
     changePassword: (old, fresh) => session.changePassword(old, fresh),
 
     /** This device is used somewhere else; here is where it is wanted. */
-    takeOver: () => socket.start(),
+    takeOver() {
+      here.claim();
+      socket.start();
+    },
     hurry: () => socket.hurry(),
+    /** Somebody looks at the page. */
     refresh() {
+      if (store.get().link.state === 'elsewhere' && here.isFree()) actions.takeOver();
       socket.hurry();
       if (Date.now() - refreshedAt > STALE_MS && store.get().link.state === 'online') refresh();
     },
@@ -131,6 +194,7 @@ export function createClient({ location = window.location, t }) {
     },
     retry: (clientId) => outbox.retry(clientId),
     discard: (clientId) => outbox.discard(clientId),
+    atEnd: (sessionId, on) => dispatch({ type: 'at-end', sessionId, on }),
     open: (sessionId) => sync.open(sessionId).catch(() => {}),
     older: (sessionId) => sync.older(sessionId),
     read: (sessionId) => sync.read(sessionId),
@@ -191,6 +255,14 @@ export function createClient({ location = window.location, t }) {
         await socket.request(3001, { status });
         dispatch({ type: 'status', status });
       }),
+
+    /** The page goes away. */
+    hide: here.release,
+    /** Another window has written what all of them share. */
+    shared() {
+      if (store.get().phase === 'out' && session.wasSignedIn()) boot(false);
+      else session.changed();
+    },
 
     toast,
     attempt,

@@ -7,15 +7,19 @@
 //   unread     of others above `read`; 100 stands for 100 or more
 //   position   up to here nothing is missing behind the first of `messages`
 //   begun      there is nothing before the first of `messages`
+//   opened     somebody looks at it; `atEnd`: at its end
 
 const UNREAD_MAX = 100;
 /** Of a conversation that nobody looks at no more are kept: the rest is history, to be asked for. */
 const KEPT = 200;
+/** Where somebody looks, as many: at its end, and further up, where one reads what would go. */
+const AT_END_MAX = 600;
+const AWAY_MAX = 3000;
 
 export function empty(id, peer) {
   return {
     id, peer, head: 0, read: 0, unread: 0, last: null, messages: [], pending: [],
-    position: 0, begun: false, loading: false, failed: false, opened: false,
+    position: 0, begun: false, loading: false, failed: false, opened: false, atEnd: true,
     delivered: {}, readBy: {}, draft: '',
   };
 }
@@ -27,13 +31,15 @@ export function listed(conv, entry, me) {
   const since = conv.messages.filter((m) => m.seq > entry.head_seq && m.seq > read && m.from !== me).length;
   let unread = Math.min(UNREAD_MAX, entry.unread + since);
   if (read > entry.read_seq) unread = read >= head ? 0 : countUnread(conv.messages, read, me);
-  const last = entry.last_message && {
-    seq: entry.head_seq,
-    from: entry.last_message.from_user_id,
-    content: entry.last_message.content,
-    at: entry.last_message.timestamp,
-  };
-  return { ...conv, read, head, unread, last: newer(conv.last, last) };
+  return { ...conv, read, head, unread, last: newer(conv.last, listedLast(conv, entry)) };
+}
+
+/** The number of the newest entry need not be that of the last message: people come and go after it. */
+function listedLast(conv, { head_seq: head, last_message: last }) {
+  if (!last) return null;
+  const { message_id: id, from_user_id: from, content, timestamp: at } = last;
+  const known = conv.messages.findLast((message) => message.id === id);
+  return { id, seq: known?.seq ?? head, from, content, at };
 }
 
 /** Messages that were pushed, fetched or sent. Who has a number already keeps it. */
@@ -64,6 +70,12 @@ function merge(before, messages) {
 export function trimmed(conv) {
   if (conv.messages.length <= KEPT) return conv;
   return { ...conv, messages: conv.messages.slice(-KEPT), begun: false };
+}
+
+/** The same for one that somebody may look at. */
+export function bounded(conv) {
+  if (conv.opened && conv.messages.length <= (conv.atEnd ? AT_END_MAX : AWAY_MAX)) return conv;
+  return trimmed(conv);
 }
 
 /** Nothing is missing up to `seq`. */

@@ -3,12 +3,17 @@
 // time, so that nothing overtakes, whatever is tried again.
 //
 // An entry: { clientId, peer, content, at, refused: null | {code, words} }. `at` rises from entry to entry.
+// A disk that fails keeps nothing from being sent; what stays on it by that is sent again, with the same
+// id, and so is the same message.
 
 import { Lost, Refusal } from './errors.js';
 import { sessionOf } from './peer.js';
 
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
+const INTERNAL = 5001;
+/** What the server fails at so often is for its author to decide. */
+const FAILURES_MAX = 8;
 
 /**
  * `disk` keeps entries ({all, put, remove}); `send(entry)` gives what became of one, or rejects;
@@ -41,8 +46,9 @@ export function createOutbox({ me, disk, send, on, setTimeout = globalThis.setTi
         } catch (error) {
           if (error instanceof Lost) return;
           if (!(error instanceof Refusal)) throw error;
-          if (error.passes) await pause(error.retryAfterMs ?? BACKOFF_MIN_MS * 2 ** tries++);
-          else await refuse(entry, error);
+          tries += 1;
+          if (!error.passes || (error.code === INTERNAL && tries >= FAILURES_MAX)) await refuse(entry, error);
+          else await pause(error.retryAfterMs ?? Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (tries - 1)));
         }
       }
     } finally {
@@ -56,24 +62,25 @@ export function createOutbox({ me, disk, send, on, setTimeout = globalThis.setTi
 
   async function refuse(entry, { code, words }) {
     entry.refused = { code, words };
-    await disk.put(entry);
+    await disk.put(entry).catch(() => {});
     on.pending({ ...entry });
   }
 
   async function forget(entry) {
     const queue = queueOf(entry);
     queue.splice(queue.indexOf(entry), 1);
-    await disk.remove(entry.clientId);
+    if (queue.length === 0) queues.delete(idOf(entry));
+    await disk.remove(entry.clientId).catch(() => {});
   }
 
-  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, BACKOFF_MAX_MS)));
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const find = (clientId) =>
     [...queues.values()].flat().find((entry) => entry.clientId === clientId);
 
   return {
     /** What is left from before. */
     async load() {
-      for (const entry of await disk.all()) {
+      for (const entry of await disk.all().catch(() => [])) {
         queueOf(entry).push(entry);
         on.pending({ ...entry });
       }
@@ -91,7 +98,7 @@ export function createOutbox({ me, disk, send, on, setTimeout = globalThis.setTi
       const entry = find(clientId);
       if (!entry?.refused) return;
       entry.refused = null;
-      await disk.put(entry);
+      await disk.put(entry).catch(() => {});
       on.pending({ ...entry });
       if (online) work(idOf(entry));
     },
@@ -100,6 +107,11 @@ export function createOutbox({ me, disk, send, on, setTimeout = globalThis.setTi
       if (!entry) return;
       await forget(entry);
       on.discarded(entry);
+    },
+    /** Throws all of it away. */
+    async clear() {
+      queues.clear();
+      await disk.clear().catch(() => {});
     },
     /** There is a connection: all that is left goes, in order. */
     start() {
@@ -117,11 +129,40 @@ export function createOutbox({ me, disk, send, on, setTimeout = globalThis.setTi
 
 /** Keeps entries in IndexedDB, in the order in which they came; without it, in memory. */
 export async function openDisk(me, indexedDB = globalThis.indexedDB) {
+  const name = `mpim-outbox-${me}`;
+  let database = null;
+
+  async function store(mode) {
+    database ??= await open(indexedDB, name, () => {
+      database = null;
+    });
+    try {
+      return database.transaction('entries', mode).objectStore('entries');
+    } catch (error) {
+      // Browsers close what they like, and open it again.
+      database = null;
+      throw error;
+    }
+  }
+  const does = async (mode, work) => {
+    const what = await store(mode).catch(() => store(mode));
+    return done(work(what));
+  };
+
   try {
-    return await openIndexed(me, indexedDB);
+    await store('readonly');
   } catch {
     return memoryDisk();
   }
+  return {
+    async all() {
+      const entries = await does('readonly', (entries) => entries.getAll());
+      return entries.sort((a, b) => a.at - b.at);
+    },
+    put: (entry) => does('readwrite', (entries) => entries.put({ ...entry })),
+    remove: (clientId) => does('readwrite', (entries) => entries.delete(clientId)),
+    clear: () => does('readwrite', (entries) => entries.clear()),
+  };
 }
 
 export function memoryDisk() {
@@ -130,24 +171,18 @@ export function memoryDisk() {
     all: async () => [...entries.values()],
     put: async (entry) => void entries.set(entry.clientId, { ...entry }),
     remove: async (clientId) => void entries.delete(clientId),
+    clear: async () => entries.clear(),
   };
 }
 
-async function openIndexed(me, indexedDB) {
-  const opening = indexedDB.open(`mpim-outbox-${me}`, 1);
+async function open(indexedDB, name, onClosed) {
+  const opening = indexedDB.open(name, 1);
   opening.onupgradeneeded = () => {
     opening.result.createObjectStore('entries', { keyPath: 'clientId' });
   };
   const database = await done(opening);
-  const store = (mode) => database.transaction('entries', mode).objectStore('entries');
-  return {
-    async all() {
-      const entries = await done(store('readonly').getAll());
-      return entries.sort((a, b) => a.at - b.at);
-    },
-    put: (entry) => done(store('readwrite').put({ ...entry })),
-    remove: (clientId) => done(store('readwrite').delete(clientId)),
-  };
+  database.onclose = onClosed;
+  return database;
 }
 
 function done(request) {

@@ -5,7 +5,9 @@ import { Lost, Refusal } from './errors.js';
 
 const LOGIN_MS = 10_000;
 const HEARTBEAT_MS = 30_000;
-const ANSWER_MS = 10_000;
+const BEAT_MS = 10_000;
+/** Answers come in order, and the server holds a message for a while when its database is away. */
+const ANSWER_MS = 30_000;
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
 /** A log-in that lasted so long was a good one, and the pauses begin anew. */
@@ -36,7 +38,8 @@ export function pauseMs(attempt, random) {
  * `options`:
  *   url       of /ws
  *   token     async () => access token; throws Refusal if there is none any more
- *   renew     () => void: the token that was used is no good
+ *   renew     (token): it is no good
+ *   isHere    () => whether this window is the one to be connected
  *   client    client_info of the log-in
  *   onPush    (type, body)
  *   onLink    ({state, retryAt}): idle, connecting, online, waiting, elsewhere
@@ -46,7 +49,7 @@ export function pauseMs(attempt, random) {
  */
 export function createSocket(options) {
   const {
-    url, token, renew, client, onPush, onLink, onLogin, onOut,
+    url, token, renew, isHere = () => true, client, onPush, onLink, onLogin, onOut,
     WebSocket = globalThis.WebSocket,
     setTimeout = globalThis.setTimeout.bind(globalThis),
     clearTimeout = globalThis.clearTimeout.bind(globalThis),
@@ -59,6 +62,8 @@ export function createSocket(options) {
   let attempt = 0;
   let loggedInAt = 0;
   let refusedBefore = false;
+  let notBefore = 0; // the server said so, and nobody's hurry changes it
+  let used = null; // the token of the present connection
   let lastId = 0;
   let run = 0; // which attempt is the present one: what belongs to an older one is ignored
   const waiting = new Map();
@@ -86,22 +91,22 @@ export function createSocket(options) {
     if (!wanted) return;
     clearTimeout(timers.retry);
     drop();
+    if (!isHere()) return elsewhere();
     const mine = ++run;
     become('connecting');
-    let access;
     try {
-      access = await token();
+      used = await token();
     } catch (error) {
       if (mine !== run) return;
       if (error instanceof Refusal && !error.passes) return out();
-      return retry(pauseMs(attempt++, random));
+      return retry(pauseMs(attempt++, random), error.retryAfterMs);
     }
     if (mine !== run || !wanted) return;
     const opened = new WebSocket(url, 'mpim.v1');
     socket = opened;
     const isPresent = () => socket === opened;
     later('login', LOGIN_MS, () => isPresent() && ended(1006));
-    opened.onopen = () => isPresent() && logIn(access, isPresent);
+    opened.onopen = () => isPresent() && logIn(used, isPresent);
     opened.onmessage = (event) => isPresent() && receive(event.data);
     opened.onclose = (event) => isPresent() && ended(event.code);
   }
@@ -113,17 +118,16 @@ export function createSocket(options) {
       if (!isPresent()) return;
       clearTimeout(timers.login);
       loggedInAt = now();
-      refusedBefore = false;
       become('online');
       beat();
       onLogin(answer.data);
     } catch (error) {
       if (!isPresent() || !(error instanceof Refusal)) return;
       // A token that ran out meanwhile; a fresh one that is refused as well is the end.
-      if (error.passes || error.code === 1006) return ended(1013);
+      if (error.passes || error.code === 1006) return ended(1013, error.retryAfterMs);
       if (refusedBefore) return out();
       refusedBefore = true;
-      renew();
+      renew(access);
       ended(4000);
     }
   }
@@ -149,10 +153,10 @@ export function createSocket(options) {
     else asked.reject(new Refusal(body));
   }
 
-  function send(type, body) {
+  function send(type, body, ms = ANSWER_MS) {
     return new Promise((resolve, reject) => {
       const id = String(++lastId);
-      const timer = setTimeout(() => waiting.has(id) && ended(1006), ANSWER_MS);
+      const timer = setTimeout(() => waiting.has(id) && ended(1006), ms);
       waiting.set(id, { resolve, reject, timer });
       socket.send(JSON.stringify({ type, id, body }));
     });
@@ -161,37 +165,47 @@ export function createSocket(options) {
   function beat() {
     later('beat', HEARTBEAT_MS, () => {
       if (state !== 'online') return;
-      send(9002, {}).then(beat, () => {});
+      // Behind a request that waits it would wait as well, and tell nothing that that does not.
+      if (waiting.size > 0) beat();
+      else send(9002, {}, BEAT_MS).then(beat, () => {});
     });
   }
 
   /** The connection is over. What waited for an answer hears that nobody knows. */
-  function ended(code) {
+  function ended(code, retryAfterMs) {
     const lasted = loggedInAt > 0 && now() - loggedInAt >= GOOD_MS;
-    if (lasted) attempt = 0;
+    if (lasted) {
+      attempt = 0;
+      refusedBefore = false;
+    }
     drop();
     if (!wanted) return become('idle');
     switch (afterClose(code)) {
       case 'stop': return out();
-      case 'elsewhere':
-        wanted = false;
-        return become('elsewhere');
+      case 'elsewhere': return elsewhere();
       case 'revoked': return out();
       case 'refresh':
-        if (refusedBefore) return out();
-        refusedBefore = true;
-        renew();
-        return connect();
+        // Where there is no session any more, the refresh is refused, and that is the end.
+        renew(used);
+        return retry(attempt++ ? pauseMs(attempt, random) : 0);
       case 'now': return retry(attempt++ ? pauseMs(attempt, random) : 0);
       case 'soon': return retry(attempt++ ? pauseMs(attempt, random) : 1000 * random());
-      case 'later': return retry(Math.max(FULL_MIN_MS, pauseMs(attempt++, random)));
+      case 'later': return retry(pauseMs(attempt++, random), retryAfterMs ?? FULL_MIN_MS);
       default: return retry(pauseMs(attempt++, random));
     }
   }
 
-  function retry(ms) {
-    become('waiting', now() + ms);
-    later('retry', ms, connect);
+  /** In `ms`, or when the server has said that it may be, if that is later. */
+  function retry(ms, atLeastMs = 0) {
+    notBefore = now() + atLeastMs;
+    const wait = Math.max(ms, atLeastMs);
+    become('waiting', now() + wait);
+    later('retry', wait, connect);
+  }
+
+  function elsewhere() {
+    wanted = false;
+    become('elsewhere');
   }
 
   function drop() {
@@ -225,10 +239,10 @@ export function createSocket(options) {
     stop,
     /** Not later but now: the network is back, or somebody looks. */
     hurry() {
-      if (wanted && state === 'waiting') {
-        attempt = 0;
-        connect();
-      }
+      if (!wanted || state !== 'waiting') return;
+      if (notBefore > now()) return retry(notBefore - now(), notBefore - now());
+      attempt = 0;
+      connect();
     },
     /** Sends a request. Rejects with Refusal or Lost. */
     request(type, body = {}) {

@@ -6,6 +6,7 @@ import { peerOf, sessionOf } from './peer.js';
 
 export const initial = {
   phase: 'starting', // then 'out' or 'in'
+  late: false, // the server cannot be reached, and there is nothing to show yet
   me: null,
   link: { state: 'idle', retryAt: 0 }, // 'connecting', 'online', 'waiting', 'elsewhere'
   synced: false,
@@ -50,7 +51,9 @@ export function reduce(state, action) {
 }
 
 const changes = {
-  'signed-in': (state, { me }) => ({ ...state, phase: 'in', me: { ...state.me, ...me } }),
+  // An answer need not have everything that another had.
+  'signed-in': (state, { me }) => ({ ...state, phase: 'in', me: { ...state.me, ...filled(me) } }),
+  late: (state) => (state.phase === 'starting' ? { ...state, late: true } : state),
   'signed-out': (state) => ({ ...initial, phase: 'out', toasts: state.toasts }),
   link: (state, { link }) => ({ ...state, link, synced: link.state === 'online' && state.synced }),
   synced: (state) => ({ ...state, synced: true }),
@@ -62,7 +65,10 @@ const changes = {
     for (const user of users) all[user.user_id] = user;
     return { ...state, users: all };
   },
-  friends: (state, { ids }) => ({ ...state, friends: ids }),
+  friends: (state, { ids }) => {
+    const presence = Object.entries(state.presence).filter(([id]) => ids.includes(Number(id)));
+    return { ...state, friends: ids, presence: Object.fromEntries(presence) };
+  },
   blocked: (state, { ids }) => ({ ...state, blocked: ids }),
   groups: (state, { ids }) => ({ ...state, myGroups: ids }),
   group: (state, { group }) => withGroup(state, group.group_id, group),
@@ -81,21 +87,25 @@ const changes = {
     return { ...state, conversations: all };
   },
   open: (state, { sessionId }) => {
-    const opened = within(state, sessionId, (conv) => ({ ...conv, opened: true }));
+    const opened = within(state, sessionId, (conv) => ({ ...conv, opened: true, atEnd: true }));
     // One looks at one at a time.
     const others = Object.values(opened.conversations).filter((conv) => conv.opened && conv.id !== sessionId);
     const closed = others.map((conv) => [conv.id, { ...conversation.trimmed(conv), opened: false }]);
     return { ...opened, conversations: { ...opened.conversations, ...Object.fromEntries(closed) } };
   },
+  'at-end': (state, { sessionId, on }) =>
+    within(state, sessionId, (conv) => (conv.atEnd === on ? conv : { ...conv, atEnd: on })),
   draft: (state, { sessionId, draft }) => within(state, sessionId, (conv) => ({ ...conv, draft })),
   loading: (state, { sessionId, failed = false, on = !failed }) =>
     within(state, sessionId, (conv) => ({ ...conv, loading: on, failed })),
-  history: (state, { sessionId, messages, begun, upTo }) =>
+  history: (state, { sessionId, messages, before, begun, upTo }) =>
     within(state, sessionId, (conv) => {
+      // What it goes before was let go meanwhile: between them would be a hole.
+      if (before !== undefined && conv.messages[0]?.seq !== before) return conv;
       let next = conversation.withMessages(conv, messages, state.me.user_id);
       if (begun) next = { ...next, begun: true };
       if (upTo) next = conversation.covered(next, upTo);
-      return next === conv ? conv : { ...next };
+      return conv.opened ? next : conversation.trimmed(next);
     }),
   message: (state, { message }) => withMessage(state, message),
 
@@ -109,7 +119,7 @@ const changes = {
     within(state, message.sessionId, (conv) => {
       const rest = conversation.withoutPending(conv, entry.clientId);
       const next = conversation.withMessages(rest, [message], state.me.user_id);
-      return conversation.pushed(next, message.seq);
+      return conversation.bounded(conversation.pushed(next, message.seq));
     }),
 
   read: (state, { sessionId, seq }) =>
@@ -142,7 +152,7 @@ function withMessage(state, message) {
     // Again, and so old that it was let go: it would stand before a hole.
     if (message.seq <= conv.position && message.seq < conv.messages[0]?.seq) return conv;
     const after = conversation.pushed(conversation.withMessages(conv, [message], me), message.seq);
-    return conv.opened ? after : conversation.trimmed(after);
+    return conversation.bounded(after);
   });
   const isNew = next.conversations[message.sessionId]?.messages !== before?.messages;
   if (isNew && message.from !== me) {
@@ -151,6 +161,11 @@ function withMessage(state, message) {
     next = { ...next, announced: [...next.announced, message].slice(-ANNOUNCED_MAX) };
   }
   return next;
+}
+
+/** Without what says nothing. */
+function filled(me) {
+  return Object.fromEntries(Object.entries(me).filter(([, value]) => value !== undefined && value !== ''));
 }
 
 function withGroup(state, groupId, fields) {
@@ -200,4 +215,9 @@ export function inOrder(state) {
 
 export function unreadOfAll(state) {
   return Object.values(state.conversations).reduce((sum, conv) => sum + conv.unread, 0);
+}
+
+/** How many messages wait to be sent, or were refused. */
+export function waitingOfAll(state) {
+  return Object.values(state.conversations).reduce((sum, conv) => sum + conv.pending.length, 0);
 }

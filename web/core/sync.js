@@ -7,7 +7,9 @@ import { addressOf, peerOf, sessionOf, sessionOfEvent } from './peer.js';
 const ACK_MS = 200;
 const HOLE_MS = 400;
 const NAMES_MS = 20;
+/** So many users a request, and so many requests at a time for what has one each. */
 const NAMES_MAX = 100;
+const AT_ONCE = 16;
 const PAGE = 40;
 const HOLE_PAGE = 200;
 const LIST_PAGE = 100;
@@ -29,8 +31,9 @@ export function messageOf(body) {
   };
 }
 
+/** `presence(user ids)` asks who of a hundred is there: [{user_id, status}]. */
 export function createSync({
-  store, socket,
+  store, socket, presence,
   now = () => Date.now(),
   setTimeout = globalThis.setTimeout.bind(globalThis),
 }) {
@@ -38,7 +41,7 @@ export function createSync({
   const me = () => store.get().me.user_id;
   const acks = new Map(); // session_id → message id to confirm
   const holes = new Set(); // session_ids that are looked at
-  const names = { users: new Set(), groups: new Set(), due: false, asked: new Set() };
+  const names = { users: new Set(), groups: new Set(), due: false, asked: new Set() }; // `asked`: or known to be nobody's
   const typingSaid = new Map();
   const asking = new Set(); // groups whose members are asked for
   let acking = false;
@@ -68,7 +71,7 @@ export function createSync({
     dispatch({ type: 'message', message });
     const peer = peerOf(me(), message.sessionId);
     know({ users: [message.from, peer?.user], groups: [peer?.group] });
-    meet(peer);
+    if (peer) meet(peer);
     meetMember(peer?.group, message.from);
     acks.set(message.sessionId, message.id);
     if (!acking) {
@@ -164,13 +167,14 @@ export function createSync({
     const asked = [...users.map((id) => `u${id}`), ...groups.map((id) => `g${id}`)];
     for (const name of asked) names.asked.add(name);
     try {
-      for (let at = 0; at < users.length; at += NAMES_MAX) {
-        const some = users.slice(at, at + NAMES_MAX);
+      for (const some of parts(users, NAMES_MAX)) {
         dispatch({ type: 'users', users: (await socket.operation('users', { user_ids: some })).users });
       }
-      await Promise.all(groups.map(askGroup));
-    } finally {
+      // Of a group that is not there any more nothing is said, and nothing asked again.
+      for (const some of parts(groups, AT_ONCE)) await Promise.all(some.map((id) => askGroup(id).catch(passOver)));
+    } catch (error) {
       for (const name of asked) names.asked.delete(name);
+      throw error;
     }
   }
 
@@ -190,6 +194,7 @@ export function createSync({
     do {
       const { data } = await socket.request(3002, { limit: LIST_PAGE, page });
       dispatch({ type: 'conversations', list: data.conversations });
+      data.conversations.forEach(readAgain);
       const peers = data.conversations.map((entry) => peerOf(me(), entry.session_id));
       const authors = data.conversations.map((entry) => entry.last_message?.from_user_id);
       know({ users: [...peers.map((peer) => peer?.user), ...authors], groups: peers.map((p) => p?.group) });
@@ -198,7 +203,15 @@ export function createSync({
     } while (page && listed < LIST_MAX);
   }
 
-  async function askPeople() {
+  /** The server has not heard it: the connection was lost at that moment. */
+  function readAgain({ session_id: sessionId, read_seq: known }) {
+    const read = store.get().conversations[sessionId]?.read ?? 0;
+    if (read > known) tellRead(sessionId, read).catch(() => {});
+  }
+
+  const tellRead = (sessionId, seq) => socket.request(2003, { kind: 'read', session_id: sessionId, seq });
+
+  async function askPeople({ all = false } = {}) {
     const [friends, blocked, groups] = await Promise.all(
       ['friends', 'blocked', 'groups'].map((op) => socket.operation(op)),
     );
@@ -206,12 +219,12 @@ export function createSync({
     dispatch({ type: 'blocked', ids: blocked.user_ids });
     dispatch({ type: 'groups', ids: groups.group_ids });
     know({ users: [me(), ...friends.user_ids, ...blocked.user_ids], groups: groups.group_ids });
-    await Promise.all(friends.user_ids.map(askPresence));
-  }
-
-  async function askPresence(userId) {
-    const { status } = await socket.request(3001, { user_id: userId });
-    dispatch({ type: 'presence', userId, status });
+    const wanted = friends.user_ids.filter((id) => all || store.get().presence[id] === undefined);
+    for (const some of parts(wanted, NAMES_MAX)) {
+      // What is not known now is asked for when the client comes to the front.
+      const known = await presence(some).catch(() => []);
+      for (const { user_id: userId, status } of known) dispatch({ type: 'presence', userId, status });
+    }
   }
 
   /** How far the others are, which is told from now on and has to be asked for what was. */
@@ -227,11 +240,12 @@ export function createSync({
 
     /** After each log-in, and when the client comes to the front. */
     async refresh() {
+      names.asked.clear();
       const { status } = store.get();
       if (status !== 1) await socket.request(3001, { status });
       await askConversations();
       dispatch({ type: 'synced' });
-      await askPeople();
+      await askPeople({ all: true });
       // What is open was perhaps read further by the others meanwhile.
       const opened = Object.values(store.get().conversations).filter((conv) => conv.opened);
       for (const conv of opened) {
@@ -262,7 +276,7 @@ export function createSync({
         const messages = await history({ session_id: sessionId, before_seq: before, limit: PAGE });
         const begun = messages.length === 0 || messages[0].seq === 1;
         const upTo = before === undefined && messages.length ? messages[messages.length - 1].seq : 0;
-        dispatch({ type: 'history', sessionId, messages, begun, upTo });
+        dispatch({ type: 'history', sessionId, messages, before, begun, upTo });
         dispatch({ type: 'loading', sessionId, on: false });
       } catch (error) {
         // A conversation that does not exist yet, or a group that one is not in, has no history.
@@ -281,7 +295,8 @@ export function createSync({
       if (!conv || conv.head <= conv.read) return;
       const seq = conv.head;
       dispatch({ type: 'read', sessionId, seq });
-      await socket.request(2003, { kind: 'read', session_id: sessionId, seq }).catch(() => {});
+      // What is lost on the way is said again after the next log-in.
+      await tellRead(sessionId, seq).catch(() => {});
     },
 
     typing(sessionId) {
@@ -308,6 +323,15 @@ export function createSync({
       };
     },
 
-    askConversations, askPeople, askGroup, askMembers, askPresence, know,
+    askPeople, askGroup, askMembers, know,
   };
+}
+
+function* parts(all, size) {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
+}
+
+/** A refusal concerns this one alone; a lost connection all of them. */
+function passOver(error) {
+  if (!(error instanceof Refusal)) throw error;
 }

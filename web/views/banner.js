@@ -1,7 +1,7 @@
 // How the connection is, where it is not as it should be.
 
-import { html, useEffect, useState } from '../vendor/preact.js';
-import { Icon, useFocus } from './parts.js';
+import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { Icon } from './parts.js';
 
 export function Banner({ t, link, act }) {
   const [now, setNow] = useState(Date.now());
@@ -18,7 +18,8 @@ export function Banner({ t, link, act }) {
       <span class="spinner small"></span><span>${t('link.connecting')}</span>
     </div>`}
     ${waits && html`<div class="banner warn">
-      <${Icon} name="warn" /><span aria-live="off">${t('link.waiting', { n: left })}</span>
+      <${Icon} name="warn" /><span>${t('link.lost')}</span>
+      <span aria-hidden="true">${t('link.again', { n: left })}</span>
       <button type="button" class="link" onClick=${act.hurry}>${t('link.now')}</button>
     </div>`}
   </div>`;
@@ -26,12 +27,17 @@ export function Banner({ t, link, act }) {
 
 /** The same device is used in another window: one of them has to wait. */
 export function Elsewhere({ t, act }) {
-  const ref = useFocus();
-  return html`<div class="overlay" role="alertdialog" aria-modal="true" aria-labelledby="elsewhere">
+  const ref = useRef(null);
+  useEffect(() => {
+    const dialog = ref.current;
+    dialog.showModal();
+    return () => dialog.close();
+  }, []);
+  return html`<dialog class="overlay" ref=${ref} role="alertdialog" aria-labelledby="elsewhere" onCancel=${(event) => event.preventDefault()}>
     <div class="overlay-card">
       <span class="empty-icon"><${Icon} name="browser" /></span>
       <p id="elsewhere">${t('link.elsewhere')}</p>
-      <button type="button" class="button primary" ref=${ref} onClick=${act.takeOver}>${t('link.use_here')}</button>
+      <button type="button" class="button primary" autofocus onClick=${act.takeOver}>${t('link.use_here')}</button>
     </div>
-  </div>`;
+  </dialog>`;
 }

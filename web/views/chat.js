@@ -5,6 +5,7 @@ import { empty } from '../core/conversation.js';
 import { tagOf } from '../core/i18n.js';
 import { peerOf } from '../core/peer.js';
 import { nameOf, nameOfUser } from '../core/store.js';
+import { Banner } from './banner.js';
 import { Composer } from './composer.js';
 import { History } from './history.js';
 import { Avatar, Icon, isNarrow } from './parts.js';
@@ -39,7 +40,7 @@ export function Chat(context) {
       <${Avatar} name=${name} seed=${peer.group ?? peer.user} group=${isGroup}
         status=${isGroup || isSelf ? undefined : state.presence[peer.user] ?? 0} />
       <div class="chat-title">
-        <${narrow ? 'h1' : 'h2'} class="chat-name" tabindex="-1" ref=${title}>${name}<//>
+        <${narrow ? 'h1' : 'h2'} class="chat-name" dir="auto" tabindex="-1" ref=${title}>${name}<//>
         <p class="chat-sub" aria-live="polite"><${Below} state=${state} t=${t} conv=${conv} isSelf=${isSelf} /></p>
       </div>
       ${!isSelf && html`<button type="button" class="button icon-button" aria-label=${t('chat.info')} title=${t('chat.info')}
@@ -47,6 +48,7 @@ export function Chat(context) {
         <${Icon} name="info" />
       </button>`}
     </header>
+    ${narrow && html`<${Banner} t=${t} link=${state.link} act=${act} />`}
     <${History} ...${context} conv=${conv} name=${name} lang=${tagOf(preferences.get().lang)} />
     ${!isMember && html`<p class="chat-note">${t('chat.not_member')}
       <button type="button" class="link" onClick=${() => show({ kind: 'join', groupId: peer.group })}>${t('groups.join_do')}</button></p>`}

@@ -8,6 +8,8 @@ export const BYTES_MAX = 4096;
 /** From here on it is said how much is left. */
 const SAY_FROM = 3500;
 const HEIGHT_MAX = 168;
+/** A longer name would take more than the one line. */
+const NAME_MAX = 24;
 const encoder = new TextEncoder();
 
 export function Composer({ t, name, draft, onSend, onTyping, onDraft, onLeave, focus }) {
@@ -52,7 +54,7 @@ export function Composer({ t, name, draft, onSend, onTyping, onDraft, onLeave, f
   return html`<form class="composer" onSubmit=${submit}>
     <div class="composer-box">
       <textarea ref=${ref} rows="1" value=${text} dir="auto" enterkeyhint="send" onInput=${onInput} onKeyDown=${onKey}
-        placeholder=${t('chat.write', { name })} aria-label=${t('chat.write', { name })}
+        placeholder=${name.length > NAME_MAX ? t('chat.write_short') : t('chat.write', { name })} aria-label=${t('chat.write', { name })}
         aria-describedby="composer-hint" aria-invalid=${isTooLong}></textarea>
       ${bytes > SAY_FROM && html`<span class="composer-count ${isTooLong ? 'over' : ''}" role="status">
         ${isTooLong ? t('chat.too_long', { n: bytes - BYTES_MAX }) : t('chat.bytes_left', { n: BYTES_MAX - bytes })}

@@ -1,11 +1,11 @@
 // The list of conversations, and finding one.
 
-import { html, useEffect, useRef, useState } from '../vendor/preact.js';
+import { html, Component, useEffect, useRef, useState } from '../vendor/preact.js';
 import { stateOf } from '../core/conversation.js';
 import { tagOf } from '../core/i18n.js';
 import { chat } from '../core/router.js';
 import { inOrder, nameOf, nameOfUser, othersIn } from '../core/store.js';
-import { short } from '../core/time.js';
+import { dayOf, short } from '../core/time.js';
 import { Avatar, Empty, Icon, moveFocus } from './parts.js';
 import { StateMark } from './message.js';
 
@@ -66,7 +66,7 @@ export function Conversations(context) {
       ${wanted && found.length + friends.length === 0 && html`<p class="list-none">${t('chats.none', { text: text.trim() })}</p>`}
       ${found.length > 0 && html`<ul class="rows" aria-label=${t('chats.list')}>
         ${found.map((conv) => html`<${Row} key=${conv.id} state=${state} t=${t} conv=${conv}
-          current=${route.sessionId === conv.id} lang=${tagOf(preferences.get().lang)} />`)}
+          current=${route.sessionId === conv.id} lang=${tagOf(preferences.get().lang)} today=${dayOf(Date.now())} />`)}
       </ul>`}
       ${friends.length > 0 && html`<h2 class="list-part">${t('chats.people')}</h2>
         <ul class="rows">
@@ -79,32 +79,43 @@ export function Conversations(context) {
   </div>`;
 }
 
-function Row({ state, t, conv, current, lang }) {
-  const name = nameOf(state, conv);
-  const isGroup = conv.peer.group !== undefined;
-  const last = lastOf(conv);
-  const unread = conv.unread > 99 ? t('chats.many') : conv.unread;
-  return html`<li>
-    <a class="row-link" href=${chat(conv.id)} aria-current=${current ? 'true' : undefined}
-        data-session=${conv.id} data-unread=${conv.unread} onClick=${() => current && focusComposer()}>
-      <${Avatar} name=${name} seed=${conv.peer.group ?? conv.peer.user} group=${isGroup}
-        status=${isGroup ? undefined : state.presence[conv.peer.user] ?? 0} />
-      <span class="row-main">
-        <span class="row-top">
-          <span class="row-name">${name}</span>
-          ${!isGroup && html`<span class="hidden">, ${t(`status.${state.presence[conv.peer.user] ?? 0}`)}, </span>`}
-          ${last?.at > 0 && html`<time class="row-time" datetime=${new Date(last.at).toISOString()}>${short(lang, last.at, Date.now(), t)}</time>`}
+class Row extends Component {
+  /** Of a long list only what changed is drawn again. */
+  shouldComponentUpdate(next) {
+    const seen = ({ state, t, conv, current, lang, today }) => [
+      conv, t, current, lang, today, state.users, state.groups, state.presence[conv.peer.user], state.typing[conv.id],
+    ];
+    const before = seen(this.props);
+    return seen(next).some((value, index) => value !== before[index]);
+  }
+
+  render({ state, t, conv, current, lang }) {
+    const name = nameOf(state, conv);
+    const isGroup = conv.peer.group !== undefined;
+    const last = lastOf(conv);
+    const unread = conv.unread > 99 ? t('chats.many') : conv.unread;
+    return html`<li>
+      <a class="row-link" href=${chat(conv.id)} aria-current=${current ? 'true' : undefined}
+          data-session=${conv.id} data-unread=${conv.unread} onClick=${() => current && focusComposer()}>
+        <${Avatar} name=${name} seed=${conv.peer.group ?? conv.peer.user} group=${isGroup}
+          status=${isGroup ? undefined : state.presence[conv.peer.user] ?? 0} />
+        <span class="row-main">
+          <span class="row-top">
+            <span class="row-name" dir="auto">${name}</span>
+            ${!isGroup && html`<span class="hidden">, ${t(`status.${state.presence[conv.peer.user] ?? 0}`)}, </span>`}
+            ${last?.at > 0 && html`<time class="row-time" datetime=${new Date(last.at).toISOString()}>${short(lang, last.at, Date.now(), t)}</time>`}
+          </span>
+          <span class="row-bottom">
+            <span class="row-text" dir="auto">${preview(state, t, conv, last)}</span>
+            ${conv.unread > 0 && html`<span class="badge">
+              <span aria-hidden="true">${unread}</span>
+              <span class="hidden">, ${t('chats.unread', { n: conv.unread })}</span>
+            </span>`}
+          </span>
         </span>
-        <span class="row-bottom">
-          <span class="row-text">${preview(state, t, conv, last)}</span>
-          ${conv.unread > 0 && html`<span class="badge">
-            <span aria-hidden="true">${unread}</span>
-            <span class="hidden">, ${t('chats.unread', { n: conv.unread })}</span>
-          </span>`}
-        </span>
-      </span>
-    </a>
-  </li>`;
+      </a>
+    </li>`;
+  }
 }
 
 /** Nothing new is shown, so the focus goes by hand to where it would go. */
@@ -124,12 +135,13 @@ function preview(state, t, conv, last) {
   }
   if (conv.draft.trim()) return html`<em class="draft">${t('chats.draft', { text: conv.draft.trim() })}</em>`;
   if (!last) return conv.head > 0 ? t('chats.notice') : t('chats.nothing');
+  // Who came or left: nobody has written that, and nobody reads it.
+  if (!last.content) return t('chats.notice');
   const mine = last.pending || last.from === state.me.user_id;
   if (mine) {
     const mark = last.pending ? (last.refused ? 'failed' : 'sending') : stateOf(conv, last, othersIn(state, conv));
-    return html`<${StateMark} t=${t} state=${mark} />${last.content || t('chats.notice')}`;
+    return html`<${StateMark} t=${t} state=${mark} />${last.content}`;
   }
-  if (!last.content) return t('chats.notice');
   return conv.peer.group === undefined ? last.content : `${nameOfUser(state, last.from)}: ${last.content}`;
 }
 

@@ -1,7 +1,7 @@
 // The messages of a conversation, with the place where one reads kept while more are put before
 // them, and at the end as long as one is there.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/preact.js';
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/preact.js';
 import { stateOf } from '../core/conversation.js';
 import { nameOfUser, othersIn } from '../core/store.js';
 import { day, dayOf } from '../core/time.js';
@@ -66,7 +66,10 @@ export function History({ state, t, act, conv, name, lang }) {
     const { scrollTop, clientHeight, scrollHeight } = box.current;
     const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     place.current = { ...place.current, atEnd, height: scrollHeight };
-    if (away === atEnd) setAway(!atEnd);
+    if (away === atEnd) {
+      setAway(!atEnd);
+      act.atEnd(conv.id, atEnd);
+    }
     if (atEnd) seen();
     fill();
   }
@@ -75,14 +78,24 @@ export function History({ state, t, act, conv, name, lang }) {
     place.current.atEnd = true;
     box.current.scrollTo({ top: box.current.scrollHeight, behavior: 'instant' });
     setAway(false);
+    act.atEnd(conv.id, true);
   }
+
+  // Much happens that changes nothing here: somebody comes, another conversation goes on.
+  const members = state.groups[conv.peer.group]?.members;
+  const online = state.link.state === 'online';
+  const today = dayOf(Date.now());
+  const shown = useMemo(
+    () => rows({ state, t, act, conv, lang, unreadFrom }),
+    [conv.messages, conv.pending, conv.readBy, conv.delivered, members, state.users, online, today, t, unreadFrom],
+  );
 
   return html`<div class="history-place">
     <div class="history" ref=${box} onScroll=${onScroll} tabindex="0" role="group"
         aria-label=${t('chat.messages', { name })} onKeyDown=${(event) => moveFocus(event, '.message')}>
       <${Beginning} t=${t} act=${act} state=${state} conv=${conv} name=${name} />
       <ul class="messages">
-        ${rows({ state, t, act, conv, lang, unreadFrom })}
+        ${shown}
       </ul>
     </div>
     ${away && html`<button type="button" class="button jump" onClick=${toEnd}

@@ -9,29 +9,36 @@ const marks = {
   sending: 'clock', waiting: 'clock', sent: 'tick', delivered: 'ticks', read: 'ticks', failed: 'warn',
 };
 
+const stateWords = (t, state) => (state === 'failed' ? t('message.failed_short') : t(`message.${state}`));
+
 /** What became of one's own message, as a sign with a word for those who hear it. */
 export function StateMark({ t, state }) {
-  const words = state === 'failed' ? t('message.failed', { why: '' }) : t(`message.${state}`);
+  const words = stateWords(t, state);
   return html`<span class="state ${state}" title=${words}>
     <${Icon} name=${marks[state]} /><span class="hidden">${words} </span>
   </span>`;
 }
 
-const URL_PATTERN = /https?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}，。；：！？）】”]/g;
+/** Chinese has no space after a sentence: its marks end an address wherever they stand. */
+const URL_PATTERN = /https?:\/\/[^\s<>"'`，。；：！？、（）【】《》「」“”]+/g;
+const AT_ITS_END = /[.,;:!?)\]}]+$/;
 
 /** Text, and links in it. Never anything but text nodes and links to the web. */
 export function richText(text, origin = globalThis.location?.origin) {
   const parts = [];
   let at = 0;
-  for (const match of text.matchAll(URL_PATTERN)) {
-    if (!URL.canParse(match[0])) continue;
-    if (match.index > at) parts.push(text.slice(at, match.index));
-    const url = new URL(match[0]);
+  for (const { 0: match, index } of text.matchAll(URL_PATTERN)) {
+    const address = match.replace(AT_ITS_END, '');
+    if (!URL.canParse(address)) continue;
+    const url = new URL(address);
+    // What looks like the host before an @ is not the host.
+    if (url.username || url.password) continue;
+    if (index > at) parts.push(text.slice(at, index));
     const ours = url.origin === origin && url.pathname === '/' && url.hash.startsWith('#/');
     parts.push(ours
-      ? html`<a href=${url.hash}>${match[0]}</a>`
-      : html`<a href=${url.href} target="_blank" rel="noopener noreferrer nofollow ugc">${match[0]}</a>`);
-    at = match.index + match[0].length;
+      ? html`<a href=${url.hash}>${address}</a>`
+      : html`<a href=${url.href} target="_blank" rel="noopener noreferrer nofollow ugc">${address}</a>`);
+    at = index + address.length;
   }
   if (at < text.length) parts.push(text.slice(at));
   return parts;
@@ -48,12 +55,14 @@ export class Message extends Component {
   render({ t, lang, message, mine, author, state, first, last, showAuthor, refused, act }) {
     const size = PICTURES.test(message.content) ? 'pictures' : '';
     const time = clock(lang, message.at);
-    const label = t('message.label', { name: author, time, text: message.content });
+    const label = mine
+      ? t('message.label_mine', { time, state: stateWords(t, state), text: message.content })
+      : t('message.label', { name: author, time, text: message.content });
     return html`<li class="message ${mine ? 'mine' : 'theirs'} ${first ? 'first' : ''} ${last ? 'last' : ''} ${size}"
         tabindex="-1" data-seq=${message.seq} data-message-id=${message.id} data-state=${mine ? state : undefined}
         data-client-id=${message.clientId} aria-label=${label}>
       <div class="bubble">
-        ${showAuthor && html`<span class="author hue-${message.from % HUES}">${author}</span>`}
+        ${showAuthor && html`<span class="author hue-${message.from % HUES}" dir="auto">${author}</span>`}
         <span class="text" dir="auto">${richText(message.content)}</span>
         <span class="meta">
           <time datetime=${new Date(message.at).toISOString()} title=${exact(lang, message.at)}>${time}</time>

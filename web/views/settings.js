@@ -3,6 +3,7 @@
 import { html, useState } from '../vendor/preact.js';
 import { Choice, LanguageChoice, ThemeChoice } from './choices.js';
 import { Confirm, Form } from './dialog.js';
+import { waitingOfAll } from '../core/store.js';
 import { Avatar } from './parts.js';
 
 const keys = [
@@ -15,13 +16,15 @@ const keys = [
 ];
 
 export function Settings({ state, t, act, preferences }) {
-  const [asks, setAsks] = useState(false);
+  const [asks, setAsks] = useState(null); // 'here', 'everywhere'
   const { me } = state;
   const name = me.nickname ?? me.username;
   const fields = [
     { name: 'old', label: t('settings.password_old'), type: 'password', autocomplete: 'current-password', required: true, focus: false },
-    { name: 'fresh', label: t('settings.password_new'), type: 'password', autocomplete: 'new-password', required: true, minlength: 6, hint: t('login.password_hint') },
+    { name: 'fresh', label: t('settings.password_new'), type: 'password', autocomplete: 'new-password', required: true, minlength: 8, hint: t('login.password_hint') },
   ];
+  const unsent = waitingOfAll(state);
+  const leave = () => (unsent > 0 ? setAsks('here') : act.signOut(false));
   async function change({ old, fresh }, form) {
     await act.changePassword(old, fresh);
     form.reset();
@@ -58,11 +61,20 @@ export function Settings({ state, t, act, preferences }) {
     <section class="card" aria-labelledby="s-session">
       <h2 id="s-session">${t('settings.session')}</h2>
       <div class="card-actions">
-        <button type="button" class="button" onClick=${() => act.signOut(false)}>${t('settings.sign_out')}</button>
-        <button type="button" class="button danger" onClick=${() => setAsks(true)}>${t('settings.sign_out_all')}</button>
+        <button type="button" class="button" onClick=${leave}>${t('settings.sign_out')}</button>
+        <button type="button" class="button danger" onClick=${() => setAsks('everywhere')}>${t('settings.sign_out_all')}</button>
       </div>
     </section>
-    ${asks && html`<${Confirm} t=${t} title=${t('settings.sign_out_all')} lead=${t('settings.sign_out_all_sure')}
-      action=${t('settings.sign_out_all')} onYes=${() => act.signOut(true)} onClose=${() => setAsks(false)} />`}
+    ${asks && html`<${SignOut} t=${t} act=${act} unsent=${unsent} everywhere=${asks === 'everywhere'} onClose=${() => setAsks(null)} />`}
   </div>`;
+}
+
+function SignOut({ t, act, unsent, everywhere, onClose }) {
+  const title = t(everywhere ? 'settings.sign_out_all' : 'settings.sign_out');
+  const lead = [
+    everywhere && t('settings.sign_out_all_sure'),
+    unsent > 0 && t('settings.sign_out_unsent', { n: unsent }),
+  ].filter(Boolean).join(' ');
+  return html`<${Confirm} t=${t} title=${title} lead=${lead} action=${title}
+    onYes=${() => act.signOut(everywhere)} onClose=${onClose} />`;
 }

@@ -60,6 +60,14 @@ export async function signUp(world, someone) {
   await synced(someone);
 }
 
+export async function signIn(world, someone) {
+  const { page } = someone;
+  await page.fill('#field-username', someone.name);
+  await page.fill('#field-password', PASSWORD);
+  await page.locator('.login-card button[type=submit]').click();
+  await synced(someone);
+}
+
 export const synced = ({ page }) => page.waitForSelector('html[data-link="online"][data-synced="true"]', { state: 'attached' });
 
 export async function befriend(someone, other) {
@@ -99,6 +107,38 @@ export const becomes = (someone, text, state) =>
     const now = await stateOf(someone, text);
     return now === state || now;
   });
+
+const sessionOf = ({ page }) => page.evaluate(() => JSON.parse(localStorage.getItem('mpim.session')));
+
+/** Who this is for the server, and the token that shows it. */
+export const idOf = async (someone) => (await sessionOf(someone)).user_id;
+export const tokenOf = async (someone) => (await sessionOf(someone)).token;
+
+/** Opens the conversation with somebody who need not be a friend. */
+export async function openPair(world, someone, other) {
+  const [one, two] = [await idOf(someone), await idOf(other)].sort((a, b) => a - b);
+  await someone.page.goto(`${world.base}#/chats/c2c_${one}_${two}`);
+  await someone.page.waitForSelector('.chat .composer textarea');
+}
+
+/**
+ * From the next page on, of what this browser sends so many messages reach the server and their answers
+ * do not come: the connection is lost instead.
+ */
+export async function loseAnswers({ page }, count) {
+  const SENT = 2003;
+  let left = count;
+  await page.routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((text) => {
+      const { type, id } = JSON.parse(text);
+      if (type !== SENT || id === undefined || left === 0) return socket.send(text);
+      left -= 1;
+      server.close();
+      return socket.close({ code: 4999 });
+    });
+  });
+}
 
 /** Requests of the HTTP interface, as a program would make them. */
 export async function api(world, method, path, body, token) {

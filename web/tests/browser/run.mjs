@@ -1,12 +1,12 @@
 // The browser's tests, against whatever serves the client.
 //
-//   node browser/run.mjs --base URL [--chromium PATH] [--pictures DIR] [--only NAME,NAME] [--faults down,up,lose-answers]
+//   node browser/run.mjs --base URL [--chromium PATH] [--pictures DIR] [--only NAME,NAME] [--faults down,up,…]
 //
 // Tells what happens on stdout, one JSON object a line, and asks there for what it cannot do itself:
 //
 //   {"fault":"down"}                 take the gateway away; answered on stdin by {"done":"down"}
 //   {"fault":"up"}                   bring it back; {"done":"up"} once it can be reached
-//   {"fault":"lose-answers"}         the next messages are stored and not answered
+//   {"fault":"kill-1"}               of two gateways behind the address; start-1, kill-2, start-2
 //   {"passed":NAME} {"failed":NAME,"error":TEXT} {"skipped":NAME,"reason":TEXT}
 //   {"summary":{"passed":N,"failed":N}}
 //
@@ -25,7 +25,7 @@ import * as use from './scenes/use.mjs';
 const { values } = parseArgs({
   options: {
     base: { type: 'string' },
-    chromium: { type: 'string', default: '/usr/bin/chromium' },
+    chromium: { type: 'string', default: process.env.CHROMIUM ?? '/usr/bin/chromium' },
     pictures: { type: 'string' },
     only: { type: 'string' },
     faults: { type: 'string', default: '' },
@@ -48,7 +48,10 @@ async function fault(name) {
 const scenes = { ...talk, ...use, ...access, ...faults, ...(values.pictures && pictures) };
 if (values.pictures) mkdirSync(values.pictures, { recursive: true });
 const wanted = values.only?.split(',');
-const needs = { a_gateway_dies_in_between: ['down', 'up'], answers_are_lost: ['lose-answers'] };
+const needs = {
+  a_gateway_dies_in_between: ['down', 'up'],
+  one_of_two_gateways_dies: ['kill-1', 'start-1', 'kill-2', 'start-2'],
+};
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const browser = await openBrowser(values.chromium);
 for (const [name, scene] of Object.entries(scenes)) {

@@ -7,21 +7,15 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createMock } from '../mock/server.mjs';
 
-/** Messages that are stored and not answered, one after the other. */
-const LOST = 3;
-
 const mock = createMock();
 const base = await mock.up(0);
 const run = fileURLToPath(new URL('run.mjs', import.meta.url));
-const child = spawn(process.execPath, [run, '--base', base, '--faults', 'down,up,lose-answers', ...process.argv.slice(2)], {
+const child = spawn(process.execPath, [run, '--base', base, '--faults', 'down,up', ...process.argv.slice(2)], {
   stdio: ['pipe', 'pipe', 'inherit'],
 });
 const faults = {
   down: () => mock.down(),
   up: () => mock.up(),
-  'lose-answers': async () => {
-    mock.sessions.loses = LOST;
-  },
 };
 for await (const line of createInterface({ input: child.stdout })) {
   const { fault, failed, error } = JSON.parse(line);

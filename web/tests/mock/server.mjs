@@ -47,6 +47,9 @@ export function createMock() {
       return world.grant(login.id);
     },
     'PUT /api/friends': ({ id, login }) => sessions.operation({ uid: login.user.id }, { op: 'add_friend', user_id: id }),
+    'PUT /api/blocked': ({ id, login }) => sessions.operation({ uid: login.user.id }, { op: 'block', user_id: id }),
+    'DELETE /api/blocked': ({ id, login }) => sessions.operation({ uid: login.user.id }, { op: 'unblock', user_id: id }),
+    'GET /api/presence': ({ query, login }) => ({ presence: sessions.presence(login.user, query.get('ids').split(',').map(Number)) }),
     'GET /api/users': ({ query, login }) => sessions.operation({ uid: login.user.id }, { op: 'users', username: query.get('username') }),
     'POST /api/groups': ({ body, login }) => ({ group_id: world.createGroup(login.user, body.name, body.description) }),
     'PUT /api/groups': ({ id, login }) => (world.join(login.user, id), {}),

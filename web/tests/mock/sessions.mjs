@@ -6,8 +6,6 @@ const LOGIN_MS = 5_000;
 
 export class Sessions {
   all = new Set();
-  /** So many sends are stored and never answered: their connection is cut. */
-  loses = 0;
 
   constructor(world) {
     this.world = world;
@@ -37,7 +35,6 @@ export class Sessions {
     const { type, id, body = {} } = message;
     try {
       const [kind, answer] = this.perform(session, type, body) ?? [];
-      if (kind === 'lost') return;
       const quiet = [2003, 2004, 2005].includes(type) && id === undefined && kind === type;
       if (kind && !quiet) this.write(session, kind, answer, id);
     } catch (error) {
@@ -69,11 +66,6 @@ export class Sessions {
         const group = body.group_id ?? (type === 2002 ? body.to_user_id : undefined);
         const peer = type === 2002 ? { group_id: group } : { to_user_id: body.to_user_id };
         const { conv, entry } = world.send(me, peer, body.content, body.message_id, session);
-        if (this.loses > 0) {
-          this.loses -= 1;
-          session.socket.terminate();
-          return ['lost'];
-        }
         return [2003, ok({
           kind: 'sent', message_id: entry.id, client_message_id: body.message_id, session_id: conv.id, seq: entry.seq, timestamp: entry.at,
         })];
@@ -91,7 +83,7 @@ export class Sessions {
           this.tellPresence(me);
           return [3001, ok({ user_id: me, status: body.status })];
         }
-        return [3001, ok({ user_id: body.user_id, status: this.statusOf(body.user_id) })];
+        return [3001, ok(this.presence(world.user(me), [body.user_id])[0])];
       }
       case 3002: return [3003, ok({ data: { conversations: world.list(me, body.limit) } })];
       case 3004: return [3005, ok({ data: world.history(me, body) })];
@@ -198,6 +190,9 @@ export class Sessions {
     } else throw no.bad('bad kind');
     return { kind };
   }
+
+  /** Friends alone are told who is there. */
+  presence = (me, ids) => ids.map((id) => ({ user_id: id, status: me.friends.has(id) ? this.statusOf(id) : 0 }));
 
   operation(session, { op, ...args }) {
     const { world } = this;

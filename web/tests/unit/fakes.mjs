@@ -76,3 +76,50 @@ export function fakeWebSocket() {
   }
   return { Fake, opened, latest: () => opened[opened.length - 1] };
 }
+
+/** What `localStorage` is to the windows of one browser; `others` hear of what `one` wrote. */
+export function fakeStorage() {
+  const kept = new Map();
+  return {
+    kept,
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => void kept.set(key, String(value)),
+    removeItem: (key) => void kept.delete(key),
+  };
+}
+
+/** The server of sessions and a browser's cookie: a refresh token is good once. */
+export function fakeSessions(now = () => Date.now()) {
+  const server = {
+    cookie: null, granted: 0, asked: [], failures: [], ahead: 0, users: { ada: 1, bob: 2 },
+    async fetch(url, { body, headers }) {
+      const { username, ...rest } = JSON.parse(body);
+      server.asked.push([url, { ...(username && { username }), ...rest }, headers.authorization]);
+      await new Promise((resolve) => setImmediate(resolve));
+      const failure = server.failures.shift();
+      if (failure instanceof Error) throw failure;
+      const answer = failure ?? server.answer(url, username);
+      const date = new Date(now() + server.ahead).toUTCString();
+      return { ok: answer.code === 0, json: async () => answer, headers: new Headers({ date }) };
+    },
+    answer(url, username) {
+      if (url === '/api/logout') {
+        server.cookie = null;
+        return { code: 0, data: {} };
+      }
+      if (url === '/api/refresh' && server.cookie === null) return { code: 1004, message: 'invalid token' };
+      const name = username ?? server.cookie;
+      server.cookie = name;
+      server.granted += 1;
+      return {
+        code: 0,
+        data: {
+          user_id: server.users[name], username: name, nickname: name, role: 'user', token: `${name} ${server.granted}`,
+          expire_time: Math.floor((now() + server.ahead + 900_000) / 1000),
+        },
+      };
+    },
+    refreshes: () => server.asked.filter(([url]) => url === '/api/refresh').length,
+  };
+  return server;
+}

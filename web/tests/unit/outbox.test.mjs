@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Lost, Refusal } from '../../core/errors.js';
-import { createOutbox, memoryDisk } from '../../core/outbox.js';
+import { createOutbox, memoryDisk, openDisk } from '../../core/outbox.js';
 import { fakeClock, settle } from './fakes.mjs';
 
 /** A server that has each client id once, and fails as it is told. */
@@ -146,4 +146,103 @@ test('a disk that is full does not keep a message from being sent', async () => 
   await outbox.add(entry('a'));
   await settle();
   assert.deepEqual(stored.map((one) => one.clientId), ['a']);
+});
+
+test('a disk that fails at any other moment stops nothing either', async () => {
+  const fails = async () => { throw new Error('closed'); };
+  const disk = { ...memoryDisk(), put: fails, remove: fails };
+  const { stored, failures, events, outbox, entry } = fixture({ disk });
+  outbox.start();
+  await outbox.add(entry('a'));
+  await outbox.add(entry('b'));
+  await settle();
+  assert.deepEqual(stored.map((one) => one.clientId), ['a', 'b']);
+  assert.deepEqual(events.filter(([what]) => what === 'sent').map(([, id]) => id), ['a', 'b']);
+  failures.push(new Refusal({ code: 3001, message: 'blocked' }));
+  await outbox.add(entry('c'));
+  await settle();
+  assert.ok(events.some(([what, id, words]) => what === 'pending' && id === 'c' && words === 'blocked'));
+  await outbox.retry('c');
+  await settle();
+  assert.equal(stored.at(-1).clientId, 'c');
+});
+
+test('what the server fails at again and again is given back to its author, and what waited goes', async () => {
+  const { clock, stored, failures, events, outbox, entry } = fixture();
+  for (let n = 0; n < 8; n += 1) failures.push(new Refusal({ code: 5001, message: 'internal' }));
+  outbox.start();
+  await outbox.add(entry('a'));
+  await outbox.add(entry('b'));
+  await settle();
+  await clock.pass(60_000);
+  assert.deepEqual(stored.map((one) => one.clientId), ['b']);
+  assert.ok(events.some(([what, id, words]) => what === 'pending' && id === 'a' && words === 'internal'));
+});
+
+test('a server that is busy is waited for as long as it says, however often', async () => {
+  const { clock, stored, failures, outbox, entry } = fixture();
+  for (let n = 0; n < 20; n += 1) failures.push(new Refusal({ code: 5003, message: 'slow down', retry_after_ms: 30_000 }));
+  outbox.start();
+  await outbox.add(entry('a'));
+  await settle();
+  await clock.pass(29_999);
+  assert.equal(failures.length, 19);
+  await clock.pass(600_000);
+  assert.deepEqual(stored.map((one) => one.clientId), ['a']);
+});
+
+/** As much of IndexedDB as the outbox uses; `close` is what a browser does to it. */
+function fakeIndexedDB() {
+  const kept = new Map();
+  const fake = { opened: 0, broken: false, database: null };
+  const request = (result) => {
+    const asked = {};
+    setImmediate(() => (fake.broken ? asked.onerror?.() : (asked.result = result, asked.onsuccess?.())));
+    asked.error = new Error('broken');
+    return asked;
+  };
+  const entries = {
+    getAll: () => request([...kept.values()]),
+    put: (entry) => (kept.set(entry.clientId, entry), request()),
+    delete: (id) => (kept.delete(id), request()),
+    clear: () => (kept.clear(), request()),
+  };
+  fake.open = () => {
+    fake.opened += 1;
+    let closed = false;
+    fake.database = {
+      transaction() {
+        if (closed) throw new Error('InvalidStateError');
+        return { objectStore: () => entries };
+      },
+      close: () => { closed = true; },
+    };
+    return request(fake.database);
+  };
+  return fake;
+}
+
+test('a database that the browser closed is opened again', async () => {
+  const indexedDB = fakeIndexedDB();
+  const disk = await openDisk(1, indexedDB);
+  await disk.put({ clientId: 'b', at: 2 });
+  indexedDB.database.close();
+  await disk.put({ clientId: 'a', at: 1 });
+  assert.equal(indexedDB.opened, 2);
+  indexedDB.database.onclose();
+  assert.deepEqual((await disk.all()).map((entry) => entry.clientId), ['a', 'b']);
+  assert.equal(indexedDB.opened, 3);
+  await disk.remove('a');
+  await disk.clear();
+  assert.deepEqual(await disk.all(), []);
+});
+
+test('without a database there is memory', async () => {
+  const indexedDB = { ...fakeIndexedDB() };
+  indexedDB.broken = true;
+  for (const none of [undefined, indexedDB, { open: () => { throw new Error('SecurityError'); } }]) {
+    const disk = await openDisk(1, none);
+    await disk.put({ clientId: 'a', at: 1 });
+    assert.equal((await disk.all()).length, 1);
+  }
 });

@@ -11,7 +11,10 @@ function connection(overrides = {}) {
   const socket = createSocket({
     url: 'ws://host/ws',
     token: async () => 'token',
-    renew: () => void (seen.renewed += 1),
+    renew: (token) => {
+      seen.renewed += 1;
+      assert.equal(token, 'token');
+    },
     client: { platform: 'web', device_id: 'a' },
     onPush: (type, body) => seen.pushes.push([type, body]),
     onLink: (link) => seen.links.push(link.state),
@@ -214,4 +217,67 @@ test('hurry does not wait', async () => {
   socket.hurry();
   await logIn();
   assert.equal(sockets.opened.length, 2);
+});
+
+test('a request that waits holds the heartbeat up, and is given more time than it', async () => {
+  const { clock, sockets, seen, socket, logIn } = connection();
+  socket.start();
+  await logIn();
+  await clock.pass(25_000);
+  const sending = socket.request(2001, {});
+  await clock.pass(25_000);
+  assert.equal(seen.links.at(-1), 'online');
+  assert.ok(!sockets.latest().sent.some(({ type }) => type === 9002));
+  sockets.latest().answer(2001, 2003, { code: 0 });
+  await sending;
+  const lost = assert.rejects(socket.request(2001, {}), Lost);
+  await clock.pass(30_000);
+  await lost;
+  assert.equal(seen.links.at(-1), 'waiting');
+});
+
+test('a server that says when to come again is not hurried', async () => {
+  const { clock, sockets, seen, socket } = connection();
+  socket.start();
+  await settle();
+  sockets.latest().open();
+  await settle();
+  sockets.latest().answer(1001, 1002, { code: 5003, message: 'auth too many attempts', retry_after_ms: 40_000 });
+  await settle();
+  socket.hurry();
+  await clock.pass(39_999);
+  assert.deepEqual([seen.links.at(-1), sockets.opened.length], ['waiting', 1]);
+  await clock.pass(1);
+  assert.equal(sockets.opened.length, 2);
+  sockets.latest().end(1013);
+  await clock.pass(4_999);
+  socket.hurry();
+  await settle();
+  assert.equal(sockets.opened.length, 2, 'a full server neither');
+});
+
+test('a gateway that lets in and logs out at once is asked more and more seldom', async () => {
+  const { clock, sockets, seen, socket, logIn } = connection();
+  socket.start();
+  for (const pause of [0, 1500, 3000, 6000]) {
+    await logIn();
+    sockets.latest().end(4003);
+    const before = sockets.opened.length;
+    if (pause > 0) await clock.pass(pause - 1);
+    assert.equal(sockets.opened.length, before, `not before ${pause}`);
+    await clock.pass(pause > 0 ? 1 : 0);
+    assert.equal(sockets.opened.length, before + 1);
+  }
+  assert.deepEqual([seen.renewed, seen.outs], [4, 0]);
+});
+
+test('a window that is not the one to be connected asks nobody', async () => {
+  let here = true;
+  const { clock, sockets, seen, socket, logIn } = connection({ isHere: () => here });
+  socket.start();
+  await logIn();
+  here = false;
+  sockets.latest().end(1006);
+  await clock.pass(60_000);
+  assert.deepEqual([seen.links.at(-1), sockets.opened.length], ['elsewhere', 1]);
 });

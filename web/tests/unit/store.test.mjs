@@ -220,3 +220,44 @@ test('toasts are few', () => {
   act('toast-gone', { id: 7 });
   assert.deepEqual(store.get().toasts.map((toast) => toast.id), [6, 8, 9]);
 });
+
+test('however long a conversation stays open, what is kept of it is bounded', () => {
+  const { act, conv } = signedIn();
+  act('open', { sessionId: PAIR });
+  let most = 0;
+  for (let seq = 1; seq <= 5000; seq += 1) {
+    act('message', { message: message(seq) });
+    most = Math.max(most, conv().messages.length);
+  }
+  assert.deepEqual([most, conv().messages.at(-1).seq, conv().begun], [600, 5000, false]);
+  // Somebody reads further up: what they look at goes later.
+  act('at-end', { sessionId: PAIR, on: false });
+  for (let seq = 5001; seq <= 7000; seq += 1) act('message', { message: message(seq) });
+  assert.ok(conv().messages.length > 2000);
+  act('at-end', { sessionId: PAIR, on: true });
+  act('message', { message: message(7001) });
+  assert.deepEqual([conv().messages.length, conv().messages[0].seq], [200, 6802]);
+});
+
+test('a backlog of a conversation that nobody looks at is cut as it comes', () => {
+  const { act, conv } = signedIn();
+  const messages = Array.from({ length: 900 }, (_, index) => message(index + 1));
+  act('history', { sessionId: PAIR, messages, upTo: 900 });
+  assert.deepEqual([conv().messages.length, conv().messages[0].seq, conv().position], [200, 701, 900]);
+});
+
+test('people who come after it do not make a message more than it is', () => {
+  const { act, conv } = signedIn();
+  act('message', { message: { ...message(3, ME), id: '42' } });
+  act('conversations', { list: [listed({ head_seq: 9, last_message: { ...last('text 3'), message_id: '42', from_user_id: ME } })] });
+  assert.equal(conv().last.seq, 3);
+});
+
+test('of somebody who is no friend any more it is not known whether they are there', () => {
+  const { store, act } = signedIn();
+  act('friends', { ids: [2, 3] });
+  act('presence', { userId: 2, status: 1 });
+  act('presence', { userId: 3, status: 1 });
+  act('friends', { ids: [3] });
+  assert.deepEqual(store.get().presence, { 3: 1 });
+});

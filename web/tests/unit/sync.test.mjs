@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Lost } from '../../core/errors.js';
+import { Lost, Refusal } from '../../core/errors.js';
 import { createStore } from '../../core/store.js';
 import { createSync } from '../../core/sync.js';
 import { fakeClock, settle } from './fakes.mjs';
@@ -25,13 +25,14 @@ function fixture(stored = []) {
   };
   const socket = {
     lost: false,
+    listed: [],
     slow: Promise.resolve(),
     async request(type, request) {
       asked.push([type, request]);
       await socket.slow;
       if (socket.lost) throw new Lost();
       if (type === 3001) return { user_id: request.user_id, status: 1 };
-      if (type === 3002) return { data: { conversations: [] } };
+      if (type === 3002) return { data: { conversations: socket.listed } };
       if (type === 3004) {
         const { after_seq: after, before_seq: before = Infinity, limit } = request;
         const found = after === undefined
@@ -49,7 +50,12 @@ function fixture(stored = []) {
     tell: (type, request) => told.push([type, request]),
   };
   store.dispatch({ type: 'signed-in', me: { user_id: 1, username: 'ada' } });
-  const sync = createSync({ store, socket, now: clock.now, setTimeout: clock.setTimeout });
+  const presence = async (ids) => {
+    asked.push(['presence', ids]);
+    if (socket.lost) throw new Lost();
+    return ids.map((id) => ({ user_id: id, status: 1 }));
+  };
+  const sync = createSync({ store, socket, presence, now: clock.now, setTimeout: clock.setTimeout });
   const conv = () => store.get().conversations[PAIR];
   const push = (seq, from) => sync.onPush(2001, body(seq, from));
   return { clock, store, socket, asked, told, sync, conv, push, stored };
@@ -238,4 +244,93 @@ test('a message is sent under its client’s id, and becomes what the answer say
   assert.deepEqual(message, { id: '1042', sessionId: PAIR, seq: 42, from: 1, content: 'x', at: 5, clientId: 'a' });
   await sync.send({ clientId: 'b', peer: { group: 3 }, content: 'x', at: 5 });
   assert.deepEqual(asked[1], [2002, { message_id: 'b', type: 0, content: 'x', group_id: 3 }]);
+});
+
+test('earlier messages that come when those after them were let go leave no hole', async () => {
+  const { socket, sync, conv, store, push } = fixture(Array.from({ length: 1000 }, (_, index) => body(index + 1)));
+  for (let seq = 1; seq <= 1000; seq += 1) push(seq);
+  store.dispatch({ type: 'open', sessionId: PAIR });
+  while (conv().messages[0].seq > 600) await sync.older(PAIR);
+  let answer;
+  socket.slow = new Promise((resolve) => { answer = resolve; });
+  const older = sync.older(PAIR);
+  store.dispatch({ type: 'open', sessionId: 'c2c_1_3' });
+  answer();
+  await older;
+  assert.equal(conv().loading, false);
+  const seqs = () => conv().messages.map((one) => one.seq);
+  assert.deepEqual([seqs()[0], seqs().length], [801, 200]);
+  await sync.open(PAIR);
+  await sync.older(PAIR);
+  assert.ok(seqs().every((seq, index) => index === 0 || seq === seqs()[index - 1] + 1), `${seqs()}`);
+});
+
+test('a reading that the server did not hear is told again after the next log-in', async () => {
+  const { socket, sync, asked, push, conv } = fixture();
+  push(1);
+  push(2);
+  socket.lost = true;
+  await sync.read(PAIR);
+  assert.equal(conv().read, 2);
+  socket.lost = false;
+  socket.listed = [{ session_id: PAIR, head_seq: 2, read_seq: 0, unread: 2, last_message: null }];
+  await sync.refresh();
+  const told = () => asked.filter(([type]) => type === 2003);
+  assert.deepEqual(told().map(([, request]) => request.seq), [2, 2]);
+  socket.listed[0].read_seq = 2;
+  await sync.refresh();
+  assert.equal(told().length, 2);
+});
+
+test('friends are asked for a hundred at a time, and after the log-in only those who are new', async () => {
+  const { sync, store, asked, socket } = fixture();
+  const ids = Array.from({ length: 250 }, (_, index) => index + 2);
+  const operation = socket.operation;
+  socket.operation = (op, args) => (op === 'friends' ? Promise.resolve({ user_ids: ids }) : operation(op, args));
+  await sync.refresh();
+  const presence = () => asked.filter(([op]) => op === 'presence').map(([, ids]) => ids.length);
+  assert.deepEqual(presence(), [100, 100, 50]);
+  assert.equal(Object.keys(store.get().presence).length, 250);
+  ids.push(1000);
+  await sync.askPeople();
+  assert.deepEqual(presence().slice(3), [1]);
+});
+
+test('groups are asked for some at a time, and one that is gone is no reason to stop', async () => {
+  const { sync, store, socket, clock } = fixture();
+  let underWay = 0;
+  let most = 0;
+  socket.operation = async (op, { group_id: id }) => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await new Promise((resolve) => setImmediate(resolve));
+    underWay -= 1;
+    if (id === 7) throw new Refusal({ code: 2001, message: 'group not found' });
+    return { group_id: id, name: `group ${id}` };
+  };
+  sync.know({ groups: Array.from({ length: 50 }, (_, index) => index + 1) });
+  await clock.pass(100);
+  for (let n = 0; n < 10; n += 1) await settle();
+  assert.equal(most, 16);
+  assert.equal(Object.keys(store.get().groups).length, 49);
+});
+
+test('who does not exist is asked for once', async () => {
+  const { sync, socket, clock, asked } = fixture();
+  const operation = socket.operation;
+  socket.operation = async (op, args) => (await operation(op, args), { users: [] });
+  sync.know({ users: [9] });
+  await clock.pass(100);
+  sync.know({ users: [9] });
+  await clock.pass(100);
+  assert.equal(asked.length, 1);
+});
+
+test('a message of a conversation that this client cannot name is confirmed all the same', async () => {
+  const { sync, store, clock, told } = fixture();
+  await sync.refresh();
+  sync.onPush(2001, { ...body(1), session_id: 'room_7' });
+  await clock.pass(200);
+  assert.deepEqual(told, [[2003, { kind: 'received', message_id: '1001' }]]);
+  assert.equal(store.get().conversations.room_7, undefined);
 });

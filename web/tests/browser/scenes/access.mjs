@@ -54,6 +54,11 @@ export async function every_view_is_accessible(world) {
     await check(ada, where('create a group'));
     await page.reload();
     await synced(ada);
+    const second = { page: await ada.context.newPage() };
+    await second.page.goto(world.base);
+    await synced(second);
+    await page.waitForSelector('[role=alertdialog]');
+    await check(ada, where('used in another window'));
     await ada.context.close();
   }
 }

@@ -1,6 +1,8 @@
 // Two people talk, and more of them in a group.
 
-import { befriend, becomes, nameOf, openChat, person, say, sees, signUp, texts, until } from '../people.mjs';
+import {
+  api, befriend, becomes, idOf, nameOf, openChat, openPair, person, say, sees, signUp, texts, tokenOf, until,
+} from '../people.mjs';
 
 export async function two_browsers_chat(world) {
   const ada = await person(world, nameOf('ada'));
@@ -87,6 +89,33 @@ export async function a_group_talks(world) {
   if (!members.includes('3 members')) throw new Error(`members: ${members}`);
 }
 
+/** What the server refuses stays with its author, who sends it again or lets it be. */
+export async function a_refused_message_stays_with_its_author(world) {
+  const ada = await person(world, nameOf('ada'));
+  const bob = await person(world, nameOf('bob'));
+  await signUp(world, ada);
+  await signUp(world, bob);
+  const [token, id] = [await tokenOf(bob), await idOf(ada)];
+  await api(world, 'PUT', `/api/blocked/${id}`, undefined, token);
+  await openPair(world, ada, bob);
+  await say(ada, 'first');
+  await say(ada, 'second');
+  await becomes(ada, 'first', 'failed');
+  await becomes(ada, 'second', 'failed');
+  await api(world, 'DELETE', `/api/blocked/${id}`, undefined, token);
+  const of = (text) => ada.page.locator('.message.mine', { hasText: text });
+  await of('second').locator('.refused button').last().click();
+  await until('it is gone', async () => (await of('second').count()) === 0);
+  // It is still there for who loads the page again.
+  await ada.page.reload();
+  await becomes(ada, 'first', 'failed');
+  await of('first').locator('.refused button').first().click();
+  await becomes(ada, 'first', 'delivered');
+  await openPair(world, bob, ada);
+  await sees(bob, 'first');
+  if ((await texts(bob)).length !== 1) throw new Error(`Bob sees ${await texts(bob)}`);
+}
+
 /** What people write is text: never markup, never a script, never another line. */
 export async function text_is_only_text(world) {
   const ada = await person(world, nameOf('ada'));
@@ -104,4 +133,17 @@ export async function text_is_only_text(world) {
   });
   const made = await ada.page.locator('.message img, .message script, .message h1, .message a').count();
   if (made > 0) throw new Error('text became markup');
+
+  // Nor is what they call their groups, wherever it stands.
+  await ada.page.goto(`${world.base}#/groups`);
+  await ada.page.locator('.list-head button').last().click();
+  const name = nameOf('<img src=x onerror=alert()> ');
+  await ada.page.fill('#field-name', name);
+  await ada.page.fill('#field-description', '<script>document.title="gone"</script>');
+  await ada.page.locator('dialog button[type=submit]').click();
+  await ada.page.waitForSelector('dialog .invite-link');
+  await ada.page.keyboard.press('Escape');
+  await until('its name stands above it', async () => (await ada.page.locator('.chat-name').textContent()) === name);
+  const inserted = await ada.page.locator('#app img, #app script').count();
+  if (inserted > 0 || (await ada.page.title()) !== 'MPIM') throw new Error('a name became markup');
 }

@@ -1,6 +1,8 @@
 // Telephones, keyboards, long histories.
 
-import { api, befriend, nameOf, openChat, person, register, say, sees, signUp, synced, until } from '../people.mjs';
+import {
+  api, befriend, idOf, nameOf, openChat, person, register, say, sees, signIn, signUp, synced, until,
+} from '../people.mjs';
 
 export async function a_telephone_shows_one_pane(world) {
   const ada = await person(world, nameOf('ada'), { size: { width: 390, height: 844 }, phone: true });
@@ -115,9 +117,9 @@ export async function a_long_history_keeps_its_place(world) {
   const ada = await person(world, nameOf('ada'));
   await signUp(world, ada);
   const writer = await register(world, nameOf('writer'));
-  const { users } = await api(world, 'GET', `/api/users?username=${ada.name}`, undefined, writer.token);
+  const to = await idOf(ada);
   for (let n = 1; n <= COUNT; n += 1) {
-    await api(world, 'POST', '/api/messages', { to_user_id: users[0].user_id, content: `message ${n}` }, writer.token);
+    await api(world, 'POST', '/api/messages', { to_user_id: to, content: `message ${n}` }, writer.token);
   }
   // A page that has seen none of it.
   await ada.page.reload();
@@ -149,6 +151,54 @@ export async function a_long_history_keeps_its_place(world) {
   if (seqs.length !== COUNT || seqs.some((seq, index) => seq !== index + 1)) throw new Error(`history: ${seqs}`);
   await ada.page.locator('.jump').click();
   await until('at the end', () => history.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 5));
+}
+
+/** A group that is left open for days does not fill the page. */
+export async function a_busy_conversation_stays_light(world) {
+  const [COUNT, AT_ONCE, NODES_MAX] = [900, 20, 620];
+  const ada = await person(world, nameOf('ada'));
+  await signUp(world, ada);
+  const writer = await register(world, nameOf('writer'));
+  const to = await idOf(ada);
+  const write = (n) => api(world, 'POST', '/api/messages', { to_user_id: to, content: `message ${n}` }, writer.token);
+  await write(0);
+  await openChat(ada, writer.username);
+  for (let n = 1; n < COUNT; n += AT_ONCE) await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => write(n + index)));
+  await write('the last');
+  await sees(ada, 'message the last');
+  const nodes = await ada.page.locator('.message').count();
+  if (nodes > NODES_MAX) throw new Error(`${nodes} messages are drawn`);
+  const box = ada.page.locator('.history');
+  await until('at the end', () => box.evaluate((one) => one.scrollHeight - one.scrollTop - one.clientHeight < 5));
+}
+
+/** Where one is signed in, and how that ends: one device, and all of them. */
+export async function devices_are_shown_and_put_out(world) {
+  const name = nameOf('ada');
+  const [ada, phone, third] = [await person(world, name), await person(world, name), await person(world, name)];
+  await signUp(world, ada);
+  for (const other of [phone, third]) {
+    await other.page.goto(world.base);
+    await signIn(world, other);
+  }
+  const device = await phone.page.evaluate(() => `web:${localStorage.getItem('mpim.device')}`);
+  await ada.page.goto(`${world.base}#/devices`);
+  await until('three devices', async () => {
+    const shown = await ada.page.locator('.card.device').count();
+    return shown === 3 || shown;
+  });
+  await ada.page.locator(`.card.device[data-device="${device}"] button`).click();
+  await ada.page.locator('dialog .danger').click();
+  await phone.page.waitForSelector('.login');
+  await until('two devices', async () => (await ada.page.locator('.card.device').count()) === 2);
+  await phone.page.reload();
+  await phone.page.waitForSelector('.login');
+
+  await ada.page.goto(`${world.base}#/settings`);
+  await ada.page.locator('.card-actions .danger').click();
+  await ada.page.locator('dialog .danger').click();
+  for (const { page } of [ada, third]) await page.waitForSelector('.login');
+  await signIn(world, ada);
 }
 
 /** Settings: the language, the password, and being signed out. */
