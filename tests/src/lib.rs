@@ -20,6 +20,7 @@
 //! | `wait` | waiting for a condition, with the last state seen in the failure |
 //! | `process` | one program: start, kill -9, SIGTERM, its log |
 //! | `stack` | [`Stack`]: MPIM as one process, as five, or as a cluster on real servers |
+//! | `balancer` | [`Balancer`]: one address before several servers |
 //! | `proxy` | [`Proxy`]: a way between two programs that can be made bad |
 //! | `http_client` | [`HttpClient`]: the HTTP API over raw sockets |
 //! | `text_client` | [`TextClient`]: lines over a raw socket, bad ones included |
@@ -39,6 +40,7 @@
 )]
 
 mod admin;
+mod balancer;
 mod binaries;
 pub mod chaos;
 mod checker;
@@ -58,6 +60,7 @@ mod ways;
 mod web_socket_client;
 
 pub use admin::{get, is_ready, is_waiting_for};
+pub use balancer::Balancer;
 pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};

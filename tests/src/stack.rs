@@ -201,6 +201,11 @@ impl Stack {
         self.addresses[0].http()
     }
 
+    /// Of every gateway, where clients connect that speak HTTP.
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(Addresses::http).collect()
+    }
+
     /// A connection that was welcomed by the first gateway.
     pub async fn connect(&self) -> TextClient {
         self.connect_to(1).await

@@ -29,6 +29,7 @@ macro_rules! on_all_stacks {
 }
 
 mod blocks;
+mod browser;
 mod chaos;
 mod chat;
 mod classic;
