@@ -3,6 +3,7 @@
 // some minutes, which a script that must not be here could fetch by the cookie anyway. A window that is
 // loaded anew needs no refresh, and of all windows one refreshes for the others.
 
+import { deviceId } from './device.js';
 import { Lost, Refusal } from './errors.js';
 import { createLock } from './lock.js';
 
@@ -128,7 +129,7 @@ export function createSession({
   function device() {
     let id = storage.getItem(DEVICE);
     if (!/^[\w.-]{1,64}$/.test(id ?? '')) {
-      id = random(6);
+      id = deviceId(random(6));
       storage.setItem(DEVICE, id);
     }
     return `web:${id}`;

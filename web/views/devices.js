@@ -1,6 +1,7 @@
 // Where one is signed in.
 
 import { html, useEffect, useState } from '../vendor/preact.js';
+import { deviceWords } from '../core/device.js';
 import { Confirm } from './dialog.js';
 import { Icon } from './parts.js';
 
@@ -23,11 +24,11 @@ export function Devices({ state, t, act }) {
         return html`<li key=${device.name} class="card device" data-device=${device.name}>
           <span class="device-icon"><${Icon} name=${icons[kind] ?? 'devices'} /></span>
           <span class="row-main">
-            <span class="row-name">${icons[kind] ? t(`devices.class_${kind}`) : kind}
+            <span class="row-name">${deviceWords(id) || (icons[kind] ? t(`devices.class_${kind}`) : kind)}
               ${device.current && html`<span class="tag">${t('devices.this')}</span>`}</span>
             <span class="row-text">
               <span class="dot inline status-${device.online ? 1 : 0}"></span>
-              ${t(device.online ? 'devices.online' : 'devices.offline')}${id ? ` · ${id}` : ''}
+              ${t(device.online ? 'devices.online' : 'devices.offline')}${id ? ` · ${id.split('-').pop()}` : ''}
             </span>
           </span>
           ${!device.current && html`<button type="button" class="button" onClick=${() => setAsked(device.name)}
