@@ -97,6 +97,7 @@ pub(crate) async fn send(gateway: &Gateway, principal: &Principal, single: Singl
         device: principal.device.clone(),
         priority: manner.priority.into(),
         receipts: manner.receipts,
+        again: false,
     };
     let begun = Instant::now();
     METRICS.count_batch(1);

@@ -36,6 +36,8 @@ pub(crate) struct Wishes {
     /// To be told how far others are.
     pub(crate) receipts: bool,
     pub(crate) priority: Priority,
+    /// The sender does not know what became of an earlier try.
+    pub(crate) again: bool,
 }
 
 /// A message that was not checked yet.
@@ -122,9 +124,18 @@ impl<U: user_service::Server> Sender<U> {
             .map(|draft| {
                 let (key, content) = self.check(draft)?;
                 let device = device.to_owned();
-                let Wishes { receipts, priority } = wishes;
+                let Wishes { receipts, priority, again } = wishes;
                 let author = from;
-                entries.push(NewEntry { conv, author, key, content, device, receipts, priority });
+                entries.push(NewEntry {
+                    conv,
+                    author,
+                    key,
+                    content,
+                    device,
+                    receipts,
+                    priority,
+                    again,
+                });
                 Ok(())
             })
             .collect();
@@ -179,6 +190,7 @@ impl<U: user_service::Server> Sender<U> {
             device: String::new(),
             receipts: false,
             priority: Priority::Normal,
+            again: false,
         };
         let mut answers = self.append(cx, conv, vec![entry]).await?;
         let answer = answers.pop().ok_or(SendError::Closing)?;

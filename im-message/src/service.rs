@@ -104,7 +104,7 @@ where
         };
         let drafts = request.messages.into_iter().map(draft).collect();
         let from = Reader { uid: request.from, device: request.device };
-        let wishes = wishes(request.receipts, request.priority)?;
+        let wishes = Wishes { again: request.again, ..wishes(request.receipts, request.priority)? };
         match self.send_walking(cx, &from, to, drafts, wishes).await {
             Ok(answers) => Ok(SendBatchResp { result: ok(), outcomes: outcomes(answers)? }),
             Err(error) => Ok(SendBatchResp { result: refusal(error)?, outcomes: Vec::new() }),

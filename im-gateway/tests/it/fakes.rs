@@ -44,6 +44,7 @@ pub(crate) enum Asked {
         ids: Vec<String>,
         priority: Priority,
         receipts: bool,
+        again: bool,
     },
     Signal(SignalReq),
     StatusChanged(i64),

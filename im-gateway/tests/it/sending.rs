@@ -52,16 +52,18 @@ async fn a_send_whose_answer_is_lost_is_tried_again_with_the_same_id_and_stored_
     let lost = Status::unavailable("the answer is lost");
     system.fakes.fault("send_batch", Fault::Mute(2, lost));
     assert_eq!(ada.ask("SEND 1 hi").await, "+OK msg_id=1");
-    let ids: Vec<Vec<String>> = system
+    let (ids, again): (Vec<Vec<String>>, Vec<bool>) = system
         .asked()
         .into_iter()
         .filter_map(|asked| match asked {
-            Asked::Send { ids, .. } => Some(ids),
+            Asked::Send { ids, again, .. } => Some((ids, again)),
             _ => None,
         })
-        .collect();
+        .unzip();
     assert_eq!(ids.len(), 3);
     assert!(ids.iter().all(|id| *id == ids[0]));
+    // The first may still be on its way, so a refusal of the others has to hold for it, too.
+    assert_eq!(again, [false, true, true]);
     assert_eq!(system.fakes.state().timelines["c2c_1_1"].len(), 1);
 }
 

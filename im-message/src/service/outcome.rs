@@ -76,7 +76,7 @@ pub(super) fn conv(conv_id: &str) -> Result<ConvId, Status> {
 /// What a request says about how its messages are sent.
 pub(super) fn wishes(receipts: bool, priority: i32) -> Result<Wishes, Status> {
     match proto::priority(priority) {
-        Some(priority) => Ok(Wishes { receipts, priority }),
+        Some(priority) => Ok(Wishes { receipts, priority, again: false }),
         None => Err(Status::invalid_argument(format!("no priority is {priority}"))),
     }
 }

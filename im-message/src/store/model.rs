@@ -114,15 +114,22 @@ impl State {
             let Entry { seq, msg_id, ts_ms, .. } = *earlier;
             return Ok(Appended { seq, msg_id, ts_ms, new: false });
         }
-        match (&new.content, is_pair || conversation.is_member(new.author)) {
-            (Content::Joined, true) => return Err(AppendError::AlreadyMember),
-            (Content::Text(_) | Content::Left, false) => return Err(AppendError::NotMember),
-            _ => {}
+        let used_up = (new.key.clone(), new.author);
+        if let Some(refusal) = conversation.refused.get(&used_up) {
+            return Err(refusal.clone());
         }
-        if let Some(other) = new.conv.other_of_pair(new.author)
-            && self.blocks.contains(&(other, new.author))
-        {
-            return Err(AppendError::Blocked);
+        let shut_out = new.conv.other_of_pair(new.author);
+        let shut_out = shut_out.is_some_and(|other| self.blocks.contains(&(other, new.author)));
+        let refusal = match (&new.content, is_pair || conversation.is_member(new.author)) {
+            (Content::Joined, true) => Some(AppendError::AlreadyMember),
+            (Content::Text(_) | Content::Left, false) => Some(AppendError::NotMember),
+            _ => shut_out.then_some(AppendError::Blocked),
+        };
+        if let Some(refusal) = refusal {
+            if new.again {
+                conversation.refused.insert(used_up, refusal.clone());
+            }
+            return Err(refusal);
         }
         conversation.max_seq += 1;
         let seq = conversation.max_seq;

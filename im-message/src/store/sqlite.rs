@@ -280,6 +280,7 @@ mod tests {
             device,
             receipts: false,
             priority: Priority::Normal,
+            again: false,
         }
     }
 

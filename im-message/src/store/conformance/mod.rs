@@ -4,6 +4,7 @@
 //! The expression given to the macro makes an empty store; it also answers with whatever must
 //! live as long as the store does (a temporary directory), or `None` where it cannot be had.
 
+mod again;
 mod append;
 mod at_once;
 mod blocks;
@@ -23,9 +24,9 @@ mod writers;
 use std::sync::Arc;
 
 pub(crate) use self::{
-    append::*, at_once::*, blocks::*, concurrent::*, cursors::*, dead_letters::*, devices::*,
-    membership::*, progress::*, random::*, read_state::*, reading::*, retention::*, shared::*,
-    writers::*,
+    again::*, append::*, at_once::*, blocks::*, concurrent::*, cursors::*, dead_letters::*,
+    devices::*, membership::*, progress::*, random::*, read_state::*, reading::*, retention::*,
+    shared::*, writers::*,
 };
 use im_common::Priority;
 
@@ -63,6 +64,10 @@ macro_rules! timeline_conformance {
             the_same_key_with_other_text_is_a_conflict_and_changes_nothing
             keys_of_different_authors_conversations_and_origins_do_not_meet
             a_refused_entry_leaves_no_trace_and_harms_no_other
+            what_is_refused_when_it_is_tried_again_stays_refused
+            a_first_message_that_is_refused_when_it_is_tried_again_stays_refused
+            who_is_no_member_when_they_try_again_stays_refused
+            what_was_written_is_answered_to_another_try_also_after_a_block
             msg_ids_follow_the_time_and_survive_a_clock_that_goes_back
             a_pair_is_its_two_users_from_the_first_message_on
             notes_to_oneself_have_one_member
@@ -152,6 +157,7 @@ fn new(conv: ConvId, author: i64, key: DedupKey, content: Content) -> NewEntry {
         device: String::new(),
         receipts: false,
         priority: Priority::Normal,
+        again: false,
     }
 }
 

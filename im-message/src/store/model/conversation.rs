@@ -1,10 +1,15 @@
 //! One conversation: what stands in it, and who sees which part of it.
 
+use std::collections::HashMap;
+
 use crate::entry::{DedupKey, Entry};
+use crate::store::AppendError;
 
 #[derive(Default, Clone)]
 pub(super) struct Conversation {
     pub(super) entries: Vec<(DedupKey, Entry)>,
+    /// Keys of authors that a refusal has used up.
+    pub(super) refused: HashMap<(DedupKey, i64), AppendError>,
     pub(super) spans: Vec<Span>,
     /// The newest seq there ever was.
     pub(super) max_seq: i64,

@@ -14,7 +14,7 @@ use mysql_async::{Conn, Error, Params, Value};
 
 use super::locked::{self, Name};
 use super::outbox::Untold;
-use super::plan::{Locked, NewRow, Plan, plan};
+use super::plan::{Locked, NewRow, Plan, UsedUp, plan};
 use super::sql::{filled, pieces, repeated};
 use super::{MysqlTimeline, cause, outbox};
 use crate::entry::{Content, NewEntry};
@@ -36,6 +36,9 @@ pub(super) struct Thorough {
     pub(super) look_up: bool,
 }
 
+/// Of a conversation: nothing is kept of it, not even a key that a refusal has used up.
+pub(super) const NO_ROWS: &str =
+    "NOT EXISTS (SELECT 1 FROM entry WHERE entry.conv = conversation.id)";
 /// A key is there already.
 const DUPLICATE: u16 = 1062;
 
@@ -103,7 +106,7 @@ impl MysqlTimeline {
                         plan(&batch, loaded, ids, now_ms)
                     }
                 };
-                write(tx, &batch, &plan).await?;
+                write(tx, &batch, &plan, now_ms).await?;
                 let of = |row: Option<&NewRow>| row.map(|row| row.appended.msg_id);
                 let untold = of(plan.rows.first()).zip(of(plan.rows.last()));
                 let entries = plan.rows.len();
@@ -119,32 +122,19 @@ fn is_duplicate(failure: &StoreError) -> bool {
     matches!(cause, Some(OperationError::Statement(Error::Server(s))) if s.code == DUPLICATE)
 }
 
-async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan) -> Result<(), Error> {
+async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan, now_ms: i64) -> Result<(), Error> {
     if !plan.unused.is_empty() {
         let names = plan.unused.iter().map(|conv| conv.to_string().into()).collect();
         let (length, params) = filled(names, 1);
         let delete = format!(
-            "DELETE FROM conversation WHERE max_seq = 0 AND blocks = 0 AND conv_id IN ({})",
+            "DELETE FROM conversation WHERE max_seq = 0 AND blocks = 0 AND conv_id IN ({}) AND {NO_ROWS}",
             repeated("?", length, ", ")
         );
         tx.exec_drop(delete, params).await?;
     }
+    insert_rows(tx, batch, plan, now_ms).await?;
     if plan.rows.is_empty() {
         return Ok(());
-    }
-    let mut rows: Vec<Value> = Vec::with_capacity(plan.rows.len() * 9);
-    for row in &plan.rows {
-        let entry = &batch[row.index];
-        let Appended { seq, msg_id, ts_ms, .. } = row.appended;
-        let (kind, text) = columns(&entry.content);
-        rows.extend([row.conv.into(), seq.into(), msg_id.into(), entry.author.into()]);
-        rows.extend([entry.key.as_bytes().into(), kind.into(), ts_ms.into(), text.into()]);
-        rows.push(entry.device.as_bytes().into());
-    }
-    let insert = "INSERT INTO entry (conv, seq, msg_id, author, dedup_key, kind, ts_ms, text, device) VALUES ";
-    for (length, params) in pieces(rows, 9) {
-        let insert = format!("{insert}{}", repeated("(?, ?, ?, ?, ?, ?, ?, ?, ?)", length, ", "));
-        changed(tx, insert, params, length).await?;
     }
     change_spans(tx, plan).await?;
     let advanced: Vec<Value> = plan
@@ -166,6 +156,33 @@ async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan) -> Result<(), Err
         tx.exec_drop(update, (receipt_seq, conv.to_string())).await?;
     }
     outbox::put(tx, plan).await
+}
+
+async fn insert_rows(
+    tx: &mut Conn,
+    batch: &[NewEntry],
+    plan: &Plan,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let mut rows: Vec<Value> = Vec::with_capacity((plan.rows.len() + plan.used_up.len()) * 9);
+    let mut row =
+        |conv: i64, seq: i64, msg_id: i64, entry: &NewEntry, (kind, text): (i64, &str)| {
+            rows.extend([conv.into(), seq.into(), msg_id.into(), entry.author.into()]);
+            rows.extend([entry.key.as_bytes().into(), kind.into(), now_ms.into(), text.into()]);
+            rows.push(entry.device.as_bytes().into());
+        };
+    for NewRow { index, conv, appended: Appended { seq, msg_id, .. } } in &plan.rows {
+        row(*conv, *seq, *msg_id, &batch[*index], columns(&batch[*index].content));
+    }
+    for UsedUp { index, conv, msg_id, kind } in &plan.used_up {
+        row(*conv, -msg_id, *msg_id, &batch[*index], (*kind, ""));
+    }
+    let insert = "INSERT INTO entry (conv, seq, msg_id, author, dedup_key, kind, ts_ms, text, device) VALUES ";
+    for (length, params) in pieces(rows, 9) {
+        let insert = format!("{insert}{}", repeated("(?, ?, ?, ?, ?, ?, ?, ?, ?)", length, ", "));
+        changed(tx, insert, params, length).await?;
+    }
+    Ok(())
 }
 
 async fn change_spans(tx: &mut Conn, plan: &Plan) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use super::plan::{Loaded, Locked, may_begin};
 use super::sql::{LIST_MAX, filled, repeated};
 use crate::conversation::ConvId;
 use crate::entry::NewEntry;
-use crate::store::{Appended, PairBlocks};
+use crate::store::{Appended, PairBlocks, refused};
 
 /// A conversation to lock. Ordered by its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,9 +124,8 @@ pub(super) async fn look_up(
 ) -> Result<(), Error> {
     let mut keys: Vec<Value> = Vec::with_capacity(batch.len() * 3);
     for entry in batch.iter().filter(|entry| may_concern(entry)) {
-        // One that was just made has no entries.
-        let found = loaded.conversations.get(&entry.conv).filter(|found| found.max_seq > 0);
-        if let Some(Locked { id, .. }) = found {
+        // One that was made without a message may have keys that a refusal has used up.
+        if let Some(Locked { id, .. }) = loaded.conversations.get(&entry.conv) {
             keys.extend([(*id).into(), entry.author.into(), entry.key.as_bytes().into()]);
         }
     }
@@ -139,7 +138,11 @@ pub(super) async fn look_up(
         let rows: Vec<EarlierRow> = tx.exec(select, params).await?;
         for (conv, author, key, kind, text, seq, msg_id, ts_ms) in rows {
             let appended = Appended { seq, msg_id, ts_ms, new: false };
-            loaded.earlier.insert((conv, author, key), (content(kind, text)?, appended));
+            let earlier = match refused::of_kind(kind) {
+                Some(refusal) => Err(refusal),
+                None => Ok((content(kind, text)?, appended)),
+            };
+            loaded.earlier.insert((conv, author, key), earlier);
         }
     }
     Ok(())

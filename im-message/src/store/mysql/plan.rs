@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, NewEntry};
-use crate::store::{AppendError, Appended, PairBlocks};
+use crate::store::{AppendError, Appended, PairBlocks, refused};
 
 /// A conversation as its lock found it.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,8 @@ pub(super) type EarlierKey = (i64, i64, Vec<u8>);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Loaded {
     pub(super) conversations: HashMap<ConvId, Locked, RandomState>,
-    /// Entries with keys of the batch.
-    pub(super) earlier: HashMap<EarlierKey, (Content, Appended), RandomState>,
+    /// Entries with keys of the batch, and keys that a refusal has used up.
+    pub(super) earlier: HashMap<EarlierKey, Result<(Content, Appended), AppendError>, RandomState>,
     /// Present members, by short id of the group, among the batch's authors.
     pub(super) members: HashSet<(i64, i64), RandomState>,
 }
@@ -43,11 +43,23 @@ pub(super) struct NewRow {
     pub(super) appended: Appended,
 }
 
+/// A key that a refusal uses up: where its entry is in the batch, its conversation's short id, the msg_id
+/// of its row, and the refusal's kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UsedUp {
+    pub(super) index: usize,
+    pub(super) conv: i64,
+    pub(super) msg_id: i64,
+    pub(super) kind: i64,
+}
+
 /// What is to be written, and what is to be answered after the commit.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) answers: Vec<Result<Appended, AppendError>>,
     pub(super) rows: Vec<NewRow>,
+    /// Keys that a refusal uses up.
+    pub(super) used_up: Vec<UsedUp>,
     /// (uid, conv, from_seq)
     pub(super) spans_begun: Vec<(i64, i64, i64)>,
     /// (to_seq, uid, conv)
@@ -119,20 +131,30 @@ impl Planning {
         };
         let key = (conversation.id, entry.author, entry.key.as_bytes().to_vec());
         // Before membership: somebody who left still gets the answer to what they had sent.
-        if let Some((content, appended)) = loaded.earlier.get(&key) {
-            let same = *content == entry.content;
-            return same.then_some(*appended).ok_or(AppendError::Conflict);
+        match loaded.earlier.get(&key) {
+            None => {}
+            Some(Ok((content, appended))) => {
+                let same = *content == entry.content;
+                return same.then_some(*appended).ok_or(AppendError::Conflict);
+            }
+            Some(Err(refusal)) => return Err(refusal.clone()),
         }
         let member = is_pair || loaded.members.contains(&(conversation.id, entry.author));
-        match (&entry.content, member) {
-            (Content::Joined, true) => return Err(AppendError::AlreadyMember),
-            (Content::Text(_) | Content::Left, false) => return Err(AppendError::NotMember),
-            _ => {}
+        let shut_out = conversation.blocks.shuts_out(entry.conv, entry.author);
+        let refusal = match (&entry.content, member) {
+            (Content::Joined, true) => Some(AppendError::AlreadyMember),
+            (Content::Text(_) | Content::Left, false) => Some(AppendError::NotMember),
+            _ => shut_out.then_some(AppendError::Blocked),
+        };
+        if let Some(refusal) = refusal {
+            if let Some(kind) = refused::kind_of(&refusal).filter(|_| entry.again) {
+                let (conv, msg_id) = (conversation.id, self.msg_id());
+                self.plan.used_up.push(UsedUp { index, conv, msg_id, kind });
+                loaded.earlier.insert(key, Err(refusal.clone()));
+            }
+            return Err(refusal);
         }
-        if conversation.blocks.shuts_out(entry.conv, entry.author) {
-            return Err(AppendError::Blocked);
-        }
-        let msg_id = self.msg_ids.next().unwrap_or(self.msg_ids.end);
+        let msg_id = self.msg_id();
         conversation.max_seq += 1;
         conversation.last_msg_id = msg_id;
         let conversation = *conversation;
@@ -143,9 +165,13 @@ impl Planning {
             self.plan.receipts.insert(entry.conv, seq);
         }
         let repeated = (entry.content.clone(), Appended { new: false, ..appended });
-        loaded.earlier.insert(key, repeated);
+        loaded.earlier.insert(key, Ok(repeated));
         self.change_spans(entry, conversation, loaded);
         Ok(appended)
+    }
+
+    fn msg_id(&mut self) -> i64 {
+        self.msg_ids.next().unwrap_or(self.msg_ids.end)
     }
 
     fn change_spans(&mut self, entry: &NewEntry, conversation: Locked, loaded: &mut Loaded) {

@@ -48,7 +48,8 @@ mod conformance {
 fn text(conv: ConvId, author: i64, key: &str) -> NewEntry {
     let content = Content::Text(key.to_owned());
     let (key, device) = (DedupKey::client(key), String::new());
-    NewEntry { conv, author, key, content, device, receipts: false, priority: Priority::Normal }
+    let (receipts, again, priority) = (false, false, Priority::Normal);
+    NewEntry { conv, author, key, content, device, receipts, priority, again }
 }
 
 /// The seqs and texts of a conversation, as a user sees them.

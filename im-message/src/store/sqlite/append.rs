@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::conversation::ConvId;
 use crate::entry::{Content, NewEntry};
-use crate::store::{AppendError, Appended, PairBlocks};
+use crate::store::{AppendError, Appended, PairBlocks, refused};
 
 /// Writes `entries` in order. An `Err` means that nothing of it may stay.
 pub(super) fn append(
@@ -86,8 +86,8 @@ impl<'tx> Batch<'tx> {
         Ok(())
     }
 
-    /// What is refused leaves no trace: every check comes before the first change, and an insert that
-    /// fails changes nothing.
+    /// What is refused leaves no trace in the timeline: every check comes before the first change, and
+    /// an insert that fails changes nothing.
     fn write(&mut self, entry: &NewEntry) -> rusqlite::Result<Result<Appended, AppendError>> {
         if entry.conv.excludes(entry.author) {
             return Ok(Err(AppendError::NotMember));
@@ -102,7 +102,13 @@ impl<'tx> Batch<'tx> {
         };
         if let Some(refusal) = refused {
             // Somebody who left still gets the answer to what they had sent.
-            return Ok(self.earlier(row, entry)?.unwrap_or(Err(refusal)));
+            if let Some(earlier) = self.earlier(row, entry)? {
+                return Ok(earlier);
+            }
+            if entry.again {
+                self.use_up(row, entry, &refusal)?;
+            }
+            return Ok(Err(refusal));
         }
         let appended = self.next(index);
         match self.insert(row, entry, appended) {
@@ -164,10 +170,13 @@ impl<'tx> Batch<'tx> {
         let (kind, text) = columns(&entry.content);
         self.tx
             .prepare_cached(
-                "SELECT seq, msg_id, ts_ms, kind = ?4 AND text = ?5 FROM entry
+                "SELECT seq, msg_id, ts_ms, kind = ?4 AND text = ?5, kind FROM entry
                  WHERE dedup_key = ?3 AND author = ?2 AND conv = ?1",
             )?
             .query_row((row, entry.author, entry.key.as_bytes(), kind, text), |found| {
+                if let Some(refusal) = refused::of_kind(found.get(4)?) {
+                    return Ok(Err(refusal));
+                }
                 let same: bool = found.get(3)?;
                 if !same {
                     return Ok(Err(AppendError::Conflict));
@@ -202,6 +211,19 @@ impl<'tx> Batch<'tx> {
         })
     }
 
+    /// The key gets a row that is in no timeline, since its seq is below all of them.
+    fn use_up(
+        &mut self,
+        row: i64,
+        entry: &NewEntry,
+        refusal: &AppendError,
+    ) -> rusqlite::Result<()> {
+        let Some(kind) = refused::kind_of(refusal) else { return Ok(()) };
+        let msg_id = self.next_msg_id;
+        self.next_msg_id += 1;
+        self.insert_row(row, entry, (kind, ""), (-msg_id, msg_id))
+    }
+
     /// What the next entry of a conversation gets.
     fn next(&self, index: usize) -> Appended {
         let seq = self.conversations[index].max_seq + 1;
@@ -220,7 +242,16 @@ impl<'tx> Batch<'tx> {
     }
 
     fn insert(&self, row: i64, entry: &NewEntry, appended: Appended) -> rusqlite::Result<()> {
-        let (kind, text) = columns(&entry.content);
+        self.insert_row(row, entry, columns(&entry.content), (appended.seq, appended.msg_id))
+    }
+
+    fn insert_row(
+        &self,
+        row: i64,
+        entry: &NewEntry,
+        (kind, text): (i64, &str),
+        (seq, msg_id): (i64, i64),
+    ) -> rusqlite::Result<()> {
         self.tx
             .prepare_cached(
                 "INSERT INTO entry
@@ -228,13 +259,13 @@ impl<'tx> Batch<'tx> {
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute((
-                appended.msg_id,
+                msg_id,
                 row,
-                appended.seq,
+                seq,
                 entry.author,
                 entry.key.as_bytes(),
                 kind,
-                appended.ts_ms,
+                self.now_ms,
                 text,
                 &entry.device,
             ))?;

@@ -24,6 +24,7 @@ async fn write(store: &SqliteTimeline, from: i64, count: i64) {
             device: String::new(),
             receipts: false,
             priority: Priority::Normal,
+            again: false,
         };
         let batch: Arc<[NewEntry]> = (from..from + count).map(entry).collect();
         store.append(batch, 1).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
@@ -90,6 +91,7 @@ async fn a_few_members_take_as_many_steps_however_many_there_are() {
             device: String::new(),
             receipts: false,
             priority: Priority::Normal,
+            again: false,
         };
         let answers = store.append(uids.map(joined).collect(), 1).await;
         answers.into_iter().for_each(|answer| assert!(answer.is_ok()));
