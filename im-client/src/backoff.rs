@@ -24,11 +24,16 @@ impl Backoff {
         doubled.min(self.max).mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
+    /// What was tried again and again has worked.
+    pub(crate) fn start_over(&mut self) {
+        self.attempts = 0;
+    }
+
     /// The connection was good: it lasted longer than the longest pause, so a server that accepts
     /// and hangs up at once is not asked in a tight loop.
     pub(crate) fn lasted(&mut self, how_long: Duration) {
         if how_long > self.max {
-            self.attempts = 0;
+            self.start_over();
         }
     }
 }

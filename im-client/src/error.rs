@@ -1,7 +1,7 @@
 //! What can go wrong.
 
-use im_wire::text::EncodeError;
-use std::{io, time::Duration};
+use im_wire::{Refusal, text::EncodeError};
+use std::{io, path::PathBuf, time::Duration};
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,14 @@ pub enum ConnectError {
         address: String,
         /// How long it took.
         after: Duration,
+    },
+    /// The outbox's file cannot be used: it is damaged, or another program has it.
+    #[error("cannot use the outbox {}: {source}", .path.display())]
+    Outbox {
+        /// Which.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
     },
     /// Something answered, and hung up or was no such server.
     #[error("{address} does not take the connection: {source}")]
@@ -52,15 +60,35 @@ pub enum ConnectionError {
     Silent(Duration),
 }
 
+/// Why a protocol cannot say a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// It does not fit into a line.
+    #[error(transparent)]
+    Line(#[from] EncodeError),
+    /// JSON carries nothing but UTF-8.
+    #[error("{0} must be UTF-8")]
+    NotUtf8(&'static str),
+    /// So many bytes are more than a server takes at once.
+    #[error("{0} bytes are too many for one request")]
+    TooBig(usize),
+    /// A device is called so.
+    #[error("a device is text, web, mobile, desktop or bot, perhaps with : and an id")]
+    Device,
+    /// The protocol has no word for it.
+    #[error("this protocol cannot say this")]
+    NoWord,
+}
+
 /// Why a request has no answer that says yes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// The server said no: its words.
-    #[error("{0}")]
-    Refused(String),
+    /// The server said no: its words, and what kind of no it is.
+    #[error("{}", .0.words())]
+    Refused(Refusal),
     /// The protocol cannot say this. It was not sent.
     #[error(transparent)]
-    Invalid(#[from] EncodeError),
+    Invalid(#[from] BadRequest),
     /// There was no answer in time.
     #[error("no answer within {0:?}; it may have been carried out")]
     TimedOut(Duration),
@@ -73,6 +101,9 @@ pub enum RequestError {
     /// An answer that says something else than this request is answered with.
     #[error("an answer that does not belong to the request: {0}")]
     Unexpected(String),
+    /// The outbox does not take the message.
+    #[error("the outbox does not take it: {0}")]
+    Outbox(String),
     /// The client's worker is gone.
     #[error("the client is closed")]
     Closed,
@@ -83,7 +114,7 @@ impl RequestError {
     pub fn may_have_run(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Lost | Self::SessionClosed(_) | Self::Unexpected(_) => true,
-            Self::Refused(_) | Self::Invalid(_) | Self::Closed => false,
+            Self::Refused(_) | Self::Invalid(_) | Self::Outbox(_) | Self::Closed => false,
         }
     }
 }

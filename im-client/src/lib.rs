@@ -7,10 +7,10 @@
 //! id with the same message. What the server pushes twice is shown once.
 //!
 //! ```no_run
-//! use im_client::{Client, Event, Options, TextLines};
+//! use im_client::{Client, Event, Options, Server};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = TextLines::new("127.0.0.1:6000");
+//! let server = Server::parse("ws://127.0.0.1:8080")?;
 //! let (client, mut events) = Client::connect(server, Options::default()).await?;
 //! client.login("ada", "correct-horse").await?;
 //! let msg_id = client.send(9, "here I am").await?;
@@ -32,6 +32,9 @@
 //!   others the caller learns that the outcome is unknown ([`RequestError::may_have_run`]).
 //! - **An answer reaches only its own request**, also when others were given up: a place in the
 //!   order stays taken until its answer came or the connection went.
+//! - **Nothing lost, nothing doubled.** What was [posted](Client::post) is sent until it is stored, once.
+//!   What was pushed is acknowledged after [`Events`] were asked past it, and so comes again until then;
+//!   what comes again is not shown again.
 //! - **Bounds.** Requests waiting, requests in flight, events that nobody took, remembered ids:
 //!   [`Options`] has the numbers. A consumer that stops reading [`Events`] stops the connection,
 //!   not the process.
@@ -42,10 +45,17 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `client.rs` | [`Client`], [`Events`], [`Options`]: what users of the library touch |
+//! | `client.rs`, `calls.rs` | [`Client`]: requests, and a call for each thing that a user may do |
+//! | `event.rs` | [`Event`], [`Events`] |
+//! | `options.rs` | [`Options`]: times and bounds |
+//! | `server.rs` | [`Server`]: an address, and the protocol that is spoken there |
 //! | `transport.rs` | [`Transport`] and [`Connection`]: what a protocol must offer |
-//! | `text_lines.rs` | [`TextLines`]: the text protocol over TCP. Binary frames and WebSocket get a file beside it |
-//! | `worker.rs` | the task that owns the connection: serve, lose, connect, log in, send again |
+//! | `protocol/` | text lines, frames and the JSON of WebSocket, without sockets and clocks |
+//! | `pipe.rs`, `web_socket.rs` | the same on a socket |
+//! | `worker/` | the task that owns the connection: serve, lose, connect, log in, send again |
+//! | `session.rs` | who is logged in, and how to log in again |
+//! | `outbox/` | messages that are to be sent, in memory and in a file |
+//! | `acks.rs` | which messages arrived, and were not said to |
 //! | `pending.rs` | the requests in flight, and which may be sent again |
 //! | `backoff.rs` | how long to wait before the next attempt |
 //! | `seen.rs` | the message ids that were shown |
@@ -54,20 +64,34 @@
 //! The terminal client is the binary of this package: `main.rs`, `command.rs` with `command/table.rs`, `terminal/`.
 #![forbid(unsafe_code)]
 
+mod acks;
 mod backoff;
+mod calls;
 mod client;
 mod error;
+mod event;
+mod options;
+mod outbox;
 mod pending;
+mod pipe;
+mod protocol;
 mod seen;
-mod text_lines;
+mod server;
+mod session;
 mod transport;
+mod web_socket;
 mod worker;
 
 pub use self::{
-    client::{Client, Event, Events, Options, Reply},
-    error::{ConnectError, ConnectionError, RequestError},
+    client::{Client, Submitted},
+    error::{BadRequest, ConnectError, ConnectionError, RequestError},
+    event::{Event, Events, Signal},
+    options::Options,
     pending::Answered,
-    text_lines::TextLines,
-    transport::{Answer, Connection, Incoming, Refusal, Transport},
+    server::{BadServer, Link, Server},
+    transport::{Connection, Incoming, Transport},
 };
-pub use im_wire::text::{Command, Conv, Hist, Peer, Push, Secret};
+pub use im_wire::{
+    Command, Conv, Credential, Hist, LogIn, LoggedIn, Message, Peer, Priority, Receipt, Refusal,
+    Reply, Secret, Status, Wants, What, Why,
+};

@@ -6,7 +6,7 @@ mod terminal;
 
 use anyhow::anyhow;
 use clap::Parser;
-use im_client::{Client, Options, TextLines};
+use im_client::{Client, Options, Server};
 use std::process::ExitCode;
 use terminal::{Keyboard, Left, Screen};
 
@@ -14,22 +14,22 @@ use terminal::{Keyboard, Left, Screen};
 #[derive(Debug, Parser)]
 #[command(version, after_help = command::help())]
 struct Arguments {
-    /// The gateway's text port.
-    #[arg(short, long, value_name = "HOST:PORT", default_value = "127.0.0.1:6000")]
-    server: String,
+    /// The server: text://HOST:PORT, frames://HOST:PORT, or ws://HOST:PORT; without a word, text lines.
+    #[arg(short, long, default_value = "127.0.0.1:6000")]
+    server: Server,
 }
 
 #[expect(clippy::print_stderr, reason = "what the person who started it reads")]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    run(&arguments.server).unwrap_or_else(|error| {
+    run(arguments.server).unwrap_or_else(|error| {
         // Each says its whole reason in one line; how it came here helps nobody who uses it.
         eprintln!("error: {error}");
         ExitCode::FAILURE
     })
 }
 
-fn run(server: &str) -> anyhow::Result<ExitCode> {
+fn run(server: Server) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -37,11 +37,11 @@ fn run(server: &str) -> anyhow::Result<ExitCode> {
         .block_on(chat(server))
 }
 
-async fn chat(server: &str) -> anyhow::Result<ExitCode> {
-    let (client, events) = Client::connect(TextLines::new(server), Options::default()).await?;
+async fn chat(server: Server) -> anyhow::Result<ExitCode> {
+    let (client, events) = Client::connect(server.clone(), Options::default()).await?;
     let (keyboard, screen) =
         terminal::open().map_err(|error| anyhow!("cannot use the terminal: {error}"))?;
-    let left = use_both(&client, events, keyboard, screen.clone(), server).await;
+    let left = use_both(&client, events, keyboard, screen.clone(), &server).await;
     screen.close().await;
     Ok(match left {
         Left::Done => ExitCode::SUCCESS,
@@ -55,7 +55,7 @@ async fn use_both(
     events: im_client::Events,
     keyboard: Keyboard,
     screen: Screen,
-    server: &str,
+    server: &Server,
 ) -> Left {
     if keyboard.is_interactive() {
         screen.show(format!("connected to {server}; try help")).await;

@@ -1,38 +1,52 @@
 //! The requests in flight, and which of them may be sent again.
 
-use crate::{error::RequestError, transport::Answer};
-use im_wire::text::Command;
+use crate::error::RequestError;
+use im_wire::{Command, Credential, Reply};
 use std::collections::VecDeque;
 use tokio::{sync::oneshot, time::Instant};
 
-/// A request, and where its answer goes; the worker's own have nobody who waits.
+/// A request, and who asks.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) command: Command,
-    pub(crate) answer: Option<oneshot::Sender<Answered>>,
+    pub(crate) asker: Asker,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(crate) enum Asker {
+    /// To whoever waits for it.
+    Caller(oneshot::Sender<Answered>),
+    /// To the outbox, which asks again by itself on the next connection.
+    Outbox,
+    /// Nowhere.
+    Worker,
 }
 
 /// What became of a request, and when, in terms of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
     /// The answer.
-    pub outcome: Result<Answer, RequestError>,
+    pub outcome: Result<Reply, RequestError>,
     /// How many events the client had passed on before this answer came. With
     /// [`Events::taken`](crate::Events::taken) it tells which came first.
     pub after_events: u64,
 }
 
 impl Request {
-    pub(crate) fn answer(self, outcome: Result<Answer, RequestError>, after_events: u64) {
-        if let Some(answer) = self.answer {
+    pub(crate) fn answer(self, outcome: Result<Reply, RequestError>, after_events: u64) {
+        if let Asker::Caller(answer) = self.asker {
             // An error means that the caller has given up.
             let _ = answer.send(Answered { outcome, after_events });
         }
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Whether nobody waits for the answer on another connection.
     fn is_given_up(&self) -> bool {
-        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+        match &self.asker {
+            Asker::Caller(answer) => answer.is_closed(),
+            Asker::Outbox | Asker::Worker => true,
+        }
     }
 }
 
@@ -58,8 +72,9 @@ impl Pending {
         Self { requests: VecDeque::new(), max }
     }
 
-    pub(crate) fn has_room(&self) -> bool {
-        self.requests.len() < self.max
+    /// How many more may be taken on.
+    pub(crate) fn room(&self) -> usize {
+        self.max.saturating_sub(self.requests.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -130,6 +145,8 @@ fn may_run_twice(command: &Command) -> bool {
         Command::Send { client_msg_id, .. } | Command::SendGroup { client_msg_id, .. } => {
             client_msg_id.is_some()
         }
+        // A new account is there the second time.
+        Command::LogIn(log_in) => !matches!(log_in.credential, Credential::New { .. }),
         Command::Login { .. }
         | Command::Logout
         | Command::Pull
@@ -160,7 +177,6 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Ping => true,
         // The second time these answer `exists`, `already friends`, or make a second one.
         Command::Register { .. }
-        | Command::LogIn(_)
         | Command::AddFriend { .. }
         | Command::RemoveFriend { .. }
         | Command::CreateGroup { .. }
@@ -175,7 +191,7 @@ mod tests {
 
     fn request(command: Command) -> (Request, oneshot::Receiver<Answered>) {
         let (answer, answered) = oneshot::channel();
-        (Request { command, answer: Some(answer) }, answered)
+        (Request { command, asker: Asker::Caller(answer) }, answered)
     }
 
     #[tokio::test]
@@ -211,11 +227,10 @@ mod tests {
         pending.push(first, Some(Instant::now()));
         pending.push(second, Some(Instant::now()));
         drop(given_up);
-        for text in ["pull_done", "groups: 4"] {
-            let request = pending.pop().expect("a place");
-            request.answer(Ok(Answer { text: text.to_owned(), ..Answer::default() }), 0);
+        for reply in [Reply::PullDone, Reply::Groups(vec![4])] {
+            pending.pop().expect("a place").answer(Ok(reply), 0);
         }
-        let answer = answered.try_recv().expect("answered").outcome.expect("yes");
-        assert_eq!(answer.ids(), Some(vec![4]));
+        let outcome = answered.try_recv().expect("answered").outcome;
+        assert_eq!(outcome, Ok(Reply::Groups(vec![4])));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Keyboard, Screen, keyboard::Typed, render};
 use crate::command::{self, Input};
-use im_client::{Answered, Client, Command, Event, Events, Reply, RequestError};
+use im_client::{Answered, Client, Command, Event, Events, Reply, RequestError, Submitted};
 use std::{future::pending, pin::Pin};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(
 /// A request whose answer is to be shown.
 struct Asked {
     effect: Effect,
-    reply: Result<Reply, RequestError>,
+    reply: Result<Submitted, RequestError>,
     /// Dropped once it was shown.
     _shown: oneshot::Sender<()>,
 }
@@ -131,7 +131,7 @@ async fn show(
     }
 }
 
-async fn answered(reply: Result<Reply, RequestError>) -> Answered {
+async fn answered(reply: Result<Submitted, RequestError>) -> Answered {
     match reply {
         Ok(reply) => reply.answered().await,
         Err(error) => Answered { outcome: Err(error), after_events: 0 },
@@ -159,8 +159,12 @@ async fn show_answer(
     uid: &watch::Sender<Option<i64>>,
 ) {
     match (effect, outcome) {
-        (Effect::LogsIn, Ok(answer)) => {
-            uid.send_replace(answer.number("uid"));
+        (Effect::LogsIn, Ok(reply)) => {
+            uid.send_replace(match reply {
+                Reply::Uid(uid) => Some(*uid),
+                Reply::LoggedIn(logged_in) => Some(logged_in.user_id),
+                _ => None,
+            });
         }
         (Effect::LogsOut, Ok(_)) => {
             uid.send_replace(None);

@@ -1,20 +1,28 @@
 //! What a lost connection costs: nothing that may be repeated, and a clear word for the rest.
 
-use crate::server::{Server, next, next_message, options, within};
-use im_client::{Event, Options, RequestError};
-use im_wire::text::{Command, Reply};
+use crate::server::{Protocol, Server, next, next_message, options, within};
+use im_client::{Command, Credential, Event, Options, Reply, RequestError};
 use std::time::Duration;
+
+on_all_protocols! {
+    a_send_that_was_not_answered_is_sent_again_with_the_same_id,
+    sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repeated,
+    what_must_not_run_twice_is_reported_as_lost_and_not_repeated,
+    a_message_that_comes_again_after_a_reconnect_is_shown_once,
+    a_session_that_is_closed_for_another_does_not_fight_back,
+    a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_is,
+    what_comes_while_logging_in_again_waits_for_a_consumer_that_pauses,
+}
 
 fn sent(command: Command) -> (String, String) {
     match command {
-        Command::Send { client_msg_id: Some(id), to: 9, text } => (id, text),
+        Command::Send { client_msg_id: Some(id), to: 9, text, .. } => (id, text),
         other => panic!("no send with an id but {other:?}"),
     }
 }
 
-#[tokio::test]
-async fn a_send_that_was_not_answered_is_sent_again_with_the_same_id() {
-    let server = Server::start().await;
+async fn a_send_that_was_not_answered_is_sent_again_with_the_same_id(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, _events, mut peer) = server.client(options()).await;
     let send = client.send(9, "hello");
     let play = async {
@@ -32,9 +40,10 @@ async fn a_send_that_was_not_answered_is_sent_again_with_the_same_id() {
     assert_eq!((client_msg_id.len(), text.as_str()), (32, "hello"));
 }
 
-#[tokio::test]
-async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repeated() {
-    let server = Server::start().await;
+async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repeated(
+    protocol: Protocol,
+) {
+    let server = Server::start(protocol).await;
     let (client, _events, mut peer) = server.client(options()).await;
     let mut replies = Vec::new();
     for text in ["a", "b", "c"] {
@@ -46,7 +55,7 @@ async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repea
     let (_c, _) = peer.command().await;
     peer.reply(slot, Reply::MsgId(1)).await;
     let first = replies.remove(0).answer().await.expect("answered before the loss");
-    assert_eq!(first.msg_id(), Some(1));
+    assert_eq!(first, Reply::MsgId(1));
     drop(peer);
 
     // Asked while there is no connection: behind those that were.
@@ -61,13 +70,12 @@ async fn sends_keep_their_order_over_a_reconnect_and_answered_ones_are_not_repea
     }
     assert_eq!(texts, ["b", "c", "d"]);
     for (reply, msg_id) in replies.into_iter().zip(2..) {
-        assert_eq!(reply.answer().await.expect("answered").msg_id(), Some(msg_id));
+        assert_eq!(reply.answer().await, Ok(Reply::MsgId(msg_id)));
     }
 }
 
-#[tokio::test]
-async fn what_must_not_run_twice_is_reported_as_lost_and_not_repeated() {
-    let server = Server::start().await;
+async fn what_must_not_run_twice_is_reported_as_lost_and_not_repeated(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, _events, mut peer) = server.client(options()).await;
     let lost = client.submit(Command::AddFriend { friend_id: 9 }).await.expect("room");
     let (_slot, _) = peer.command().await;
@@ -76,17 +84,16 @@ async fn what_must_not_run_twice_is_reported_as_lost_and_not_repeated() {
     assert_eq!(error, RequestError::Lost);
     assert!(error.may_have_run());
 
-    let pong = client.submit(Command::Ping).await.expect("room");
+    let pulled = client.submit(Command::Pull).await.expect("room");
     let mut peer = server.accept_login().await;
     let (slot, command) = peer.command().await;
-    assert_eq!(command, Command::Ping, "the next thing after the log-in");
-    peer.reply(slot, Reply::Pong).await;
-    assert_eq!(pong.answer().await.expect("answered").text, "pong");
+    assert_eq!(command, Command::Pull, "the next thing after the log-in");
+    peer.reply(slot, Reply::PullDone).await;
+    assert_eq!(pulled.answer().await, Ok(Reply::PullDone));
 }
 
-#[tokio::test]
-async fn a_message_that_comes_again_after_a_reconnect_is_shown_once() {
-    let server = Server::start().await;
+async fn a_message_that_comes_again_after_a_reconnect_is_shown_once(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (_client, mut events, mut peer) = server.client(options()).await;
     peer.push(1, "one").await;
     peer.push(2, "two").await;
@@ -102,9 +109,8 @@ async fn a_message_that_comes_again_after_a_reconnect_is_shown_once() {
     assert_eq!(next_message(&mut events).await, 3);
 }
 
-#[tokio::test]
-async fn a_session_that_is_closed_for_another_does_not_fight_back() {
-    let server = Server::start().await;
+async fn a_session_that_is_closed_for_another_does_not_fight_back(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, mut events, mut peer) = server.client(options()).await;
     let pending = client.submit(Command::Pull).await.expect("room");
     let (_slot, _) = peer.command().await;
@@ -117,21 +123,36 @@ async fn a_session_that_is_closed_for_another_does_not_fight_back() {
 
     let mut peer = server.accept().await;
     assert_eq!(next(&mut events).await, Event::Reconnected { uid: None });
-    let _pong = client.submit(Command::Ping).await.expect("room");
-    assert_eq!(peer.command().await.1, Command::Ping, "and no log-in before it");
+    let (uid, command) = tokio::join!(client.login("bob", "secret"), peer.log_in());
+    assert_eq!(uid, Ok(7));
+    let username = match command {
+        Command::LogIn(log_in) => match log_in.credential {
+            Credential::Password { username, .. } => username,
+            other => panic!("{other:?}"),
+        },
+        Command::Login { username, .. } => username,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(username, "bob", "and no log-in before it");
 }
 
-#[tokio::test]
-async fn a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_is() {
-    let server = Server::start().await;
+async fn a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_is(
+    protocol: Protocol,
+) {
+    let server = Server::start(protocol).await;
     let (_client, mut events, peer) = server.client(options()).await;
     drop(peer);
     assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
     for refusal in ["auth too many attempts", "auth bad cred"] {
         let mut peer = server.accept().await;
         let (slot, command) = peer.command().await;
-        assert!(matches!(command, Command::Login { .. }), "{command:?}");
+        assert!(matches!(command, Command::Login { .. } | Command::LogIn(_)), "{command:?}");
         peer.reply(slot, Reply::err(refusal)).await;
+        if refusal == "auth bad cred" && protocol != Protocol::Text {
+            // That was by token; the password comes next.
+            let (slot, _) = peer.command().await;
+            peer.reply(slot, Reply::err(refusal)).await;
+        }
         let reason = match next(&mut events).await {
             Event::Disconnected { reason, .. } | Event::SessionClosed { reason } => reason,
             other => panic!("{other:?}"),
@@ -142,17 +163,20 @@ async fn a_log_in_that_is_wrong_by_now_is_not_repeated_and_one_that_is_put_off_i
 }
 
 /// Only the server is timed, not whoever takes the events.
-#[tokio::test]
-async fn what_comes_while_logging_in_again_waits_for_a_consumer_that_pauses() {
+async fn what_comes_while_logging_in_again_waits_for_a_consumer_that_pauses(protocol: Protocol) {
     let pause = Duration::from_secs(2);
     let options = Options { events_max: 1, request_timeout: pause, ..options() };
-    let server = Server::start().await;
+    let server = Server::start(protocol).await;
     let (_client, mut events, peer) = server.client(options).await;
     drop(peer);
     let mut peer = server.accept().await;
     let (slot, _) = peer.command().await;
     // The one place is taken by the loss of the connection.
     peer.reply(slot, Reply::err("auth bad cred")).await;
+    if protocol != Protocol::Text {
+        let (slot, _) = peer.command().await;
+        peer.reply(slot, Reply::err("auth bad cred")).await;
+    }
     assert!(!peer.hangs_up_within(3 * pause).await, "it waits");
     assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
     let reason = "auth bad cred".to_owned();

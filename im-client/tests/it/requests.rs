@@ -1,13 +1,21 @@
 //! Requests and answers on a connection that lives.
 
-use crate::server::{Server, next_message, options, within};
-use im_client::{Client, Options, RequestError};
-use im_wire::text::{Command, EncodeError, Hist, Reply};
-use std::{borrow::Cow, time::Duration};
+use crate::server::{Protocol, Server, next_message, options, within};
+use im_client::{BadRequest, Client, Command, Options, Reply, RequestError};
+use im_wire::text::EncodeError;
+use std::time::Duration;
 
-#[tokio::test]
-async fn an_answer_never_reaches_the_request_behind_one_that_was_given_up() {
-    let server = Server::start().await;
+on_all_protocols! {
+    an_answer_never_reaches_the_request_behind_one_that_was_given_up,
+    what_no_server_would_take_is_refused_here_and_harms_nothing,
+    no_more_than_the_bound_is_in_flight,
+    events_that_nobody_takes_stop_the_connection_and_are_not_lost,
+    an_answer_knows_which_messages_came_before_it,
+    the_connection_ends_with_the_last_handle_once_everything_is_answered,
+}
+
+async fn an_answer_never_reaches_the_request_behind_one_that_was_given_up(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, _events, mut peer) = server.client(options()).await;
     drop(client.submit(Command::GetFriends).await.expect("room"));
     let groups = client.submit(Command::Groups).await.expect("room");
@@ -15,45 +23,33 @@ async fn an_answer_never_reaches_the_request_behind_one_that_was_given_up() {
     peer.reply(slot, Reply::Friends(vec![1, 2])).await;
     let (slot, _) = peer.command().await;
     peer.reply(slot, Reply::Groups(vec![4])).await;
-    assert_eq!(groups.answer().await.expect("answered").ids(), Some(vec![4]));
+    assert_eq!(groups.answer().await, Ok(Reply::Groups(vec![4])));
 }
 
-#[tokio::test]
-async fn a_refusal_has_the_servers_words_and_a_history_its_messages() {
-    let server = Server::start().await;
+async fn what_no_server_would_take_is_refused_here_and_harms_nothing(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, _events, mut peer) = server.client(options()).await;
-    let refused = client.send(99, "hello");
-    let play = async {
-        let (slot, _) = peer.command().await;
-        peer.reply(slot, Reply::err("no such user")).await;
+    let (text, expected) = match protocol {
+        Protocol::Text => {
+            let bad = EncodeError::LineBreak("the text");
+            ("two\nlines".to_owned(), BadRequest::Line(bad))
+        }
+        // Of which a server would end the connection.
+        _ => ("x".repeat(64 * 1024), BadRequest::TooBig(0)),
     };
-    let (refused, ()) = tokio::join!(refused, play);
-    assert_eq!(refused, Err(RequestError::Refused("no such user".to_owned())));
-
-    let peer_of = im_client::Peer::User(9);
-    let asked = client.request(Command::History { peer: peer_of, after_seq: 0, limit: 2 });
-    let hist = |seq| Hist { seq, msg_id: seq, from: 9, ts_ms: 3, text: Cow::Borrowed("x") };
-    let play = async {
-        let (slot, _) = peer.command().await;
-        peer.reply(slot, Reply::History(vec![hist(1), hist(2)])).await;
-    };
-    let (history, ()) = tokio::join!(asked, play);
-    assert_eq!(history.expect("answered").history, [hist(1), hist(2)]);
+    let error = client.send(9, text).await.expect_err("refused");
+    match (error, expected) {
+        (RequestError::Invalid(BadRequest::TooBig(bytes)), BadRequest::TooBig(_)) => {
+            assert!(bytes > 64 * 1024);
+        }
+        (error, expected) => assert_eq!(error, RequestError::Invalid(expected)),
+    }
+    let _groups = client.submit(Command::Groups).await.expect("room");
+    assert_eq!(peer.command().await.1, Command::Groups);
 }
 
-#[tokio::test]
-async fn what_does_not_fit_into_a_line_is_refused_here_and_harms_nothing() {
-    let server = Server::start().await;
-    let (client, _events, mut peer) = server.client(options()).await;
-    let error = client.send(9, "two\nlines").await.expect_err("refused");
-    assert_eq!(error, RequestError::Invalid(EncodeError::LineBreak("the text")));
-    let _pong = client.submit(Command::Ping).await.expect("room");
-    assert_eq!(peer.command().await.1, Command::Ping);
-}
-
-#[tokio::test]
-async fn no_more_than_the_bound_is_in_flight() {
-    let server = Server::start().await;
+async fn no_more_than_the_bound_is_in_flight(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, _events, mut peer) =
         server.client(Options { in_flight_max: 2, ..options() }).await;
     let mut replies = Vec::new();
@@ -69,13 +65,12 @@ async fn no_more_than_the_bound_is_in_flight() {
         peer.reply(second, Reply::MsgId(msg_id + 1)).await;
     }
     for (reply, msg_id) in replies.into_iter().zip(1..) {
-        assert_eq!(reply.answer().await.expect("answered").msg_id(), Some(msg_id));
+        assert_eq!(reply.answer().await, Ok(Reply::MsgId(msg_id)));
     }
 }
 
-#[tokio::test]
-async fn events_that_nobody_takes_stop_the_connection_and_are_not_lost() {
-    let server = Server::start().await;
+async fn events_that_nobody_takes_stop_the_connection_and_are_not_lost(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let short = Duration::from_secs(2);
     let bounded = Options { events_max: 2, request_timeout: short, ..options() };
     let (client, mut events, mut peer) = server.client(bounded).await;
@@ -89,9 +84,8 @@ async fn events_that_nobody_takes_stop_the_connection_and_are_not_lost() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_knows_which_messages_came_before_it() {
-    let server = Server::start().await;
+async fn an_answer_knows_which_messages_came_before_it(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, mut events, mut peer) = server.client(options()).await;
     let pull = client.submit(Command::Pull).await.expect("room");
     let (slot, _) = peer.command().await;
@@ -105,14 +99,13 @@ async fn an_answer_knows_which_messages_came_before_it() {
     assert_eq!(events.taken(), answered.after_events);
 }
 
-#[tokio::test]
-async fn the_connection_ends_with_the_last_handle_once_everything_is_answered() {
-    let server = Server::start().await;
+async fn the_connection_ends_with_the_last_handle_once_everything_is_answered(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let (client, mut events, mut peer) = server.client(options()).await;
     let last = client.submit(Command::Groups).await.expect("room");
     drop::<Client>(client);
     let (slot, _) = peer.command().await;
     peer.reply(slot, Reply::Groups(vec![])).await;
-    assert_eq!(last.answer().await.expect("answered").ids(), Some(vec![]));
+    assert_eq!(last.answer().await, Ok(Reply::Groups(vec![])));
     assert_eq!(within("the end", events.next()).await, None);
 }

@@ -1,7 +1,7 @@
 //! The terminal client on pipes, as a script uses it.
 
-use crate::server::{Server, within};
-use im_wire::text::{Command, Reply};
+use crate::server::{Protocol, Server, within};
+use im_client::{Command, Reply};
 use std::{
     io::Write as _,
     process::{Command as Process, Output, Stdio},
@@ -31,7 +31,7 @@ fn stdout(output: &Output) -> String {
 
 #[tokio::test]
 async fn a_script_gets_every_answer_and_message_in_order_before_the_program_leaves() {
-    let server = Server::start().await;
+    let server = Server::start(Protocol::Text).await;
     let running = run(
         server.address(),
         "login:ada:secret\nchat:9:it is 10:30\nlgoin ada secret\npull\nlogout",
@@ -59,7 +59,7 @@ async fn a_script_gets_every_answer_and_message_in_order_before_the_program_leav
 
 #[tokio::test]
 async fn quit_leaves_with_success_and_nothing_after_it_is_read() {
-    let server = Server::start().await;
+    let server = Server::start(Protocol::Text).await;
     let running = run(server.address(), "quit\nping\n");
     let _peer = server.accept().await;
     let output = within("the end", running).await.expect("ran");
@@ -69,17 +69,20 @@ async fn quit_leaves_with_success_and_nothing_after_it_is_read() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_failure_that_says_so() {
-    let address = Server::start().await.address();
+    let address = Server::start(Protocol::Text).await.address();
     let output = within("the end", run(address.clone(), "")).await.expect("ran");
     assert_eq!(output.status.code(), Some(1));
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(complaint.starts_with(&format!("error: cannot connect to {address}: ")), "{complaint}");
+    assert!(
+        complaint.starts_with(&format!("error: cannot connect to text://{address}: ")),
+        "{complaint}"
+    );
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
 }
 
 #[tokio::test]
 async fn a_reconnect_is_shown() {
-    let server = Server::start().await;
+    let server = Server::start(Protocol::Text).await;
     let running = run(server.address(), "login:ada:secret\ngroups\n");
     let mut peer = server.accept_login().await;
     let (_slot, _) = peer.command().await;

@@ -6,7 +6,11 @@ use std::fmt::{self, Write};
 
 impl Reply {
     /// Writes the whole answer, each line with its LF.
-    pub(crate) fn write(&self, out: &mut impl Write) -> fmt::Result {
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl Write) -> fmt::Result {
         match self {
             Self::Uid(uid) => write!(out, "+OK uid={uid}")?,
             Self::LoggedIn(logged_in) => write!(out, "+OK uid={}", logged_in.user_id)?,

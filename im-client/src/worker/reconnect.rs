@@ -1,0 +1,182 @@
+//! From a lost connection to one that is as good.
+
+use super::{Job, Worker};
+use crate::{
+    error::{ConnectError, ConnectionError, RequestError},
+    event::Event,
+    session::{Session, Verdict},
+    transport::{Connection as _, Incoming, Transport},
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// Closings that are not answered by logging in again. Of the first the other session would be closed,
+/// come back in its turn, and so on without end; the others somebody wants to be so.
+const SESSION_OVER: [&str; 5] = [
+    "logged in elsewhere",
+    "device revoked",
+    "logged out",
+    "logged out everywhere",
+    "account disabled",
+];
+
+/// Closings after which the token is worth nothing, and a password may be.
+const TOKEN_OVER: [&str; 2] = ["password changed", "refresh token reused"];
+
+/// Closings after which nobody needs a connection before there is something to say on it.
+const NOTHING_TO_SAY: [&str; 3] = ["login timeout", "not login", "logged out"];
+
+/// [`Transport::connect`], bounded.
+pub(crate) async fn connect_within<T: Transport>(
+    transport: &T,
+    after: Duration,
+) -> Result<T::Connection, ConnectError> {
+    timeout(after, transport.connect()).await.unwrap_or_else(|_| {
+        Err(ConnectError::TimedOut { address: transport.address().to_owned(), after })
+    })
+}
+
+impl<T: Transport> Worker<T> {
+    pub(super) async fn connection_lost(&mut self, error: &ConnectionError) {
+        self.outbox.connection_lost();
+        self.acks.clear();
+        match error {
+            ConnectionError::Closing(reason)
+                if SESSION_OVER.contains(&&**reason) && self.session.is_some() =>
+            {
+                self.session_closed(reason.clone()).await;
+            }
+            ConnectionError::Closing(reason) if TOKEN_OVER.contains(&&**reason) => {
+                if let Some(session) = &mut self.session {
+                    session.forget_token();
+                }
+                self.pending.connection_lost(self.teller.told());
+            }
+            _ => self.pending.connection_lost(self.teller.told()),
+        }
+    }
+
+    async fn session_closed(&mut self, reason: String) {
+        self.session = None;
+        // Sent again without a session, they would all be refused.
+        self.pending.fail_all(&RequestError::SessionClosed(reason.clone()), self.teller.told());
+        self.teller.tell(Event::SessionClosed { reason }).await;
+    }
+
+    /// Whether there is no use for a connection until somebody asks for something: a server ends those
+    /// on which nobody logs in.
+    pub(super) fn may_rest(&self, error: &ConnectionError) -> bool {
+        let ConnectionError::Closing(reason) = error else { return false };
+        self.session.is_none() && self.pending.is_empty() && NOTHING_TO_SAY.contains(&&**reason)
+    }
+
+    /// Waits for a request; false when there will be none.
+    pub(super) async fn rest(&mut self) -> bool {
+        loop {
+            match self.jobs.recv().await {
+                Some(Job::Ask(request)) => {
+                    self.pending.push(request, None);
+                    return true;
+                }
+                Some(Job::Post(post)) => self.post(post).await,
+                None => {
+                    self.has_handles = false;
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Tries until it works; `None` when nobody wants it any more.
+    pub(super) async fn reconnect(&mut self, mut reason: String) -> Option<T::Connection> {
+        loop {
+            let retry_in = self.backoff.next_pause();
+            self.teller.tell(Event::Disconnected { reason, retry_in }).await;
+            self.pause(retry_in).await;
+            if !self.is_wanted() {
+                return None;
+            }
+            match self.open().await {
+                Ok(connection) => {
+                    let uid = self.session.as_ref().map(Session::uid);
+                    self.teller.tell(Event::Reconnected { uid }).await;
+                    return Some(connection);
+                }
+                Err(error) => reason = error,
+            }
+        }
+    }
+
+    /// Waits, and takes on requests meanwhile, so that they keep their order.
+    async fn pause(&mut self, how_long: Duration) {
+        let over = sleep(how_long);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return,
+                job = self.jobs.recv(), if self.has_handles && self.pending.room() > 0 => {
+                    match job {
+                        Some(Job::Ask(request)) => self.pending.push(request, None),
+                        Some(Job::Post(post)) => self.post(post).await,
+                        None => self.has_handles = false,
+                    }
+                }
+            }
+            if !self.is_wanted() {
+                return;
+            }
+        }
+    }
+
+    /// Connects, logs in, and sends again what is pending, in that order: only then is the
+    /// connection as good as the one before.
+    async fn open(&mut self) -> Result<T::Connection, String> {
+        let mut connection = connect_within(&self.transport, self.options.connect_timeout)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.log_in_again(&mut connection).await.map_err(|error| error.to_string())?;
+        self.pending.start_all(Instant::now(), self.teller.told(), |command| {
+            Ok(connection.start(command)?)
+        });
+        Ok(connection)
+    }
+
+    async fn log_in_again(
+        &mut self,
+        connection: &mut T::Connection,
+    ) -> Result<(), ConnectionError> {
+        while let Some(command) = self.session.as_ref().map(Session::log_in) {
+            // It was written once, so it can be written.
+            if connection.start(&command).is_err() {
+                return Err(ConnectionError::Protocol("the log-in does not fit"));
+            }
+            let deadline = Instant::now() + self.options.request_timeout;
+            let outcome = loop {
+                // Only the server is timed: cutting `incoming` short could lose a message.
+                let incoming = timeout_at(deadline, connection.next())
+                    .await
+                    .map_err(|_| ConnectionError::Silent(self.options.request_timeout))??;
+                match incoming {
+                    Incoming::Answer(outcome) => break outcome,
+                    shown @ Incoming::Shown(_) => self.incoming(shown).await?,
+                }
+            };
+            let Some(session) = &mut self.session else { return Ok(()) };
+            match outcome {
+                Ok(reply) => {
+                    session.keep_token(&reply);
+                    return Ok(());
+                }
+                Err(refusal) => match session.refused(&refusal) {
+                    Verdict::TryAgain => {}
+                    Verdict::Over => self.session_closed(refusal.words().to_owned()).await,
+                    // For example too many log-ins at once.
+                    Verdict::Later => {
+                        return Err(ConnectionError::Closing(refusal.words().to_owned()));
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+}
