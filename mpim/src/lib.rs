@@ -10,11 +10,13 @@
 //! | `config` | one file with a section for each service |
 //! | `start` | the five in the order in which they need each other |
 //! | `banner` | what a person who starts it reads first |
+//! | `calling` | how a tool calls a service: it shows the token of the fleet |
 //! | `load` | a tool: `mpim load` puts a running gateway under load |
 //! | `dead_letters` | a tool: `mpim dead-letters` shows dispatches that were given up on |
 #![forbid(unsafe_code)]
 
 mod banner;
+mod calling;
 mod config;
 mod dead_letters;
 mod load;

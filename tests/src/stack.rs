@@ -2,6 +2,7 @@
 
 mod apart;
 mod builder;
+mod calling;
 mod clocks;
 mod layout;
 mod lines;
@@ -11,8 +12,6 @@ mod service;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mpim_proto::{PingReq, health_service};
-use mprpc::{Channel, Context};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -20,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::{DEADLINE, Process, TextClient, WELCOME, get, until};
 pub use builder::StackBuilder;
+use calling::ping;
 use layout::Addresses;
 pub use lines::{End, Line, Lines};
 use servers::Owner;
@@ -315,7 +315,8 @@ impl Stack {
         let addresses = &self.addresses[instance.number - 1];
         let (rpc, text) = (addresses.rpc(instance.service), addresses.text());
         let process = self.process_with(instance);
-        self.answers(&process, &instance.name(), async || match ping(rpc).await {
+        let directory = self.directory().to_owned();
+        self.answers(&process, &instance.name(), async || match ping(&directory, rpc).await {
             Ok(()) if instance.service == Service::Gateway => welcomed(text).await,
             pinged => pinged,
         })
@@ -329,7 +330,8 @@ impl Stack {
             return Ok(());
         }
         let address = self.part_address_of(part, number);
-        self.answers(&name, &name, async || ping(address).await).await
+        let directory = self.directory().to_owned();
+        self.answers(&name, &name, async || ping(&directory, address).await).await
     }
 
     /// Waits until a look at what is in `process` finds it answering.
@@ -364,14 +366,6 @@ impl Drop for Stack {
             }
         }
     }
-}
-
-async fn ping(address: SocketAddr) -> Result<(), String> {
-    let channel = Channel::builder(format!("static://{address}")).build();
-    let channel = channel.map_err(|error| error.to_string())?;
-    let health = health_service::Client::new(&channel);
-    let pong = health.ping(&Context::with_timeout(LOOK), PingReq::default()).await;
-    pong.map(drop).map_err(|status| format!("{address}: {status}"))
 }
 
 async fn welcomed(address: SocketAddr) -> Result<(), String> {

@@ -34,6 +34,12 @@ impl StackBuilder {
         self
     }
 
+    /// Lets programs of this machine call on the classic wire, as those of the original system do.
+    #[must_use]
+    pub fn classic_callers(self) -> Self {
+        self.set_everywhere("classic.allow", r#"["127.0.0.0/8"]"#)
+    }
+
     /// Runs that many of each service. Only a cluster can.
     ///
     /// # Panics

@@ -57,6 +57,7 @@ mod repeats;
 mod resets;
 mod retention;
 mod sessions;
+mod strangers;
 mod terminal;
 mod tidy;
 mod walk;
