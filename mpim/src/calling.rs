@@ -1,7 +1,7 @@
 //! How a subcommand calls a service of a fleet that runs.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use mprpc::{Channel, Token};
@@ -25,7 +25,7 @@ impl Calling {
     /// The token cannot be read.
     pub(crate) fn channel(&self, address: SocketAddr) -> anyhow::Result<Channel> {
         let channel = Channel::builder(format!("static://{address}"));
-        let here = || Some(PathBuf::from(TOKEN_FILE)).filter(|path| Path::exists(path));
+        let here = || Some(PathBuf::from(TOKEN_FILE)).filter(|path| path.exists());
         let channel = match self.token_file.clone().or_else(here) {
             Some(path) => channel.token(&Token::file(path)?),
             None => channel,

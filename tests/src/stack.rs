@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -44,6 +44,7 @@ pub struct Stack {
     processes: Vec<Process>,
     servers: Option<Servers>,
     lines: Option<Lines>,
+    behind_proxy: bool,
     directory: TempDir,
 }
 
@@ -59,6 +60,7 @@ impl Stack {
             lines: false,
             traced: false,
             clocks: false,
+            behind_proxy: false,
             settings: Vec::new(),
         }
     }
@@ -102,7 +104,9 @@ impl Stack {
         if builder.clocks {
             processes = clocks::give(processes, directory.path());
         }
-        let mut stack = Self { layout, addresses, processes, servers, lines, directory };
+        let behind_proxy = builder.behind_proxy;
+        let mut stack =
+            Self { layout, addresses, processes, servers, lines, behind_proxy, directory };
         stack.processes.iter_mut().for_each(Process::start);
         for (part, number) in stack.parts() {
             stack.part_ready(part, number).await?;
@@ -189,6 +193,16 @@ impl Stack {
     /// Where clients connect that speak frames; the first gateway.
     pub fn frames_address(&self) -> SocketAddr {
         self.addresses[0].frames()
+    }
+
+    /// Of every gateway, where clients connect that speak frames.
+    pub fn frames_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(Addresses::frames).collect()
+    }
+
+    /// Of every gateway, where clients connect that speak HTTP.
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(Addresses::http).collect()
     }
 
     /// Of every gateway, where clients connect that speak text lines.
@@ -316,8 +330,9 @@ impl Stack {
         let (rpc, text) = (addresses.rpc(instance.service), addresses.text());
         let process = self.process_with(instance);
         let directory = self.directory().to_owned();
+        let header = if self.behind_proxy { "PROXY UNKNOWN\r\n" } else { "" };
         self.answers(&process, &instance.name(), async || match ping(&directory, rpc).await {
-            Ok(()) if instance.service == Service::Gateway => welcomed(text).await,
+            Ok(()) if instance.service == Service::Gateway => welcomed(text, header).await,
             pinged => pinged,
         })
         .await
@@ -368,9 +383,10 @@ impl Drop for Stack {
     }
 }
 
-async fn welcomed(address: SocketAddr) -> Result<(), String> {
+async fn welcomed(address: SocketAddr, header: &str) -> Result<(), String> {
     let look = async {
         let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(header.as_bytes()).await?;
         let mut line = vec![0; WELCOME.len() + 1];
         stream.read_exact(&mut line).await?;
         std::io::Result::Ok(line)

@@ -37,7 +37,7 @@ use self::load::defaults_of;
 pub use self::process::ProcessConfig;
 pub(crate) use self::process::{Loaded, defaults as process_defaults, load as load_process};
 pub use self::rules::Rules;
-pub use self::service::{ClassicConfig, ServiceConfig};
+pub use self::service::{ClassicConfig, ServiceConfig, networks};
 pub use self::target::{Target, TargetError};
 pub use self::types::{AdminConfig, LogConfig, LogFormat, RpcConfig, ShutdownConfig};
 pub use self::zookeeper::ZooKeeperConfig;

@@ -41,14 +41,14 @@ impl ClassicConfig {
     /// From where calls are taken.
     #[must_use]
     pub fn networks(&self) -> Vec<IpNet> {
-        self.allow.iter().filter_map(|text| network(text)).collect()
+        networks(&self.allow).unwrap_or_default()
     }
 }
 
 impl Validate for ClassicConfig {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
-        if self.allow.iter().any(|text| network(text).is_none()) {
+        if networks(&self.allow).is_none() {
             rules.broken(
                 "classic.allow",
                 "must be a list of addresses and networks, such as [\"10.0.0.5\", \"10.1.0.0/16\"]",
@@ -58,9 +58,13 @@ impl Validate for ClassicConfig {
     }
 }
 
-/// An address alone is the network of that address.
-pub(crate) fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+/// The networks that a list names; an address alone is the network of that address. Nothing if one of
+/// them is neither.
+#[must_use]
+pub fn networks(texts: &[String]) -> Option<Vec<IpNet>> {
+    let network =
+        |text: &String| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    texts.iter().map(network).collect()
 }
 
 #[cfg(test)]

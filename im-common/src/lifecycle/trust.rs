@@ -1,5 +1,6 @@
 //! Whom a process believes, and what it shows of itself.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -95,8 +96,12 @@ fn token(path: &Path) -> Result<Token, TrustError> {
         let mut bits = [0; 32];
         let failed_to_draw = |_| failed(std::io::Error::other("no random numbers"));
         SystemRandom::new().fill(&mut bits).map_err(failed_to_draw)?;
-        let text: String =
-            bits.iter().map(|byte| format!("{byte:02x}")).chain(["\n".into()]).collect();
+        let mut text = String::new();
+        for byte in bits {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push('\n');
         make_once(path, text.as_bytes()).map_err(failed)?;
     }
     Ok(Token::file(path)?)

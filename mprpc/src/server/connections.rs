@@ -313,7 +313,7 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
             };
             let place = place.map_or_else(|| connections.place_of_a_stranger(&peer), Ok)?;
             let secrets = token.secrets().await;
-            let asked = Asked { secrets, refusal: connections.callers.refusal(), place };
+            let asked = Asked::new(secrets, connections.callers.refusal(), place);
             v2_server::Connection::new(stream, peer, input, connections).asking(asked).await
         }
     }

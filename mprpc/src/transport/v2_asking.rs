@@ -24,10 +24,16 @@ pub(super) const FRAME_BYTES_MAX: u32 = 64 * 1024;
 
 /// What a caller is asked for, and what it is told until it has shown that.
 pub(crate) struct Asked {
-    pub(crate) secrets: Arc<Secrets>,
-    pub(crate) refusal: Status,
-    /// Its place among those who have shown nothing.
-    pub(crate) place: OwnedSemaphorePermit,
+    secrets: Arc<Secrets>,
+    refusal: Status,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Asked {
+    /// `place` is the caller's among those who have shown nothing.
+    pub(crate) fn new(secrets: Arc<Secrets>, refusal: Status, place: OwnedSemaphorePermit) -> Self {
+        Self { secrets, refusal, _place: place }
+    }
 }
 
 /// See the module. It is gone once the caller has shown who it is.
