@@ -44,7 +44,8 @@
 //! | `in_use` | [`InUse`]: a unit of something bounded, counted for as long as it lives |
 //! | `readiness` | [`Readiness`], [`Dependency`]: whether the process can do its work, and what it waits for |
 //! | `secret` | [`SecretText`]: a text that never shows itself |
-//! | `lifecycle` | [`Shutdown`], [`Deps`], [`Tasks`], [`Running`]: from start to an orderly end |
+//! | `lifecycle` | [`Shutdown`], [`Deps`], [`Tasks`], [`Running`]: from start to an orderly end; [`Trust`]: who may call |
+//! | `made_once` | [`make_once`]: a file with a secret that whoever is first makes |
 //! | [`service_main`] | the body of every binary |
 //! | [`mysql`] | a MySQL-compatible server: bounded connections, transactions that are run again, schema steps |
 //! | [`sqlite`] | the embedded store's engine: one writer that commits in batches, a few readers |
@@ -71,6 +72,7 @@ mod data_dir;
 mod error;
 mod in_use;
 mod lifecycle;
+mod made_once;
 pub mod mysql;
 mod open_files;
 pub mod original;
@@ -87,15 +89,18 @@ mod weighted;
 
 pub use clock::Clock;
 pub use config::{
-    AdminConfig, ConfigError, LogConfig, LogFormat, Origin, Problem, ProcessConfig, RpcConfig,
-    Rules, ShutdownConfig, Target, TargetError, Validate, ZooKeeperConfig, load,
+    AdminConfig, ClassicConfig, ConfigError, LogConfig, LogFormat, Origin, Problem, ProcessConfig,
+    RpcConfig, Rules, ServiceConfig, ShutdownConfig, Target, TargetError, Validate,
+    ZooKeeperConfig, load, networks,
 };
 pub use data_dir::{DataDir, DataDirError};
 pub use error::{StoreError, in_one_line};
 pub use in_use::InUse;
 pub use lifecycle::{
-    DRAIN, Deps, Outcome, Running, ServiceError, Shutdown, Tasks, run_until_shutdown,
+    DRAIN, Deps, Outcome, Running, ServiceError, Shutdown, Tasks, Trust, TrustError,
+    run_until_shutdown,
 };
+pub use made_once::make_once;
 pub use open_files::{open_files_max, raise_open_files_limit, warn_if_too_few_open_files};
 pub use readiness::{Dependency, Readiness};
 pub use secret::SecretText;

@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 use crate::admin::AdminError;
 use crate::config::{Layers, Loaded, load_process, process_defaults};
+use crate::lifecycle::Trust;
 use crate::recorder::Recorder;
 use crate::{
     AdminConfig, Deps, ProcessConfig, Readiness, Running, Shutdown, Validate, admin,
@@ -192,7 +193,8 @@ where
     for warning in loaded.warnings() {
         tracing::warn!("{warning}");
     }
-    let ProcessConfig { zookeeper, admin, shutdown, .. } = loaded.process;
+    let ProcessConfig { service, classic, zookeeper, admin, shutdown, .. } = loaded.process;
+    let trust = Trust::open(&service, &classic)?;
     let recorder = Recorder::install(name)?;
     let open_files_max = raise_open_files_limit();
     tracing::debug!(open_files_max, "raised the limit of open files");
@@ -211,6 +213,7 @@ where
         // First: whoever wonders why it is not ready yet can ask.
         let admin = watch(&admin, &readiness, recorder).await?;
         let deps = Deps {
+            trust,
             zookeeper: registry::open(&zookeeper, &readiness)?,
             instance_id: zookeeper.instance_id,
             readiness: readiness.clone(),
@@ -259,14 +262,6 @@ fn announce(services: &Services) {
         tracing::info!(service = name, %addr, speaks = "mprpc", "serving");
         for (speaks, addr) in &service.others {
             tracing::info!(service = name, %addr, speaks, "serving");
-        }
-        if !addr.ip().is_loopback() {
-            tracing::warn!(
-                service = name,
-                %addr,
-                "listens beyond this machine, and whoever reaches it can call it: \
-                 keep it in a trusted network"
-            );
         }
     }
     let mut stdout = std::io::stdout().lock();

@@ -5,6 +5,7 @@ mod http;
 mod original;
 mod public;
 mod redis;
+mod tls;
 mod validate;
 mod web_socket;
 
@@ -20,6 +21,7 @@ pub use self::http::HttpConfig;
 pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
+pub use self::tls::{ProxyConfig, TlsConfig};
 pub use self::web_socket::WebSocketConfig;
 use crate::sending::BatchLimits;
 use crate::window::WindowLimits;
@@ -36,6 +38,10 @@ pub struct Config {
     pub targets: TargetsConfig,
     /// What is said of this gateway to those who send clients somewhere.
     pub public: PublicConfig,
+    /// The certificate of those listeners that speak TLS.
+    pub tls: TlsConfig,
+    /// The proxies before this gateway.
+    pub proxy: ProxyConfig,
     /// Connections that speak text lines.
     pub text: TextConfig,
     /// Connections that speak binary frames.
@@ -76,6 +82,10 @@ pub struct TargetsConfig {
 pub struct TextConfig {
     /// Where they come in.
     pub listen: SocketAddr,
+    /// Whether they are TLS.
+    pub tls: bool,
+    /// Whether each comes through a proxy that says so.
+    pub proxy: bool,
     /// How many; one more is told `closing server full`.
     pub connections_max: usize,
     /// The longest line, its end not counted.
@@ -185,6 +195,8 @@ impl Default for Config {
             rpc: RpcConfig::on_loopback(8014),
             targets: TargetsConfig::default(),
             public: PublicConfig::default(),
+            tls: TlsConfig::default(),
+            proxy: ProxyConfig::default(),
             text: TextConfig::default(),
             frames: FramesConfig::default(),
             http: HttpConfig::default(),
@@ -214,6 +226,8 @@ impl Default for TextConfig {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 6000).into(),
+            tls: false,
+            proxy: false,
             connections_max: 10_000,
             line_bytes_max: 8 << 10,
             in_flight_max: 1_024,

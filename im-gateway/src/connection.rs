@@ -288,7 +288,8 @@ impl Connection {
     /// What the socket is waited for.
     fn interest(&self) -> Option<Interest> {
         let read = self.wants_input().then_some(Interest::READABLE);
-        let write = (!self.wire.output().is_empty()).then_some(Interest::WRITABLE);
+        let waits = !self.wire.output().is_empty() || self.socket.is_flushing();
+        let write = waits.then_some(Interest::WRITABLE);
         match (read, write) {
             (Some(read), Some(write)) => Some(read | write),
             (read, write) => read.or(write),

@@ -45,6 +45,7 @@
 //! |---|---|
 //! | `start`, `config` | the wiring, and every bound by its name |
 //! | `listener` | who gets in, how all end |
+//! | `entry` | before that: TLS, and whom a proxy says that it brings |
 //! | `connection` | one connection: socket, protocol and session in one task |
 //! | `wire`, `socket` | what it speaks, and what its bytes go through: one `match` each |
 //! | `session` | one log-in: decides what to ask for and what to show; does nothing itself |
@@ -77,6 +78,7 @@ mod core;
 mod cursors;
 mod delivery;
 mod direct;
+mod entry;
 mod events;
 mod fetches;
 mod gateway;
@@ -107,9 +109,11 @@ mod window;
 mod wire;
 
 pub use config::{
-    CallsConfig, ClosingConfig, Config, FramesConfig, HttpConfig, OriginalConfig, PublicConfig,
-    RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig, WebSocketConfig,
+    CallsConfig, ClosingConfig, Config, FramesConfig, HttpConfig, OriginalConfig, ProxyConfig,
+    PublicConfig, RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig, TlsConfig,
+    WebSocketConfig,
 };
 #[doc(hidden)]
+pub use entry::TlsError;
 pub use http::web_socket_agreement;
 pub use start::{StartError, start};

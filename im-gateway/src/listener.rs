@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::ms;
 use crate::connection::{Connection, Control};
+use crate::entry::{ClientStream, Denied, Entry};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::socket::Socket;
@@ -65,14 +67,19 @@ impl Listener {
     }
 
     /// Accepts until the shutdown, then lets all connections end. They are tasks of their own.
-    pub(crate) async fn run(self, listener: TcpListener, shutdown: Shutdown) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        listener: TcpListener,
+        entry: Entry,
+        shutdown: Shutdown,
+    ) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = shutdown.triggered() => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, from) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, most likely: others have to close first.
                     tracing::warn!(%error, "accepting failed");
@@ -80,7 +87,11 @@ impl Listener {
                     continue;
                 }
             };
-            self.take(stream, &[]);
+            if entry.is_open() {
+                self.take(ClientStream::Plain(stream), &[]);
+            } else {
+                self.let_in(stream, from, entry.clone(), &shutdown);
+            }
         }
         drop(listener);
         self.controls.shut_down("server shutting down");
@@ -93,15 +104,53 @@ impl Listener {
     }
 
     /// Serves a connection of which this was read already, or refuses it if there is no place.
-    pub(crate) fn take(&self, stream: TcpStream, read: &[u8]) {
+    pub(crate) fn take(&self, stream: ClientStream, read: &[u8]) {
         match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => self.serve(stream, read, place),
-            Err(_) => self.refuse(stream),
+            Err(_) => {
+                tracing::debug!("a connection was refused: the server is full");
+                METRICS.connections_refused.increment(1);
+                self.refuse(stream, self.speaks.full());
+            }
         }
     }
 
-    fn serve(&self, stream: TcpStream, read: &[u8], place: OwnedSemaphorePermit) {
-        if let Err(error) = prepare(&stream, self.speaks.keepalive(&self.gateway.config)) {
+    /// Lets a connection in that has something to show first, which has a place from now on.
+    fn let_in(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        from: SocketAddr,
+        entry: Entry,
+        shutdown: &Shutdown,
+    ) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            // It could only be told after the handshake, which is what costs.
+            METRICS.connections_refused.increment(1);
+            return;
+        };
+        let (listener, shutdown) = (Arc::clone(self), shutdown.clone());
+        let coming_in = async move {
+            let entered = tokio::select! {
+                entered = entry.enter(stream, from) => entered,
+                () = shutdown.triggered() => return,
+            };
+            match entered {
+                Ok((stream, from)) => {
+                    tracing::debug!(%from, "a client came in");
+                    listener.serve(stream, &[], place);
+                }
+                Err(Denied::Plain(stream)) => {
+                    let words = listener.speaks.closing("TLS is spoken here");
+                    listener.refuse(ClientStream::Plain(stream), words);
+                }
+                Err(Denied::Gone(_)) => {}
+            }
+        };
+        self.gateway.tasks.spawn("entry", Box::pin(coming_in));
+    }
+
+    fn serve(&self, stream: ClientStream, read: &[u8], place: OwnedSemaphorePermit) {
+        if let Err(error) = prepare(stream.tcp(), self.speaks.keepalive(&self.gateway.config)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
@@ -109,7 +158,7 @@ impl Listener {
         let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         let mut wire = self.speaks.wire(&self.gateway.config);
         wire.receive(read);
-        let socket = Socket::plain(stream);
+        let socket = Socket::from(stream);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
         let connection =
             Box::pin(Connection::new(Arc::clone(&self.gateway), control, socket, wire).run());
@@ -123,16 +172,15 @@ impl Listener {
         });
     }
 
-    fn refuse(&self, stream: TcpStream) {
-        tracing::debug!("a connection was refused: the server is full");
-        METRICS.connections_refused.increment(1);
+    /// Says these last words.
+    fn refuse(&self, stream: ClientStream, words: Vec<u8>) {
         let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (full, at_most) = (self.speaks.full(), ms(self.gateway.config.closing.linger_ms));
+        let at_most = ms(self.gateway.config.closing.linger_ms);
         self.gateway.tasks.spawn("refusal", async move {
             let _place = place;
-            Socket::plain(stream).linger(&full, at_most).await;
+            Socket::from(stream).linger(&words, at_most).await;
         });
     }
 }

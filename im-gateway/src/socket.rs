@@ -1,12 +1,17 @@
 //! What a connection's bytes go through.
 
+mod marks;
+mod tls;
+
 use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
+use tls::Tls;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 
+use crate::entry::ClientStream;
 use crate::kernel;
 
 /// A connection's socket. Nothing here waits but [`ready`](Self::ready) and [`linger`](Self::linger).
@@ -18,6 +23,20 @@ pub(crate) enum Socket {
         /// Bytes that the kernel took.
         written: u64,
     },
+    /// TLS. Boxed: most that is encrypted is so by a proxy, and should not pay for it here.
+    Tls(Box<Tls>),
+}
+
+impl From<ClientStream> for Socket {
+    fn from(stream: ClientStream) -> Self {
+        match stream {
+            ClientStream::Plain(stream) => Self::plain(stream),
+            ClientStream::Tls(stream) => {
+                let (stream, session) = stream.into_inner();
+                Self::Tls(Box::new(Tls::new(stream, session)))
+            }
+        }
+    }
 }
 
 impl Socket {
@@ -30,6 +49,7 @@ impl Socket {
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain { stream, .. } => stream.try_read(buffer),
+            Self::Tls(tls) => tls.try_read(buffer),
         }
     }
 
@@ -41,6 +61,23 @@ impl Socket {
                 *written += taken as u64;
                 Ok(taken)
             }
+            Self::Tls(tls) => tls.try_write(bytes),
+        }
+    }
+
+    /// Whether something that was written is not with the kernel yet, and waits for room there.
+    pub(crate) fn is_flushing(&self) -> bool {
+        match self {
+            Self::Plain { .. } => false,
+            Self::Tls(tls) => tls.is_flushing(),
+        }
+    }
+
+    /// Hands that to the kernel, as much as there is room for.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain { .. } => Ok(()),
+            Self::Tls(tls) => tls.flush().map(drop),
         }
     }
 
@@ -50,26 +87,32 @@ impl Socket {
             Self::Plain { stream, .. } => {
                 let _ = stream.ready(interest).await;
             }
+            Self::Tls(tls) if interest.is_readable() && tls.has_text() => {}
+            Self::Tls(tls) => {
+                let _ = tls.stream.ready(interest).await;
+            }
         }
     }
 
     /// So many of the bytes that were written are with the peer's kernel; `None` if ours does not say.
-    pub(crate) fn peer_has(&self) -> Option<u64> {
+    pub(crate) fn peer_has(&mut self) -> Option<u64> {
         match self {
             Self::Plain { stream, written } => {
                 let on_their_way = kernel::unacknowledged_bytes(stream.as_fd()).ok()?;
                 Some(written.saturating_sub(on_their_way))
             }
+            Self::Tls(tls) => tls.peer_has(),
         }
     }
 
     /// Bytes that have arrived and were not read. If the kernel does not say, none.
-    pub(crate) fn unread(&self) -> usize {
+    pub(crate) fn unread(&mut self) -> usize {
         match self {
             Self::Plain { stream, .. } => {
                 let bytes = rustix::io::ioctl_fionread(stream).unwrap_or(0);
                 usize::try_from(bytes).unwrap_or(usize::MAX)
             }
+            Self::Tls(tls) => tls.unread(),
         }
     }
 
@@ -77,6 +120,7 @@ impl Socket {
     pub(crate) fn is_reset(&self) -> bool {
         match self {
             Self::Plain { stream, .. } => !matches!(stream.take_error(), Ok(None)),
+            Self::Tls(tls) => !matches!(tls.stream.take_error(), Ok(None)),
         }
     }
 
@@ -84,14 +128,19 @@ impl Socket {
     /// with unread input resets the connection, and then the last word may never be seen.
     pub(crate) async fn linger(self, rest: &[u8], at_most: Duration) {
         let last = async {
-            match self {
+            let mut stream = match self {
                 Self::Plain { mut stream, .. } => {
                     stream.write_all(rest).await?;
-                    stream.shutdown().await?;
-                    let mut ignored = [0; 512];
-                    while stream.read(&mut ignored).await? > 0 {}
+                    stream
                 }
-            }
+                Self::Tls(mut tls) => {
+                    tls.finish(rest).await?;
+                    tls.stream
+                }
+            };
+            stream.shutdown().await?;
+            let mut ignored = [0; 512];
+            while stream.read(&mut ignored).await? > 0 {}
             Ok::<(), io::Error>(())
         };
         // Whatever goes wrong now, there is nobody left to tell.

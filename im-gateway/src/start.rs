@@ -14,6 +14,7 @@ use mprpc::{ChannelError, Server, ServerError};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, TargetsConfig, ms};
+use crate::entry::{Entries, TlsError};
 use crate::gateway::{Gateway, Identity, Services};
 use crate::http::{Http, HttpServer};
 use crate::listener::Listener;
@@ -35,6 +36,9 @@ pub enum StartError {
     /// The mprpc port.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The certificate of those that speak TLS.
+    #[error("[tls]")]
+    Tls(#[from] TlsError),
     /// A port for clients.
     #[error("listening for {speaks} on {addr}")]
     Clients {
@@ -64,6 +68,11 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         };
     im_common::warn_if_too_few_open_files(places as u64, "the sum of all connections_max");
     let services = services(&config.targets, &deps)?;
+    let tasks = Tasks::new("im-gateway", deps.shutdown.clone());
+    let entries = Entries::open(&config, &deps, &tasks)?;
+    let text_entry = entries.entry(config.text.tls, config.text.proxy, None)?;
+    let frames_entry = entries.entry(config.frames.tls, config.frames.proxy, None)?;
+    let http_entry = entries.entry(config.http.tls, config.http.proxy, Some(b"http/1.1"))?;
 
     // All ports are bound before anything is served: the address of one is told over the other.
     let (text, text_addr) = listen("text lines", config.text.listen).await?;
@@ -101,7 +110,6 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     };
     let offer = config.public.offer(text_addr, advertised);
     let identity = Identity { gateway_id, addr: reached_at, boot_id, offer };
-    let tasks = Tasks::new("im-gateway", deps.shutdown.clone());
     let original = original::routes(&config, &identity.gateway_id, &deps.readiness);
     let redis = &config.redis;
     let queue = Redis::connect("queue", &redis.queue_url, &redis.shared, &deps.readiness);
@@ -120,20 +128,22 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     }
     original::run(&gateway, &pushes, queue, &deps.shutdown);
     tasks.spawn_essential("links", pushes.watch(deps.shutdown.clone()));
-    let listener = Listener::new(Speaks::Text, Arc::clone(&gateway));
-    tasks.spawn_essential("text listener", listener.run(text, deps.shutdown.clone()));
+    let listener = Arc::new(Listener::new(Speaks::Text, Arc::clone(&gateway)));
+    let listening = listener.run(text, text_entry, deps.shutdown.clone());
+    tasks.spawn_essential("text listener", listening);
     let mut running = Running::new(addr, tasks.clone()).and_at("text lines", text_addr);
     if let Some((frames, addr)) = frames {
-        let listener = Listener::new(Speaks::Frames, Arc::clone(&gateway));
-        tasks.spawn_essential("frames listener", listener.run(frames, deps.shutdown.clone()));
+        let listener = Arc::new(Listener::new(Speaks::Frames, Arc::clone(&gateway)));
+        let listening = listener.run(frames, frames_entry, deps.shutdown.clone());
+        tasks.spawn_essential("frames listener", listening);
         running = running.and_at("frames", addr);
     }
     if let Some((http, addr)) = http {
         let sockets = Arc::new(Listener::new(Speaks::WebSocket, Arc::clone(&gateway)));
         let ended = Arc::clone(&sockets).until(deps.shutdown.clone());
         tasks.spawn_essential("WebSockets", ended);
-        let listener = HttpServer::new(Http::new(gateway, sockets)).run(http, deps.shutdown);
-        tasks.spawn_essential("http listener", listener);
+        let server = HttpServer::new(Http::new(gateway, sockets));
+        tasks.spawn_essential("http listener", server.run(http, http_entry, deps.shutdown));
         running = running.and_at("HTTP", addr);
     }
     Ok(running)

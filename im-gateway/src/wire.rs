@@ -63,11 +63,15 @@ impl Speaks {
 
     /// All that is said to a client that finds no place.
     pub(crate) fn full(self) -> Vec<u8> {
-        const FULL: &str = "server full";
+        self.closing("server full")
+    }
+
+    /// All that is said to a client that is closed at once.
+    pub(crate) fn closing(self, why: &str) -> Vec<u8> {
         match self {
-            Self::Text => format!("-ERR closing {FULL}\n").into_bytes(),
-            Self::Frames => frames::closing_frame(FULL).to_vec(),
-            Self::WebSocket => web_socket::closing_frame(FULL).to_vec(),
+            Self::Text => format!("-ERR closing {why}\n").into_bytes(),
+            Self::Frames => frames::closing_frame(why).to_vec(),
+            Self::WebSocket => web_socket::closing_frame(why).to_vec(),
         }
     }
 }

@@ -88,7 +88,7 @@ async fn with_routes<R: Routes>(
     let routing = Arc::new(routing);
     let shared = Shared {
         tasks: Tasks::new("im-presence", deps.shutdown.clone()),
-        gateways: Gateways::new(config.push.gateways_max),
+        gateways: Gateways::new(config.push.gateways_max, deps.trust.clone()),
         roster: Arc::new(Roster::new(Arc::clone(&routing), config.heard())),
         routing,
         config,

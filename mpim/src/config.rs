@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use im_common::{Target, Validate};
+use im_common::{ServiceConfig, Target, Validate};
 use serde::{Deserialize, Serialize};
 
 /// A section for each service, and the directory that holds the data of all of them.
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Holds a directory for each service that has data, unless its section names another.
     pub data_dir: PathBuf,
+    /// How its services, and its tools, know each other: section of the process, with a default of
+    /// its own.
+    pub service: ServiceConfig,
     /// Accounts, log-in, tokens, friends.
     pub user: im_user::Config,
     /// Conversations, messages, spans.
@@ -27,6 +30,8 @@ impl Default for Config {
     fn default() -> Self {
         let mut config = Self {
             data_dir: PathBuf::from("./data"),
+            // `service.token` in the directory above, wherever that is.
+            service: ServiceConfig { token_file: PathBuf::new(), ..ServiceConfig::default() },
             user: im_user::Config::default(),
             message: im_message::Config::default(),
             presence: im_presence::Config::default(),

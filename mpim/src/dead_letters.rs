@@ -12,8 +12,10 @@ use clap::{ArgGroup, ArgMatches, Args, Command, FromArgMatches as _, Subcommand}
 use im_common::service_main::Tool;
 use mpim_proto::dead_letter_service::Client;
 use mpim_proto::{DeadLetter, DropDeadLettersReq, ListDeadLettersReq, ReplayDeadLettersReq};
-use mprpc::{Channel, Context};
+use mprpc::Context;
 use tokio::runtime::Builder;
+
+use crate::calling::Calling;
 
 /// For how long one call may take; a replay calls im-presence.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,6 +29,8 @@ struct Arguments {
     /// The mprpc port of im-message
     #[arg(long, global = true, default_value = "127.0.0.1:8011", value_name = "IP:PORT")]
     message: SocketAddr,
+    #[command(flatten)]
+    calling: Calling,
 }
 
 #[derive(Subcommand, Debug)]
@@ -77,8 +81,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 async fn act(arguments: &Arguments) -> anyhow::Result<()> {
-    let channel = Channel::builder(format!("static://{}", arguments.message)).build()?;
-    let client = Client::new(&channel);
+    let client = Client::new(&arguments.calling.channel(arguments.message)?);
     let mut out = io::stdout().lock();
     match &arguments.action {
         Action::List => {

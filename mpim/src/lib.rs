@@ -10,16 +10,21 @@
 //! | `config` | one file with a section for each service |
 //! | `start` | the five in the order in which they need each other |
 //! | `banner` | what a person who starts it reads first |
+//! | `calling` | how a tool calls a service: it shows the token of the fleet |
+//! | `cert` | a tool: `mpim cert` makes a certificate for development |
 //! | `load` | a tool: `mpim load` puts a running gateway under load |
 //! | `dead_letters` | a tool: `mpim dead-letters` shows dispatches that were given up on |
 #![forbid(unsafe_code)]
 
 mod banner;
+mod calling;
+mod cert;
 mod config;
 mod dead_letters;
 mod load;
 mod start;
 
+pub use cert::tool as cert;
 pub use config::Config;
 pub use dead_letters::tool as dead_letters;
 pub use load::tool as load;

@@ -16,6 +16,8 @@ use crate::{Config, banner};
 pub async fn start(config: Config, deps: Deps) -> anyhow::Result<Services> {
     let config = config.resolved();
     let data_dir = config.data_dir.clone();
+    let trust = deps.trust.clone().or_token(&data_dir.join("service.token"))?;
+    let deps = Deps { trust, ..deps };
     let mut services = Vec::new();
     if let Err(error) = start_each(config, &deps, &mut services).await {
         // In order, as always: were they torn down at once, one would complain of another's absence,

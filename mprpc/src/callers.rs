@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::token::Secrets;
 use crate::wire::Wire;
 use crate::{Address, Status, Token};
 
@@ -13,9 +12,9 @@ use crate::{Address, Status, Token};
 /// Without anything said, those of anybody who reaches it. With a [`token`](Self::token), on v2 those
 /// of who has shown it: the others' are answered with
 /// [`Unauthenticated`](crate::Code::Unauthenticated), are not executed, and their connections are
-/// closed a second later. On the classic wire nobody can show anything; there
-/// [`classic_from`](Self::classic_from) says from where calls are taken, and connections from
-/// elsewhere are closed.
+/// closed a second later. On the classic wire nobody can show anything: where a token is asked for,
+/// classic connections are closed, but for those from where
+/// [`classic_from`](Self::classic_from) says that they are taken.
 ///
 /// Unix sockets and names within the process let in whom they let in: who comes that way is not
 /// asked.
@@ -24,8 +23,10 @@ use crate::{Address, Status, Token};
 #[derive(Clone, Debug, Default)]
 pub struct Callers {
     token: Option<Token>,
-    /// Nothing: from everywhere.
+    /// Nothing: from everywhere, or from nowhere if a token is asked for.
     classic: Option<Arc<[IpNet]>>,
+    /// What strangers are told besides.
+    advice: &'static str,
 }
 
 impl Callers {
@@ -35,7 +36,8 @@ impl Callers {
         Self::default()
     }
 
-    /// On v2 those who show `token`.
+    /// On v2 those who show `token`; on the classic wire nobody, unless
+    /// [`classic_from`](Self::classic_from) is said, too.
     #[must_use]
     pub fn token(mut self, token: &Token) -> Self {
         self.token = Some(token.clone());
@@ -46,6 +48,13 @@ impl Callers {
     #[must_use]
     pub fn classic_from(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.classic = Some(networks.into_iter().collect());
+        self
+    }
+
+    /// Tells those who have not shown the token what to do about it: which key of which file, say.
+    #[must_use]
+    pub fn advice(mut self, advice: &'static str) -> Self {
+        self.advice = advice;
         self
     }
 
@@ -62,24 +71,33 @@ impl Callers {
 
     /// Whether a classic connection from `peer` is taken.
     pub(crate) fn take_classic(&self, peer: &Address) -> bool {
-        let (Some(networks), Some(address)) = (&self.classic, peer.tcp()) else { return true };
+        let Some(address) = peer.tcp() else { return true };
+        let Some(networks) = &self.classic else { return self.token.is_none() };
         // As a socket for both families has it.
         let ip = address.ip().to_canonical();
         networks.iter().any(|network| network.contains(&ip))
     }
 
-    /// What who comes from `peer` has to show on v2; nothing, if nothing.
-    pub(crate) async fn ask(&self, peer: &Address) -> Option<Arc<Secrets>> {
-        match (&self.token, peer) {
-            (Some(token), Address::Tcp(_)) => Some(token.secrets().await),
-            _ => None,
-        }
+    /// The token that who comes from `peer` has to show on v2; nothing, if nothing.
+    pub(crate) fn asks(&self, peer: &Address) -> Option<&Token> {
+        peer.tcp().and(self.token.as_ref())
     }
 
     /// Whether who comes from `peer` must say something soon: it is taken on v2 only, and has to
     /// show who it is there.
     pub(crate) fn expect_soon(&self, peer: &Address) -> bool {
-        self.token.is_some() && !self.take_classic(peer)
+        self.asks(peer).is_some() && !self.take_classic(peer)
+    }
+
+    /// The answer to a call of somebody who has not shown who it is.
+    pub(crate) fn refusal(&self) -> Status {
+        let text = "the caller has not shown the token that this server asks for";
+        let text = if self.advice.is_empty() {
+            text.to_owned()
+        } else {
+            format!("{text}: {}", self.advice)
+        };
+        Status::unauthenticated(text).not_executed()
     }
 }
 
@@ -115,12 +133,6 @@ pub enum Shown {
     Address,
 }
 
-/// The answer to a call of somebody who has not shown who it is.
-pub(crate) fn unauthenticated() -> Status {
-    let text = "the caller has not shown the token that this server asks for";
-    Status::unauthenticated(text).not_executed()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +153,12 @@ mod tests {
             assert!(!takes(&loopback, peer), "{peer}");
             assert!(Callers::anybody().take_classic(&peer.parse().unwrap()));
         }
+        let token = Token::new("0123456789abcdef").unwrap();
+        let local = "127.0.0.1:1".parse().unwrap();
+        assert!(
+            !Callers::anybody().token(&token).take_classic(&local),
+            "a token leaves no way round"
+        );
         // These have permissions of their own.
         assert!(takes(&[], "unix:/run/echo.sock") && takes(&[], "local:echo"));
     }

@@ -57,9 +57,7 @@ impl Origin {
             complaints.refused(&self.peer, status);
         }
     }
-}
 
-impl Origin {
     /// The caller was kept out, or asked to go.
     pub(crate) fn kept_out(&self, reason: &str) {
         if let Some(complaints) = &self.complaints {

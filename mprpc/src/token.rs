@@ -31,7 +31,11 @@ const FILE_BYTES_MAX: u64 = 4096;
 /// a failed call in three steps, each in all files before the next: the new one as the second line,
 /// then as the first, then alone. A file is read again, at most once a second, when a connection is
 /// made; connections that are there stay. What cannot be used leaves what was read before in use,
-/// and is counted (`mprpc_reread_failures_total`) and logged.
+/// and is counted (`mprpc_reread_failures_total`) and logged. Half of a secret may be one, so a new
+/// file is renamed into the place of the old one, not written there.
+///
+/// A secret that leaked is taken off the files, and the servers are restarted: who has shown it
+/// keeps its connections until then.
 ///
 /// Clones share what they have read. `Debug` does not show it.
 #[derive(Clone)]
@@ -127,6 +131,10 @@ impl Secrets {
 
 fn read(path: &Path) -> Result<Secrets, TokenError> {
     let failed = |source| TokenError::Io { path: path.to_owned(), source };
+    // A pipe would be waited for, perhaps for ever.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")));
+    }
     let file = File::open(path).map_err(failed)?;
     #[cfg(unix)]
     {
@@ -137,8 +145,11 @@ fn read(path: &Path) -> Result<Secrets, TokenError> {
         }
     }
     let mut text = Vec::new();
-    file.take(FILE_BYTES_MAX).read_to_end(&mut text).map_err(failed)?;
-    Secrets::parse(&text)
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(failed)?;
+    match text.len() as u64 > FILE_BYTES_MAX {
+        true => Err(TokenError::Text),
+        false => Secrets::parse(&text),
+    }
 }
 
 #[cfg(test)]
@@ -202,6 +213,15 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         tokio::time::advance(FRESH).await;
         assert_eq!(token.secrets().await.shown(), OLD);
+    }
+
+    #[test]
+    fn what_is_no_file_or_is_too_long_is_no_token() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(Token::file(directory.path()), Err(TokenError::Io { .. })));
+        let path = directory.path().join("token");
+        write(&path, &format!("{OLD}\n{}\n{NEW} garbage", " ".repeat(4096)));
+        assert!(matches!(Token::file(&path), Err(TokenError::Text)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod apart;
 mod builder;
+mod calling;
 mod clocks;
 mod layout;
 mod lines;
@@ -11,15 +12,14 @@ mod service;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mpim_proto::{PingReq, health_service};
-use mprpc::{Channel, Context};
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::{DEADLINE, Process, TextClient, WELCOME, get, until};
 pub use builder::StackBuilder;
+use calling::ping;
 use layout::Addresses;
 pub use lines::{End, Line, Lines};
 use servers::Owner;
@@ -44,6 +44,7 @@ pub struct Stack {
     processes: Vec<Process>,
     servers: Option<Servers>,
     lines: Option<Lines>,
+    behind_proxy: bool,
     directory: TempDir,
 }
 
@@ -59,6 +60,7 @@ impl Stack {
             lines: false,
             traced: false,
             clocks: false,
+            behind_proxy: false,
             settings: Vec::new(),
         }
     }
@@ -102,7 +104,9 @@ impl Stack {
         if builder.clocks {
             processes = clocks::give(processes, directory.path());
         }
-        let mut stack = Self { layout, addresses, processes, servers, lines, directory };
+        let behind_proxy = builder.behind_proxy;
+        let mut stack =
+            Self { layout, addresses, processes, servers, lines, behind_proxy, directory };
         stack.processes.iter_mut().for_each(Process::start);
         for (part, number) in stack.parts() {
             stack.part_ready(part, number).await?;
@@ -189,6 +193,16 @@ impl Stack {
     /// Where clients connect that speak frames; the first gateway.
     pub fn frames_address(&self) -> SocketAddr {
         self.addresses[0].frames()
+    }
+
+    /// Of every gateway, where clients connect that speak frames.
+    pub fn frames_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(Addresses::frames).collect()
+    }
+
+    /// Of every gateway, where clients connect that speak HTTP.
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(Addresses::http).collect()
     }
 
     /// Of every gateway, where clients connect that speak text lines.
@@ -315,8 +329,10 @@ impl Stack {
         let addresses = &self.addresses[instance.number - 1];
         let (rpc, text) = (addresses.rpc(instance.service), addresses.text());
         let process = self.process_with(instance);
-        self.answers(&process, &instance.name(), async || match ping(rpc).await {
-            Ok(()) if instance.service == Service::Gateway => welcomed(text).await,
+        let directory = self.directory().to_owned();
+        let header = if self.behind_proxy { "PROXY UNKNOWN\r\n" } else { "" };
+        self.answers(&process, &instance.name(), async || match ping(&directory, rpc).await {
+            Ok(()) if instance.service == Service::Gateway => welcomed(text, header).await,
             pinged => pinged,
         })
         .await
@@ -329,7 +345,8 @@ impl Stack {
             return Ok(());
         }
         let address = self.part_address_of(part, number);
-        self.answers(&name, &name, async || ping(address).await).await
+        let directory = self.directory().to_owned();
+        self.answers(&name, &name, async || ping(&directory, address).await).await
     }
 
     /// Waits until a look at what is in `process` finds it answering.
@@ -366,17 +383,10 @@ impl Drop for Stack {
     }
 }
 
-async fn ping(address: SocketAddr) -> Result<(), String> {
-    let channel = Channel::builder(format!("static://{address}")).build();
-    let channel = channel.map_err(|error| error.to_string())?;
-    let health = health_service::Client::new(&channel);
-    let pong = health.ping(&Context::with_timeout(LOOK), PingReq::default()).await;
-    pong.map(drop).map_err(|status| format!("{address}: {status}"))
-}
-
-async fn welcomed(address: SocketAddr) -> Result<(), String> {
+async fn welcomed(address: SocketAddr, header: &str) -> Result<(), String> {
     let look = async {
         let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(header.as_bytes()).await?;
         let mut line = vec![0; WELCOME.len() + 1];
         stream.read_exact(&mut line).await?;
         std::io::Result::Ok(line)

@@ -7,13 +7,17 @@ use toml::{Table, Value};
 use super::load::{Effective, Layers, defaults_of, table_of};
 use super::mask::MASK;
 use super::{
-    AdminConfig, ConfigError, LogConfig, Origin, Rules, ShutdownConfig, Validate, ZooKeeperConfig,
-    key, mask, registry,
+    AdminConfig, ClassicConfig, ConfigError, LogConfig, Origin, Rules, ServiceConfig,
+    ShutdownConfig, Validate, ZooKeeperConfig, key, mask, registry,
 };
 
 /// The settings that every process has, whatever it serves: sections of the same file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ProcessConfig {
+    /// How the services of a fleet know each other.
+    pub service: ServiceConfig,
+    /// Who may call on the classic wire.
+    pub classic: ClassicConfig,
     /// The registry.
     pub zookeeper: ZooKeeperConfig,
     /// The port for those who watch it.
@@ -30,6 +34,8 @@ impl ProcessConfig {
     #[must_use]
     pub fn with_admin_port(port: u16) -> Self {
         Self {
+            service: ServiceConfig::default(),
+            classic: ClassicConfig::default(),
             zookeeper: ZooKeeperConfig::default(),
             admin: AdminConfig::on_loopback(port),
             log: LogConfig::default(),
@@ -48,7 +54,12 @@ impl Validate for ProcessConfig {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
         rules.within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=600_000);
-        let sections = [self.zookeeper.validate(), self.log.validate(), rules.finish()];
+        let sections = [
+            self.classic.validate(),
+            self.zookeeper.validate(),
+            self.log.validate(),
+            rules.finish(),
+        ];
         let broken: Vec<_> = sections.into_iter().filter_map(Result::err).flatten().collect();
         if broken.is_empty() { Ok(()) } else { Err(broken) }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mprpc::discovery::{Memory, ZooKeeper};
 use mprpc::{BoundServer, Channel, ChannelError, ServerBuilder, ServerError};
 
-use super::Shutdown;
+use super::{Shutdown, Trust};
 use crate::{Clock, Readiness, RpcConfig, Target};
 
 /// What every service's `start` takes besides its configuration.
@@ -15,6 +15,8 @@ pub struct Deps {
     pub memory: Memory,
     /// The registry that the process shares with others (`zk://`), if one is configured.
     pub zookeeper: Option<ZooKeeper>,
+    /// Who may call, and what those who are called are shown.
+    pub trust: Trust,
     /// The name that this service registers under; empty: the address that it advertises.
     pub instance_id: String,
     /// Where a service says what it depends on, and whether that is there.
@@ -51,7 +53,7 @@ impl Deps {
     /// # Errors
     /// A target that makes no sense.
     pub fn channel(&self, target: &Target) -> Result<Channel, ChannelError> {
-        let channel = Channel::builder(target.as_str()).memory(&self.memory);
+        let channel = self.trust.show(Channel::builder(target.as_str())).memory(&self.memory);
         let channel = match &self.zookeeper {
             Some(zookeeper) => channel.zookeeper(zookeeper),
             // The configuration's check names the key; this is for those who start without one.
@@ -67,7 +69,8 @@ impl Deps {
     }
 
     /// Listens where `rpc` says. While it serves, the services of the same process find it, and
-    /// those of others through ZooKeeper, if the process has one.
+    /// those of others through ZooKeeper, if the process has one. Calls are taken of those whom the
+    /// process [trusts](Trust).
     ///
     /// A name that another live instance has shows only once it serves: `serve` ends with
     /// [`mprpc::ServeError`].
@@ -79,7 +82,7 @@ impl Deps {
         server: ServerBuilder,
         rpc: &RpcConfig,
     ) -> Result<BoundServer, ServerError> {
-        let mut server = server.register(self.memory.clone());
+        let mut server = server.callers(self.trust.callers()).register(self.memory.clone());
         if let Some(zookeeper) = &self.zookeeper {
             server = server.register(zookeeper.clone());
         }
@@ -89,7 +92,16 @@ impl Deps {
         if !self.instance_id.is_empty() {
             server = server.instance_id(&self.instance_id);
         }
-        server.bind(rpc.listen).await
+        let server = server.bind(rpc.listen).await?;
+        let addr = server.local_addr();
+        if !addr.ip().is_loopback() && !self.trust.asks() {
+            tracing::warn!(
+                %addr,
+                "listens beyond this machine, and whoever reaches it can call it: set \
+                 `service.token_file`, or keep it in a trusted network"
+            );
+        }
+        Ok(server)
     }
 }
 

@@ -13,6 +13,10 @@ pub struct FramesConfig {
     pub enabled: bool,
     /// Where they come in.
     pub listen: SocketAddr,
+    /// Whether they are TLS.
+    pub tls: bool,
+    /// Whether each comes through a proxy that says so.
+    pub proxy: bool,
     /// How many; one more is told `closing server full`.
     pub connections_max: usize,
     /// The longest frame, with its header.
@@ -34,6 +38,8 @@ impl Default for FramesConfig {
         Self {
             enabled: true,
             listen: (Ipv4Addr::LOCALHOST, 6001).into(),
+            tls: false,
+            proxy: false,
             // With those of text lines they fit into the descriptors that a process usually may have.
             connections_max: 4_000,
             frame_bytes_max: 64 << 10,

@@ -12,6 +12,10 @@ pub struct HttpConfig {
     pub enabled: bool,
     /// Where requests come in.
     pub listen: SocketAddr,
+    /// Whether they are TLS.
+    pub tls: bool,
+    /// Whether each connection begins with the header of the PROXY protocol.
+    pub proxy: bool,
     /// Connections at once; one more is answered 503.
     pub connections_max: usize,
     /// The head of a request; a longer one is answered 431.
@@ -37,6 +41,8 @@ impl Default for HttpConfig {
         Self {
             enabled: true,
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            tls: false,
+            proxy: false,
             // With the others they fit into the descriptors that a process usually may have.
             connections_max: 1_000,
             head_bytes_max: 16 << 10,

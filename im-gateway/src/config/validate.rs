@@ -9,6 +9,7 @@ impl Validate for Config {
     fn validate(&self) -> Result<(), Vec<String>> {
         let mut rules = Rules::new();
         self.public.validate(&mut rules);
+        self.validate_entries(&mut rules);
         let text = &self.text;
         rules.within("text.connections_max", text.connections_max, 1..=10_000_000);
         rules.within("text.line_bytes_max", text.line_bytes_max, 64..=1 << 20);
@@ -70,6 +71,20 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_listener_that_speaks_tls_or_is_behind_a_proxy_needs_to_know_more() {
+        let mut config = Config::default();
+        (config.frames.tls, config.text.proxy) = (true, true);
+        let broken = config.validate().unwrap_err();
+        let keys: Vec<_> = broken.iter().filter_map(|line| line.split(':').next()).collect();
+        assert_eq!(keys, ["tls.cert_file", "tls.key_file", "proxy.trusted"]);
+        (config.tls.cert_file, config.tls.key_file) = ("c".into(), "k".into());
+        config.proxy.trusted = vec!["10.0.0.0/8".to_owned()];
+        config.validate().unwrap();
+        config.proxy.trusted.push("nginx".to_owned());
+        assert!(config.validate().unwrap_err()[0].starts_with("proxy.trusted: must be"));
     }
 
     #[test]

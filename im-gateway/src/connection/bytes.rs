@@ -69,6 +69,7 @@ impl Connection {
     /// Writes as much as the kernel takes; answers whether that was anything.
     pub(super) fn write(&mut self) -> Result<bool, End> {
         let mut wrote = false;
+        self.socket.flush().map_err(|_| End::Broken)?;
         while !self.wire.output().is_empty() {
             match self.socket.try_write(self.wire.output()) {
                 Ok(0) => return Err(End::Broken),

@@ -1,13 +1,14 @@
 //! What each request goes through before its handler. The order is that of `router`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use im_wire::failure;
@@ -15,11 +16,8 @@ use im_wire::failure;
 use super::Http;
 use super::error::Refused;
 use crate::config::ms;
+use crate::entry::CameFrom;
 use crate::metrics::METRICS;
-
-/// From where a connection came.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CameFrom(pub(super) SocketAddr);
 
 /// Nothing of an answer is to be run, framed or kept, unless its handler says otherwise.
 pub(super) async fn secured(request: Request, next: Next) -> Response {
@@ -29,12 +27,28 @@ pub(super) async fn secured(request: Request, next: Next) -> Response {
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
+    let secure = request.extensions().get::<CameFrom>().is_some_and(|from| from.secure);
     let mut response = next.run(request).await;
+    if secure {
+        only_secure(response.headers_mut());
+    }
     for (name, value) in HEADERS {
         let headers = response.headers_mut();
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// A cookie that came over TLS is not to go over anything else.
+fn only_secure(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        let secured = || [value.as_bytes(), b"; Secure"].concat();
+        if name == SET_COOKIE
+            && let Ok(cookie) = HeaderValue::from_bytes(&secured())
+        {
+            *value = cookie;
+        }
+    }
 }
 
 /// An address other than this machine's asks only so often.
@@ -43,8 +57,7 @@ pub(super) async fn by_address(
     request: Request,
     next: Next,
 ) -> Response {
-    let from =
-        request.extensions().get::<CameFrom>().map(|CameFrom(addr)| addr.ip().to_canonical());
+    let from = request.extensions().get::<CameFrom>().map(|from| from.ip);
     let taken = match from {
         Some(ip) if !ip.is_loopback() => http.addresses.take(network(ip)),
         _ => Ok(()),

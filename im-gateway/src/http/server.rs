@@ -16,9 +16,9 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::layers::CameFrom;
 use super::{Http, router};
 use crate::config::ms;
+use crate::entry::{ClientStream, Denied, Entry};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::socket::Socket;
@@ -27,6 +27,10 @@ use crate::socket::Socket;
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\ncontent-length: 67\r\nretry-after: 5\r\nconnection: close\r\n\r\n\
     {\"code\":5003,\"message\":\"server full\",\"status\":\"RESOURCE_EXHAUSTED\"}";
+/// What is said to a client that speaks no TLS where only that is spoken.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    content-type: application/json\r\ncontent-length: 77\r\nconnection: close\r\n\r\n\
+    {\"code\":4001,\"message\":\"TLS is spoken here: https\",\"status\":\"INVALID_ARGUMENT\"}";
 /// Clients that are being told so at the same time; more are closed without a word.
 const REFUSALS_MAX: usize = 64;
 /// How long to wait when accepting fails, rather than to try in a circle.
@@ -36,19 +40,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct HttpServer {
     gateway: Arc<Gateway>,
     router: Router,
+    refusals: Arc<Semaphore>,
 }
 
 impl HttpServer {
     pub(crate) fn new(http: Http) -> Self {
         let gateway = Arc::clone(&http.gateway);
-        Self { router: router::router(&Arc::new(http)), gateway }
+        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        Self { router: router::router(&Arc::new(http)), gateway, refusals }
     }
 
     /// Accepts until the shutdown; what is being answered then is answered. Connections are tasks of
     /// their own.
-    pub(crate) async fn run(self, listener: TcpListener, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(self.gateway.config.http.connections_max));
-        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    pub(crate) async fn run(self, listener: TcpListener, entry: Entry, shutdown: Shutdown) {
+        let server = Arc::new(self);
+        let places = Arc::new(Semaphore::new(server.gateway.config.http.connections_max));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -64,27 +70,64 @@ impl HttpServer {
                 }
             };
             match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => self.serve(stream, from, place, shutdown.clone()),
-                Err(_) => self.refuse(stream, &refusals),
+                Ok(place) => server.let_in(stream, from, &entry, place, &shutdown),
+                Err(_) => {
+                    tracing::debug!("a connection of HTTP was refused: the server is full");
+                    METRICS.http_connections_refused.increment(1);
+                    // Where TLS is spoken it could only be told after the handshake, which is what costs.
+                    if entry.is_open() {
+                        server.refuse(stream, FULL);
+                    }
+                }
             }
         }
     }
 
-    fn serve(
-        &self,
+    fn let_in(
+        self: &Arc<Self>,
         stream: TcpStream,
         from: SocketAddr,
+        entry: &Entry,
+        place: OwnedSemaphorePermit,
+        shutdown: &Shutdown,
+    ) {
+        let (server, entry, shutdown) = (Arc::clone(self), entry.clone(), shutdown.clone());
+        if entry.is_open() {
+            server.serve(ClientStream::Plain(stream), from, entry, place, shutdown);
+            return;
+        }
+        let coming_in = async move {
+            let entered = tokio::select! {
+                entered = entry.enter(stream, from) => entered,
+                () = shutdown.triggered() => return,
+            };
+            match entered {
+                Ok((stream, from)) => server.serve(stream, from, entry, place, shutdown),
+                Err(Denied::Plain(stream)) => server.refuse(stream, PLAIN),
+                Err(Denied::Gone(_)) => {}
+            }
+        };
+        self.gateway.tasks.spawn("entry", Box::pin(coming_in));
+    }
+
+    fn serve(
+        &self,
+        stream: ClientStream,
+        from: SocketAddr,
+        entry: Entry,
         place: OwnedSemaphorePermit,
         shutdown: Shutdown,
     ) {
         let config = &self.gateway.config;
-        if let Err(error) = prepare(&stream, ms(config.http.stalled_ms)) {
+        if let Err(error) = prepare(stream.tcp(), ms(config.http.stalled_ms)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let router = TowerToHyperService::new(self.router.clone());
+        let secure = stream.is_secure();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(CameFrom(from));
+            let origin = entry.proxies().origin(from, secure, request.headers());
+            request.extensions_mut().insert(origin);
             router.call(request)
         });
         let connection = http1::Builder::new()
@@ -113,16 +156,15 @@ impl HttpServer {
         self.gateway.tasks.spawn("http connection", Box::pin(connection));
     }
 
-    fn refuse(&self, stream: TcpStream, refusals: &Arc<Semaphore>) {
-        tracing::debug!("a connection of HTTP was refused: the server is full");
-        METRICS.http_connections_refused.increment(1);
-        let Ok(place) = Arc::clone(refusals).try_acquire_owned() else {
+    /// Says these last words.
+    fn refuse(&self, stream: TcpStream, words: &'static [u8]) {
+        let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
         let at_most = ms(self.gateway.config.closing.linger_ms);
         self.gateway.tasks.spawn("refusal", async move {
             let _place = place;
-            Socket::plain(stream).linger(FULL, at_most).await;
+            Socket::plain(stream).linger(words, at_most).await;
         });
     }
 }

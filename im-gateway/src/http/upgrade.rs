@@ -15,10 +15,10 @@ use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use sha1_smol::Sha1;
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use super::Http;
 use super::error::Refused;
+use crate::entry::ClientStream;
 
 /// The subprotocol of our clients, chosen where it is offered.
 const SUBPROTOCOL: &str = "mpim.v1";
@@ -112,7 +112,7 @@ pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request)
     let sockets = Arc::clone(&http.sockets);
     http.gateway.tasks.spawn("upgrade", async move {
         let parts = match upgraded.await {
-            Ok(upgraded) => upgraded.downcast::<TokioIo<TcpStream>>(),
+            Ok(upgraded) => upgraded.downcast::<TokioIo<ClientStream>>(),
             Err(error) => {
                 tracing::debug!(%error, "a connection was gone before it was a WebSocket");
                 return;
@@ -122,7 +122,7 @@ pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request)
             Ok(parts) => {
                 let stream = parts.io.into_inner();
                 // That of requests; who does not read is the session's to notice.
-                let _ = SockRef::from(&stream).set_tcp_user_timeout(None);
+                let _ = SockRef::from(stream.tcp()).set_tcp_user_timeout(None);
                 sockets.take(stream, &parts.read_buf);
             }
             Err(_) => tracing::error!("a connection of HTTP is of no kind that is known"),

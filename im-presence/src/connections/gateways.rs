@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use im_common::Trust;
 use mpim_proto::gateway_service;
 use mprpc::Channel;
 
@@ -18,6 +19,7 @@ use crate::routing::Gateway;
 #[derive(Clone, Debug)]
 pub(crate) struct Gateways {
     max: usize,
+    trust: Trust,
     dialled: Arc<Mutex<Dialled>>,
 }
 
@@ -28,8 +30,8 @@ struct Dialled {
 }
 
 impl Gateways {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { max, dialled: Arc::default() }
+    pub(crate) fn new(max: usize, trust: Trust) -> Self {
+        Self { max, trust, dialled: Arc::default() }
     }
 
     /// A client of that gateway; no connection is made yet. `None` if it has no address that could
@@ -45,7 +47,8 @@ impl Gateways {
             *last_use = uses;
             return Some(client.clone());
         }
-        let channel = Channel::builder(format!("static://{}", gateway.addr)).build();
+        let channel = Channel::builder(format!("static://{}", gateway.addr));
+        let channel = self.trust.show(channel).build();
         let channel = channel
             .inspect_err(|error| tracing::warn!(addr = gateway.addr, %error, "cannot be dialled"))
             .ok()?;
@@ -96,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_gateway_used_longest_ago_is_forgotten_first() {
-        let gateways = Gateways::new(2);
+        let gateways = Gateways::new(2, Trust::default());
         let gateway = |port: u16| Gateway {
             id: String::new(),
             addr: format!("127.0.0.1:{port}"),

@@ -28,7 +28,12 @@ async fn dispatcher(
     let routes = Arc::clone(testing::around(|_| {}).roster.routing());
     let limits = EventLimits { waiting_max, timeout: Duration::from_secs(60) };
     let tasks = Tasks::new("test", Shutdown::new());
-    let dispatcher = EventDispatcher::new(Arc::clone(&routes), Gateways::new(9), limits, tasks);
+    let dispatcher = EventDispatcher::new(
+        Arc::clone(&routes),
+        Gateways::new(9, im_common::Trust::default()),
+        limits,
+        tasks,
+    );
     (dispatcher, routes)
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use im_common::{Deps, RpcConfig, Target};
+use im_common::{ClassicConfig, Deps, RpcConfig, ServiceConfig, Target, Trust};
 use mpim_proto::{ChangeMembershipReq, message_service};
 use mprpc::{Channel, Context};
 use tempfile::TempDir;
@@ -55,5 +55,22 @@ async fn an_operator_sees_what_was_given_up_on_and_decides() {
     assert!(stderr.starts_with(said), "{stderr}");
     assert_eq!(dead_letters(addr, "drop 1 2"), (Some(0), "1 dropped\n".into(), String::new()));
     assert_eq!(dead_letters(addr, "drop --all"), (Some(0), "0 dropped\n".into(), String::new()));
+    running.stop(Duration::from_secs(10)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_has_to_show_the_token_of_the_services() {
+    let dir = TempDir::new().unwrap();
+    let token_file = dir.path().join("service.token");
+    let service = ServiceConfig { token_file: token_file.clone(), ..ServiceConfig::default() };
+    let trust = Trust::open(&service, &ClassicConfig::default()).unwrap();
+    let mut config = im_message::Config { data_dir: dir.path().to_owned(), ..Default::default() };
+    config.rpc = RpcConfig::on_loopback(0);
+    let running = im_message::start(config, Deps { trust, ..Deps::default() }).await.unwrap();
+    let (code, _, stderr) = dead_letters(running.addr, "list");
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("service.token_file") && stderr.contains("--token-file"), "{stderr}");
+    let list = format!("list --token-file {}", token_file.display());
+    assert_eq!(dead_letters(running.addr, &list).1, "0 dead letters\n");
     running.stop(Duration::from_secs(10)).await.unwrap();
 }

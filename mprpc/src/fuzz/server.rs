@@ -56,7 +56,7 @@ pub fn server(data: &[u8]) {
                 }
             }
             Event::Settings(settings) => streams.settle(&settings),
-            Event::Auth(_) | Event::None => {}
+            Event::Auth(_) | Event::Strange { .. } | Event::None => {}
         }
         let keys: Vec<Key> = open.values().filter_map(|key| *key).collect();
         keys.into_iter().for_each(|key| echo(streams, key));

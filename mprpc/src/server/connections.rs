@@ -18,6 +18,7 @@ use super::threads::Running;
 use super::{ServerHandle, ServerState, Services};
 use crate::context::Origin;
 use crate::detach::DetachedSet;
+use crate::transport::v2_server::Asked;
 use crate::transport::{self, CountedStream, Listener, Stream, classic_server, v2_server};
 use crate::wire::v2::offer::Offer;
 use crate::wire::{self, Wire};
@@ -25,6 +26,11 @@ use crate::{Address, Callers};
 
 /// How long to wait when accepting fails, rather than to try in a circle.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One place in so many may be taken by callers that have still to show who they are, so that
+/// strangers who come and come again do not keep the others out; but so many always.
+const STRANGERS_PART: usize = 8;
+const STRANGERS_MIN: usize = 16;
 
 /// How long a classic connection, or one on which nothing has come, is given for one more request
 /// when the server stops: who has just connected, or had an answer, is mostly about to call.
@@ -46,6 +52,8 @@ pub(crate) struct Connections {
     pub(crate) services: Arc<Services>,
     /// Who may call.
     pub(super) callers: Callers,
+    /// The places of those who have still to show that they may.
+    strangers: Arc<Semaphore>,
     pub(crate) default_timeout: Duration,
     pub(crate) offer: Offer,
     pub(crate) at_work: Arc<AtWork>,
@@ -68,6 +76,7 @@ impl Connections {
             _publishing: AbortOnDropHandle::new(publishing),
             services: Arc::new(services),
             callers: Callers::anybody(),
+            strangers: Arc::new(Semaphore::new(STRANGERS_MIN)),
             default_timeout,
             offer: Offer::default(),
             at_work: Arc::new(AtWork::new(AtWork::MAX)),
@@ -88,6 +97,17 @@ impl Connections {
         };
         let caller = self.callers.known(&peer, wire);
         Arc::new(Origin { peer, caller, detached: Arc::clone(&self.detached), complaints })
+    }
+
+    /// A place for who has still to show who it is.
+    fn place_of_a_stranger(&self, peer: &Address) -> io::Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.strangers).try_acquire_owned().map_err(|_| {
+            metrics::counter!("mprpc_connections_refused_total").increment(1);
+            if let Some(unlogged) = self.complaints.next() {
+                tracing::warn!(%peer, unlogged, "too many callers that have not shown who they are");
+            }
+            io::ErrorKind::ConnectionRefused.into()
+        })
     }
 
     /// Ready when the server is to stop and nothing has come for a while since.
@@ -121,7 +141,9 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(connections: Connections, connections_max: usize) -> Self {
+    pub(super) fn new(mut connections: Connections, connections_max: usize) -> Self {
+        let strangers = (connections_max / STRANGERS_PART).max(STRANGERS_MIN);
+        connections.strangers = Arc::new(Semaphore::new(strangers));
         Self {
             connections: Arc::new(connections),
             places: Arc::new(Semaphore::new(connections_max)),
@@ -246,6 +268,8 @@ async fn serve(stream: Stream, peer: Address, connections: &Connections) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             connections.complaints.kept_out(&peer, &error.to_string());
         }
+        // Was said.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         // Clients that are killed, or give a classic call up while they write it, do so every day.
         Err(error) => {
             metrics::counter!("mprpc_connections_broken_total").increment(1);
@@ -259,7 +283,9 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
     transport::prepare(&stream)?;
     let mut stream = CountedStream::of_server(stream);
     let mut input = BytesMut::new();
+    let mut place = None;
     let wire = if connections.callers.expect_soon(&peer) {
+        place = Some(connections.place_of_a_stranger(&peer)?);
         let wire = first_bytes(&mut stream, &mut input, connections);
         let late = |_| kept_out("it has said nothing");
         tokio::time::timeout(v2_server::SHOW_MAX, wire).await.map_err(late)?
@@ -282,7 +308,12 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
             }
         }
         Wire::V2 => {
-            let asked = connections.callers.ask(&peer).await;
+            let Some(token) = connections.callers.asks(&peer) else {
+                return v2_server::Connection::new(stream, peer, input, connections).await;
+            };
+            let place = place.map_or_else(|| connections.place_of_a_stranger(&peer), Ok)?;
+            let secrets = token.secrets().await;
+            let asked = Asked::new(secrets, connections.callers.refusal(), place);
             v2_server::Connection::new(stream, peer, input, connections).asking(asked).await
         }
     }

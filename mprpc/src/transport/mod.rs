@@ -28,6 +28,8 @@ pub(crate) mod v2_server;
 mod v2_server_streams;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -79,6 +81,9 @@ pub(crate) struct Credentials {
     pub(crate) token: Option<Token>,
     /// Whether others on the way may read it.
     pub(crate) in_clear: bool,
+    /// Whether it was said that somebody is not shown it: of each channel once, who is not shown it
+    /// closes the connection, and the next attempt is some seconds away.
+    pub(crate) withheld: Arc<AtomicBool>,
 }
 
 impl Dialer {
@@ -90,10 +95,12 @@ impl Dialer {
             Address::Unix(_) | Address::Local(_) => true,
         };
         if !stays_here && !self.credentials.in_clear {
-            tracing::warn!(
-                address = %self.address,
-                "the token is not shown there: others on the way could read it"
-            );
+            if !self.credentials.withheld.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    address = %self.address,
+                    "the token is not shown there: others on the way could read it"
+                );
+            }
             return None;
         }
         Some(token.secrets().await.shown())

@@ -31,15 +31,14 @@ use tokio_util::io::poll_read_buf;
 use calls::Running;
 use handlers::{CALLS_MAX, Handlers};
 
+pub(crate) use super::v2_asking::Asked;
 pub(crate) use super::v2_asking::SHOW_MAX;
 use super::v2_asking::{self, Asking};
 use super::v2_leaving::{Leaving, Step, forced};
 use super::v2_server_streams::ServerStreams;
 use super::{READ_BYTES, release};
-use crate::callers::unauthenticated;
 use crate::context::Origin;
 use crate::server::{Connections, Method, Places, Services};
-use crate::token::Secrets;
 use crate::wire::Wire;
 use crate::wire::v2::OUTPUT_BYTES_KEPT;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
@@ -116,9 +115,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
     }
 
-    /// The same, whose caller has to show one of these, if any.
-    pub(crate) fn asking(mut self, secrets: Option<Arc<Secrets>>) -> Self {
-        self.asking = secrets.map(|secrets| Box::new(Asking::new(secrets)));
+    /// The same, whose caller has to show this before anything else is looked at.
+    pub(crate) fn asking(mut self, asked: Asked) -> Self {
+        self.decoder.accept(v2_asking::FRAME_BYTES_MAX);
+        self.frames.shut();
+        self.asking = Some(Box::new(Asking::new(asked)));
         self
     }
 
@@ -129,7 +130,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn drive(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         loop {
             self.leave(cx);
-            self.ask(cx)?;
+            if self.ask(cx) {
+                return Poll::Ready(Ok(()));
+            }
             self.expire(cx);
             let mut moved = self.write(cx)?;
             match self.read(cx)? {
@@ -163,19 +166,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
     }
 
-    /// Sees to it that a caller that does not show who it is does not stay.
-    fn ask(&mut self, cx: &mut TaskContext<'_>) -> io::Result<()> {
-        let Some(asking) = &mut self.asking else { return Ok(()) };
+    /// Sees to it that a caller that does not show who it is does not stay; whether its time is over.
+    fn ask(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let Some(asking) = &mut self.asking else { return false };
         match asking.poll(cx) {
-            None => {}
+            None => false,
             Some(v2_asking::Step::AskToGo) => {
-                let reason = unauthenticated();
-                self.origin.kept_out(reason.message());
-                self.frames.go_away(&reason, &mut self.output);
+                if asking.refused() {
+                    self.origin.kept_out(asking.refusal().message());
+                }
+                self.frames.go_away(asking.refusal(), &mut self.output);
+                false
             }
-            Some(v2_asking::Step::Close) => return Err(io::ErrorKind::TimedOut.into()),
+            Some(v2_asking::Step::Close) => true,
         }
-        Ok(())
     }
 
     fn read(&mut self, cx: &mut TaskContext<'_>) -> io::Result<Read> {

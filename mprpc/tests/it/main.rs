@@ -28,6 +28,7 @@ mod registries;
 mod rolling;
 mod said;
 mod signals;
+mod strangers;
 mod streaming;
 mod support;
 mod threads;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use mpim_proto::{Entry, EntryKind, FetchRangeReq, message_service};
-use mprpc::{Channel, Context};
+use mprpc::Context;
 
 use crate::{
     Conversation, DEADLINE, PASSWORD, Person, Run, Service, Stack, Talker, TextClient, Wanderer,
@@ -103,8 +103,7 @@ pub(super) async fn note_changes(stack: &Stack, talkers: &[Talker], run: &mut Ru
 /// The entries of a conversation that are no messages.
 async fn changes_of(stack: &Stack, member: i64, of: Conversation) -> Result<Vec<Entry>, String> {
     let address = stack.addresses_of(Service::Message)[0];
-    let channel = Channel::builder(format!("static://{address}")).build();
-    let client = message_service::Client::new(&channel.map_err(|error| error.to_string())?);
+    let client = message_service::Client::new(&stack.channel(format!("static://{address}")));
     let (mut changes, mut after_seq) = (Vec::new(), 0);
     loop {
         let cx = Context::with_timeout(DEADLINE);

@@ -16,6 +16,7 @@ pub struct StackBuilder {
     pub(super) lines: bool,
     pub(super) traced: bool,
     pub(super) clocks: bool,
+    pub(super) behind_proxy: bool,
     pub(super) settings: Vec<(Option<Service>, &'static str, String)>,
 }
 
@@ -32,6 +33,22 @@ impl StackBuilder {
     pub fn set_everywhere(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.settings.push((None, key, value.to_string()));
         self
+    }
+
+    /// Lets programs of this machine call on the classic wire, as those of the original system do.
+    #[must_use]
+    pub fn classic_callers(self) -> Self {
+        self.set_everywhere("classic.allow", r#"["127.0.0.0/8"]"#)
+    }
+
+    /// Has the gateways believe a proxy of this machine, through which clients of text lines and of frames
+    /// have to come: [`Stack::connect`] does not.
+    #[must_use]
+    pub fn behind_proxy(mut self) -> Self {
+        self.behind_proxy = true;
+        self.set(Service::Gateway, "proxy.trusted", r#"["127.0.0.1"]"#)
+            .set(Service::Gateway, "text.proxy", true)
+            .set(Service::Gateway, "frames.proxy", true)
     }
 
     /// Runs that many of each service. Only a cluster can.

@@ -17,7 +17,7 @@ on_all_stacks! {
 }
 
 async fn every_port_answers_ping_in_the_original_bytes(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     const REQUEST: &[u8] = b"\x17\0\0\0\x0A\x0DHealthService\x12\x04Ping\x18\x04\x0A\x02hi";
     let built = ClassicClient::request("HealthService", "Ping", &Fields::new().text(1, "hi"));
     assert_eq!(built, REQUEST);
@@ -39,7 +39,7 @@ async fn every_port_answers_ping_in_the_original_bytes(stack: StackBuilder) {
 }
 
 async fn what_has_no_answer_closes_the_connection_at_once(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     let nothing = Fields::new();
     for service in Service::ALL {
         for request in [
@@ -79,7 +79,7 @@ async fn converse(
 }
 
 async fn users(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     let mut client = ClassicClient::connect(stack.address(Service::User)).await;
     let who = |name: &str, password: &str| Fields::new().text(1, name).text(2, password);
     let two = |one: i64, other: i64| Fields::new().number(1, one).number(2, other);
@@ -148,7 +148,7 @@ async fn two_offline(stack: &Stack) -> (Person, Person) {
 }
 
 async fn messages(stack: StackBuilder) {
-    let stack = with_cursors(stack).start().await;
+    let stack = with_cursors(stack).classic_callers().start().await;
     let (mut ada, mut bob) = two_offline(&stack).await;
     let mut client = ClassicClient::connect(stack.address(Service::Message)).await;
     let first = send(&mut client, "Send", 1, 2, "first").await;
@@ -190,7 +190,7 @@ async fn messages(stack: StackBuilder) {
 }
 
 async fn an_ack_moves_over_what_is_contiguous(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     let (_ada, mut bob) = two_offline(&stack).await;
     let mut client = ClassicClient::connect(stack.address(Service::Message)).await;
     let mut sent = Vec::new();
@@ -211,7 +211,7 @@ async fn an_ack_moves_over_what_is_contiguous(stack: StackBuilder) {
 }
 
 async fn presence(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     let (mut ada, mut bob) = two_offline(&stack).await;
     let mut client = ClassicClient::connect(stack.address(Service::Presence)).await;
     let uid = |uid: i64| Fields::new().number(1, uid);
@@ -242,7 +242,7 @@ async fn presence(stack: StackBuilder) {
 }
 
 async fn groups(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     let (_ada, _bob) = two_offline(&stack).await;
     let mut client = ClassicClient::connect(stack.address(Service::Group)).await;
     let create = Fields::new().number(1, 1).text(2, "crew").text(3, "those who row");

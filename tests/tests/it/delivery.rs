@@ -18,7 +18,7 @@ fn ids(pushes: &[Push]) -> Vec<i64> {
 }
 
 async fn what_a_client_received_does_not_come_again(stack: StackBuilder) {
-    let stack = with_cursors(stack).start().await;
+    let stack = with_cursors(stack).classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     for round in 0..5 {
         let id = ada.send(bob.uid, &format!("round {round}")).await;
@@ -33,7 +33,7 @@ async fn what_a_client_received_does_not_come_again(stack: StackBuilder) {
 async fn what_a_client_did_not_take_comes_again_with_the_same_ids(stack: StackBuilder) {
     // Less than a window, so that the server writes all of it.
     const COUNT: usize = 200;
-    let stack = with_cursors(stack).start().await;
+    let stack = with_cursors(stack).classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     bob.leave(&stack).await;
     let filling = "x".repeat(4_000);
@@ -72,7 +72,7 @@ async fn cursor(stack: &Stack, uid: i64, conversation: &str) -> i64 {
 }
 
 async fn a_client_that_acknowledges_gets_again_what_it_did_not_acknowledge(stack: StackBuilder) {
-    let stack = with_cursors(stack).start().await;
+    let stack = with_cursors(stack).classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let first = ada.send(bob.uid, "first").await;
     assert_eq!(bob.client.push().await.id, first);
@@ -93,7 +93,7 @@ async fn a_client_that_acknowledges_gets_again_what_it_did_not_acknowledge(stack
 }
 
 async fn an_acknowledgement_covers_its_own_conversation_only(stack: StackBuilder) {
-    let stack = with_cursors(stack).start().await;
+    let stack = with_cursors(stack).classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let group = ada.client.number("CREATEGROUP crew", "group_id").await;
     bob.client.expect(&format!("JOINGROUP {group}"), "+OK joined group").await;

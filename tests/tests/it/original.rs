@@ -114,7 +114,7 @@ async fn start(stack: StackBuilder) -> Option<(Stack, PrivateRedis)> {
             .set(service, "original.enabled", true);
     }
     stack = stack.set(Service::User, "original.enabled", true);
-    Some((stack.start().await, redis))
+    Some((stack.classic_callers().start().await, redis))
 }
 
 /// What Redis answers to a command, as text.

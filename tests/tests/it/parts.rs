@@ -7,7 +7,7 @@ use mpim_proto::{
     routing_service,
 };
 use mpim_tests::{DEADLINE, Layout, Person, Service, Stack, StackBuilder, register_two, until};
-use mprpc::{Channel, Context};
+use mprpc::Context;
 use rustix::process::Signal;
 
 on_all_stacks! {
@@ -33,8 +33,8 @@ fn cx() -> Context {
 }
 
 fn connections(stack: &Stack) -> connection_service::Client {
-    let channel = format!("static://{}", stack.part_address("connections"));
-    connection_service::Client::new(&Channel::builder(channel).build().unwrap())
+    let target = format!("static://{}", stack.part_address("connections"));
+    connection_service::Client::new(&stack.channel(target))
 }
 
 #[tokio::test]
@@ -138,8 +138,7 @@ async fn an_operator_finds_a_session_and_closes_its_device() {
 
 async fn a_user_is_sent_where_the_gateway_takes_clients(stack: StackBuilder) {
     let stack = stack.start().await;
-    let presence = format!("static://{}", stack.address(Service::Presence));
-    let routing = routing_service::Client::new(&Channel::builder(presence).build().unwrap());
+    let routing = routing_service::Client::new(&stack.channel_to(Service::Presence));
     let endpoint = stack.text_address().to_string();
     until("the gateway has said where it takes clients", async || {
         let cx = Context::with_timeout(Duration::from_secs(10));

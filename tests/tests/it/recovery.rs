@@ -44,7 +44,7 @@ async fn send_past_the_gateway(stack: &Stack, from: i64, to: i64) -> i64 {
 #[tokio::test]
 async fn what_was_sent_while_the_gateway_was_frozen_and_its_routes_expired_arrives_by_itself() {
     let builder = Stack::builder(Layout::Five).set(Service::Presence, "routes.ttl_ms", 2_000);
-    let mut stack = builder.start().await;
+    let mut stack = builder.classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let warm = ada.send(bob.uid, "warm").await;
     assert_eq!(bob.client.push().await.id, warm);

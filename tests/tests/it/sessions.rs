@@ -11,7 +11,7 @@ on_all_stacks! {
 }
 
 async fn a_second_log_in_closes_the_first(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     let mut first = std::mem::replace(&mut bob.client, stack.connect().await);
     bob.log_in(&stack).await;
@@ -21,7 +21,7 @@ async fn a_second_log_in_closes_the_first(stack: StackBuilder) {
 }
 
 async fn a_connection_is_one_session_at_a_time(stack: StackBuilder) {
-    let stack = stack.start().await;
+    let stack = stack.classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     bob.client.expect("LOGOUT", "+OK logout success").await;
     let id = ada.send(bob.uid, "for bob alone").await;
@@ -57,7 +57,8 @@ async fn is_offline(stack: &Stack, uid: i64) {
 }
 
 async fn nobody_stays_online_after_their_gateway_was_killed(stack: StackBuilder) {
-    let mut stack = stack.set(Service::Presence, "routes.ttl_ms", 6_000).start().await;
+    let mut stack =
+        stack.set(Service::Presence, "routes.ttl_ms", 6_000).classic_callers().start().await;
     let (mut ada, mut bob) = register_two(&stack).await;
     is_online(&stack, bob.uid).await;
     bob.leave(&stack).await;

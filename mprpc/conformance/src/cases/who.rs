@@ -16,6 +16,10 @@ const STAYS_MAX: Duration = Duration::from_secs(20);
 /// The preface, and SETTINGS that say nothing.
 const BEGINS: &[u8] = b"MPR2\0\0\0\0\x01\0\0\0\0\0\0\0";
 
+/// The kind of a GOAWAY, and how its payload begins: `code = 16`, UNAUTHENTICATED.
+const GOAWAY: u8 = 7;
+const CODE: &[u8] = b"\x08\x10";
+
 pub(super) async fn a_stranger_is_refused(peer: Peer) -> Result<(), Failure> {
     let other = Token::new("conformance-does-not-know-it").map_err(other)?;
     for token in [None, Some(other)] {
@@ -44,7 +48,21 @@ pub(super) async fn a_stranger_is_asked_to_go(peer: Peer) -> Result<(), Failure>
     let stays = |_| Failure::new(format!("it may stay for {STAYS_MAX:?}"));
     // A reset is an end, too.
     let _ = tokio::time::timeout(STAYS_MAX, stream.read_to_end(&mut heard)).await.map_err(stays)?;
-    Ok(())
+    let frames = frames(&heard);
+    let asked = frames.iter().any(|(kind, payload)| *kind == GOAWAY && payload.starts_with(CODE));
+    if asked { Ok(()) } else { Err(Failure::new(format!("it was not asked to go: {frames:?}"))) }
+}
+
+/// The whole frames that were heard, each by its kind and its payload.
+fn frames(mut heard: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut frames = Vec::new();
+    while let Some((header, rest)) = heard.split_first_chunk::<12>() {
+        let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+        let Some((payload, rest)) = rest.split_at_checked(length as usize) else { break };
+        frames.push((header[4], payload));
+        heard = rest;
+    }
+    frames
 }
 
 fn other(error: impl std::fmt::Display) -> Failure {

@@ -16,12 +16,11 @@ use super::super::v2_leaving::forced;
 use super::super::v2_server_streams::ServerStreams;
 use super::handlers::Pending;
 use super::{Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
-use crate::callers::unauthenticated;
 use crate::context::Origin;
 use crate::server::{Arrival, Method};
 use crate::service::{Call, Kind};
 use crate::wire::v2::compression::Body;
-use crate::wire::v2::frame::Incoming;
+use crate::wire::v2::frame::{FRAME_BYTES_MAX, Incoming};
 use crate::wire::v2::server::Event;
 use crate::{Caller, Context, Status};
 
@@ -125,7 +124,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 self.streams().receive(header, payload, in_use)?;
             }
             // Nobody is asked, or the caller was let in.
-            Event::Auth(_) | Event::None => {}
+            Event::Auth(_) | Event::Strange { .. } | Event::None => {}
         }
         Ok(())
     }
@@ -135,21 +134,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn let_in(&mut self, event: Event<Method>) -> Result<Option<Event<Method>>, String> {
         let Some(asking) = &mut self.asking else { return Ok(Some(event)) };
         match event {
-            Event::Auth(token) => {
-                if asking.is_satisfied_by(&token) {
-                    self.asking = None;
-                    let caller = Some(Caller::with_token());
-                    self.origin = Arc::new(Origin { caller, ..Origin::clone(&self.origin) });
-                }
-                Ok(None)
+            Event::Auth(token) if asking.is_satisfied_by(token.expose()) => {
+                self.asking = None;
+                self.decoder.accept(FRAME_BYTES_MAX);
+                self.frames.open();
+                let caller = Some(Caller::with_token());
+                self.origin = Arc::new(Origin { caller, ..Origin::clone(&self.origin) });
+                return Ok(None);
             }
-            Event::Call { call, .. } | Event::Refuse { call, .. } => {
-                asking.refused();
-                self.refuse(call, &unauthenticated());
-                Ok(None)
+            Event::Auth(_) => {}
+            Event::Strange { call } => {
+                self.frames.refuse(call, asking.refusal(), &mut self.output);
+                self.origin.refused(asking.refusal());
             }
-            event => Ok(Some(event)),
+            event => return Ok(Some(event)),
         }
+        if asking.refused() {
+            self.origin.kept_out(asking.refusal().message());
+        }
+        Ok(None)
     }
 
     /// An id that is in use breaks the protocol.

@@ -23,7 +23,7 @@ use super::stream::{Link, Outgoing, wait};
 use super::timed::Timed;
 use super::{HEAD_BYTES_MAX, METHODS_MAX};
 use crate::meter::Timing;
-use crate::{Metadata, ServiceDescriptor, Stage, Status};
+use crate::{Code, Metadata, ServiceDescriptor, Stage, Status};
 
 /// How many calls a connection carries at once unless the server allows fewer.
 pub(crate) const CALLS_MAX: u32 = 32_768;
@@ -68,7 +68,6 @@ impl Lengths {
 }
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct Calls {
     pub(super) slots: Slots,
     pub(super) output: BytesMut,
@@ -318,7 +317,11 @@ impl Calls {
             Kind::Pong => self.pings.answered(woken),
             Kind::GoAway => {
                 let reason = GoAway::decode(payload).map_err(|error| error.to_string())?;
-                self.refuse(Status::unavailable(reason.message));
+                // A server that asks who calls must not be taken for one that only stops.
+                self.refuse(match reason.code == Code::Unauthenticated as u32 {
+                    true => Status::unauthenticated(reason.message),
+                    false => Status::unavailable(reason.message),
+                });
                 woken.append(&mut self.waiting);
                 self.pings.wake(woken);
             }

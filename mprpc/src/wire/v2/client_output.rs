@@ -1,5 +1,6 @@
 //! What a client's connection has to write, and how far the socket has taken it.
 
+use std::fmt;
 use std::task::Waker;
 
 use bytes::BytesMut;
@@ -9,6 +10,19 @@ use super::client::Calls;
 
 /// How much room is kept while nothing waits, in bytes.
 const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
+
+/// Of what waits for the socket only how much it is: who the client is may stand there.
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls")
+            .field("slots", &self.slots)
+            .field("output_bytes", &self.output.len())
+            .field("queued", &self.queued)
+            .field("written", &self.written)
+            .field("refusal", &self.refusal)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Calls {
     /// Moves what is to be written into `writing`, which is empty, and says whether there is any.

@@ -99,6 +99,14 @@ pub(crate) enum Incoming {
     TooLarge(Header, u32),
 }
 
+impl Incoming {
+    pub(crate) fn header(&self) -> Header {
+        match self {
+            Self::Frame(header, _) | Self::TooLarge(header, _) => *header,
+        }
+    }
+}
+
 /// What stands at the front of a stream of bytes.
 pub(crate) enum Front {
     /// A header, which was taken off, and the length of the payload, which is all there.
@@ -127,6 +135,11 @@ impl Decoder {
     /// Whether a payload is skipped that has not come to its end.
     pub(crate) fn is_skipping(&self) -> bool {
         self.skip > 0
+    }
+
+    /// Takes payloads of up to so many bytes from the next frame on.
+    pub(crate) fn accept(&mut self, bytes_max: u32) {
+        self.bytes_max = bytes_max;
     }
 
     /// The next frame in `buf`, or `None` until more bytes have come.

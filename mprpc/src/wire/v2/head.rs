@@ -1,6 +1,8 @@
 //! What stands before the message in a request and in an answer: a varint length and a small
 //! protobuf message, which later versions extend by adding fields.
 
+use std::fmt;
+
 use bytes::{Buf, Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
@@ -82,6 +84,7 @@ pub(crate) struct GoAway {
 
 /// What a client shows of itself.
 #[derive(Clone, PartialEq, prost::Message)]
+#[prost(skip_debug)]
 pub(crate) struct Auth {
     /// A secret that both sides know.
     #[prost(bytes = "bytes", tag = "1")]
@@ -103,6 +106,33 @@ impl Auth {
             return Err(format!("an AUTH frame of {bytes} bytes, and {max} are accepted"));
         }
         Self::decode(payload).map_err(|_| "an AUTH frame that does not parse".to_owned())
+    }
+
+    /// What is shown.
+    pub(crate) fn secret(self) -> Secret {
+        Secret(self.token)
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").finish_non_exhaustive()
+    }
+}
+
+/// A secret that `Debug` does not show.
+pub(crate) struct Secret(Bytes);
+
+impl Secret {
+    /// The secret itself, to be compared.
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
     }
 }
 

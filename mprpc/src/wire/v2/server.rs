@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::compression::{Body, Compression};
 use super::frame::{self, FRAME_BYTES_MAX, Header, Incoming, Kind};
-use super::head::{self, Auth, GoAway, RequestHead, ResponseHead, Settings};
+use super::head::{self, Auth, GoAway, RequestHead, ResponseHead, Secret, Settings};
 use super::offer::Offer;
 use super::{HEAD_BYTES_MAX, METHODS_MAX, PATH_BYTES_MAX};
 use crate::metadata::ENTRIES_MAX;
@@ -36,7 +36,9 @@ pub(crate) enum Event<M> {
     /// The client said of itself what its streams are to be told too.
     Settings(Settings),
     /// The client shows who it is: a token.
-    Auth(Bytes),
+    Auth(Secret),
+    /// A call of a client that has still to show who it is. It was not looked at.
+    Strange { call: u32 },
     /// Nothing that concerns a call.
     None,
 }
@@ -53,6 +55,10 @@ pub(crate) struct Frames<M> {
     settled: bool,
     /// Whether the client has shown who it is, whatever that was worth.
     shown: bool,
+    /// Whether it has called.
+    called: bool,
+    /// Whether it has to show who it is before its calls are looked at.
+    shut: bool,
 }
 
 impl<M: Clone> Frames<M> {
@@ -68,7 +74,20 @@ impl<M: Clone> Frames<M> {
             settings: Settings::default(),
             settled: false,
             shown: false,
+            called: false,
+            shut: false,
         }
+    }
+
+    /// Looks at no call until [`open`](Self::open): a stranger could name methods, and send messages,
+    /// for as long as it may stay.
+    pub(crate) fn shut(&mut self) {
+        self.shut = true;
+    }
+
+    /// Looks at calls from now on.
+    pub(crate) fn open(&mut self) {
+        self.shut = false;
     }
 
     /// What the client said of itself, as far as it has: its windows first, its limit last.
@@ -92,6 +111,16 @@ impl<M: Clone> Frames<M> {
         find: impl FnOnce(&str) -> Option<M>,
         output: &mut BytesMut,
     ) -> Result<Event<M>, String> {
+        let header = incoming.header();
+        self.called |= header.kind == Kind::Request;
+        if self.shut {
+            match header.kind {
+                Kind::Request => return Ok(Event::Strange { call: header.call }),
+                // Of such a call.
+                Kind::Data | Kind::Credit => return Ok(Event::None),
+                _ => {}
+            }
+        }
         let (header, payload) = match incoming {
             Incoming::Frame(header, payload) => (header, payload),
             Incoming::TooLarge(header, bytes) if header.kind == Kind::Request => {
@@ -122,12 +151,11 @@ impl<M: Clone> Frames<M> {
             }
             Kind::Auth => {
                 let auth = Auth::read(payload)?;
-                // Once, so that who guesses connects for each guess. Whoever had a request read has
-                // named a method.
-                if std::mem::replace(&mut self.shown, true) || !self.methods.is_empty() {
+                // Once, so that who guesses connects for each guess.
+                if std::mem::replace(&mut self.shown, true) || self.called {
                     return Err("an AUTH frame that is not the first, or behind a request".into());
                 }
-                Ok(Event::Auth(auth.token))
+                Ok(Event::Auth(auth.secret()))
             }
             // A client that goes away simply opens no more calls.
             Kind::Pong | Kind::GoAway => Ok(Event::None),

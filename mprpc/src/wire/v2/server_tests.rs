@@ -186,7 +186,7 @@ fn auth(token: &[u8]) -> Incoming {
 fn a_client_shows_once_who_it_is_and_before_it_calls() {
     let mut frames = frames();
     let event = receive(&mut frames, auth(b"secret")).unwrap();
-    assert!(matches!(event, Event::Auth(token) if token == "secret"));
+    assert!(matches!(event, Event::Auth(token) if token.expose() == b"secret"));
     let error = receive(&mut frames, auth(b"secret")).unwrap_err();
     assert!(!error.contains("secret"), "{error}");
 
@@ -194,4 +194,41 @@ fn a_client_shows_once_who_it_is_and_before_it_calls() {
     receive(&mut frames, request(3, "e.E/Other", frame::END)).unwrap();
     assert!(receive(&mut frames, auth(b"secret")).is_err());
     assert!(receive(&mut self::frames(), auth(&[b'x'; 1024])).is_err());
+    // A request that is too long is one, too.
+    let mut frames = self::frames();
+    let header = Header { call: 3, ..Header::connection(Kind::Request) };
+    receive(&mut frames, Incoming::TooLarge(header, u32::MAX)).unwrap();
+    assert!(receive(&mut frames, auth(b"secret")).is_err());
+}
+
+#[test]
+fn what_is_shown_is_in_nothing_that_is_printed() {
+    let frame = auth(b"secret");
+    let event = receive(&mut frames(), frame).unwrap();
+    let shown = Auth { token: Bytes::from_static(b"secret") };
+    let mut calls = super::super::client::Calls::new(Offer::default());
+    calls.authenticate(Bytes::from_static(b"secret"));
+    for text in [format!("{event:?}"), format!("{shown:?}"), format!("{calls:?}")] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+/// Whatever a stranger asks for: what is served is not its business, and it is not to fill memory.
+#[test]
+fn the_calls_of_who_has_shown_nothing_are_not_looked_at() {
+    let mut frames = frames();
+    frames.shut();
+    let event = receive(&mut frames, request(3, "e.E/M", frame::END)).unwrap();
+    assert!(matches!(event, Event::Strange { call: 9 }), "{event:?}");
+    let data = Header { call: 3, ..Header::connection(Kind::Data) };
+    for incoming in [Incoming::Frame(data, Bytes::new()), Incoming::TooLarge(data, u32::MAX)] {
+        assert!(matches!(receive(&mut frames, incoming), Ok(Event::None)));
+    }
+    assert!(frames.methods.is_empty(), "nothing was named");
+    let mut frames = self::frames();
+    frames.shut();
+    receive(&mut frames, auth(b"secret")).unwrap();
+    frames.open();
+    let event = receive(&mut frames, request(3, "e.E/M", frame::END)).unwrap();
+    assert!(matches!(event, Event::Call { call: 9, .. }), "{event:?}");
 }

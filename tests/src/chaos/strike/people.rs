@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use mpim_proto::send_batch_req::To;
 use mpim_proto::{Outgoing, SendBatchReq, message_service};
-use mprpc::{Channel, Context};
+use mprpc::Context;
 use tokio::time::{Instant, sleep};
 
 use super::processes::start_again;
@@ -240,8 +240,8 @@ async fn same(
     let call = |address| {
         let request = request.clone();
         async move {
-            let channel = Channel::builder(format!("static://{address}")).build();
-            let client = message_service::Client::new(&channel.expect("an address"));
+            let channel = scene.arena.stack.channel(format!("static://{address}"));
+            let client = message_service::Client::new(&channel);
             let deadline = Instant::now() + CALL_MAX;
             loop {
                 let cx = Context::with_timeout(CALL_MAX);

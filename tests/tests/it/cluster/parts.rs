@@ -3,7 +3,7 @@
 
 use mpim_proto::{QuerySessionsReq, routing_service};
 use mpim_tests::{DEADLINE, PASSWORD, Stack, register_two, until};
-use mprpc::{Channel, Context};
+use mprpc::Context;
 
 use super::{holds_without_an_error, talking};
 
@@ -14,8 +14,8 @@ fn process(part: &str, number: usize) -> String {
 
 /// What an instance of the part "routing" says of a user: the id of their session.
 async fn session_of(stack: &Stack, routing: usize, user_id: i64) -> Result<String, String> {
-    let address = format!("static://{}", stack.part_address_of("routing", routing));
-    let client = routing_service::Client::new(&Channel::builder(address).build().unwrap());
+    let target = format!("static://{}", stack.part_address_of("routing", routing));
+    let client = routing_service::Client::new(&stack.channel(target));
     let asked = QuerySessionsReq { user_id };
     let answer = client.query(&Context::with_timeout(DEADLINE), asked).await;
     match answer.map_err(|status| status.to_string())?.sessions.as_slice() {

@@ -7,7 +7,7 @@ use mpim_proto::{QueryRouteReq, presence_service};
 use mpim_tests::{
     Instance, PASSWORD, Service, Stack, get, is_ready, is_waiting_for, register_two, until,
 };
-use mprpc::{Channel, Context};
+use mprpc::Context;
 use rustix::process::Signal;
 use test_servers::ZooKeeperEnsemble;
 use tokio::time::sleep;
@@ -174,8 +174,7 @@ async fn without_redis_who_is_there_chats_on_and_who_is_not_logs_in() {
     let mut old = std::mem::replace(&mut bob.client, stack.connect_to(2).await);
     bob.client.expect(&format!("LOGIN bob {PASSWORD}"), "+OK uid=2").await;
     stack.servers().redis().start_again().await;
-    let target = format!("static://{}", stack.address(Service::Presence));
-    let presence = presence_service::Client::new(&Channel::builder(target).build().unwrap());
+    let presence = presence_service::Client::new(&stack.channel_to(Service::Presence));
     until("bob has a route", async || {
         let cx = Context::with_timeout(Duration::from_secs(5));
         let asked = QueryRouteReq { user_id: bob.uid };

@@ -30,10 +30,10 @@ pub(super) fn complaints<T>(path: &str, shipped: &str) -> Vec<String>
 where
     T: Default + Serialize + DeserializeOwned + Validate,
 {
-    let mut defaults = table(&T::default());
-    // Read by the body of every binary, not by the service.
+    // Read by the body of every binary, not by the service, which may have other defaults.
     let process = table(&ProcessConfig::with_admin_port(admin_port(path)));
-    defaults.extend(process.clone());
+    let mut defaults = process.clone();
+    defaults.extend(table(&T::default()));
     let mut shipped_table: Table = match shipped.parse() {
         Ok(table) => table,
         Err(error) => return vec![format!("{path}: {error}")],
@@ -54,8 +54,9 @@ where
     complaints.extend(unknown.map(|key| format!("{path}: {key} configures nothing")));
     complaints.extend(bare_keys(shipped).map(|line| format!("{path}:{line}: no comment above it")));
     if complaints.is_empty() {
-        for (section, _) in process {
-            shipped_table.remove(&section);
+        let of_both = table(&T::default());
+        for section in process.keys().filter(|section| !of_both.contains_key(*section)) {
+            shipped_table.remove(section);
         }
         complaints.extend(refusals::<T>(shipped_table).map(|refusal| format!("{path}: {refusal}")));
     }

@@ -15,7 +15,10 @@ struct Fixture {
 fn queue(change: impl FnOnce(&mut PushLimits)) -> Fixture {
     let around = around(change);
     let routing = Arc::clone(around.roster.routing());
-    let direct = Direct { gateways: Gateways::new(10), timeout: around.limits.timeout };
+    let direct = Direct {
+        gateways: Gateways::new(10, im_common::Trust::default()),
+        timeout: around.limits.timeout,
+    };
     Fixture { queue: LinkedQueue::new("direct", around, direct), routing }
 }
 

@@ -32,7 +32,12 @@ fn queue(
     redis: &Redis,
     change: impl FnOnce(&mut super::super::PushLimits),
 ) -> StreamQueue<TestRouting> {
-    StreamQueue::new(around(change), Gateways::new(10), redis.clone(), LIMITS)
+    StreamQueue::new(
+        around(change),
+        Gateways::new(10, im_common::Trust::default()),
+        redis.clone(),
+        LIMITS,
+    )
 }
 
 /// What stands in a stream, and what comes.

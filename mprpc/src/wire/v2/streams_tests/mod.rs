@@ -119,7 +119,11 @@ impl Pair {
                     let in_use = self.served.values().any(|(call, _)| *call == header.call);
                     self.streams.receive(header, payload, in_use, &mut Vec::new()).unwrap();
                 }
-                Event::Refuse { .. } | Event::Settings(_) | Event::Auth(_) | Event::None => {}
+                Event::Refuse { .. }
+                | Event::Strange { .. }
+                | Event::Settings(_)
+                | Event::Auth(_)
+                | Event::None => {}
             }
         }
     }

@@ -1,0 +1,143 @@
+//! Whom a process believes, and what it shows of itself.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use ipnet::IpNet;
+use mprpc::{Callers, ChannelBuilder, Token, TokenError};
+
+use crate::config::{ClassicConfig, ServiceConfig};
+use crate::make_once;
+
+/// What strangers are told besides that they are.
+const ADVICE: &str = "all services of a fleet, and its tools, need the same `service.token_file` \
+    (tools: `--token-file`); between machines also `service.token_in_clear`";
+
+/// How the services of a process know those of others: with the token of their fleet, if there is one.
+/// The default knows nobody and asks nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    token: Option<Token>,
+    ask: bool,
+    in_clear: bool,
+    classic: Vec<IpNet>,
+}
+
+/// A service token that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// There was none, and none could be made.
+    #[error("service.token_file: cannot make {}", path.display())]
+    Make {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The one that is there is of no use.
+    #[error("service.token_file")]
+    Token(#[from] TokenError),
+}
+
+impl Trust {
+    /// What the configuration of a process says. The token is made if there is none.
+    ///
+    /// # Errors
+    /// Its file can be neither read nor made.
+    pub fn open(service: &ServiceConfig, classic: &ClassicConfig) -> Result<Self, TrustError> {
+        let path = service.token_file.as_path();
+        let token = if path == Path::new("") { None } else { Some(token(path)?) };
+        let (ask, in_clear) = (service.ask, service.token_in_clear);
+        Ok(Self { token, ask, in_clear, classic: classic.networks() })
+    }
+
+    /// The same with the token in the file at `path`, unless it has one.
+    ///
+    /// # Errors
+    /// It can be neither read nor made.
+    pub fn or_token(mut self, path: &Path) -> Result<Self, TrustError> {
+        if self.token.is_none() {
+            self.token = Some(token(path)?);
+        }
+        Ok(self)
+    }
+
+    /// Whether callers have to show the token.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.ask && self.token.is_some()
+    }
+
+    /// A channel that shows the token.
+    pub fn show(&self, channel: ChannelBuilder) -> ChannelBuilder {
+        match &self.token {
+            Some(token) => channel.token(token).token_in_clear(self.in_clear),
+            None => channel,
+        }
+    }
+
+    /// Those whose calls are taken.
+    pub(super) fn callers(&self) -> Callers {
+        match self.token.as_ref().filter(|_| self.ask) {
+            Some(token) => {
+                let callers = Callers::anybody().token(token).advice(ADVICE);
+                callers.classic_from(self.classic.iter().copied())
+            }
+            None => Callers::anybody(),
+        }
+    }
+}
+
+/// The token in the file, which is made if there is none.
+fn token(path: &Path) -> Result<Token, TrustError> {
+    let failed = |source| TrustError::Make { path: path.into(), source };
+    if !path.try_exists().map_err(failed)? {
+        let mut bits = [0; 32];
+        let failed_to_draw = |_| failed(std::io::Error::other("no random numbers"));
+        SystemRandom::new().fill(&mut bits).map_err(failed_to_draw)?;
+        let mut text = String::new();
+        for byte in bits {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push('\n');
+        make_once(path, text.as_bytes()).map_err(failed)?;
+    }
+    Ok(Token::file(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(path: &Path) -> ServiceConfig {
+        ServiceConfig { token_file: path.into(), ..ServiceConfig::default() }
+    }
+
+    #[test]
+    fn the_token_is_made_by_the_first_and_found_by_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data/service.token");
+        assert!(Trust::open(&config(&path), &ClassicConfig::default()).unwrap().asks());
+        let made = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(made.trim_end().len(), 64);
+        Trust::open(&config(&path), &ClassicConfig::default()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), made);
+        // One that is of no use is not replaced: others may have the right one.
+        std::fs::write(&path, "short").unwrap();
+        let error = Trust::open(&config(&path), &ClassicConfig::default()).unwrap_err();
+        assert!(error.to_string().starts_with("service.token_file"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "short");
+    }
+
+    #[test]
+    fn without_a_token_nobody_is_asked() {
+        let trust = Trust::open(&config(Path::new("")), &ClassicConfig::default()).unwrap();
+        assert!(!trust.asks() && !Trust::default().asks());
+        let directory = tempfile::tempdir().unwrap();
+        let shown = ServiceConfig { ask: false, ..config(&directory.path().join("token")) };
+        assert!(!Trust::open(&shown, &ClassicConfig::default()).unwrap().asks());
+        assert!(trust.or_token(&directory.path().join("token")).unwrap().asks());
+    }
+}
