@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::File;
 
 /// Files whose words count as code. Documents do not: they would prove each other.
-const CODE: &[&str] = &["js", "mjs", "proto", "rs", "sql", "toml"];
+const CODE: &[&str] = &["conf", "js", "mjs", "proto", "rs", "sql", "toml"];
 
 /// Crates of the language itself.
 const LANGUAGE: &[&str] = &["alloc", "core", "std"];
