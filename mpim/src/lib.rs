@@ -11,16 +11,22 @@
 //! | `start` | the five in the order in which they need each other |
 //! | `banner` | what a person who starts it reads first |
 //! | `load` | a tool: `mpim load` puts a running gateway under load |
+//! | `admin` | a tool: `mpim admin` gives roles, disables and enables accounts |
+//! | `token_key` | a tool: `mpim token-key new` makes the next key that signs tokens |
 //! | `dead_letters` | a tool: `mpim dead-letters` shows dispatches that were given up on |
 #![forbid(unsafe_code)]
 
+mod admin;
 mod banner;
 mod config;
 mod dead_letters;
 mod load;
 mod start;
+mod token_key;
 
+pub use admin::tool as admin;
 pub use config::Config;
 pub use dead_letters::tool as dead_letters;
 pub use load::tool as load;
 pub use start::start;
+pub use token_key::tool as token_key;

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         "mpim",
         "MPIM, an instant-messaging server: without a subcommand, all five services in one process",
         9010,
-        vec![mpim::load(), mpim::dead_letters()],
+        vec![mpim::load(), mpim::dead_letters(), mpim::token_key(), mpim::admin()],
         mpim::start,
     )
 }

@@ -191,6 +191,11 @@ impl Stack {
         self.addresses[0].frames()
     }
 
+    /// Of every gateway, where clients connect that speak frames.
+    pub fn frames_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(Addresses::frames).collect()
+    }
+
     /// Of every gateway, where clients connect that speak text lines.
     pub fn text_addresses(&self) -> Vec<SocketAddr> {
         self.addresses.iter().map(Addresses::text).collect()

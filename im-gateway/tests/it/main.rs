@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod delivery;
 mod devices;
+mod ended;
 mod events;
 mod fakes;
 mod fan_out;

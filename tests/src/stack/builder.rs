@@ -34,6 +34,11 @@ impl StackBuilder {
         self
     }
 
+    /// In what shape it is to run.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// Runs that many of each service. Only a cluster can.
     ///
     /// # Panics
