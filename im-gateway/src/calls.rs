@@ -96,7 +96,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Arc<Handle>, cal
             Answer::Advanced(advances::advance(gateway, session, moves).await)
         }
         Call::Verify(token) => {
-            let verified = log_in::verify(gateway, &cx, &token).await;
+            let verified = log_in::verify(gateway, &cx, session, &token).await;
             Answer::Verified(noted(gateway, "VerifyToken", verified))
         }
         Call::Bind => {

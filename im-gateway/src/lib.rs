@@ -83,6 +83,7 @@ mod events;
 mod fetches;
 mod gateway;
 mod gather;
+mod held;
 mod http;
 mod kernel;
 mod listener;

@@ -12,6 +12,7 @@ use crate::commands::{refusal, refusal_as, unavailable};
 use crate::config::ms;
 use crate::events;
 use crate::gateway::Gateway;
+use crate::held::Held;
 use crate::metrics::METRICS;
 use crate::original::{self, Unbegun};
 use crate::session::Ending;
@@ -35,6 +36,7 @@ pub(crate) struct Proved {
     pub(crate) device: String,
     /// Of the device; 0 if im-user knows of none.
     pub(crate) generation: i64,
+    pub(crate) held: Option<Held>,
     pub(crate) wants: Wants,
     pub(crate) unbegun: Unbegun,
 }
@@ -53,6 +55,7 @@ struct Known {
     token: String,
     device: String,
     generation: i64,
+    held: Option<Held>,
 }
 
 /// Asks im-user who a client is. The error is the reply.
@@ -80,9 +83,19 @@ pub(crate) async fn prove(
         };
         let token_is_new = !matches!(credential, Credential::Token(_));
         let known = ask(&concerned, &cx, credential, device).await?;
-        let Known { user_id, token, device, generation } = known;
+        let Known { user_id, token, device, generation, held } = known;
         let unbegun = Unbegun::new(&concerned, user_id, &token);
-        Ok(Proved { user_id, username, token, token_is_new, device, generation, wants, unbegun })
+        Ok(Proved {
+            user_id,
+            username,
+            token,
+            token_is_new,
+            device,
+            generation,
+            held,
+            wants,
+            unbegun,
+        })
     };
     original::to_its_end(gateway, asking).await
 }
@@ -106,7 +119,8 @@ async fn ask(
                 return Err(refused);
             }
             let (user_id, token, generation) = (answer.user_id, answer.token, answer.generation);
-            Ok(Known { user_id, token, device, generation })
+            let held = Held::of(answer.granted.as_ref());
+            Ok(Known { user_id, token, device, generation, held })
         }
         Credential::New { username, password } => {
             let password = password.into_exposed();
@@ -123,7 +137,8 @@ async fn ask(
             }
             let (user_id, generation) = (answer.user_id, answer.generation);
             let token = original::token(user_id, answer.token);
-            Ok(Known { user_id, token, device, generation })
+            let held = Held::of(answer.granted.as_ref());
+            Ok(Known { user_id, token, device, generation, held })
         }
         Credential::Token(token) => by_token(gateway, cx, &token).await,
     }
@@ -152,7 +167,8 @@ async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Kno
     if device.is_empty() {
         device.push_str(TEXT_DEVICE);
     }
-    Ok(Known { user_id, token, device, generation })
+    let held = Held::of(answer.granted.as_ref());
+    Ok(Known { user_id, token, device, generation, held })
 }
 
 /// im-user bounds how many passwords it looks at.
@@ -183,11 +199,10 @@ pub(crate) async fn begin(
     token: &str,
 ) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let generation = registration.handle().generation;
     let verified = async {
-        match generation {
-            0 => Ok(true),
-            _ => verify(gateway, &cx, token).await,
+        match registration.handle() {
+            of_original if of_original.generation == 0 => Ok(true),
+            session => verify(gateway, &cx, session, token).await,
         }
     };
     let (bound, verified) = tokio::join!(bind(gateway, registration), verified);
@@ -201,12 +216,20 @@ pub(crate) async fn begin(
     Err(outcome)
 }
 
-/// Whether the session of a token may go on: it is im-user's, and neither it nor its device was revoked.
+/// Whether a session may go on: neither its log-in nor its device is over. By its token where im-user has
+/// not said which log-in it is.
 ///
 /// # Errors
 /// im-user could not be asked.
-pub(crate) async fn verify(gateway: &Gateway, cx: &Context, token: &str) -> Result<bool, Status> {
-    let request = VerifyTokenReq { token: token.to_owned(), ..VerifyTokenReq::default() };
+pub(crate) async fn verify(
+    gateway: &Gateway,
+    cx: &Context,
+    session: &Handle,
+    token: &str,
+) -> Result<bool, Status> {
+    let held = session.held.map(|held| held.said(session));
+    let token = if held.is_none() { token.to_owned() } else { String::new() };
+    let request = VerifyTokenReq { token, held };
     match gateway.services.user.verify_token(cx, request).await {
         Ok(answer) => {
             let result = answer.result.unwrap_or_default();
@@ -218,13 +241,33 @@ pub(crate) async fn verify(gateway: &Gateway, cx: &Context, token: &str) -> Resu
     }
 }
 
-/// Revokes a token.
+/// Which log-in of a user is to end: one that im-user has named, or else that of a token.
+#[derive(Debug)]
+pub(crate) struct Revoked {
+    user_id: i64,
+    token: String,
+    held: Option<mpim_proto::Held>,
+}
+
+impl Revoked {
+    pub(crate) fn of_token(user_id: i64, token: String) -> Self {
+        Self { user_id, token, held: None }
+    }
+
+    pub(crate) fn of_session(session: &Handle, token: &str) -> Self {
+        let held = session.held.map(|held| held.said(session));
+        Self { user_id: session.user_id, token: token.to_owned(), held }
+    }
+}
+
+/// Ends a log-in.
 ///
 /// # Errors
-/// The reply, if it is unknown whether the token still opens doors.
-pub(crate) async fn revoke(gateway: &Gateway, user_id: i64, token: String) -> Result<(), Reply> {
+/// The reply, if it is unknown whether its token still opens doors.
+pub(crate) async fn revoke(gateway: &Gateway, revoked: Revoked) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let request = LogoutReq { user_id, token, unbinds_route: true, ..LogoutReq::default() };
+    let Revoked { user_id, token, held } = revoked;
+    let request = LogoutReq { user_id, token, held, unbinds_route: true, everywhere: false };
     let answer = gateway.services.user.logout(&cx, request).await;
     // One that im-user refuses is of no use to anybody either.
     answer.map(drop).map_err(|status| unavailable(gateway, "LOGOUT", &status))

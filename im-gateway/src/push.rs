@@ -9,8 +9,8 @@ use im_common::{Shutdown, walk};
 use metrics::{Counter, Gauge, counter, gauge};
 use mpim_proto::push::Content;
 use mpim_proto::{
-    CloseSessionReq, CloseSessionResp, GetStatusesReq, GetStatusesResp, Push, PushEventsReq,
-    PushEventsResp, PushReq, PushResp, gateway_service,
+    CloseLogInsReq, CloseLogInsResp, CloseSessionReq, CloseSessionResp, GetStatusesReq,
+    GetStatusesResp, Push, PushEventsReq, PushEventsResp, PushReq, PushResp, gateway_service,
 };
 use mprpc::{Context, Status};
 use tokio::time::Instant;
@@ -231,6 +231,20 @@ impl gateway_service::Server for PushService {
         }
         Ok(CloseSessionResp { result: Some(mpim_proto::Result::ok()) })
     }
+
+    async fn close_log_ins(
+        &self,
+        _cx: &Context,
+        req: CloseLogInsReq,
+    ) -> Result<CloseLogInsResp, Status> {
+        if req.boot_id == self.boot_id {
+            for ended in &req.ended {
+                let sessions = self.sessions.of_log_ins(ended);
+                sessions.iter().for_each(|session| session.mailbox.close(&ended.reason));
+            }
+        }
+        Ok(CloseLogInsResp { result: Some(mpim_proto::Result::ok()) })
+    }
 }
 
 fn msg_ids(pushes: &[Push]) -> impl Iterator<Item = i64> {
@@ -245,6 +259,7 @@ fn msg_ids(pushes: &[Push]) -> impl Iterator<Item = i64> {
 mod tests {
     use super::*;
     use crate::mailbox::Mailbox;
+    use crate::sessions::Who;
 
     const SPREAD_MAX: Duration = Duration::from_millis(20);
 
@@ -255,8 +270,7 @@ mod tests {
             let links = Links::new(1, Duration::from_secs(1));
             let pushes = Pushes::new(Arc::clone(&sessions), links, SPREAD_MAX);
             let add = |user_id| {
-                let session =
-                    sessions.add(user_id, ("text".to_owned(), 1), Mailbox::new(8, Arc::default()));
+                let session = sessions.add(Who::text(user_id), Mailbox::new(8, Arc::default()));
                 session.handle().set_bound(1);
                 session
             };

@@ -52,7 +52,7 @@ pub(crate) enum Call {
     },
     AdvanceCursors(Moves),
     Bind,
-    /// Whether the session may go on, by its token.
+    /// Whether the session may go on, by its token if nothing else is known of its log-in.
     Verify(String),
 }
 
@@ -112,6 +112,7 @@ struct Pull {
 /// See the module.
 pub(crate) struct Session {
     registration: Registration,
+    /// Empty if the log-in is known without it.
     token: String,
     config: Arc<SessionConfig>,
     /// When what the session needs may be asked for.
@@ -153,6 +154,7 @@ impl Session {
         retry_ms: u32,
         now: Instant,
     ) -> Self {
+        let token = registration.handle().held.map_or(token, |_| String::new());
         let rate = Rate::per_second(config.messages_per_s, now);
         let signal_rate = Rate::per_second(config.signals_per_s, now);
         let directs = Directs::new(config.mailbox_max, remembered_max);

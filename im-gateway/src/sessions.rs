@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use im_common::InUse;
 use im_wire::Status;
-use mpim_proto::RouteKey;
+use mpim_proto::{EndedLogIns, RouteKey};
 use tokio_util::sync::CancellationToken;
 
+use crate::held::{Held, is_over};
 use crate::mailbox::Mailbox;
 use crate::metrics::METRICS;
 
@@ -23,6 +24,8 @@ pub(crate) struct Handle {
     pub(crate) device: String,
     /// Which device of that name it is, as im-user counts them; 0 if it does not.
     pub(crate) generation: i64,
+    /// The log-in that it is of, if im-user has said which.
+    pub(crate) held: Option<Held>,
     /// Unique within this boot of the gateway.
     pub(crate) session_id: String,
     pub(crate) mailbox: Mailbox,
@@ -32,8 +35,20 @@ pub(crate) struct Handle {
     status: Mutex<Status>,
     /// When it began, as im-presence has told; 0 before.
     since_ms: AtomicI64,
+    /// Its client ends the log-in and waits for the answer.
+    logging_out: AtomicBool,
     /// Cancelled once im-message has its cursors, or it gave up trying.
     handed_over: CancellationToken,
+}
+
+/// Who a session is, from the moment on at which it is added.
+#[derive(Debug)]
+pub(crate) struct Who {
+    pub(crate) user_id: i64,
+    /// As in [`Handle`].
+    pub(crate) device: String,
+    pub(crate) generation: i64,
+    pub(crate) held: Option<Held>,
 }
 
 impl Handle {
@@ -49,6 +64,11 @@ impl Handle {
     /// From now on the session says this of its user.
     pub(crate) fn set_status(&self, status: Status) {
         *lock(&self.status) = status;
+    }
+
+    /// Whether the client itself ends the log-in just now: that is answered before anything is closed.
+    pub(crate) fn set_logging_out(&self, logging_out: bool) {
+        self.logging_out.store(logging_out, Ordering::Release);
     }
 
     /// Waits until the session's cursors are handed over. Cancel safe.
@@ -85,21 +105,19 @@ impl Sessions {
     }
 
     /// Adds a session. From here on it gets pushes: they must find it before its route is bound.
-    pub(crate) fn add(
-        self: &Arc<Self>,
-        user_id: i64,
-        (device, generation): (String, i64),
-        mailbox: Mailbox,
-    ) -> Registration {
+    pub(crate) fn add(self: &Arc<Self>, who: Who, mailbox: Mailbox) -> Registration {
+        let Who { user_id, device, generation, held } = who;
         let handle = Arc::new(Handle {
             user_id,
             device,
             generation,
+            held,
             session_id: self.next_id.fetch_add(1, Ordering::Relaxed).to_string(),
             mailbox,
             bound: AtomicBool::new(false),
             status: Mutex::new(Status::Online),
             since_ms: AtomicI64::new(0),
+            logging_out: AtomicBool::new(false),
             handed_over: CancellationToken::new(),
         });
         self.of_users(user_id).entry(user_id).or_default().push(Arc::clone(&handle));
@@ -159,6 +177,15 @@ impl Sessions {
         let users = self.of_users(user_id);
         let all = users.get(&user_id).map(Vec::as_slice).unwrap_or_default();
         all.iter().filter(|it| is_meant(&it.device)).cloned().collect()
+    }
+
+    /// The sessions that have ended with those log-ins, also those that are only beginning; but for one
+    /// whose client has asked for that and is not answered yet.
+    pub(crate) fn of_log_ins(&self, ended: &EndedLogIns) -> Vec<Arc<Handle>> {
+        let users = self.of_users(ended.user_id);
+        let all = users.get(&ended.user_id).map(Vec::as_slice).unwrap_or_default();
+        let meant = all.iter().filter(|it| is_over(it.held, ended));
+        meant.filter(|it| !it.logging_out.load(Ordering::Acquire)).cloned().collect()
     }
 
     /// The sessions whose routes are to be renewed.
@@ -221,11 +248,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+impl Who {
+    /// Somebody at the first device that they had.
+    pub(crate) fn text(user_id: i64) -> Self {
+        Self { user_id, device: "text".to_owned(), generation: 1, held: None }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn add(sessions: &Arc<Sessions>, user_id: i64) -> Registration {
-        sessions.add(user_id, ("text".to_owned(), 1), Mailbox::new(8, Arc::default()))
+        sessions.add(Who::text(user_id), Mailbox::new(8, Arc::default()))
     }
 
     #[test]

@@ -166,7 +166,8 @@ impl<U: user_service::Server> Shared<U> {
     async fn call(&self, uids: &[i64]) -> Vec<Answer> {
         self.metrics.calls.increment(1);
         let cx = Context::with_timeout(self.timeout);
-        let call = self.service.get_users(&cx, GetUsersReq { user_ids: uids.to_vec() });
+        let request = GetUsersReq { user_ids: uids.to_vec(), ..GetUsersReq::default() };
+        let call = self.service.get_users(&cx, request);
         let answer = tokio::time::timeout_at(cx.deadline(), call).await;
         let answer = match answer {
             Ok(Ok(answer)) => answer,

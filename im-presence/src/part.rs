@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindResp, BindRouteReq, CloseDeviceReq, CloseSessionsReq, CloseSessionsResp, DeliveReq,
-    DeliveResp, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, DropGatewayReq,
-    DropGatewayResp, ListGatewaysReq, ListGatewaysResp, MeetReq, MeetResp, PickGatewayReq,
-    PickGatewayResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq, RenewRoutesResp,
-    ResolveReq, ResolveResp, UnbindRouteReq, UnbindRouteResp, connection_service, dispatch_service,
-    routing_service,
+    BindResp, BindRouteReq, CloseDeviceReq, CloseEndedReq, CloseSessionsReq, CloseSessionsResp,
+    DeliveReq, DeliveResp, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp,
+    DropGatewayReq, DropGatewayResp, ListGatewaysReq, ListGatewaysResp, MeetReq, MeetResp,
+    PickGatewayReq, PickGatewayResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq,
+    RenewRoutesResp, ResolveReq, ResolveResp, UnbindRouteReq, UnbindRouteResp, connection_service,
+    dispatch_service, routing_service,
 };
 use mprpc::{Context, Status};
 
@@ -76,4 +76,5 @@ goes_where_the_part_is!(connection_service {
     list_sessions: QuerySessionsReq => QuerySessionsResp;
     close_sessions: CloseSessionsReq => CloseSessionsResp;
     close_device: CloseDeviceReq => CloseSessionsResp;
+    close_log_ins: CloseEndedReq => CloseSessionsResp;
 });

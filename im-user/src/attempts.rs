@@ -1,44 +1,31 @@
-//! How often someone may guess at an account's password.
+//! How often someone may guess at passwords.
 //!
-//! Each account has an allowance of failed log-ins that fills up again with time: `failures_max`
-//! at once, then one more every `failure_refill_ms`. Only failures are charged, so any number of
-//! correct log-ins may arrive at once, and nobody is ever locked out for good: the account answers
-//! again one refill after the guessing stops.
+//! Whoever fails often waits, and each time for twice as long, up to a bound: an account that is guessed
+//! at, whoever does it, and an address that guesses at many. Nobody is ever locked out: an account answers
+//! again `delay_max_ms` after the guessing stops, and does not make its owner wait for others' guesses
+//! where they have logged in before, for there the account is judged by what comes from that address alone.
+//! Only failures count, so any number of correct log-ins may arrive at once.
 //!
-//! Each process counts what it saw itself, always. Where there is a Redis, instances also count
-//! together: there, an account is refused once their failures use up one allowance. While that Redis
-//! is away, or after it forgot, each instance still allows no more than an allowance by itself. As
+//! Each process counts what it saw itself, always. Where there is a Redis, instances also count together.
+//! While that Redis is away, or after it forgot, each instance still allows no more than it would alone. As
 //! many guesses more as are being hashed at that moment can slip through, on each instance.
 
+mod limit;
 mod shared;
+mod source;
 mod table;
 
-use crate::metrics::count_limit_alone;
 use im_common::Clock;
 use im_common::redis::Redis;
-use shared::Shared;
+
+use crate::config::LogInConfig;
+use crate::metrics::count_limit_alone;
+pub(crate) use limit::Limits;
+use shared::{Shared, What};
+pub(crate) use source::Source;
 use table::Table;
 
-/// How many failures, and how fast they are forgotten.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
-    failures_max: i64,
-    refill_ms: i64,
-}
-
-impl Allowance {
-    /// An allowance of `failures_max` failures, one more every `refill_ms`.
-    pub(crate) fn new(failures_max: u32, refill_ms: u32) -> Self {
-        Self { failures_max: i64::from(failures_max), refill_ms: i64::from(refill_ms) }
-    }
-
-    /// An allowance that is whole again only after this time is used up.
-    fn span_ms(self) -> i64 {
-        self.refill_ms * self.failures_max
-    }
-}
-
-/// The allowances of failed log-ins of all accounts.
+/// Who has failed to log in, and when they may try again.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     here: Table,
@@ -48,35 +35,42 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Counts in this process, and together with the other instances if there is a Redis.
-    pub(crate) fn new(allowance: Allowance, clock: Clock, redis: Option<Redis>) -> Self {
-        let shared = redis.map(|redis| Shared::new(redis, allowance));
-        Self { here: Table::new(allowance), shared, clock }
+    pub(crate) fn new(config: &LogInConfig, clock: Clock, redis: Option<Redis>) -> Self {
+        let limits = Limits::new(config);
+        let shared = redis.map(|redis| Shared::new(redis, limits));
+        Self { here: Table::new(limits), shared, clock }
     }
 
-    /// Whether the account has no failure left now. Waits for Redis no longer than its response
+    /// For how long they have to wait, in ms; 0: they may try. Waits for Redis no longer than its response
     /// timeout. Cancel safe.
-    pub(crate) async fn used_up(&self, name: &[u8]) -> bool {
-        // Names are compared as they are in accounts: without regard to case.
-        let name = name.to_ascii_lowercase();
-        if self.here.used_up(&name, self.clock.now_ms()) {
-            return true;
-        }
+    pub(crate) async fn wait_ms(&self, source: &Source) -> i64 {
+        let here_ms = self.here.wait_ms(source, self.clock.now_ms());
         match &self.shared {
-            None => false,
-            Some(shared) => shared.used_up(&name).await.unwrap_or_else(|_| {
-                count_limit_alone();
-                false
-            }),
+            Some(shared) if here_ms == 0 => {
+                shared.ask(What::Look, source).await.unwrap_or_else(|_| {
+                    count_limit_alone();
+                    0
+                })
+            }
+            _ => here_ms,
         }
     }
 
-    /// Charges one failure: here at once, with the others as [`used_up`](Self::used_up) asks.
-    pub(crate) async fn failed(&self, name: &[u8]) {
-        let name = name.to_ascii_lowercase();
-        self.here.failed(&name, self.clock.now_ms());
+    /// They have failed: noted here at once, with the others as [`wait_ms`](Self::wait_ms) asks.
+    pub(crate) async fn failed(&self, source: &Source) {
+        self.here.failed(source, self.clock.now_ms());
         if let Some(shared) = &self.shared {
             // Without it, the count of this process is the limit.
-            let _ = shared.failed(&name).await;
+            let _ = shared.ask(What::Fail, source).await;
+        }
+    }
+
+    /// They have logged in: what was guessed before says nothing about them. What their address guessed at
+    /// others stays.
+    pub(crate) async fn succeeded(&self, source: &Source) {
+        let noted = self.here.succeeded(source, self.clock.now_ms());
+        if let (true, Some(shared)) = (noted, &self.shared) {
+            let _ = shared.ask(What::Succeed, source).await;
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Config {
     pub username: UsernameConfig,
     /// What a password must be, and what hashing one may cost.
     pub password: PasswordConfig,
-    /// How often an account's password may be guessed.
+    /// How often passwords may be guessed.
     pub log_in: LogInConfig,
     /// The tokens that a log-in gives out.
     pub token: TokenConfig,
@@ -84,13 +84,26 @@ impl PasswordConfig {
     }
 }
 
-/// How often an account's password may be guessed.
+/// How often passwords may be guessed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LogInConfig {
-    /// Failed attempts that an account may save up; past them it answers `too many attempts`.
-    pub failures_max: u32,
-    /// After how long one more failure is allowed, in ms.
-    pub failure_refill_ms: u32,
+    /// The failed attempt in a row after which an account waits; until then they cost nothing.
+    pub free: u32,
+    /// How long it waits then, in ms; twice as long after each one more.
+    pub delay_ms: u32,
+    /// How long it waits at most, in ms.
+    pub delay_max_ms: u32,
+    /// As `free`, of an address, at whatever accounts.
+    pub address_free: u32,
+    /// How long an address waits at most, in ms.
+    pub address_delay_max_ms: u32,
+    /// Half of the failures are forgotten when there was none for so many seconds.
+    pub forget_s: u32,
+    /// For how many days an account that has logged in at an address is judged there by what comes from
+    /// that address alone.
+    pub known_days: u32,
+    /// Whether addresses of this machine count: not where clients come through a proxy on it.
+    pub loopback: bool,
 }
 
 /// The tokens that a log-in gives out.
@@ -102,11 +115,20 @@ pub struct TokenConfig {
     pub access_ttl_s: u32,
     /// After how long a log-in that refreshes ends unless it does, in s.
     pub refresh_ttl_s: u32,
+    /// For how long the token that refreshed a log-in last gives the same again, in ms: the answer may
+    /// have been lost. Later, or with 0, it ends the log-in.
+    pub again_ms: u32,
     /// The most log-ins of one user that refresh; one more ends the one that did so longest ago.
     pub refreshing_max: u32,
     /// The file with the key that signs them, made if there is none; empty: `token.key` in
     /// `data_dir`. Instances that share users share the key.
     pub key_file: PathBuf,
+    /// The directory of the keys that came after it; empty: beside it, `token.keys`.
+    pub keys_dir: PathBuf,
+    /// How old a key is before it signs, in s: by then all instances know it.
+    pub activate_s: u32,
+    /// After how many days a new key is made; 0: by hand.
+    pub rotate_days: u32,
 }
 
 /// Friendships.
@@ -125,8 +147,11 @@ pub struct DevicesConfig {
     pub unused_days: u32,
     /// How long im-message, and all gateways together, may each take to be told of one, in ms.
     pub timeout_ms: u32,
-    /// After how long somebody who was not told of a revoked device is told again, in ms.
+    /// After how long somebody who was not told of a revoked device or of a log-in that ended is told
+    /// again, in ms.
     pub retry_ms: u32,
+    /// While others have yet to be told of so much, they are not told of one more log-out.
+    pub untold_max: u32,
 }
 
 /// Where the services are that are told of devices.
@@ -189,8 +214,17 @@ impl Default for PasswordConfig {
 
 impl Default for LogInConfig {
     fn default() -> Self {
-        // NIST SP 800-63B section 5.2.2 allows 100 failures in a row.
-        Self { failures_max: 100, failure_refill_ms: 6_000 }
+        // NIST SP 800-63B section 5.2.2 allows 100 failures in a row, and recommends delays that grow.
+        Self {
+            free: 5,
+            delay_ms: 500,
+            delay_max_ms: 30_000,
+            address_free: 50,
+            address_delay_max_ms: 300_000,
+            forget_s: 600,
+            known_days: 30,
+            loopback: false,
+        }
     }
 }
 
@@ -200,8 +234,12 @@ impl Default for TokenConfig {
             ttl_s: 7 * 24 * 3600,
             access_ttl_s: 900,
             refresh_ttl_s: 30 * 24 * 3600,
+            again_ms: 30_000,
             refreshing_max: 100,
             key_file: PathBuf::new(),
+            keys_dir: PathBuf::new(),
+            activate_s: 60,
+            rotate_days: 0,
         }
     }
 }
@@ -214,7 +252,13 @@ impl Default for FriendsConfig {
 
 impl Default for DevicesConfig {
     fn default() -> Self {
-        Self { per_user_max: 100, unused_days: 90, timeout_ms: 1_000, retry_ms: 3_000 }
+        Self {
+            per_user_max: 100,
+            unused_days: 90,
+            timeout_ms: 1_000,
+            retry_ms: 3_000,
+            untold_max: 10_000,
+        }
     }
 }
 
@@ -235,12 +279,23 @@ impl Validate for Config {
         rules.within("password.passes", password.passes, 1..=64);
         rules.within("password.hashes_concurrent_max", password.hashes_concurrent_max, 0..=1024);
         rules.within("password.hashes_waiting_max", password.hashes_waiting_max, 1..=1 << 20);
-        rules.within("log_in.failures_max", self.log_in.failures_max, 1..=1 << 20);
-        rules.within("log_in.failure_refill_ms", self.log_in.failure_refill_ms, 1..=86_400_000);
+        let log_in = &self.log_in;
+        rules.within("log_in.free", log_in.free, 1..=1000);
+        rules.within("log_in.delay_ms", log_in.delay_ms, 1..=log_in.delay_max_ms);
+        rules.within("log_in.delay_max_ms", log_in.delay_max_ms, 1..=3_600_000);
+        rules.within("log_in.address_free", log_in.address_free, 1..=10_000);
+        let address_delays = log_in.delay_ms..=3_600_000;
+        rules.within("log_in.address_delay_max_ms", log_in.address_delay_max_ms, address_delays);
+        rules.within("log_in.forget_s", log_in.forget_s, 1..=86_400);
+        rules.within("log_in.known_days", log_in.known_days, 1..=365);
         let token = &self.token;
         rules.within("token.ttl_s", token.ttl_s, 60..=366 * 24 * 3600);
         rules.within("token.access_ttl_s", token.access_ttl_s, 10..=token.refresh_ttl_s);
         rules.within("token.refresh_ttl_s", token.refresh_ttl_s, 60..=366 * 24 * 3600);
+        rules.within("token.again_ms", token.again_ms, 0..=600_000);
+        // Two looks of everybody at the directory.
+        rules.within("token.activate_s", token.activate_s, 20..=86_400);
+        rules.within("token.rotate_days", token.rotate_days, 0..=3_650);
         rules.within("token.refreshing_max", token.refreshing_max, 1..=10_000);
         rules.within("friends.per_user_max", self.friends.per_user_max, 1..=1_000_000);
         let devices = &self.devices;
@@ -250,6 +305,7 @@ impl Validate for Config {
         // Whoever tells others keeps the others off for as long.
         let both = devices.timeout_ms.saturating_mul(2);
         rules.within("devices.retry_ms", devices.retry_ms, both..=3_600_000);
+        rules.within("devices.untold_max", devices.untold_max, 0..=1_000_000);
         self.database.check(&mut rules);
         self.redis.connection.validate(&mut rules);
         rules.within("original.timeout_ms", self.original.timeout_ms, 10..=60_000);

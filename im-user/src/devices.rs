@@ -22,8 +22,8 @@ use crate::password::Password;
 use crate::store::{Device, Noted, Room, UserStore};
 use crate::users::Users;
 
-/// A log-in of a device that is known is noted at most this often: most log-ins write nothing.
-const NOTED_EVERY_MS: i64 = 3600 * 1000;
+/// A log-in of a device that is known, or that it refreshes one, is noted at most this often: most log-ins write nothing.
+pub(crate) const NOTED_EVERY_MS: i64 = 3600 * 1000;
 
 /// See the module.
 #[derive(Debug)]
@@ -47,9 +47,10 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         name: &[u8],
         password: Password,
         wanted: Wanted,
+        address: &str,
     ) -> Result<Granted, UserError> {
         let wanted = Wanted { device: named(wanted.device)?, ..wanted };
-        let account = self.users.log_in(name, password).await?;
+        let account = self.users.log_in(name, password, address).await?;
         let generation = self.begins(cx, account.user_id, wanted.device.clone()).await?;
         self.users.grant(account, wanted, generation).await
     }

@@ -18,8 +18,13 @@ pub(crate) enum UserError {
     NameTaken,
     #[error("bad cred")]
     BadCredentials,
+    #[error("account disabled")]
+    Disabled,
+    #[error("no such user")]
+    NoSuchUser,
+    /// For so many ms more.
     #[error("too many attempts")]
-    TooManyAttempts,
+    TooManyAttempts(i64),
     #[error("invalid token")]
     InvalidToken,
     #[error("token expired")]

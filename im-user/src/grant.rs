@@ -3,25 +3,20 @@
 //! A log-in that does not refresh is written in its token alone, so that storms of log-ins write nothing.
 //! One that does has a row, a token of a short life, and a secret that is good for one more of both.
 //! Whoever shows a secret of before has a copy of it, or somebody else has: the log-in ends, whoever of the
-//! two it was.
+//! two it was. But for the last one shown again at once, while nobody has shown the next: the answer may
+//! have been lost, and it is the same.
 
-use aws_lc_rs::digest;
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use mpim_proto::{DeviceName, Role};
 
+use crate::devices::NOTED_EVERY_MS;
 use crate::error::UserError;
-use crate::hex::hex;
 use crate::log_in_id::{self, Standing};
 use crate::log_out::KEPT_AFTER_EXPIRY_MS;
 use crate::metrics::{count_ended, count_refresh};
+use crate::refresh_token::RefreshToken;
 use crate::store::{Account, Held, NewLogIn, Rotated, Rotation, UserStore};
 use crate::token::{KeyError, TokenError};
 use crate::users::Users;
-
-/// What a refresh token begins with, so that nobody takes it for another kind.
-const REFRESH: &str = "mpr_";
-const ID_LENGTH: usize = 32;
-const SECRET_LENGTH: usize = 64;
 
 /// The device of a log-in, and how long its tokens live.
 #[derive(Clone, Debug)]
@@ -68,24 +63,24 @@ impl<S: UserStore> Users<S> {
         if !refreshes {
             return self.signed(held, account, None, now_ms);
         }
-        let token = RefreshToken::next(&held.log_in_id).map_err(unmade)?;
-        let expires_at_ms = self.refresh_expires_at_ms(now_ms);
+        let refresh = self.first_refresh(&held.log_in_id, now_ms)?;
         // What has no id, a browser for one, is not the only one of its name.
         let replaces = DeviceName::parse(&held.device).is_some_and(|name| name.id.is_some());
         let begun = NewLogIn {
             held: held.clone(),
-            refresh_hash: token.hash(),
+            refresh_hash: refresh.token.hash(),
             now_ms,
-            expires_at_ms,
+            expires_at_ms: refresh.expires_at_ms,
             replaces,
             per_user_max: self.config.token.refreshing_max,
             forget_before_ms: now_ms - KEPT_AFTER_EXPIRY_MS,
         };
-        let ended = self.store.begin_log_in(begun).await?;
+        // Since the password was read its user may have been put out.
+        let ended = self.store.begin_log_in(begun).await?.ok_or(UserError::BadCredentials)?;
         if ended > 0 {
             self.log_ins_ended("replaced", ended);
         }
-        self.signed(held, account, Some((token, expires_at_ms)), now_ms)
+        self.signed(held, account, Some(refresh), now_ms)
     }
 
     /// The same log-in with new tokens, for the last one that refreshes it.
@@ -96,25 +91,23 @@ impl<S: UserStore> Users<S> {
     }
 
     async fn rotate(&self, token: &str) -> Result<Granted, UserError> {
-        let shown = RefreshToken::parse(token).ok_or(UserError::InvalidToken)?;
-        let next = RefreshToken::next(&shown.log_in_id).map_err(unmade)?;
+        let shown = self.refresh_tokens.parse(token).ok_or(UserError::InvalidToken)?;
+        let next = self.refresh_tokens.next(&shown);
         let now_ms = self.clock.now_ms();
-        let expires_at_ms = self.refresh_expires_at_ms(now_ms);
         let rotation = Rotation {
             log_in_id: shown.log_in_id.clone(),
             shown_hash: shown.hash(),
             next_hash: next.hash(),
             now_ms,
-            expires_at_ms,
+            expires_at_ms: self.refresh_expires_at_ms(now_ms),
+            again_ms: self.config.token.again_ms.into(),
+            noted_before_ms: now_ms - NOTED_EVERY_MS,
         };
-        let rotated = match self.store.rotate(rotation.clone()).await {
-            // It may have happened. Whoever asked would come again with what is used up then.
-            Err(_) => self.store.rotate(rotation).await?,
-            Ok(rotated) => rotated,
-        };
-        match rotated {
-            Rotated::Done(held, account) => {
-                self.signed(held, account, Some((next, expires_at_ms)), now_ms)
+        // One that failed may have happened. Whoever asked comes again, and is given the same.
+        match self.store.rotate(rotation).await? {
+            Rotated::Done(held, account, expires_at_ms) => {
+                let next = Refresh { token: next, expires_at_ms };
+                self.signed(held, account, Some(next), now_ms)
             }
             Rotated::Reused(user_id) => {
                 let log_in = &shown.log_in_id;
@@ -132,15 +125,22 @@ impl<S: UserStore> Users<S> {
         self.ended.notify_one();
     }
 
+    /// One that follows no other.
+    pub(crate) fn first_refresh(&self, log_in_id: &str, now_ms: i64) -> Result<Refresh, UserError> {
+        let token = self.refresh_tokens.first(log_in_id).map_err(unmade)?;
+        Ok(Refresh { token, expires_at_ms: self.refresh_expires_at_ms(now_ms) })
+    }
+
     fn refresh_expires_at_ms(&self, now_ms: i64) -> i64 {
         now_ms + i64::from(self.config.token.refresh_ttl_s) * 1000
     }
 
-    fn signed(
+    /// New tokens of a log-in.
+    pub(crate) fn signed(
         &self,
         held: Held,
         account: Account,
-        refresh: Option<(RefreshToken, i64)>,
+        refresh: Option<Refresh>,
         now_ms: i64,
     ) -> Result<Granted, UserError> {
         let ttl_s = match refresh {
@@ -150,7 +150,7 @@ impl<S: UserStore> Users<S> {
         let issued = self.tokens.issue(&held, account.role, ttl_s, now_ms);
         let (token, grant) = issued.map_err(UserError::Token)?;
         let (refresh_token, refresh_expires_at_ms) = match refresh {
-            Some((token, expires_at_ms)) => (token.text(), expires_at_ms),
+            Some(Refresh { token, expires_at_ms }) => (token.text(), expires_at_ms),
             None => Default::default(),
         };
         let granted = Granted::known(held, account, grant.expires_at_ms);
@@ -162,37 +162,10 @@ fn unmade(error: KeyError) -> UserError {
     UserError::Token(TokenError::Signing(error.to_string()))
 }
 
-/// `mpr_<log-in>_<secret>`, both in hexadecimal: of 256 bits that nobody guesses a plain hash is stored.
-struct RefreshToken {
-    log_in_id: String,
-    secret: String,
-}
-
-impl RefreshToken {
-    fn next(log_in_id: &str) -> Result<Self, KeyError> {
-        let mut bits = [0; SECRET_LENGTH / 2];
-        SystemRandom::new().fill(&mut bits).map_err(|_| KeyError::Random)?;
-        Ok(Self { log_in_id: log_in_id.to_owned(), secret: hex(&bits) })
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (log_in_id, secret) = text.strip_prefix(REFRESH)?.split_once('_')?;
-        let is_hex = |text: &str| text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
-        let good = log_in_id.len() == ID_LENGTH && secret.len() == SECRET_LENGTH;
-        let good = good && is_hex(log_in_id) && is_hex(secret);
-        good.then(|| Self { log_in_id: log_in_id.to_owned(), secret: secret.to_owned() })
-    }
-
-    fn text(&self) -> String {
-        format!("{REFRESH}{}_{}", self.log_in_id, self.secret)
-    }
-
-    fn hash(&self) -> [u8; 32] {
-        let digest = digest::digest(&digest::SHA256, self.secret.as_bytes());
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest.as_ref());
-        hash
-    }
+/// A token that refreshes a log-in, and until when.
+pub(crate) struct Refresh {
+    pub(crate) token: RefreshToken,
+    pub(crate) expires_at_ms: i64,
 }
 
 #[cfg(test)]

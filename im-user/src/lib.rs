@@ -27,7 +27,8 @@
 //! * Passwords are never stored, logged or cut; a stored hash is argon2id with its parameters.
 //! * A token proves itself (EdDSA), except that its log-in or its device may be over: that is in the store,
 //!   durable.
-//! * A token that refreshes a log-in is good for once. Used again, it ends the log-in.
+//! * A token that refreshes a log-in is good for once: shown again at once it gives the same, for the answer
+//!   may have been lost, and used again later it ends the log-in.
 //! * A device that was revoked and a log-in that ended are out at once; whoever has to be told is told,
 //!   whatever fails meanwhile.
 //! * A friendship exists in both directions or not at all.
@@ -39,16 +40,18 @@
 //! | `start` | the wiring: adapter, key, server |
 //! | `service` | the generated trait; refusals become answers, failures become statuses |
 //! | `users` | what the use cases work with |
-//! | `register`, `log_in`, `log_out`, `friends` | the use cases: every decision is here |
-//! | `grant`, `log_in_id` | the log-in and the tokens that somebody is given, and given again |
+//! | `register`, `log_in`, `log_out`, `friends`, `profiles` | the use cases: every decision is here |
+//! | `grant`, `log_in_id`, `refresh_token` | the log-in and the tokens that somebody is given, and given again |
+//! | `account` | another password; an account that is disabled |
 //! | `devices`, `revoking` | a log-in is one device's; putting one out, and telling others of what ended |
 //! | `neighbours` | im-message and im-presence, as far as they are told of devices |
-//! | `username`, `password`, `attempts`, `token` | names, hashing, the limit on guessing, JWT |
+//! | `username`, `password`, `attempts`, `token` | names, hashing, the limit on guessing, JWT and the keys that sign them |
 //! | `metrics` | what operators see |
 //! | `store` | the port, its conformance suite, and the adapters on SQLite and MySQL |
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod attempts;
 mod config;
 mod devices;
@@ -63,6 +66,8 @@ mod log_out;
 mod metrics;
 mod neighbours;
 mod password;
+mod profiles;
+mod refresh_token;
 mod register;
 mod revoking;
 mod service;
@@ -80,3 +85,4 @@ pub use config::{
 };
 pub use gone::OriginalConfig;
 pub use start::{StartError, start};
+pub use token::make_token_key;

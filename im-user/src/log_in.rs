@@ -2,6 +2,7 @@
 //! every attempt reads the store once and computes one hash, and the answer to each failure is the
 //! same.
 
+use crate::attempts::Source;
 use crate::error::UserError;
 use crate::password::Password;
 use crate::store::{Account, UserStore};
@@ -9,17 +10,20 @@ use crate::username::Username;
 use crate::users::Users;
 
 impl<S: UserStore> Users<S> {
-    /// Whose name and password these are.
+    /// Whose name and password these are, shown from that address.
     pub(crate) async fn log_in(
         &self,
         name: &[u8],
         password: Password,
+        address: &str,
     ) -> Result<Account, UserError> {
-        self.check_allowance(name).await?;
+        let source = self.source(name, address);
+        self.check_wait(&source).await?;
         let credentials = match Username::key_of(name) {
             Some(key) => self.store.credentials(key).await?,
             None => None,
         };
+        let disabled = credentials.as_ref().is_some_and(|known| known.disabled);
         let (account, hash) = credentials.map(|known| (known.account, known.password_hash)).unzip();
         // Nobody has such a password. Hashing all of it would show in the time, so check an
         // empty one against nobody.
@@ -29,24 +33,34 @@ impl<S: UserStore> Users<S> {
             (password, hash)
         };
         let slot = self.hasher.slot().await?;
-        // Others may have used up the allowance while this one waited for its turn. Without a
+        // Others may have failed while this one waited for its turn. Without a
         // second look, a burst of guesses as long as the queue would all be checked. The slot is
         // held until a failure is charged, so that the next in the queue sees it.
-        self.check_allowance(name).await?;
+        self.check_wait(&source).await?;
         let matches = slot.verify(password, hash).await?;
         match account {
-            Some(account) if matches => Ok(account),
+            // Said only to who knows the password.
+            Some(_) if matches && disabled => Err(UserError::Disabled),
+            Some(account) if matches => {
+                self.attempts.succeeded(&source).await;
+                Ok(account)
+            }
             _ => {
-                self.attempts.failed(name).await;
+                self.attempts.failed(&source).await;
                 Err(UserError::BadCredentials)
             }
         }
     }
 
-    async fn check_allowance(&self, name: &[u8]) -> Result<(), UserError> {
-        if self.attempts.used_up(name).await {
-            return Err(UserError::TooManyAttempts);
+    /// Where a guess comes from, and at which account it is made.
+    pub(crate) fn source(&self, name: &[u8], address: &str) -> Source {
+        Source::new(name, address, self.config.log_in.loopback)
+    }
+
+    pub(crate) async fn check_wait(&self, source: &Source) -> Result<(), UserError> {
+        match self.attempts.wait_ms(source).await {
+            0 => Ok(()),
+            wait_ms => Err(UserError::TooManyAttempts(wait_ms)),
         }
-        Ok(())
     }
 }

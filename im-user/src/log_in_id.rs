@@ -16,6 +16,7 @@ pub(crate) enum Standing {
 }
 
 const WRITTEN: u8 = b'1';
+const DIGITS: usize = 32;
 
 /// A new one.
 ///
@@ -31,6 +32,12 @@ pub(crate) fn new(standing: Standing) -> Result<String, KeyError> {
     Ok(id)
 }
 
+/// Whether it is one, ours or not: 32 hexadecimal digits.
+pub(crate) fn is_one(id: &str) -> bool {
+    let is_digit = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    id.len() == DIGITS && id.as_bytes().iter().all(is_digit)
+}
+
 /// What the log-in with this id stands on.
 pub(crate) fn standing(id: &str) -> Standing {
     match id.as_bytes().first() {
@@ -41,14 +48,25 @@ pub(crate) fn standing(id: &str) -> Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::{Standing, new, standing};
+    use super::{Standing, is_one, new, standing};
 
     #[test]
     fn an_id_says_what_its_log_in_stands_on_and_is_no_other_s() {
         for of in [Standing::Unwritten, Standing::Written] {
             let (one, other) = (new(of).unwrap(), new(of).unwrap());
-            assert_eq!((standing(&one), one.len()), (of, 32));
+            assert!(standing(&one) == of && is_one(&one));
             assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_told_from_one() {
+        let one = "0123456789abcdef".repeat(2);
+        assert!(is_one(&one));
+        for no_id in
+            ["", &one[1..], &format!("{one}0"), &one.to_uppercase(), &one.replace('0', "é")]
+        {
+            assert!(!is_one(no_id), "{no_id}");
         }
     }
 }

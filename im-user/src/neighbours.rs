@@ -1,12 +1,12 @@
 //! The services that have to know of devices and of what ended, as im-user needs them.
 
 use mpim_proto::{
-    CloseDeviceReq, CloseSessionsResp, ForgetDeviceReq, OpenDeviceReq, message_service,
-    presence_service,
+    CloseDeviceReq, CloseEndedReq, CloseSessionsResp, ForgetDeviceReq, OpenDeviceReq,
+    message_service, presence_service,
 };
 use mprpc::{Code, Context, Status};
 
-use crate::store::{Revocation, RevokedDevice};
+use crate::store::{EndedLogIns, RevokedDevice};
 
 /// What the user of a session of a revoked device is told.
 const REVOKED: &str = "device revoked";
@@ -29,12 +29,20 @@ pub(crate) trait Neighbours: Send + Sync + 'static {
         revoked: &RevokedDevice,
     ) -> impl Future<Output = Result<(), Status>> + Send;
 
-    /// Every gateway closes the sessions of what ended: of a device, also those of what had its name
-    /// before. Fails unless all have answered, and those are known to be all.
-    fn close(
+    /// Every gateway closes the sessions of a device, also those of what had its name before. Fails unless
+    /// all have answered, and those are known to be all.
+    fn close_device(
         &self,
         cx: &Context,
-        ended: &Revocation,
+        revoked: &RevokedDevice,
+    ) -> impl Future<Output = Result<(), Status>> + Send;
+
+    /// Every gateway closes what these log-ins have open. Fails as closing those of a device does, and if
+    /// one of them, or im-presence, does not know how.
+    fn close_log_ins(
+        &self,
+        cx: &Context,
+        ended: &[EndedLogIns],
     ) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
@@ -68,25 +76,24 @@ impl Neighbours for Services {
         done(message_service::Server::forget_device(&self.message, cx, request).await?.result)
     }
 
-    async fn close(&self, cx: &Context, ended: &Revocation) -> Result<(), Status> {
-        let request = match ended.clone() {
-            Revocation::Device(RevokedDevice { user_id, name, generation }) => CloseDeviceReq {
-                user_id,
-                device: name,
-                reason: REVOKED.to_owned(),
-                generation_max: generation,
-                ..CloseDeviceReq::default()
-            },
-            Revocation::LogIns(ended) => CloseDeviceReq {
-                user_id: ended.user_id,
-                reason: ended.reason,
-                login_id: ended.log_in_id,
-                epoch_max: ended.epoch,
-                except_login_id: ended.except_log_in_id,
-                ..CloseDeviceReq::default()
-            },
-        };
+    async fn close_device(&self, cx: &Context, revoked: &RevokedDevice) -> Result<(), Status> {
+        let RevokedDevice { user_id, name: device, generation: generation_max } = revoked.clone();
+        let reason = REVOKED.to_owned();
+        let request =
+            CloseDeviceReq { user_id, device, reason, generation_max, ..CloseDeviceReq::default() };
         closed(presence_service::Server::close_device(&self.presence, cx, request).await?)
+    }
+
+    async fn close_log_ins(&self, cx: &Context, ended: &[EndedLogIns]) -> Result<(), Status> {
+        let said = |ended: &EndedLogIns| mpim_proto::EndedLogIns {
+            user_id: ended.user_id,
+            login_id: ended.log_in_id.clone(),
+            epoch_max: ended.epoch,
+            except_login_id: ended.except_log_in_id.clone(),
+            reason: ended.reason.clone(),
+        };
+        let request = CloseEndedReq { ended: ended.iter().map(said).collect() };
+        closed(presence_service::Server::close_log_ins(&self.presence, cx, request).await?)
     }
 }
 

@@ -3,17 +3,18 @@
 mod answers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mpim_proto::{
-    AddFriendReq, AddFriendResp, Device, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp,
-    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RefreshReq,
-    RefreshResp, RegisterReq, RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq,
-    RevokeDeviceResp, User, VerifyTokenReq, VerifyTokenResp, user_service,
+    AddFriendReq, AddFriendResp, ChangePasswordReq, ChangePasswordResp, Device, GetFriendsReq,
+    GetFriendsResp, GetUsersReq, GetUsersResp, ListDevicesReq, ListDevicesResp, LoginReq,
+    LoginResp, LogoutReq, LogoutResp, RefreshReq, RefreshResp, RegisterReq, RegisterResp,
+    RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp, Role, SetDisabledReq,
+    SetDisabledResp, SetRoleReq, SetRoleResp, User, VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
 use crate::devices::Devices;
-use crate::error::UserError;
 use crate::gone::Gone;
 use crate::grant::Wanted;
 use crate::log_out::Whose;
@@ -22,8 +23,10 @@ use crate::neighbours::Neighbours;
 use crate::password::Password;
 use crate::store::UserStore;
 use crate::users::Users;
-use answers::{answer, answered, short};
+use answers::{answer, answered, retry_after_ms, short};
 
+/// What refreshing a log-in may take: as long as the store tries.
+const REFRESH_MAX: Duration = Duration::from_secs(10);
 /// The most ids in one `GetUsers`.
 const USERS_MAX: usize = 500;
 
@@ -50,11 +53,12 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
     async fn login(&self, cx: &Context, req: LoginReq) -> Result<LoginResp, Status> {
         let password = Password::new(&req.password);
         let wanted = Wanted { device: req.device, refreshes: req.refreshes };
-        let outcome = self.devices.log_in(cx, &req.username, password, wanted).await;
+        let outcome = self.devices.log_in(cx, &req.username, password, wanted, &req.address).await;
         count_log_in(&outcome);
+        let retry_after_ms = retry_after_ms(&outcome);
         let (result, granted) = answered("ok", outcome)?;
         let (user_id, token, generation) = short(&granted);
-        Ok(LoginResp { result: Some(result), user_id, token, generation, granted })
+        Ok(LoginResp { result: Some(result), user_id, token, generation, granted, retry_after_ms })
     }
 
     async fn register(&self, _cx: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
@@ -67,15 +71,53 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
         Ok(RegisterResp { result: Some(result), user_id, token, generation, granted })
     }
 
-    async fn refresh(&self, _cx: &Context, req: RefreshReq) -> Result<RefreshResp, Status> {
-        let (result, granted) = answered("ok", self.users.refresh(&req.refresh_token).await)?;
+    async fn refresh(&self, cx: &Context, req: RefreshReq) -> Result<RefreshResp, Status> {
+        let users = Arc::clone(&self.users);
+        // A caller that goes away leaves nothing half done: what ended is counted, and others are told.
+        let work =
+            cx.detach(REFRESH_MAX, |_| async move { users.refresh(&req.refresh_token).await });
+        let (result, granted) = answered("ok", work?.await?)?;
         Ok(RefreshResp { result: Some(result), granted })
     }
 
+    async fn change_password(
+        &self,
+        _cx: &Context,
+        req: ChangePasswordReq,
+    ) -> Result<ChangePasswordResp, Status> {
+        let [old, new] = [req.old_password, req.new_password].map(|it| Password::new(&it));
+        let whose = match req.held {
+            Some(said) => Whose::session(said),
+            None => Whose::Token(req.token),
+        };
+        let outcome = self.users.change_password(whose, old, new, &req.address).await;
+        let retry_after_ms = retry_after_ms(&outcome);
+        let (result, granted) = answered("password changed", outcome)?;
+        Ok(ChangePasswordResp { result: Some(result), granted, retry_after_ms })
+    }
+
+    async fn set_disabled(
+        &self,
+        _cx: &Context,
+        req: SetDisabledReq,
+    ) -> Result<SetDisabledResp, Status> {
+        let outcome = self.users.set_disabled(req.user_id, req.disabled).await;
+        let (result, ()) = answer("ok", outcome)?;
+        Ok(SetDisabledResp { result: Some(result) })
+    }
+
+    async fn set_role(&self, _cx: &Context, req: SetRoleReq) -> Result<SetRoleResp, Status> {
+        let Ok(role) = Role::try_from(req.role) else {
+            return Err(Status::invalid_argument("no such role"));
+        };
+        let (result, ()) = answer("ok", self.users.set_role(req.user_id, role).await)?;
+        Ok(SetRoleResp { result: Some(result) })
+    }
+
     async fn logout(&self, cx: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
-        let whose = match req.login_id.as_str() {
-            "" => Whose::Token(req.token),
-            _ => Whose::Session(req.login_id),
+        let whose = match req.held {
+            Some(said) => Whose::session(said),
+            None => Whose::Token(req.token),
         };
         let outcome = self.users.log_out(req.user_id, whose, req.everywhere).await;
         if let (Ok(()), Some(gone), false) = (&outcome, &self.gone, req.unbinds_route) {
@@ -91,7 +133,7 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
         req: VerifyTokenReq,
     ) -> Result<VerifyTokenResp, Status> {
         let outcome = match req.held {
-            Some(held) => self.users.session_holder(answers::held(held)).await,
+            Some(said) => self.users.session_holder(said.into()).await,
             None => self.users.token_holder(&req.token).await,
         };
         let (result, granted) = answered("ok", outcome)?;
@@ -126,14 +168,14 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
     }
 
     async fn get_users(&self, _cx: &Context, req: GetUsersReq) -> Result<GetUsersResp, Status> {
-        if req.user_ids.len() > USERS_MAX {
+        let asked = req.user_ids.len() + req.usernames.len();
+        if asked > USERS_MAX {
             return Err(Status::invalid_argument(format!(
-                "GetUsers takes at most {USERS_MAX} ids, not {}",
-                req.user_ids.len()
+                "GetUsers takes at most {USERS_MAX} users, not {asked}"
             )));
         }
-        let outcome = self.users.store.profiles(req.user_ids).await;
-        let (result, profiles) = answer("ok", outcome.map_err(UserError::from))?;
+        let outcome = self.users.profiles(req.user_ids, &req.usernames).await;
+        let (result, profiles) = answer("ok", outcome)?;
         let user = |profile: crate::store::Profile| User {
             user_id: profile.user_id,
             username: profile.name,

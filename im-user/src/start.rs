@@ -15,7 +15,7 @@ use crate::gone::Gone;
 use crate::neighbours::Services;
 use crate::service::UserService;
 use crate::store::{MYSQL_MIGRATIONS, MysqlStore, SqliteStore, UserStore};
-use crate::token::TokenKey;
+use crate::token::KeyRing;
 use crate::users::Users;
 
 /// Why im-user did not start.
@@ -93,14 +93,18 @@ async fn serve<S: UserStore>(store: S, config: Config, deps: Deps) -> Result<Run
     let clock = deps.clock.clone();
     // Reading a key and computing a hash both block.
     let making = tokio::task::spawn_blocking(move || {
-        let key = TokenKey::load_or_make(&config.token_key_file())
+        let ring = KeyRing::open(config.token_key_file(), &config.token)
             .map_err(|error| StartError::TokenKey(error.to_string()))?;
+        let key = ring.signing_id(clock.now_ms());
+        let ring = Arc::new(ring);
         // An instance with another key would refuse the others' tokens, also those to be revoked.
-        tracing::info!(key = key.id(), "signs tokens: all instances must name the same key");
-        Users::new(store, key, cache, clock, config)
-            .map_err(|error| StartError::Password(error.to_string()))
+        tracing::info!(key, "signs tokens: all instances must name the same key");
+        let users = Users::new(store, Arc::clone(&ring), cache, clock, config)
+            .map_err(|error| StartError::Password(error.to_string()))?;
+        Ok::<_, StartError>((users, ring))
     });
-    let devices = Arc::new(Devices::new(Arc::new(making.await??), neighbours));
+    let (users, ring) = making.await??;
+    let devices = Arc::new(Devices::new(Arc::new(users), neighbours));
 
     let health_clock = deps.clock.clone();
     let server = Server::builder()
@@ -112,6 +116,8 @@ async fn serve<S: UserStore>(store: S, config: Config, deps: Deps) -> Result<Run
     let tasks = Tasks::new("im-user", deps.shutdown.clone());
     let shutdown = deps.shutdown.clone();
     tasks.spawn_essential("devices", async move { devices.tell_until(&shutdown).await });
+    let following = ring.follow(deps.clock.clone(), deps.shutdown.clone());
+    tasks.spawn_essential("token keys", following);
     tasks.spawn_essential("server", server.serve(deps.shutdown.into_triggered()));
     Ok(Running::new(addr, tasks))
 }

@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::devices::Devices;
 use crate::neighbours::Neighbours;
 use crate::service::UserService;
-use crate::store::{Revocation, RevokedDevice, SqliteStore};
-use crate::token::TokenKey;
+use crate::store::{EndedLogIns, RevokedDevice, SqliteStore};
+use crate::token::KeyRing;
 use crate::users::Users;
 
 /// What neighbours were told, in order.
@@ -88,17 +88,20 @@ impl Neighbours for Others {
         self.tell(cx, Told::Forget { name, generation })
     }
 
-    async fn close(&self, cx: &Context, ended: &Revocation) -> Result<(), Status> {
-        let told = match ended.clone() {
-            Revocation::Device(RevokedDevice { name, generation, .. }) => {
-                Told::Close { name, generation }
-            }
-            Revocation::LogIns(ended) if ended.log_in_id.is_empty() => {
-                Told::CloseEpoch(ended.epoch, ended.except_log_in_id)
-            }
-            Revocation::LogIns(ended) => Told::CloseLogIn(ended.log_in_id),
-        };
-        self.tell(cx, told)
+    async fn close_device(&self, cx: &Context, revoked: &RevokedDevice) -> Result<(), Status> {
+        let RevokedDevice { name, generation, .. } = revoked.clone();
+        self.tell(cx, Told::Close { name, generation })
+    }
+
+    async fn close_log_ins(&self, cx: &Context, ended: &[EndedLogIns]) -> Result<(), Status> {
+        ended.iter().try_for_each(|ended| {
+            let EndedLogIns { log_in_id, epoch, except_log_in_id, .. } = ended.clone();
+            let told = match log_in_id.is_empty() {
+                true => Told::CloseEpoch(epoch, except_log_in_id),
+                false => Told::CloseLogIn(log_in_id),
+            };
+            self.tell(cx, told)
+        })
     }
 }
 
@@ -201,8 +204,8 @@ fn open(
     others: &Others,
 ) -> Arc<Service> {
     let store = SqliteStore::open(DataDir::open(directory.path()).unwrap()).unwrap();
-    let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
-    let users = Users::new(store, key, None, clock.clone(), config.clone()).unwrap();
+    let ring = KeyRing::open(directory.path().join("token.key"), &config.token).unwrap();
+    let users = Users::new(store, Arc::new(ring), None, clock.clone(), config.clone()).unwrap();
     Arc::new(UserService::new(Arc::new(Devices::new(Arc::new(users), others.clone()))))
 }
 

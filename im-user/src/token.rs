@@ -1,19 +1,26 @@
 //! Access tokens: what a log-in gives out so that its holder need not show the password again.
 //!
-//! A token is a JWT (RFC 7519) signed with EdDSA under the key of [`key`]. Checking one follows
+//! A token is a JWT (RFC 7519) signed with EdDSA under a key of [`ring`]. Checking one follows
 //! RFC 8725: exactly one algorithm, which the token does not get to choose; a key of ours, named
 //! by `kid` and never taken from the token; issuer, audience and type must be ours; and every
 //! time claim is required. Whether its log-in has ended is not written in it: the caller asks the
 //! store.
 
+mod dated;
 mod key;
+mod ring;
+
+use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, Header, TokenData, Validation};
 use mpim_proto::Role;
 use serde::{Deserialize, Serialize};
 
+use crate::log_in_id;
 use crate::store::Held;
 pub(crate) use key::{KeyError, TokenKey, random_id};
+pub(crate) use ring::KeyRing;
+pub use ring::make_token_key;
 
 const ISSUER: &str = "mpim";
 const AUDIENCE: &str = "mpim";
@@ -73,15 +80,12 @@ pub(crate) enum TokenError {
 /// Makes and checks tokens.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    key: TokenKey,
-    header: Header,
+    ring: Arc<KeyRing>,
     validation: Validation,
 }
 
 impl Tokens {
-    pub(crate) fn new(key: TokenKey) -> Self {
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(key.id().to_owned());
+    pub(crate) fn new(ring: Arc<KeyRing>) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
@@ -89,7 +93,7 @@ impl Tokens {
         // The library would compare with the system's clock; `verify` does it with ours.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { key, header, validation }
+        Self { ring, validation }
     }
 
     /// A token of a log-in, valid from now on, in whole seconds.
@@ -119,7 +123,11 @@ impl Tokens {
             ep: of.epoch,
             rol: word(role).to_owned(),
         };
-        let token = jsonwebtoken::encode(&self.header, &claims, self.key.signing());
+        let keys = self.ring.keys();
+        let key = keys.signing(now_ms);
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(key.id().to_owned());
+        let token = jsonwebtoken::encode(&header, &claims, key.signing());
         let token = token.map_err(|error| TokenError::Signing(error.to_string()))?;
         Ok((token, Grant { held: of.clone(), expires_at_ms: exp * 1000 }))
     }
@@ -132,12 +140,16 @@ impl Tokens {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
         }
+        // Only looked at for which of our keys it is: nothing else that it says counts before the signature.
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        let (keys, id) = (self.ring.keys(), header.kid.unwrap_or_default());
+        let key = keys.verifying(&id, now_ms).ok_or(TokenError::Invalid)?;
         let token: TokenData<Claims> =
-            jsonwebtoken::decode(token, self.key.verifying(), &self.validation)
+            jsonwebtoken::decode(token, key.verifying(), &self.validation)
                 .map_err(|_| TokenError::Invalid)?;
         let Claims { sub, typ, nbf, exp, jti, dev: device, generation, ep: epoch, .. } =
             token.claims;
-        if token.header.kid.as_deref() != Some(self.key.id()) || typ != TYPE || jti.is_empty() {
+        if typ != TYPE || !log_in_id::is_one(&jti) {
             return Err(TokenError::Invalid);
         }
         let user_id = sub.parse().map_err(|_| TokenError::Invalid)?;

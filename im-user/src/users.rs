@@ -1,14 +1,18 @@
 //! What the use cases work with. Each use case is a file of its own that adds its operations.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
 use im_common::Clock;
 use im_common::redis::Redis;
 use tokio::sync::Notify;
 
-use crate::attempts::{Allowance, Attempts};
-use crate::config::{Config, LogInConfig};
+use crate::attempts::Attempts;
+use crate::config::Config;
 use crate::password::{HashError, PasswordHasher};
+use crate::refresh_token::RefreshTokens;
 use crate::store::UserStore;
-use crate::token::{TokenKey, Tokens};
+use crate::token::{KeyRing, Tokens};
 
 /// Accounts and friendships over a store.
 #[derive(Debug)]
@@ -17,10 +21,13 @@ pub(crate) struct Users<S> {
     pub(crate) hasher: PasswordHasher,
     pub(crate) attempts: Attempts,
     pub(crate) tokens: Tokens,
+    pub(crate) refresh_tokens: RefreshTokens,
     pub(crate) clock: Clock,
     pub(crate) config: Config,
     /// Something ended of which others have to be told.
     pub(crate) ended: Notify,
+    /// Of how much that ended others had yet to be told when that was looked at last.
+    pub(crate) untold: AtomicU32,
 }
 
 impl<S: UserStore> Users<S> {
@@ -32,22 +39,22 @@ impl<S: UserStore> Users<S> {
     /// If the configured hash parameters do not go together.
     pub(crate) fn new(
         store: S,
-        key: TokenKey,
+        ring: Arc<KeyRing>,
         cache: Option<Redis>,
         clock: Clock,
         config: Config,
     ) -> Result<Self, HashError> {
-        let LogInConfig { failures_max, failure_refill_ms } = config.log_in;
-        let allowance = Allowance::new(failures_max, failure_refill_ms);
-        let attempts = Attempts::new(allowance, clock.clone(), cache);
+        let attempts = Attempts::new(&config.log_in, clock.clone(), cache);
         Ok(Self {
             store,
             hasher: PasswordHasher::new(&config.password)?,
             attempts,
-            tokens: Tokens::new(key),
+            refresh_tokens: RefreshTokens::new(ring.first()),
+            tokens: Tokens::new(ring),
             clock,
             config,
             ended: Notify::new(),
+            untold: AtomicU32::new(0),
         })
     }
 }

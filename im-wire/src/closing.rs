@@ -11,7 +11,11 @@ pub fn close_code(reason: &str) -> u16 {
         "idle" => 4000,
         "logged in elsewhere" => 4001,
         "device revoked" => 4002,
-        "logged out" => 4003,
+        "logged out"
+        | "logged out everywhere"
+        | "refresh token reused"
+        | "password changed"
+        | "account disabled" => 4003,
         "not reading" => 4004,
         _ => 1011,
     }
@@ -21,7 +25,12 @@ pub fn close_code(reason: &str) -> u16 {
 pub fn closing_code(reason: &str) -> u16 {
     match reason {
         "logged in elsewhere" => 1006,
-        "device revoked" | "logged out" => 1004,
+        "device revoked"
+        | "logged out"
+        | "logged out everywhere"
+        | "refresh token reused"
+        | "password changed"
+        | "account disabled" => 1004,
         "login timeout" | "not login" => 3001,
         "too big" => 2003,
         "bad length" => 4001,

@@ -157,7 +157,11 @@ impl Why {
             failure::NO_SUCH_USER | "friend not found" => Self::NoSuchUser,
             "group not found" | "no such device" | "not found" => Self::NotFound,
             failure::NOT_A_MEMBER | "not in group" => Self::NotInGroup,
-            failure::BLOCKED | "not allowed" | "not a friend" => Self::NotAllowed,
+            failure::BLOCKED
+            | "not allowed"
+            | "not a friend"
+            | "account disabled"
+            | "auth account disabled" => Self::NotAllowed,
             failure::TEXT_TOO_LONG => Self::TextTooLong,
             failure::LINE_TOO_LONG | "too big" => Self::TooBig,
             failure::BAD_RANGE | "beyond the head" | "already read" => Self::BadRange,

@@ -13,9 +13,12 @@
 //! | `calling` | how a tool calls a service: it shows the token of the fleet |
 //! | `cert` | a tool: `mpim cert` makes a certificate for development |
 //! | `load` | a tool: `mpim load` puts a running gateway under load |
+//! | `admin` | a tool: `mpim admin` gives roles, disables and enables accounts |
+//! | `token_key` | a tool: `mpim token-key new` makes the next key that signs tokens |
 //! | `dead_letters` | a tool: `mpim dead-letters` shows dispatches that were given up on |
 #![forbid(unsafe_code)]
 
+mod admin;
 mod banner;
 mod calling;
 mod cert;
@@ -23,9 +26,12 @@ mod config;
 mod dead_letters;
 mod load;
 mod start;
+mod token_key;
 
+pub use admin::tool as admin;
 pub use cert::tool as cert;
 pub use config::Config;
 pub use dead_letters::tool as dead_letters;
 pub use load::tool as load;
 pub use start::start;
+pub use token_key::tool as token_key;

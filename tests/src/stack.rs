@@ -200,11 +200,6 @@ impl Stack {
         self.addresses.iter().map(Addresses::frames).collect()
     }
 
-    /// Of every gateway, where clients connect that speak HTTP.
-    pub fn http_addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.iter().map(Addresses::http).collect()
-    }
-
     /// Of every gateway, where clients connect that speak text lines.
     pub fn text_addresses(&self) -> Vec<SocketAddr> {
         self.addresses.iter().map(Addresses::text).collect()

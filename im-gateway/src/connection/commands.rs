@@ -14,9 +14,10 @@ use crate::log_in;
 use crate::mailbox::Mailbox;
 use crate::sending::Target;
 use crate::session::{Client, Ending, Session};
+use crate::sessions::Who;
 use crate::{
     commands,
-    log_in::{Begun, Proved},
+    log_in::{Begun, Proved, Revoked},
 };
 
 impl Connection {
@@ -125,9 +126,11 @@ impl Connection {
         let (gateway, user_id) = (Arc::clone(&self.gateway), session.user_id());
         match command {
             Command::Logout => {
-                let token = session.token().to_owned();
+                let handle = session.registration().handle();
+                handle.set_logging_out(true);
+                let revoked = Revoked::of_session(handle, session.token());
                 self.work.push(Box::pin(async move {
-                    Done::Revoked { slot, outcome: log_in::revoke(&gateway, user_id, token).await }
+                    Done::Revoked { slot, outcome: log_in::revoke(&gateway, revoked).await }
                 }));
             }
             command @ Command::Revoke { .. } => {
@@ -188,9 +191,14 @@ impl Connection {
                 self.login_by = now + self.wire.login_timeout(&self.gateway.config);
                 self.wire.reply(slot, Reply::LoggedOut);
             }
+            Done::Revoked { slot, outcome: Err(reply) } => {
+                if let Some(session) = &mut self.session {
+                    session.not_logged_out(now);
+                }
+                self.wire.reply(slot, reply);
+            }
             Done::Proved { slot, outcome: Err(reply) }
-            | Done::Bound { slot, outcome: Err(reply) }
-            | Done::Revoked { slot, outcome: Err(reply) } => self.wire.reply(slot, reply),
+            | Done::Bound { slot, outcome: Err(reply) } => self.wire.reply(slot, reply),
         }
     }
 
@@ -200,29 +208,31 @@ impl Connection {
         self.observe();
         let former = self.session.take().map(|session| {
             self.login_by = Instant::now() + self.wire.login_timeout(&self.gateway.config);
-            let (user_id, token) = (session.user_id(), session.token().to_owned());
-            (user_id, token, self.hand_over(session.end(Some(self.peer_has))))
+            let revoked = Revoked::of_session(session.registration().handle(), session.token());
+            (revoked, self.hand_over(session.end(Some(self.peer_has))))
         });
-        let Proved { user_id, username, token, token_is_new, device, generation, wants, unbegun } =
-            proved;
+        let Proved { user_id, username, token, token_is_new, wants, unbegun, .. } = proved;
+        let who =
+            Who { user_id, device: proved.device, generation: proved.generation, held: proved.held };
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
         self.work.push(Box::pin(async move {
-            if let Some((user_id, token, handed_over)) = former {
+            if let Some((revoked, handed_over)) = former {
                 handed_over.await;
                 // Nobody waits for this to be certain: the user has not asked to be logged out.
-                let _ = log_in::revoke(&gateway, user_id, token).await;
+                let _ = log_in::revoke(&gateway, revoked).await;
             }
             // Added before it is bound, so that no push can come and not find it.
-            let registration = gateway.sessions.add(user_id, (device, generation), mailbox);
+            let registration = gateway.sessions.add(who, mailbox);
             let outcome = match log_in::begin(&gateway, &registration, &token).await {
                 Ok(()) => Ok(Begun { registration, username, token, wants }),
                 Err(reply) => {
                     // A token that nobody was told about must not stay behind. One that the client
                     // came with is the client's: its log-in goes on, and so do its other sessions.
                     if token_is_new {
-                        let _ = log_in::revoke(&gateway, user_id, token).await;
+                        let revoked = Revoked::of_session(registration.handle(), &token);
+                        let _ = log_in::revoke(&gateway, revoked).await;
                     }
                     Err(reply)
                 }

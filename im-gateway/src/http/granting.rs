@@ -2,13 +2,14 @@
 
 use im_common::InUse;
 use im_wire::{Reply, Secret, failure};
-use mpim_proto::{Granted, LoginReq, RefreshReq, RegisterReq};
+use mpim_proto::{ChangePasswordReq, Granted, LoginReq, RefreshReq, RegisterReq};
 use mprpc::{Code, Context};
 
 use super::Http;
 use super::error::Refused;
 use crate::commands::{refusal, unavailable};
 use crate::config::ms;
+use crate::core::Principal;
 use crate::log_in::busy;
 use crate::metrics::METRICS;
 use crate::original::Unbegun;
@@ -45,7 +46,8 @@ pub(super) async fn grant(http: &Http, asking: Asking) -> Result<Granted, Refuse
         }
         (answer.user_id, answer.token, answer.granted)
     } else {
-        let request = LoginReq { username, password, device, refreshes: true };
+        let (refreshes, address) = (true, String::new());
+        let request = LoginReq { username, password, device, address, refreshes };
         let answer = users.login(&cx, request).await;
         let answer = answer.map_err(|status| Refused::from(busy(gateway, "LOGIN", &status)))?;
         match answer.result {
@@ -73,6 +75,33 @@ pub(super) async fn refresh(http: &Http, refresh_token: String) -> Result<Grante
     let answer = answer.map_err(|status| match status.code() {
         Code::Unimplemented => Refused::of(failure::NOT_SUPPORTED),
         _ => Refused::from(unavailable(gateway, "Refresh", &status)),
+    })?;
+    match refusal(answer.result) {
+        None => answer.granted.ok_or_else(|| Refused::from(Reply::err(failure::UNAVAILABLE))),
+        Some(refused) => Err(Refused::from(refused)),
+    }
+}
+
+/// Asks im-user to change a password; the log-in of the token goes on.
+///
+/// # Errors
+/// im-user refuses, or is not there.
+pub(super) async fn change_password(
+    http: &Http,
+    principal: Principal,
+    old: Secret,
+    new: Secret,
+) -> Result<Granted, Refused> {
+    let gateway = &http.gateway;
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let [old_password, new_password] = [old, new].map(Secret::into_exposed);
+    let token = principal.token;
+    let request =
+        ChangePasswordReq { old_password, new_password, token, ..ChangePasswordReq::default() };
+    let answer = gateway.services.user.change_password(&cx, request).await;
+    let answer = answer.map_err(|status| match status.code() {
+        Code::Unimplemented => Refused::of(failure::NOT_SUPPORTED),
+        _ => Refused::from(busy(gateway, "ChangePassword", &status)),
     })?;
     match refusal(answer.result) {
         None => answer.granted.ok_or_else(|| Refused::from(Reply::err(failure::UNAVAILABLE))),

@@ -45,6 +45,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(account::register))
         .routes(routes!(account::login))
         .routes(routes!(account::refresh))
+        .routes(routes!(account::password))
         .routes(routes!(account::logout))
         .routes(routes!(account::me))
         .routes(routes!(users::list))

@@ -14,7 +14,7 @@ use crate::calls::SEND_PAUSE;
 use crate::config::ms;
 use crate::direct::Direct;
 use crate::gateway::Gateway;
-use crate::log_in;
+use crate::log_in::{self, Revoked};
 use crate::pushed::{direct, direct_of_group};
 use crate::sessions::Handle;
 
@@ -163,7 +163,7 @@ pub(crate) async fn leave(gateway: &Gateway, session: &Handle, token: String) {
     }
     if is_of_original(&token) {
         // A failure is logged there.
-        let _ = log_in::revoke(gateway, session.user_id, token).await;
+        let _ = log_in::revoke(gateway, Revoked::of_token(session.user_id, token)).await;
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::instead::is_of_original;
 use crate::gateway::Gateway;
-use crate::log_in::{self, Proved};
+use crate::log_in::{self, Proved, Revoked};
 
 /// Waits for a log-in, which goes on although nobody waits any more: a call that is broken off may
 /// have let the user in all the same, and then its answer is dropped, and they are logged out.
@@ -47,7 +47,7 @@ impl Drop for Unbegun {
         let tasks = gateway.tasks.clone();
         tasks.spawn("log-out", async move {
             // A failure is logged there.
-            let _ = log_in::revoke(&gateway, user_id, token).await;
+            let _ = log_in::revoke(&gateway, Revoked::of_token(user_id, token)).await;
         });
     }
 }

@@ -1,7 +1,10 @@
 //! What a session does with the answers of services.
 
+use std::time::Duration;
+
 use im_wire::{Reply, Slot, failure};
 use mpim_proto::{Position, SendOutcome};
+use tokio::time::Instant;
 
 use super::{Answer, Client, Failed, Session};
 use crate::commands::refused;
@@ -11,6 +14,12 @@ use crate::sending::Target;
 use crate::wire::Wire;
 
 impl Session {
+    /// Nobody knows whether the log-in ended that the client wanted to end: it is asked for.
+    pub(crate) fn not_logged_out(&mut self, now: Instant) {
+        self.registration.handle().set_logging_out(false);
+        self.verify.want(now, Duration::ZERO);
+    }
+
     /// Takes what became of a call.
     pub(crate) fn answered(&mut self, client: &mut Client<'_>, answer: Answer) {
         // While its route cannot be bound, what im-message answers is no reason to try that often.

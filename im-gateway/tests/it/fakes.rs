@@ -21,6 +21,8 @@ use tokio::sync::Semaphore;
 pub(crate) enum Asked {
     Login(String),
     Revoke(String),
+    /// By a session of a log-in that is known.
+    RevokeLogIn(String),
     Bind {
         user_id: i64,
         session_id: String,
@@ -78,6 +80,9 @@ pub(crate) struct State {
     blocks: BTreeSet<(i64, i64)>,
     /// That of the devices that log in; 0 is 1.
     pub(crate) generation: i64,
+    /// Which log-in everybody has, if any is told, and those that ended.
+    pub(crate) log_in_id: String,
+    pub(crate) ended: BTreeSet<String>,
     /// Tokens that are good for nothing.
     pub(crate) worthless: BTreeSet<String>,
     /// What im-user says of everybody who logs in, instead of what is right.

@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod delivery;
 mod devices;
+mod ended;
 mod entry;
 mod events;
 mod fakes;

@@ -7,8 +7,9 @@ use im_common::{Deps, Running, Target};
 use im_gateway::{Config, start};
 use mpim_proto::push::Content;
 use mpim_proto::{
-    CloseSessionReq, Entry, EntryKind, Push, PushReq, PushResp, gateway_service, group_service,
-    message_service, presence_service, routing_service, user_service,
+    CloseLogInsReq, CloseSessionReq, EndedLogIns, Entry, EntryKind, Push, PushReq, PushResp,
+    gateway_service, group_service, message_service, presence_service, routing_service,
+    user_service,
 };
 use mprpc::{Channel, Context, Server};
 
@@ -162,6 +163,13 @@ impl System {
     /// Closes the sessions that a request means.
     pub(crate) async fn close_all(&self, request: CloseSessionReq) {
         let answer = self.gateway.close_session(&Context::with_timeout(SOON), request).await;
+        assert!(answer.unwrap().result.unwrap().is_ok());
+    }
+
+    /// Closes what log-ins of a user have open.
+    pub(crate) async fn close_log_ins(&self, ended: EndedLogIns) {
+        let request = CloseLogInsReq { boot_id: self.boot_id(), ended: vec![ended] };
+        let answer = self.gateway.close_log_ins(&Context::with_timeout(SOON), request).await;
         assert!(answer.unwrap().result.unwrap().is_ok());
     }
 

@@ -106,6 +106,22 @@ impl user_service::Server for Users {
         unreachable!("im-message sees no tokens")
     }
 
+    async fn change_password(
+        &self,
+        _cx: &Context,
+        _request: ChangePasswordReq,
+    ) -> Answer<ChangePasswordResp> {
+        unreachable!("im-message sees no passwords")
+    }
+
+    async fn set_role(&self, _: &Context, _: SetRoleReq) -> Answer<SetRoleResp> {
+        unreachable!("im-message gives no roles")
+    }
+
+    async fn set_disabled(&self, _: &Context, _: SetDisabledReq) -> Answer<SetDisabledResp> {
+        unreachable!("im-message disables nobody")
+    }
+
     async fn logout(&self, _cx: &Context, _request: LogoutReq) -> Answer<LogoutResp> {
         unreachable!("im-message does not log out")
     }
@@ -323,6 +339,10 @@ impl presence_service::Server for Presence {
     }
 
     async fn close_device(&self, _: &Context, _: CloseDeviceReq) -> Answer<CloseSessionsResp> {
+        unreachable!("im-message closes no sessions")
+    }
+
+    async fn close_log_ins(&self, _: &Context, _: CloseEndedReq) -> Answer<CloseSessionsResp> {
         unreachable!("im-message closes no sessions")
     }
 

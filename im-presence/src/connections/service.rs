@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    CloseDeviceReq, CloseSessionReq, CloseSessionsReq, CloseSessionsResp, GatewayBoot,
-    ListGatewaysReq, ListGatewaysResp, QuerySessionsReq, QuerySessionsResp, connection_service,
-    routing_service,
+    CloseDeviceReq, CloseEndedReq, CloseLogInsReq, CloseSessionReq, CloseSessionsReq,
+    CloseSessionsResp, GatewayBoot, ListGatewaysReq, ListGatewaysResp, QuerySessionsReq,
+    QuerySessionsResp, connection_service, gateway_service, routing_service,
 };
 use mprpc::{Context, Status};
 use tokio::task::JoinSet;
@@ -29,12 +29,12 @@ impl<G: routing_service::Server> Connections<G> {
     async fn close(
         &self,
         cx: &Context,
-        requests: impl Iterator<Item = (Arc<Gateway>, CloseSessionReq)>,
+        requests: impl Iterator<Item = (Arc<Gateway>, Asked)>,
     ) -> CloseSessionsResp {
         let cx = cx.capped(self.close_timeout);
         let mut closing = JoinSet::new();
         let mut unreached = 0;
-        for (gateway, request) in requests {
+        for (gateway, asked) in requests {
             if gateway.is_original() {
                 continue;
             }
@@ -42,11 +42,10 @@ impl<G: routing_service::Server> Connections<G> {
                 unreached += 1;
                 continue;
             };
-            let (cx, request) =
-                (cx.clone(), CloseSessionReq { boot_id: gateway.boot_id.clone(), ..request });
+            let (cx, boot_id) = (cx.clone(), gateway.boot_id.clone());
             closing.spawn(async move {
-                let closed = client.close_session(&cx, request).await;
-                closed.map(drop).map_err(|status| (gateway, status))
+                let closed = asked.of(&client, &cx, boot_id).await;
+                closed.map_err(|status| (gateway, status))
             });
         }
         for closed in closing.join_all().await {
@@ -60,6 +59,45 @@ impl<G: routing_service::Server> Connections<G> {
         }
         let result = Some(mpim_proto::Result::ok());
         CloseSessionsResp { result, unreached, incomplete: false }
+    }
+
+    /// The same of every gateway that there may be.
+    async fn close_everywhere(
+        &self,
+        cx: &Context,
+        asked: &Asked,
+    ) -> Result<CloseSessionsResp, Status> {
+        let Listing { gateways, incomplete } = self.roster.listing(cx).await?;
+        let requests = gateways.into_iter().map(|gateway| (gateway, asked.clone()));
+        Ok(CloseSessionsResp { incomplete, ..self.close(cx, requests).await })
+    }
+}
+
+/// What a gateway is asked to close.
+#[derive(Clone, Debug)]
+enum Asked {
+    Sessions(CloseSessionReq),
+    LogIns(CloseLogInsReq),
+}
+
+impl Asked {
+    /// Asks the gateway with this boot.
+    async fn of(
+        self,
+        gateway: &gateway_service::Client,
+        cx: &Context,
+        boot_id: String,
+    ) -> Result<(), Status> {
+        match self {
+            Self::Sessions(request) => {
+                let request = CloseSessionReq { boot_id, ..request };
+                gateway.close_session(cx, request).await.map(drop)
+            }
+            Self::LogIns(request) => {
+                let request = CloseLogInsReq { boot_id, ..request };
+                gateway.close_log_ins(cx, request).await.map(drop)
+            }
+        }
     }
 }
 
@@ -95,7 +133,7 @@ impl<G: routing_service::Server> connection_service::Server for Connections<G> {
                 reason: reason.clone(),
                 ..CloseSessionReq::default()
             };
-            Some((gateway(session.gateway)?, request))
+            Some((gateway(session.gateway)?, Asked::Sessions(request)))
         });
         Ok(self.close(cx, requests).await)
     }
@@ -113,13 +151,17 @@ impl<G: routing_service::Server> connection_service::Server for Connections<G> {
             reason,
             began_before_ms,
             generation_max: req.generation_max,
-            login_id: req.login_id,
-            epoch_max: req.epoch_max,
-            except_login_id: req.except_login_id,
             ..CloseSessionReq::default()
         };
-        let Listing { gateways, incomplete } = self.roster.listing(cx).await?;
-        let requests = gateways.into_iter().map(|gateway| (gateway, request.clone()));
-        Ok(CloseSessionsResp { incomplete, ..self.close(cx, requests).await })
+        self.close_everywhere(cx, &Asked::Sessions(request)).await
+    }
+
+    async fn close_log_ins(
+        &self,
+        cx: &Context,
+        req: CloseEndedReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        let request = CloseLogInsReq { boot_id: String::new(), ended: req.ended };
+        self.close_everywhere(cx, &Asked::LogIns(request)).await
     }
 }

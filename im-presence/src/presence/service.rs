@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, C2cMsg, CloseDeviceReq, CloseSessionsResp, DeliveReq, DeliveResp,
-    DeviceName, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, GatewayBoot,
-    GetPresenceReq, GetPresenceResp, MeetReq, QueryDevicesReq, QueryDevicesResp, QueryRouteReq,
-    QueryRouteResp, QuerySessionsReq, RenewRoutesReq, RenewRoutesResp, StatusChangedReq,
-    StatusChangedResp, UnbindRouteReq, UnbindRouteResp, connection_service, dispatch_service,
-    presence_service, routing_service,
+    BindRouteReq, BindRouteResp, C2cMsg, CloseDeviceReq, CloseEndedReq, CloseSessionsResp,
+    DeliveReq, DeliveResp, DeviceName, DispatchEventsReq, DispatchEventsResp, DispatchReq,
+    DispatchResp, GatewayBoot, GetPresenceReq, GetPresenceResp, MeetReq, QueryDevicesReq,
+    QueryDevicesResp, QueryRouteReq, QueryRouteResp, QuerySessionsReq, RenewRoutesReq,
+    RenewRoutesResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq, UnbindRouteResp,
+    connection_service, dispatch_service, presence_service, routing_service,
 };
 use mprpc::{Context, Status};
 use prost::Message as _;
@@ -195,6 +195,14 @@ where
         req: CloseDeviceReq,
     ) -> Result<CloseSessionsResp, Status> {
         self.binder.connections.close_device(cx, req).await
+    }
+
+    async fn close_log_ins(
+        &self,
+        cx: &Context,
+        req: CloseEndedReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        self.binder.connections.close_log_ins(cx, req).await
     }
 
     async fn dispatch(&self, cx: &Context, req: DispatchReq) -> Result<DispatchResp, Status> {

@@ -24,7 +24,7 @@ fn closed(gateway: &mut Gateway) -> Vec<String> {
                 assert_eq!(close.reason, "logged in elsewhere");
                 close.session_id
             }
-            Told::Push(_) | Told::Events(_) => panic!("nothing was pushed"),
+            Told::Push(_) | Told::Events(_) | Told::CloseLogIns(_) => panic!("nothing was pushed"),
         })
         .collect();
     closed.sort_unstable();

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mpim_proto::{
-    BindRouteReq, CloseSessionReq, CloseSessionResp, GetStatusesReq, GetStatusesResp,
-    PushEventsReq, PushEventsResp, PushReq, PushResp, UserPresence, UserStatus, gateway_service,
+    BindRouteReq, CloseLogInsReq, CloseLogInsResp, CloseSessionReq, CloseSessionResp,
+    GetStatusesReq, GetStatusesResp, PushEventsReq, PushEventsResp, PushReq, PushResp,
+    UserPresence, UserStatus, gateway_service,
 };
 use mprpc::{Context, Server, Status};
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ pub(crate) enum Told {
     Push(PushReq),
     Events(PushEventsReq),
     Close(CloseSessionReq),
+    CloseLogIns(CloseLogInsReq),
 }
 
 /// What a gateway does when it is told something.
@@ -64,6 +66,18 @@ impl gateway_service::Server for Fake {
             std::future::pending::<()>().await;
         }
         Ok(CloseSessionResp { result: Some(mpim_proto::Result::ok()) })
+    }
+
+    async fn close_log_ins(
+        &self,
+        _: &Context,
+        req: CloseLogInsReq,
+    ) -> Result<CloseLogInsResp, Status> {
+        self.told.send(Told::CloseLogIns(req)).unwrap();
+        if !self.behaviour.closes {
+            return Err(Status::unimplemented("an older one"));
+        }
+        Ok(CloseLogInsResp { result: Some(mpim_proto::Result::ok()) })
     }
 }
 

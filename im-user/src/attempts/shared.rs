@@ -1,8 +1,8 @@
-//! The allowances that all instances share, in Redis.
+//! The failures that all instances share, in Redis.
 //!
-//! An account's key holds the moment at which its allowance is whole again, as a place of
-//! [`Table`](super::table::Table) does, by Redis's own clock, and ends at that moment: what is there
-//! is bounded by how many passwords can be checked within the span of an allowance.
+//! A key holds a count and the moment until which whoever failed waits, as a place of
+//! [`Table`](super::table::Table) does, by Redis's own clock, and ends once that is forgotten: what is there
+//! is bounded by how many passwords can be checked meanwhile.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,89 +11,125 @@ use im_common::in_one_line;
 use im_common::redis::{Redis, RedisFailure};
 use redis::Script;
 
-use super::Allowance;
+use super::limit::{Limit, Limits};
+use super::source::Source;
 use crate::hex::hex;
 
-/// Arguments: how long one failure takes to be forgotten and how long a whole allowance takes, in ms;
-/// whether to charge a failure. Answers whether no further one is left. What is no number (`~=`
-/// itself), or no text at all (`pcall`), counts as nothing; see `Table` for the two `math.min`.
+/// Keys: the account; with an address also the address, the pair, and whether that is known. Arguments:
+/// what happened; the first delay, after how long failures are halved, for how long a pair is known; of
+/// accounts the failures that are free and the longest delay, and the same of addresses. Answers how long
+/// to wait, in ms. What is no text (`pcall`), or none of ours, counts as nothing; see `Limit` for the rest.
 const SCRIPT: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local refill, limit = tonumber(ARGV[1]), now + tonumber(ARGV[2])
-local stored = tonumber(redis.pcall('GET', KEYS[1]) or '0') or 0
-if stored ~= stored then stored = 0 end
-local whole = math.max(math.min(stored, limit), now)
-if ARGV[3] == '1' then
-  whole = math.min(whole + refill, limit)
+local what = ARGV[1]
+local delay, forget, known = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+if what == 'succeed' then
+  redis.call('DEL', KEYS[1])
+  if KEYS[2] then
+    redis.call('DEL', KEYS[3])
+    redis.call('SET', KEYS[4], '1', 'PX', known)
+  end
+  return 0
 end
-if ARGV[3] == '1' or stored > limit then
-  redis.call('SET', KEYS[1], string.format('%.0f', whole), 'PX', string.format('%.0f', whole - now))
+local wait = 0
+local function judge(key, free, longest)
+  local text = redis.pcall('GET', key)
+  local count, at = string.match(type(text) == 'string' and text or '', '^(%d+) (%d+)$')
+  count, at = tonumber(count) or 0, math.min(tonumber(at) or 0, now + longest)
+  if at < now then
+    count = math.floor(count / 2 ^ math.min(math.floor((now - at) / forget), 60))
+  end
+  if what == 'fail' then
+    count = math.min(count + 1, free + 30)
+    if count >= free then
+      at = math.max(at, now + math.min(delay * 2 ^ (count - free), longest))
+    else
+      at = math.max(at, now)
+    end
+    local kept = at - now + forget * 8
+    redis.call('SET', key, string.format('%.0f %.0f', count, at), 'PX', string.format('%.0f', kept))
+  end
+  wait = math.max(wait, at - now)
 end
-return whole + refill > limit and 1 or 0";
+if KEYS[2] and redis.call('EXISTS', KEYS[4]) == 1 then
+  judge(KEYS[3], tonumber(ARGV[5]), tonumber(ARGV[6]))
+else
+  judge(KEYS[1], tonumber(ARGV[5]), tonumber(ARGV[6]))
+  if KEYS[2] then judge(KEYS[2], tonumber(ARGV[7]), tonumber(ARGV[8])) end
+end
+return wait";
 
-/// The allowances of failed log-ins of all accounts, as far as Redis remembers them.
+/// What is asked of Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Look,
+    Fail,
+    Succeed,
+}
+
+/// See the module.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) redis: Redis,
     script: Script,
-    allowance: Allowance,
+    limits: Limits,
     pub(super) looks: Outcomes,
     pub(super) charges: Outcomes,
 }
 
 impl Shared {
-    pub(super) fn new(redis: Redis, allowance: Allowance) -> Self {
+    pub(super) fn new(redis: Redis, limits: Limits) -> Self {
         Self {
             redis,
             script: Script::new(SCRIPT),
-            allowance,
+            limits,
             looks: Outcomes::default(),
             charges: Outcomes::default(),
         }
     }
 
-    /// Whether the account has no failure left now. `name` is in lower case.
+    /// For how long they have to wait then, in ms.
     ///
     /// # Errors
     /// Redis did not answer, within the bound of its configuration.
-    pub(super) async fn used_up(&self, name: &[u8]) -> Result<bool, RedisFailure> {
-        let answer = self.run("look up failed log-ins", name, false).await;
-        self.looks.note(&answer);
-        answer
-    }
-
-    /// Charges one failure.
-    ///
-    /// # Errors
-    /// As [`used_up`](Self::used_up).
-    pub(super) async fn failed(&self, name: &[u8]) -> Result<(), RedisFailure> {
-        let answer = self.run("count a failed log-in", name, true).await;
-        self.charges.note(&answer);
-        answer.map(drop)
-    }
-
-    /// A name can be of any length and content, and is nobody else's business.
-    pub(super) fn key(&self, name: &[u8]) -> String {
-        let digest = digest::digest(&digest::SHA256, name);
-        self.redis.key(format_args!("guess:{}", hex(&digest.as_ref()[..16])))
-    }
-
-    async fn run(
-        &self,
-        operation: &'static str,
-        name: &[u8],
-        charge: bool,
-    ) -> Result<bool, RedisFailure> {
+    pub(super) async fn ask(&self, what: What, source: &Source) -> Result<i64, RedisFailure> {
+        let (operation, word, outcomes) = match what {
+            What::Look => ("look up failed log-ins", "look", &self.looks),
+            What::Fail => ("count a failed log-in", "fail", &self.charges),
+            What::Succeed => ("forget failed log-ins", "succeed", &self.charges),
+        };
         let mut call = self.script.prepare_invoke();
-        call.key(self.key(name)).arg(self.allowance.refill_ms).arg(self.allowance.span_ms());
-        call.arg(u8::from(charge));
-        self.redis
+        for key in self.keys(source) {
+            call.key(key);
+        }
+        let Limits { account, address, known_ms } = self.limits;
+        call.arg(word).arg(account.delay_ms).arg(account.forget_ms).arg(known_ms);
+        for Limit { free, delay_max_ms, .. } in [account, address] {
+            call.arg(free).arg(delay_max_ms);
+        }
+        let answer = self
+            .redis
             .run(
                 operation,
                 |mut connection| async move { call.invoke_async(&mut connection).await },
             )
-            .await
+            .await;
+        outcomes.note(&answer);
+        answer
+    }
+
+    /// Names can be of any length and content, and are nobody else's business; nor are addresses.
+    pub(super) fn keys(&self, source: &Source) -> Vec<String> {
+        let key = |kind: &str, of: &[u8]| {
+            let digest = digest::digest(&digest::SHA256, of);
+            self.redis.key(format_args!("{kind}:{}", hex(&digest.as_ref()[..16])))
+        };
+        let mut keys = vec![key("guess", &source.account())];
+        if let (Some(address), Some(pair)) = (source.address(), source.pair()) {
+            keys.extend([key("guess", &address), key("guess", &pair), key("known", &pair)]);
+        }
+        keys
     }
 }
 

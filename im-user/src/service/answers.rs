@@ -20,12 +20,13 @@ pub(super) fn answer<T: Default>(
     };
     let said = error.to_string();
     let refusal = match error {
-        E::FriendNotFound | E::NoSuchDevice => mpim_proto::Result::not_found(&said),
+        E::Disabled => mpim_proto::Result::permission_denied(&said),
+        E::FriendNotFound | E::NoSuchDevice | E::NoSuchUser => mpim_proto::Result::not_found(&said),
         E::BadUsername
         | E::WeakPassword
         | E::NameTaken
         | E::BadCredentials
-        | E::TooManyAttempts
+        | E::TooManyAttempts(_)
         | E::InvalidToken
         | E::TokenExpired
         | E::TokenNotYet
@@ -57,6 +58,14 @@ pub(super) fn answered(
     Ok((result, granted.map(granted_as_said)))
 }
 
+/// After how long somebody may try again who was refused for having failed too often; otherwise 0.
+pub(super) fn retry_after_ms<T>(outcome: &Result<T, UserError>) -> i64 {
+    match outcome {
+        Err(UserError::TooManyAttempts(wait_ms)) => *wait_ms,
+        _ => 0,
+    }
+}
+
 /// What callers are told who know of no more: user, token and generation.
 pub(super) fn short(granted: &Option<mpim_proto::Granted>) -> (i64, String, i64) {
     match granted {
@@ -80,10 +89,4 @@ fn granted_as_said(granted: Granted) -> mpim_proto::Granted {
         epoch,
         username: granted.name,
     }
-}
-
-/// What a gateway says of a session.
-pub(super) fn held(said: mpim_proto::Held) -> Held {
-    let mpim_proto::Held { user_id, device, generation, login_id: log_in_id, epoch } = said;
-    Held { user_id, device, generation, log_in_id, epoch }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mpim_proto::user_service::Server as _;
-use mpim_proto::{Code, GetUsersReq, LoginResp, RegisterResp};
+use mpim_proto::{Code, GetUsersReq, LoginReq, LoginResp, RegisterResp};
 use tokio::task::JoinSet;
 
 use crate::testing::{Fixture, cx, log_in, register};
@@ -99,7 +99,7 @@ async fn a_wrong_password_and_an_unknown_user_get_the_same_answer() {
 
 #[tokio::test]
 async fn guessing_is_stopped_for_known_and_unknown_names_alike() {
-    let fixture = Fixture::with(|config| config.log_in.failures_max = 5);
+    let fixture = Fixture::with(|config| config.log_in.free = 5);
     fixture.register("alice", PASSWORD).await;
     for name in ["alice", "nobody"] {
         for _ in 0..5 {
@@ -108,25 +108,38 @@ async fn guessing_is_stopped_for_known_and_unknown_names_alike() {
         }
         let stopped = fixture.log_in(name, PASSWORD).await;
         assert_says(stopped.result, Code::Invalid, "too many attempts");
-        assert_eq!(stopped.token, "");
+        assert_eq!((stopped.token.as_str(), stopped.retry_after_ms), ("", 500));
     }
 }
 
 #[tokio::test]
-async fn the_victim_of_guessing_gets_in_again() {
-    let fixture = Fixture::with(|config| config.log_in.failures_max = 5);
+async fn the_victim_of_guessing_gets_in_again_and_at_once_where_they_are_known() {
+    let fixture = Fixture::new();
     fixture.register("alice", PASSWORD).await;
-    for _ in 0..50 {
-        fixture.log_in("alice", "wrong horse").await;
+    let log_in = async |password: &str, address: &str| {
+        let (username, password) = ("alice".into(), password.to_owned().into());
+        let address = address.to_owned();
+        let req = LoginReq { username, password, address, ..LoginReq::default() };
+        fixture.service.login(&cx(), req).await.unwrap()
+    };
+    assert_eq!(log_in(PASSWORD, "192.0.2.1").await.user_id, 1);
+    let longest_ms = i64::from(fixture.config.log_in.delay_max_ms);
+    // The last one fails, and is not waited for.
+    for _ in 0..21 {
+        let refused = log_in("wrong horse", "198.51.100.1").await;
+        assert!(refused.retry_after_ms <= longest_ms, "{refused:?}");
+        fixture.clock.advance_ms(refused.retry_after_ms);
     }
-    fixture.clock.advance_ms(i64::from(fixture.config.log_in.failure_refill_ms));
-    assert_eq!(fixture.log_in("alice", PASSWORD).await.user_id, 1);
+    assert_says(log_in(PASSWORD, "203.0.113.1").await.result, Code::Invalid, "too many attempts");
+    assert_eq!(log_in(PASSWORD, "192.0.2.1").await.user_id, 1);
+    fixture.clock.advance_ms(longest_ms);
+    assert_eq!(log_in(PASSWORD, "203.0.113.1").await.user_id, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guesses_that_wait_together_do_not_get_around_the_limit() {
     let fixture = Fixture::with(|config| {
-        config.log_in.failures_max = 5;
+        config.log_in.free = 5;
         config.password.hashes_concurrent_max = 2;
     });
     fixture.register("alice", PASSWORD).await;
@@ -281,11 +294,18 @@ async fn nobody_befriends_themselves_or_someone_who_does_not_exist() {
 async fn users_that_exist_are_listed_with_the_name_they_chose() {
     let fixture = Fixture::new();
     fixture.register("Alice", PASSWORD).await;
-    let ask = async |user_ids| fixture.service.get_users(&cx(), GetUsersReq { user_ids }).await;
-    let answer = ask(vec![1, 2]).await.unwrap();
-    let found: Vec<_> =
-        answer.users.iter().map(|user| (user.user_id, user.username.as_str())).collect();
-    assert_eq!(found, [(1, "Alice")]);
-    assert!(ask(vec![1; 500]).await.is_ok());
-    assert_eq!(ask(vec![1; 501]).await.unwrap_err().code(), mprpc::Code::InvalidArgument);
+    fixture.register("bob", PASSWORD).await;
+    let ask = async |user_ids: Vec<i64>, names: &[&'static str]| {
+        let usernames = names.iter().map(|name| (*name).into()).collect();
+        let answer = fixture.service.get_users(&cx(), GetUsersReq { user_ids, usernames }).await?;
+        let found = answer.users.into_iter().map(|user| (user.user_id, user.username));
+        Ok::<Vec<_>, mprpc::Status>(found.collect())
+    };
+    let [alice, bob] = [(1, "Alice".to_owned()), (2, "bob".to_owned())];
+    assert_eq!(ask(vec![1, 3], &[]).await.unwrap(), std::slice::from_ref(&alice));
+    assert_eq!(ask(vec![], &["ALICE", "carol"]).await.unwrap(), std::slice::from_ref(&alice));
+    assert_eq!(ask(vec![2], &["bob", "alice", "Alice"]).await.unwrap(), [alice, bob]);
+    assert!(ask(vec![1; 499], &["bob"]).await.is_ok());
+    let too_many = ask(vec![1; 500], &["bob"]).await.unwrap_err();
+    assert_eq!(too_many.code(), mprpc::Code::InvalidArgument);
 }

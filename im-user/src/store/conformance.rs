@@ -1,5 +1,6 @@
 //! What every adapter of [`UserStore`] must do. An adapter's test gives [`run`] fresh stores.
 
+mod accounts;
 mod devices;
 mod log_ins;
 
@@ -41,6 +42,11 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
     devices::a_revocation_is_told_by_one(&fresh().await).await;
     log_ins::a_log_in_goes_on_with_each_secret_once(&*fresh().await[0]).await;
     log_ins::a_secret_of_before_ends_its_log_in(&*fresh().await[0]).await;
+    log_ins::a_secret_that_is_shown_again_too_late_or_after_the_next_ends_its_log_in(
+        &*fresh().await[0],
+    )
+    .await;
+    log_ins::who_refreshes_uses_their_device(&*fresh().await[0]).await;
     log_ins::of_many_who_show_one_secret_at_most_one_goes_on(&fresh().await).await;
     log_ins::a_log_in_goes_on_no_longer_than_its_token_would(&*fresh().await[0]).await;
     log_ins::another_log_in_of_a_device_ends_the_former_and_one_too_many_the_oldest(
@@ -50,7 +56,11 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
     log_ins::nobody_has_too_many_log_ins_however_many_begin_at_once(&fresh().await).await;
     log_ins::a_log_in_that_ended_is_good_for_nothing_and_has_to_be_told(&*fresh().await[0]).await;
     log_ins::all_log_ins_end_at_once(&*fresh().await[0]).await;
-    log_ins::what_is_due_longest_is_told_first_whatever_it_is(&*fresh().await[0]).await;
+    log_ins::who_is_put_out_is_told_first_and_then_whoever_waits_longest(&*fresh().await[0]).await;
+    log_ins::all_log_ins_end_once_however_many_ask_for_it(&fresh().await).await;
+    accounts::another_password_ends_all_log_ins_but_one(&*fresh().await[0]).await;
+    accounts::of_many_who_change_a_password_at_once_one_does(&fresh().await).await;
+    accounts::nobody_is_in_while_disabled(&*fresh().await[0]).await;
     log_ins::log_ins_that_expired_are_forgotten(&*fresh().await[0]).await;
     devices::a_token_is_as_good_as_its_device(&*fresh().await[0]).await;
 }
@@ -131,6 +141,11 @@ async fn only_users_that_exist_have_profiles(store: &impl UserStore) {
     let profile = |user_id, name: &str| Profile { user_id, name: name.into() };
     assert_eq!(found, [profile(1, "Alice"), profile(2, "bob")]);
     assert_eq!(store.profiles(Vec::new()).await.unwrap(), []);
+    let keys = ["alice", "nobody", "bob", "Alice", "", "' OR '1'='1"].map(str::to_owned);
+    let mut found = store.profiles_of(keys.to_vec()).await.unwrap();
+    found.sort_by_key(|profile| profile.user_id);
+    assert_eq!(found, [profile(1, "Alice"), profile(2, "bob")]);
+    assert_eq!(store.profiles_of(Vec::new()).await.unwrap(), []);
 }
 
 async fn friendship_is_mutual(store: &impl UserStore) {
@@ -214,7 +229,7 @@ async fn revoke(
     expires_at_ms: i64,
     forget_before_ms: i64,
 ) -> bool {
-    let (user_id, log_in_id, due_at_ms) = (1, log_in_id.to_owned(), NOW_MS);
+    let (user_id, log_in_id, due_at_ms) = (1, log_in_id.to_owned(), Some(NOW_MS));
     let ending = Ending { user_id, log_in_id, expires_at_ms, forget_before_ms, due_at_ms };
     store.end_log_in(ending).await.unwrap()
 }

@@ -3,12 +3,23 @@
 
 use im_common::StoreError;
 use mpim_proto::Role;
+use secrecy::SecretString;
 
 /// The epoch of an account until all its log-ins end for the first time.
 pub(crate) const FIRST_EPOCH: i64 = 1;
 
-/// What the user of an open session is told whose log-in has ended.
+/// What the user of an open session is told whose log-in has ended: by a log-out of it.
 pub(super) const LOGGED_OUT: &str = "logged out";
+/// By another one of the device, or as one too many.
+pub(super) const REPLACED: &str = "logged in elsewhere";
+/// With all log-ins of the user.
+pub(super) const EVERYWHERE: &str = "logged out everywhere";
+/// By a secret that was used twice.
+pub(super) const REUSED: &str = "refresh token reused";
+/// The same where somebody changed their password, in another session.
+pub(super) const PASSWORD_CHANGED: &str = "password changed";
+/// The same of an account that was disabled.
+pub(super) const DISABLED: &str = "account disabled";
 
 /// Which log-in a token or a session is of; by default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +32,13 @@ pub(crate) struct Held {
     pub(crate) log_in_id: String,
     /// The account's when this was given out.
     pub(crate) epoch: i64,
+}
+
+impl From<mpim_proto::Held> for Held {
+    fn from(said: mpim_proto::Held) -> Self {
+        let mpim_proto::Held { user_id, device, generation, login_id, epoch, .. } = said;
+        Self { user_id, device, generation, log_in_id: login_id, epoch }
+    }
 }
 
 /// How a log-in is shown to be still good.
@@ -67,13 +85,24 @@ pub(crate) struct Rotation {
     pub(crate) next_hash: [u8; 32],
     pub(crate) now_ms: i64,
     pub(crate) expires_at_ms: i64,
+    /// For how long, by whatever clock, the same rotation may be asked for again.
+    pub(crate) again_ms: i64,
+    /// A device that has logged in last before this has logged in now.
+    pub(crate) noted_before_ms: i64,
+}
+
+impl Rotation {
+    /// Whether it has happened, at that moment, if the present secret has this hash.
+    pub(super) fn is_repeated(&self, hash: &[u8], at_ms: i64) -> bool {
+        *hash == self.next_hash && self.now_ms.abs_diff(at_ms) <= self.again_ms.unsigned_abs()
+    }
 }
 
 /// How [`LogInStore::rotate`] ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rotated {
-    /// It goes on.
-    Done(Held, Account),
+    /// It goes on until that moment, unless it is rotated again.
+    Done(Held, Account, i64),
     /// The secret was one of before: the log-in has ended.
     Reused(i64),
     /// There is no such log-in, or it may not go on.
@@ -89,7 +118,22 @@ pub(crate) struct Ending {
     pub(crate) expires_at_ms: i64,
     /// What expired before is forgotten.
     pub(crate) forget_before_ms: i64,
-    pub(crate) due_at_ms: i64,
+    /// Since when others have to be told; `None`: they are not, and find out when they ask.
+    pub(crate) due_at_ms: Option<i64>,
+}
+
+/// A password takes the place of another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) user_id: i64,
+    /// What was checked.
+    pub(crate) old_hash: SecretString,
+    pub(crate) new_hash: SecretString,
+    /// The log-in that does not end. If it refreshes, it goes on with this secret, until then.
+    pub(crate) log_in_id: String,
+    pub(crate) refresh_hash: [u8; 32],
+    pub(crate) expires_at_ms: i64,
+    pub(crate) now_ms: i64,
 }
 
 /// The log-ins of users. Whatever ends here is noted for others to be told
@@ -97,14 +141,18 @@ pub(crate) struct Ending {
 pub(crate) trait LogInStore {
     /// A log-in of a user that exists begins, and can be rotated. Others end: all of its device, if it
     /// `replaces` them; and of what would be too many those that were refreshed longest ago. Answers how
-    /// many did. The same again changes nothing.
-    fn begin_log_in(&self, begun: NewLogIn)
-    -> impl Future<Output = Result<u32, StoreError>> + Send;
+    /// many did. The same again changes nothing, and so does one of which a token would not be good any
+    /// more: `None`.
+    fn begin_log_in(
+        &self,
+        begun: NewLogIn,
+    ) -> impl Future<Output = Result<Option<u32>, StoreError>> + Send;
 
     /// Puts another secret in place of the one that is shown, if that is the last one; if it is not, ends
-    /// the log-in. Of any number of callers with one secret at most one is `Done`. A log-in may go on as
-    /// long as it has not expired, and a token of it would be good. The same rotation again, unless
-    /// another one followed, gives the same answer and changes nothing.
+    /// the log-in. Of any number of callers with one secret and different next ones at most one is `Done`.
+    /// A log-in may go on as long as it has not expired, and a token of it would be good; then its device
+    /// has logged in. The same rotation again, within its time and unless another one followed, gives the
+    /// same answer and changes nothing.
     fn rotate(
         &self,
         rotation: Rotation,
@@ -114,12 +162,37 @@ pub(crate) trait LogInStore {
     /// expired is forgotten: more than one a call, so that it does not pile up.
     fn end_log_in(&self, ending: Ending) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// All log-ins of a user end. Those that begin later have the next epoch.
+    /// All log-ins of a user end that are of this epoch, unless they have; whether this ended them. Those
+    /// that begin later have the next epoch.
     fn end_all_log_ins(
         &self,
         user_id: i64,
+        epoch: i64,
         due_at_ms: i64,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Changes the password of a user, and ends all their log-ins but one. Answers the new epoch; `None`
+    /// if another change came first.
+    fn change_password(
+        &self,
+        change: Change,
+    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
+
+    /// Whether a user may log in. All log-ins of one who is disabled end, each time. Whether there is such
+    /// a user.
+    fn set_disabled(
+        &self,
+        user_id: i64,
+        disabled: bool,
+        due_at_ms: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// What a user may do, from the next look at any of their log-ins on. Whether there is such a user.
+    fn set_role(
+        &self,
+        user_id: i64,
+        role: Role,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Whose log-in it is, if it is good but for the time: neither it nor its device nor all the user's
     /// log-ins have ended since, and the account is not disabled. What was [given out](Shown::Token) is

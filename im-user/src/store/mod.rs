@@ -20,7 +20,7 @@ use crate::username::Username;
 
 pub(crate) use devices::{Device, DeviceStore, Noted, Room};
 pub(crate) use log_ins::{
-    Account, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated, Rotation, Shown,
+    Account, Change, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated, Rotation, Shown,
 };
 pub(crate) use mysql::{MIGRATIONS as MYSQL_MIGRATIONS, MysqlStore};
 pub(crate) use revocations::{DueTime, EndedLogIns, Revocation, RevocationStore, RevokedDevice};
@@ -41,6 +41,8 @@ pub(crate) struct NewAccount {
 pub(crate) struct Credentials {
     pub(crate) account: Account,
     pub(crate) password_hash: SecretString,
+    /// Nobody logs in.
+    pub(crate) disabled: bool,
 }
 
 /// A user as others see them.
@@ -84,10 +86,22 @@ pub(crate) trait UserStore:
         name_key: String,
     ) -> impl Future<Output = Result<Option<Credentials>, StoreError>> + Send;
 
+    /// The name and the credentials of the account with this id.
+    fn credentials_of(
+        &self,
+        user_id: i64,
+    ) -> impl Future<Output = Result<Option<Credentials>, StoreError>> + Send;
+
     /// Those of the users that exist, each once, by id.
     fn profiles(
         &self,
         user_ids: Vec<i64>,
+    ) -> impl Future<Output = Result<Vec<Profile>, StoreError>> + Send;
+
+    /// Those of the accounts with these [keys](Username::key).
+    fn profiles_of(
+        &self,
+        name_keys: Vec<String>,
     ) -> impl Future<Output = Result<Vec<Profile>, StoreError>> + Send;
 
     /// Makes two different users friends, in both directions at once.

@@ -45,16 +45,20 @@ impl UserStore for MysqlStore {
     }
 
     async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
+        let select = format!("{CREDENTIALS} WHERE name_key = ?");
         self.database
             .read("read credentials", async move |conn| {
-                let select = "SELECT id, name, password_hash, epoch, role FROM account
-                              LEFT JOIN account_auth ON user_id = id WHERE name_key = ?";
-                let found: Option<CredentialsRow> =
-                    conn.exec_first(select, (name_key.as_bytes(),)).await?;
-                Ok(found.map(|(user_id, name, hash, epoch, role)| Credentials {
-                    account: log_ins::account(user_id, name, epoch, role),
-                    password_hash: SecretString::from(hash),
-                }))
+                let found = conn.exec_first(&select, (name_key.as_bytes(),)).await?;
+                Ok(found.map(credentials_from))
+            })
+            .await
+    }
+
+    async fn credentials_of(&self, user_id: i64) -> Result<Option<Credentials>, StoreError> {
+        let select = format!("{CREDENTIALS} WHERE id = ?");
+        self.database
+            .read("read credentials", async move |conn| {
+                Ok(conn.exec_first(&select, (user_id,)).await?.map(credentials_from))
             })
             .await
     }
@@ -73,6 +77,24 @@ impl UserStore for MysqlStore {
         self.database
             .read("read profiles", async move |conn| {
                 conn.exec_map(&query, ids.clone(), |(user_id, name)| Profile { user_id, name })
+                    .await
+            })
+            .await
+    }
+
+    async fn profiles_of(&self, mut name_keys: Vec<String>) -> Result<Vec<Profile>, StoreError> {
+        let Some(last) = name_keys.last().cloned() else {
+            return Ok(Vec::new());
+        };
+        // As above.
+        name_keys.resize(name_keys.len().next_power_of_two(), last);
+        let places = vec!["?"; name_keys.len()].join(", ");
+        let query = format!("SELECT id, name FROM account WHERE name_key IN ({places})");
+        let keys = name_keys.into_iter().map(|key| Value::from(key.into_bytes()));
+        let keys = Params::Positional(keys.collect());
+        self.database
+            .read("read profiles by name", async move |conn| {
+                conn.exec_map(&query, keys.clone(), |(user_id, name)| Profile { user_id, name })
                     .await
             })
             .await
@@ -139,8 +161,19 @@ impl UserStore for MysqlStore {
     }
 }
 
-/// Id, name, hash, epoch and role.
-type CredentialsRow = (i64, String, String, Option<i64>, Option<i32>);
+const CREDENTIALS: &str = "SELECT id, name, password_hash, epoch, role, disabled FROM account
+                           LEFT JOIN account_auth ON user_id = id";
+
+/// The columns of [`CREDENTIALS`].
+type CredentialsRow = (i64, String, String, Option<i64>, Option<i32>, Option<bool>);
+
+fn credentials_from((user_id, name, hash, epoch, role, disabled): CredentialsRow) -> Credentials {
+    Credentials {
+        account: log_ins::account(user_id, name, epoch, role),
+        password_hash: SecretString::from(hash),
+        disabled: disabled.unwrap_or_default(),
+    }
+}
 
 /// The lock on the numbering makes one of all who create accounts; so whether the name is free can be
 /// asked first, and no refusal uses up an id.

@@ -45,22 +45,16 @@ impl UserStore for SqliteStore {
     }
 
     async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
+        let select = "SELECT id, name, password_hash FROM account WHERE name_key = ?1";
         self.database
-            .read("read credentials", move |conn| {
-                let found = conn
-                    .prepare_cached(
-                        "SELECT id, name, password_hash FROM account WHERE name_key = ?1",
-                    )?
-                    .query_row([name_key], |row| {
-                        let password_hash = SecretString::from(row.get::<_, String>(2)?);
-                        Ok((row.get(0)?, row.get(1)?, password_hash))
-                    })
-                    .optional()?;
-                let Some((user_id, name, password_hash)) = found else { return Ok(None) };
-                let Auth { epoch, role, .. } = log_ins::auth(conn, user_id)?;
-                let account = Account { user_id, name, role, epoch };
-                Ok(Some(Credentials { account, password_hash }))
-            })
+            .read("read credentials", move |conn| credentials(conn, select, [name_key]))
+            .await
+    }
+
+    async fn credentials_of(&self, user_id: i64) -> Result<Option<Credentials>, StoreError> {
+        let select = "SELECT id, name, password_hash FROM account WHERE id = ?1";
+        self.database
+            .read("read credentials", move |conn| credentials(conn, select, [user_id]))
             .await
     }
 
@@ -75,6 +69,23 @@ impl UserStore for SqliteStore {
                 for user_id in user_ids {
                     let name = statement.query_row([user_id], |row| row.get(0)).optional()?;
                     found.extend(name.map(|name| Profile { user_id, name }));
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn profiles_of(&self, name_keys: Vec<String>) -> Result<Vec<Profile>, StoreError> {
+        self.database
+            .read("read profiles by name", move |conn| {
+                let mut statement =
+                    conn.prepare_cached("SELECT id, name FROM account WHERE name_key = ?1")?;
+                let mut found = Vec::new();
+                for name_key in name_keys {
+                    let profile = |row: &rusqlite::Row<'_>| {
+                        Ok(Profile { user_id: row.get(0)?, name: row.get(1)? })
+                    };
+                    found.extend(statement.query_row([name_key], profile).optional()?);
                 }
                 Ok(found)
             })
@@ -136,6 +147,24 @@ impl UserStore for SqliteStore {
             })
             .await
     }
+}
+
+fn credentials(
+    conn: &Connection,
+    select: &str,
+    of: impl rusqlite::Params,
+) -> rusqlite::Result<Option<Credentials>> {
+    let found = conn
+        .prepare_cached(select)?
+        .query_row(of, |row| {
+            let password_hash = SecretString::from(row.get::<_, String>(2)?);
+            Ok((row.get(0)?, row.get(1)?, password_hash))
+        })
+        .optional()?;
+    let Some((user_id, name, password_hash)) = found else { return Ok(None) };
+    let Auth { epoch, role, disabled, .. } = log_ins::auth(conn, user_id)?;
+    let account = Account { user_id, name, role, epoch };
+    Ok(Some(Credentials { account, password_hash, disabled }))
 }
 
 /// The unique index decides whose name it is. An insert that it refuses is undone whole, so that

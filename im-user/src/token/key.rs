@@ -10,9 +10,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::{digest, hmac};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use crate::hex::hex;
@@ -35,6 +35,12 @@ pub(crate) enum KeyError {
     /// The file does not hold an Ed25519 key.
     #[error("token key {path} is damaged: delete it to log everyone out and have a new one made")]
     Damaged { path: PathBuf },
+    /// Others on this machine could add keys of their own.
+    #[error("others can write to {path} (mode {mode:o}): run `chmod 700` on it")]
+    Writable { path: PathBuf, mode: u32 },
+    /// More than anybody makes.
+    #[error("too many keys of tokens in {path}: remove those that are not used any more")]
+    TooMany { path: PathBuf },
     /// The system's random numbers.
     #[error("making a token key failed")]
     Random,
@@ -45,6 +51,8 @@ pub(crate) struct TokenKey {
     id: String,
     signing: EncodingKey,
     verifying: DecodingKey,
+    /// Of what is derived from it.
+    deriving: hmac::Key,
 }
 
 impl TokenKey {
@@ -53,16 +61,13 @@ impl TokenKey {
     /// # Errors
     /// If the file is not usable, or readable by others.
     pub(crate) fn load_or_make(path: &Path) -> Result<Self, KeyError> {
-        let document = match read(path)? {
-            Some(document) => document,
-            None => {
-                make(path)?;
-                // Not what was just made: another instance may have been first.
-                let gone = || io::Error::from(io::ErrorKind::NotFound);
-                read(path)?.ok_or_else(|| KeyError::Io { path: path.into(), source: gone() })?
-            }
-        };
-        Self::from_pkcs8(&document).ok_or_else(|| KeyError::Damaged { path: path.into() })
+        if let Some(key) = read_key(path)? {
+            return Ok(key);
+        }
+        store_new(|_| path.to_owned())?;
+        // Not what was just made: another instance may have been first.
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        read_key(path)?.ok_or_else(|| KeyError::Io { path: path.into(), source: gone() })
     }
 
     fn from_pkcs8(document: &[u8]) -> Option<Self> {
@@ -73,6 +78,7 @@ impl TokenKey {
             id: hex(&fingerprint.as_ref()[..8]),
             signing: EncodingKey::from_ed_der(document),
             verifying: DecodingKey::from_ed_der(public),
+            deriving: hmac::Key::new(hmac::HMAC_SHA256, document),
         })
     }
 
@@ -83,6 +89,11 @@ impl TokenKey {
 
     pub(crate) fn signing(&self) -> &EncodingKey {
         &self.signing
+    }
+
+    /// A secret of its own for `what`; it says nothing of the key, nor of another one.
+    pub(crate) fn derived(&self, what: &str) -> hmac::Tag {
+        hmac::sign(&self.deriving, what.as_bytes())
     }
 
     pub(crate) fn verifying(&self) -> &DecodingKey {
@@ -119,16 +130,34 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, KeyError> {
     Ok(Some(document))
 }
 
-/// Sees to it that there is a file with a key: ours, or that of whoever was faster.
-fn make(path: &Path) -> Result<(), KeyError> {
+/// The key of a file; `None` if there is none.
+///
+/// # Errors
+/// If the file is not usable, or readable by others.
+pub(super) fn read_key(path: &Path) -> Result<Option<TokenKey>, KeyError> {
+    let Some(document) = read(path)? else { return Ok(None) };
+    let key = TokenKey::from_pkcs8(&document);
+    key.map(Some).ok_or_else(|| KeyError::Damaged { path: path.into() })
+}
+
+/// Makes a key, and sees to it that there is a file of that name: with it, or that of whoever was faster.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn store_new(named: impl FnOnce(&TokenKey) -> PathBuf) -> Result<PathBuf, KeyError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| KeyError::Random)?;
     let document = pair.to_pkcs8v1().map_err(|_| KeyError::Random)?;
+    let key = TokenKey::from_pkcs8(document.as_ref()).ok_or(KeyError::Random)?;
+    let path = named(&key);
     // A name of its own: another instance may be writing just now, too.
     let unfinished = path.with_extension(format!("{}.tmp", random_id()?));
-    let stored = store(path, &unfinished, document.as_ref());
+    let stored = store(&path, &unfinished, document.as_ref());
     // After a crash it stays, which does no harm: it is as private as the key.
     let _ = fs::remove_file(&unfinished);
-    stored.map_err(|source| KeyError::Io { path: path.into(), source })
+    match stored {
+        Ok(()) => Ok(path),
+        Err(source) => Err(KeyError::Io { path, source }),
+    }
 }
 
 fn store(path: &Path, unfinished: &Path, document: &[u8]) -> io::Result<()> {

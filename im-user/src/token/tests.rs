@@ -1,24 +1,32 @@
 //! Tokens that must not be accepted, each made from one that is by changing a single thing.
 
+use std::sync::Arc;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mpim_proto::Role;
 
-use super::{AUDIENCE, CLOCK_SKEW_S, Claims, Held, ISSUER, TYPE, TokenError, TokenKey, Tokens};
+use super::key::TokenKey;
+use super::{AUDIENCE, CLOCK_SKEW_S, Claims, Held, ISSUER, KeyRing, TYPE, TokenError, Tokens};
+use crate::config::TokenConfig;
 
+const ID: &str = "0123456789abcdef0123456789abcdef";
 const NOW_S: i64 = 1_700_000_000;
 const NOW_MS: i64 = NOW_S * 1000;
 const TTL_S: u32 = 3600;
 
 struct Fixture {
     tokens: Tokens,
-    _directory: tempfile::TempDir,
+    key: TokenKey,
+    directory: tempfile::TempDir,
 }
 
 impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let key = TokenKey::load_or_make(&directory.path().join("token.key")).unwrap();
-        Self { tokens: Tokens::new(key), _directory: directory }
+        let path = directory.path().join("token.key");
+        let ring = KeyRing::open(path.clone(), &TokenConfig::default()).unwrap();
+        let key = TokenKey::load_or_make(&path).unwrap();
+        Self { tokens: Tokens::new(Arc::new(ring)), key, directory }
     }
 
     fn claims() -> Claims {
@@ -30,7 +38,7 @@ impl Fixture {
             iat: NOW_S,
             nbf: NOW_S,
             exp: NOW_S + i64::from(TTL_S),
-            jti: "id".into(),
+            jti: ID.into(),
             dev: "text".into(),
             generation: 1,
             ep: 1,
@@ -39,15 +47,20 @@ impl Fixture {
     }
 
     fn held() -> Held {
-        let (device, log_in_id) = ("mobile:a".to_owned(), "0123".to_owned());
+        let (device, log_in_id) = ("mobile:a".to_owned(), ID.to_owned());
         Held { user_id: 42, device, generation: 3, log_in_id, epoch: 2 }
     }
 
     /// Signs with our own key, so that only what `change` did can be refused.
     fn sign(&self, change: impl FnOnce(&mut Header, &mut Claims)) -> String {
-        let (mut header, mut claims) = (self.tokens.header.clone(), Self::claims());
+        let (mut header, mut claims) = (Header::new(Algorithm::EdDSA), Self::claims());
+        header.kid = Some(self.key.id().to_owned());
         change(&mut header, &mut claims);
-        jsonwebtoken::encode(&header, &claims, self.tokens.key.signing()).unwrap()
+        jsonwebtoken::encode(&header, &claims, self.key.signing()).unwrap()
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     #[track_caller]
@@ -142,7 +155,7 @@ fn a_token_signed_with_another_key_is_refused_under_any_key_id() {
     let fixture = Fixture::new();
     let other = Fixture::new();
     fixture.assert_invalid(&other.sign(|_, _| ()));
-    let ours = fixture.tokens.key.id().to_owned();
+    let ours = fixture.key.id().to_owned();
     fixture.assert_invalid(&other.sign(|header, _| header.kid = Some(ours)));
 }
 
@@ -152,10 +165,11 @@ fn the_key_id_must_be_ours_and_a_key_address_in_the_token_is_not_followed() {
     fixture.assert_invalid(&fixture.sign(|header, _| header.kid = None));
     fixture.assert_invalid(&fixture.sign(|header, _| header.kid = Some("../../etc/passwd".into())));
     let other = Fixture::new();
-    let ours = fixture.tokens.key.id().to_owned();
+    let ours = fixture.key.id().to_owned();
     fixture.assert_invalid(&other.sign(|header, _| {
         header.kid = Some(ours);
         header.jku = Some("https://attacker.example/keys".into());
+        header.x5u = Some("https://attacker.example/chain".into());
     }));
 }
 
@@ -175,9 +189,9 @@ fn an_unsigned_token_is_refused() {
 #[test]
 fn another_algorithm_is_refused_even_with_the_public_key_as_its_secret() {
     let fixture = Fixture::new();
-    let public = fixture.tokens.key.verifying().try_get_as_bytes().unwrap();
+    let public = fixture.key.verifying().try_get_as_bytes().unwrap();
     let mut header = Header::new(Algorithm::HS256);
-    header.kid = Some(fixture.tokens.key.id().to_owned());
+    header.kid = Some(fixture.key.id().to_owned());
     let secret = EncodingKey::from_secret(public);
     let token = jsonwebtoken::encode(&header, &Fixture::claims(), &secret).unwrap();
     fixture.assert_invalid(&token);
@@ -189,4 +203,44 @@ fn what_is_no_token_at_all_is_refused() {
     for text in ["", ".", "..", "...", "a.b.c", "tok_7", "\0", &"a".repeat(1 << 20)] {
         fixture.assert_invalid(text);
     }
+}
+
+#[test]
+fn of_several_keys_each_is_good_for_its_own_tokens_alone() {
+    let fixture = Fixture::new();
+    let keys_dir = fixture.path().join("token.keys");
+    let path = super::dated::make(&keys_dir, NOW_MS).unwrap();
+    let second = super::key::read_key(&path).unwrap().unwrap();
+    let sign = |id: &str, key: &TokenKey| {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(id.to_owned());
+        jsonwebtoken::encode(&header, &Fixture::claims(), key.signing()).unwrap()
+    };
+    let first = &fixture.key;
+    fixture.assert_invalid(&sign(second.id(), &second));
+    fixture.tokens.ring.look(NOW_MS).unwrap();
+    fixture.tokens.verify(&sign(second.id(), &second), NOW_MS).unwrap();
+    fixture.tokens.verify(&sign(first.id(), first), NOW_MS).unwrap();
+    fixture.assert_invalid(&sign(first.id(), &second));
+    fixture.assert_invalid(&sign(second.id(), first));
+    // One that is not there any more, and the name of its file.
+    std::fs::remove_file(&path).unwrap();
+    for id in [second.id().to_owned(), path.display().to_string(), keys_dir.display().to_string()] {
+        fixture.tokens.ring.look(NOW_MS).unwrap();
+        fixture.assert_invalid(&sign(&id, &second));
+    }
+}
+
+#[test]
+fn what_was_signed_before_a_change_of_keys_is_good_after_it() {
+    let fixture = Fixture::new();
+    let before = fixture.tokens.issue(&Fixture::held(), Role::User, TTL_S, NOW_MS).unwrap().0;
+    super::dated::make(&fixture.path().join("token.keys"), NOW_MS - 3_600_000).unwrap();
+    fixture.tokens.ring.look(NOW_MS).unwrap();
+    let after = fixture.tokens.issue(&Fixture::held(), Role::User, TTL_S, NOW_MS).unwrap().0;
+    let id = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+    assert_eq!(id(&before), fixture.key.id());
+    assert_ne!(id(&before), id(&after));
+    fixture.tokens.verify(&before, NOW_MS).unwrap();
+    fixture.tokens.verify(&after, NOW_MS).unwrap();
 }

@@ -149,7 +149,8 @@ async fn guesses_are_counted_by_all_instances() {
     let (database, directory) = (server.fresh_database("user"), tempfile::tempdir().unwrap());
     let prefix = redis.fresh_prefix();
     let configure = |config: &mut Config| {
-        config.log_in.failures_max = 4;
+        config.log_in.free = 4;
+        (config.log_in.delay_ms, config.log_in.delay_max_ms) = (200_000, 200_000);
         config.redis.cache_url = redis.url().parse().unwrap();
         config.redis.connection.key_prefix = prefix.clone();
     };

@@ -51,6 +51,11 @@ impl StackBuilder {
             .set(Service::Gateway, "frames.proxy", true)
     }
 
+    /// In what shape it is to run.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// Runs that many of each service. Only a cluster can.
     ///
     /// # Panics

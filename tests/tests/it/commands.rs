@@ -57,8 +57,9 @@ async fn only_a_few_commands_need_no_log_in(stack: StackBuilder) {
 
 async fn accounts(stack: StackBuilder) {
     let stack = stack
-        .set(Service::User, "log_in.failures_max", 3)
-        .set(Service::User, "log_in.failure_refill_ms", 600_000)
+        .set(Service::User, "log_in.free", 2)
+        .set(Service::User, "log_in.delay_ms", 200_000)
+        .set(Service::User, "log_in.delay_max_ms", 200_000)
         .start()
         .await;
     let mut client = stack.connect().await;

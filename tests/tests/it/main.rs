@@ -46,6 +46,7 @@ mod groups;
 mod http;
 mod input;
 mod limits;
+mod log_ins;
 mod nginx;
 mod operation;
 mod original;

@@ -15,7 +15,7 @@ use super::problems::Problems;
 use crate::config::ms;
 use crate::core::{self, Principal};
 use crate::http::error::Refused;
-use crate::http::granting::{Asking, grant, refresh as next};
+use crate::http::granting::{Asking, change_password, grant, refresh as next};
 use crate::http::json::{Answer, Body, BodyOrNone, Done, Nothing};
 use crate::http::{Http, cookies};
 
@@ -84,6 +84,15 @@ pub(in crate::http) struct Refresh {
     refresh_token: Option<String>,
 }
 
+/// Another password.
+#[derive(Deserialize, ToSchema)]
+pub(in crate::http) struct Change {
+    old: String,
+    new: String,
+    /// As in a log-in.
+    cookie: Option<bool>,
+}
+
 /// How to log out.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(in crate::http) struct LogOut {
@@ -147,6 +156,19 @@ pub(in crate::http) async fn refresh(
         }
         Err(refused) => refused.into_response(),
     }
+}
+
+#[utoipa::path(post, path = "/api/password", tag = "account", request_body = Change,
+    responses((status = 200, body = Done<LoggedIn>), Problems))]
+/// Changes the password. All other log-ins of the user end, and this one is given new tokens.
+pub(in crate::http) async fn password(
+    State(http): State<Arc<Http>>,
+    principal: Principal,
+    Body(Change { old, new, cookie }): Body<Change>,
+) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
+    let [old, new] = [old, new].map(Secret::new);
+    let granted = change_password(&http, principal, old, new).await?;
+    Ok(logged_in(&http, granted, cookie == Some(true)).await)
 }
 
 /// What is told of a log-in, and what the browser keeps of it.

@@ -45,7 +45,7 @@ pub(in crate::http) async fn list(
     _: Principal,
     Asked(wanted): Asked<Wanted>,
 ) -> Answer<Users> {
-    let request = GetUsersReq { user_ids: ids(&wanted.ids)? };
+    let request = GetUsersReq { user_ids: ids(&wanted.ids)?, usernames: Vec::new() };
     let users = core::users(&http.gateway, request).await.map_err(Refused::from)?;
     let named = |user: mpim_proto::User| Named {
         user_id: user.user_id,

@@ -1,13 +1,13 @@
 //! im-presence, as far as the gateway asks it.
 
 use mpim_proto::{
-    BindResp, BindRouteReq, BindRouteResp, CloseDeviceReq, CloseSessionsResp, DeliveReq,
-    DeliveResp, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp, DropGatewayReq,
-    DropGatewayResp, GetPresenceReq, GetPresenceResp, ListGatewaysReq, ListGatewaysResp,
-    PickGatewayReq, PickGatewayResp, QueryDevicesReq, QueryDevicesResp, QueryRouteReq,
-    QueryRouteResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq, RenewRoutesResp,
-    ResolveReq, ResolveResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq, UnbindRouteResp,
-    UserPresence, UserStatus, presence_service, routing_service,
+    BindResp, BindRouteReq, BindRouteResp, CloseDeviceReq, CloseEndedReq, CloseSessionsResp,
+    DeliveReq, DeliveResp, DispatchEventsReq, DispatchEventsResp, DispatchReq, DispatchResp,
+    DropGatewayReq, DropGatewayResp, GetPresenceReq, GetPresenceResp, ListGatewaysReq,
+    ListGatewaysResp, PickGatewayReq, PickGatewayResp, QueryDevicesReq, QueryDevicesResp,
+    QueryRouteReq, QueryRouteResp, QuerySessionsReq, QuerySessionsResp, RenewRoutesReq,
+    RenewRoutesResp, ResolveReq, ResolveResp, StatusChangedReq, StatusChangedResp, UnbindRouteReq,
+    UnbindRouteResp, UserPresence, UserStatus, presence_service, routing_service,
 };
 use mprpc::{Context, Status};
 
@@ -76,6 +76,14 @@ impl presence_service::Server for Fakes {
         &self,
         _: &Context,
         _: CloseDeviceReq,
+    ) -> Result<CloseSessionsResp, Status> {
+        Err(Status::unimplemented("not asked by the gateway"))
+    }
+
+    async fn close_log_ins(
+        &self,
+        _: &Context,
+        _: CloseEndedReq,
     ) -> Result<CloseSessionsResp, Status> {
         Err(Status::unimplemented("not asked by the gateway"))
     }

@@ -1,10 +1,11 @@
 //! im-user, as far as the gateway asks it.
 
 use mpim_proto::{
-    AddFriendReq, AddFriendResp, GetFriendsReq, GetFriendsResp, GetUsersReq, GetUsersResp, Granted,
-    ListDevicesReq, ListDevicesResp, LoginReq, LoginResp, LogoutReq, LogoutResp, RefreshReq,
-    RefreshResp, RegisterReq, RegisterResp, RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq,
-    RevokeDeviceResp, VerifyTokenReq, VerifyTokenResp, user_service,
+    AddFriendReq, AddFriendResp, ChangePasswordReq, ChangePasswordResp, GetFriendsReq,
+    GetFriendsResp, GetUsersReq, GetUsersResp, Granted, ListDevicesReq, ListDevicesResp, LoginReq,
+    LoginResp, LogoutReq, LogoutResp, RefreshReq, RefreshResp, RegisterReq, RegisterResp,
+    RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp, SetDisabledReq,
+    SetDisabledResp, SetRoleReq, SetRoleResp, VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
@@ -47,7 +48,12 @@ impl Fakes {
                 user_id: index as i64 + 1,
                 token: format!("token-{name}"),
                 generation: state.generation.max(1),
-                granted: Some(granted(index as i64 + 1, &name, &device)),
+                granted: Some(Granted {
+                    login_id: state.log_in_id.clone(),
+                    epoch: 1,
+                    ..granted(index as i64 + 1, &name, &device)
+                }),
+                ..LoginResp::default()
             },
             None => LoginResp { result: invalid("bad cred"), ..LoginResp::default() },
         })
@@ -95,7 +101,47 @@ impl user_service::Server for Fakes {
         Ok(RefreshResp { result: ok(), granted: Some(granted) })
     }
 
+    async fn change_password(
+        &self,
+        _: &Context,
+        req: ChangePasswordReq,
+    ) -> Result<ChangePasswordResp, Status> {
+        self.before("change_password").await?;
+        let [old, new] = [req.old_password, req.new_password]
+            .map(|password| String::from_utf8(password.to_vec()).unwrap());
+        let mut state = self.state();
+        let owner = |(name, _): &(String, String)| format!("token-{name}") == req.token;
+        let Some(index) = state.users.iter().position(owner) else {
+            let result = invalid("invalid token");
+            return Ok(ChangePasswordResp { result, ..ChangePasswordResp::default() });
+        };
+        if state.users[index].1 != old {
+            let result = invalid("bad cred");
+            return Ok(ChangePasswordResp { result, ..ChangePasswordResp::default() });
+        }
+        state.users[index].1 = new;
+        let granted = Some(granted(index as i64 + 1, &state.users[index].0, "web"));
+        Ok(ChangePasswordResp { result: ok(), granted, ..ChangePasswordResp::default() })
+    }
+
+    async fn set_disabled(
+        &self,
+        _: &Context,
+        _: SetDisabledReq,
+    ) -> Result<SetDisabledResp, Status> {
+        Err(Status::unimplemented("no gateway asks this"))
+    }
+
+    async fn set_role(&self, _: &Context, _: SetRoleReq) -> Result<SetRoleResp, Status> {
+        Err(Status::unimplemented("no gateway asks this"))
+    }
+
     async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
+        if let Some(held) = req.held {
+            self.note(Asked::RevokeLogIn(held.login_id));
+            self.before("logout").await?;
+            return Ok(LogoutResp { result: ok() });
+        }
         self.before("logout").await?;
         if let Some(original) = &mut self.state().original {
             original.online.remove(&req.user_id);
@@ -116,6 +162,11 @@ impl user_service::Server for Fakes {
         }
         if state.original.is_some() {
             return Err(Status::unimplemented("the original has none"));
+        }
+        if let Some(held) = req.held {
+            let ended = state.ended.contains(&held.login_id);
+            let result = if ended { invalid("invalid token") } else { ok() };
+            return Ok(VerifyTokenResp { result, ..VerifyTokenResp::default() });
         }
         let owner = |(name, _): &(String, String)| format!("token-{name}") == req.token;
         let owner = state.users.iter().position(owner);

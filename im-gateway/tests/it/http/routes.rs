@@ -47,6 +47,22 @@ async fn a_bad_log_in_is_refused_and_nobody_learns_why() {
 }
 
 #[tokio::test]
+async fn a_password_is_changed_by_who_knows_it_and_answered_as_a_log_in() {
+    let system = System::start().await;
+    system.people(&["ada"]).await;
+    let change = |old: &str| json!({"old": old, "new": "another", "cookie": true});
+    let refused = system.ask("", "POST", "/api/password", change("password")).await;
+    assert_eq!(refused.refusal(), (401, 3001, "not login"));
+    let refused = system.ask("ada", "POST", "/api/password", change("guess")).await;
+    assert_eq!(refused.refusal(), (401, 1002, "bad cred"));
+    let changed = system.ask("ada", "POST", "/api/password", change("password")).await;
+    assert_eq!(changed.data()["token"], "token-ada");
+    assert!(changed.header("set-cookie").starts_with("mpim_refresh=refresh-ada;"), "{changed:?}");
+    let login = json!({"username": "ada", "password": "another"});
+    assert_eq!(system.ask("", "POST", "/api/login", login).await.data()["user_id"], 1);
+}
+
+#[tokio::test]
 async fn logging_out_revokes_the_token() {
     let system = System::start().await;
     system.people(&["ada"]).await;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use im_common::{Clock, Shutdown, Tasks};
 use mpim_proto::push::Content;
 use mpim_proto::{
-    CloseSessionReq, CloseSessionResp, Entry, EventDelivery, GetStatusesReq, GetStatusesResp, Push,
-    PushEventsReq, PushEventsResp, PushReq, PushResp, gateway_service,
+    CloseLogInsReq, CloseLogInsResp, CloseSessionReq, CloseSessionResp, Entry, EventDelivery,
+    GetStatusesReq, GetStatusesResp, Push, PushEventsReq, PushEventsResp, PushReq, PushResp,
+    gateway_service,
 };
 use mprpc::{Context, Server, Status};
 use tokio::sync::{Semaphore, mpsc};
@@ -58,6 +59,14 @@ impl gateway_service::Server for FakeGateway {
         _: &Context,
         _: CloseSessionReq,
     ) -> Result<CloseSessionResp, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn close_log_ins(
+        &self,
+        _: &Context,
+        _: CloseLogInsReq,
+    ) -> Result<CloseLogInsResp, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

@@ -132,7 +132,7 @@ pub(super) async fn a_revoked_device_is_gone_and_has_to_be_told(store: &impl Use
     assert!(put_out(store, "mobile:a").await);
     let of = |generation| revoked("mobile:a", generation);
     assert_eq!(due(store).await, [of(2), of(3)], "each is told for itself");
-    assert!(store.claim_revocation(&of(2), TIME, NOW_MS + 500).await.unwrap());
+    assert!(claimed(store, of(2)).await && !claimed(store, of(2)).await);
     assert_eq!(due(store).await, [of(3)]);
     let later = DueTime { now_ms: NOW_MS + 500, latest_ms: NOW_MS + 1500 };
     assert_eq!(store.due_revocations(later, 9).await.unwrap(), [of(3), of(2)]);
@@ -140,7 +140,7 @@ pub(super) async fn a_revoked_device_is_gone_and_has_to_be_told(store: &impl Use
     let before = DueTime { now_ms: NOW_MS - 9000, latest_ms: NOW_MS - 8000 };
     assert_eq!(store.due_revocations(before, 9).await.unwrap().len(), 2, "a clock went back");
     for _ in 0..2 {
-        store.revocation_told(&of(3)).await.unwrap();
+        store.revocations_told(vec![of(3)]).await.unwrap();
     }
     assert_eq!(store.due_revocations(later, 9).await.unwrap(), [of(2)]);
 }
@@ -148,16 +148,32 @@ pub(super) async fn a_revoked_device_is_gone_and_has_to_be_told(store: &impl Use
 pub(super) async fn a_revocation_is_told_by_one<S: UserStore>(stores: &Instances<S>) {
     create(&*stores[0], "alice").await.unwrap();
     assert!(put_out(&*stores[0], "text").await);
-    let revocation = due(&*stores[0]).await.remove(0);
-    let mut callers = JoinSet::new();
-    for (_, store) in (0..CALLERS).zip(stores.iter().cycle()) {
-        let (store, revocation) = (Arc::clone(store), revocation.clone());
-        callers.spawn(async move {
-            store.claim_revocation(&revocation, TIME, NOW_MS + 500).await.unwrap()
-        });
+    for number in 0..5 {
+        revoke(&*stores[0], &format!("0{number}"), NOW_MS + 1, NOW_MS).await;
     }
-    let claimed = callers.join_all().await.into_iter().filter(|claimed| *claimed).count();
-    assert_eq!(claimed, 1);
+    assert_eq!(stores[0].revocations_untold().await.unwrap(), 6);
+    let all = due(&*stores[0]).await;
+    let mut callers = JoinSet::new();
+    for (caller, store) in (0..CALLERS).zip(stores.iter().cycle()) {
+        let (store, mut all) = (Arc::clone(store), all.clone());
+        all.rotate_left(caller % 6);
+        callers
+            .spawn(async move { store.claim_revocations(all, TIME, NOW_MS + 500).await.unwrap() });
+    }
+    let mut claimed = callers.join_all().await.concat();
+    claimed.sort_unstable();
+    let mut expected = all.clone();
+    expected.sort_unstable();
+    assert_eq!(claimed, expected);
+    assert_eq!(stores[0].revocations_untold().await.unwrap(), 6, "put off is not told");
+    stores[0].revocations_told(all).await.unwrap();
+    assert_eq!(stores[0].revocations_untold().await.unwrap(), 0);
+}
+
+/// Whether it was still due.
+pub(super) async fn claimed(store: &impl UserStore, revocation: Revocation) -> bool {
+    let one = vec![revocation];
+    store.claim_revocations(one.clone(), TIME, NOW_MS + 500).await.unwrap() == one
 }
 
 pub(super) async fn a_token_is_as_good_as_its_device(store: &impl UserStore) {

@@ -5,7 +5,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Result};
 
 use super::MysqlStore;
-use crate::store::revocations::longest_due;
+use crate::store::revocations::{PLAIN, most_urgent};
 use crate::store::{DueTime, EndedLogIns, Revocation, RevocationStore, RevokedDevice};
 
 impl RevocationStore for MysqlStore {
@@ -16,58 +16,94 @@ impl RevocationStore for MysqlStore {
     ) -> std::result::Result<Vec<Revocation>, StoreError> {
         let list = async move |conn: &mut Conn| {
             let devices = due_devices(conn, time, limit).await?;
-            Ok(longest_due(devices, due_log_ins(conn, time, limit).await?, limit))
+            Ok(most_urgent(devices, due_log_ins(conn, time, limit).await?, limit))
         };
         self.database.read("list revocations that are due", list).await
     }
 
-    async fn claim_revocation(
+    async fn claim_revocations(
         &self,
-        revocation: &Revocation,
+        mut revocations: Vec<Revocation>,
         time: DueTime,
         until_ms: i64,
-    ) -> std::result::Result<bool, StoreError> {
-        let DueTime { now_ms, latest_ms } = time;
-        let revocation = revocation.clone();
+    ) -> std::result::Result<Vec<Revocation>, StoreError> {
+        // Everybody in one order, or two of them would wait for each other.
+        revocations.sort_unstable();
         let claim = async move |tx: &mut Conn| {
-            match &revocation {
-                Revocation::Device(RevokedDevice { user_id, generation, .. }) => {
-                    let update = "UPDATE revoked_device SET due_at_ms = ?
-                                  WHERE user_id = ? AND generation = ?
-                                    AND (due_at_ms <= ? OR due_at_ms > ?)";
-                    let of = (until_ms, user_id, generation, now_ms, latest_ms);
-                    tx.exec_drop(update, of).await?;
-                }
-                Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => {
-                    let update = "UPDATE ended_log_in SET due_at_ms = ?
-                                  WHERE user_id = ? AND log_in_id = ? AND epoch = ?
-                                    AND (due_at_ms <= ? OR due_at_ms > ?)";
-                    let of = (until_ms, user_id, log_in_id, epoch, now_ms, latest_ms);
-                    tx.exec_drop(update, of).await?;
+            let mut claimed = Vec::new();
+            for revocation in &revocations {
+                if claim(tx, revocation, time, until_ms).await? {
+                    claimed.push(revocation.clone());
                 }
             }
-            Ok(tx.affected_rows() > 0)
+            Ok(claimed)
         };
-        self.database.write("claim a revocation", claim).await
+        self.database.write("claim revocations", claim).await
     }
 
-    async fn revocation_told(
+    async fn revocations_told(
         &self,
-        revocation: &Revocation,
+        mut revocations: Vec<Revocation>,
     ) -> std::result::Result<(), StoreError> {
-        let revocation = revocation.clone();
-        let told = async move |tx: &mut Conn| match &revocation {
-            Revocation::Device(RevokedDevice { user_id, generation, .. }) => {
-                let delete = "DELETE FROM revoked_device WHERE user_id = ? AND generation = ?";
-                tx.exec_drop(delete, (user_id, generation)).await
+        revocations.sort_unstable();
+        let told = async move |tx: &mut Conn| {
+            for revocation in &revocations {
+                forget(tx, revocation).await?;
             }
-            Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => {
-                let delete = "DELETE FROM ended_log_in
-                              WHERE user_id = ? AND log_in_id = ? AND epoch = ?";
-                tx.exec_drop(delete, (user_id, log_in_id, epoch)).await
-            }
+            Ok(())
         };
-        self.database.write("end a revocation", told).await
+        self.database.write("end revocations", told).await
+    }
+
+    async fn revocations_untold(&self) -> std::result::Result<u32, StoreError> {
+        let count = async move |conn: &mut Conn| {
+            let select = "SELECT (SELECT COUNT(*) FROM revoked_device)
+                               + (SELECT COUNT(*) FROM ended_log_in)";
+            let count: Option<u32> = conn.exec_first(select, ()).await?;
+            Ok(count.unwrap_or_default())
+        };
+        self.database.read("count revocations", count).await
+    }
+}
+
+/// Whether it was still due.
+async fn claim(
+    tx: &mut Conn,
+    revocation: &Revocation,
+    time: DueTime,
+    until_ms: i64,
+) -> Result<bool> {
+    let DueTime { now_ms, latest_ms } = time;
+    match revocation {
+        Revocation::Device(RevokedDevice { user_id, generation, .. }) => {
+            let update = "UPDATE revoked_device SET due_at_ms = ?
+                          WHERE user_id = ? AND generation = ?
+                            AND (due_at_ms <= ? OR due_at_ms > ?)";
+            let of = (until_ms, user_id, generation, now_ms, latest_ms);
+            tx.exec_drop(update, of).await?;
+        }
+        Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => {
+            let update = "UPDATE ended_log_in SET due_at_ms = ?
+                          WHERE user_id = ? AND log_in_id = ? AND epoch = ?
+                            AND (due_at_ms <= ? OR due_at_ms > ?)";
+            let of = (until_ms, user_id, log_in_id, epoch, now_ms, latest_ms);
+            tx.exec_drop(update, of).await?;
+        }
+    }
+    Ok(tx.affected_rows() > 0)
+}
+
+async fn forget(tx: &mut Conn, revocation: &Revocation) -> Result<()> {
+    match revocation {
+        Revocation::Device(RevokedDevice { user_id, generation, .. }) => {
+            let delete = "DELETE FROM revoked_device WHERE user_id = ? AND generation = ?";
+            tx.exec_drop(delete, (user_id, generation)).await
+        }
+        Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => {
+            let delete = "DELETE FROM ended_log_in
+                          WHERE user_id = ? AND log_in_id = ? AND epoch = ?";
+            tx.exec_drop(delete, (user_id, log_in_id, epoch)).await
+        }
     }
 }
 
@@ -101,9 +137,11 @@ async fn due_log_ins(
 ) -> Result<Vec<(i64, EndedLogIns)>> {
     let select = "SELECT due_at_ms, user_id, log_in_id, epoch, except_log_in_id, reason
                   FROM ended_log_in
-                  WHERE due_at_ms <= ? OR due_at_ms > ? ORDER BY due_at_ms LIMIT ?";
+                  WHERE due_at_ms <= ? OR due_at_ms > ?
+                  ORDER BY reason IN (?, ?), due_at_ms LIMIT ?";
     let ended = |(due_at_ms, user_id, log_in_id, epoch, except_log_in_id, reason)| {
         (due_at_ms, EndedLogIns { user_id, log_in_id, epoch, except_log_in_id, reason })
     };
-    conn.exec_map(select, (time.now_ms, time.latest_ms, limit), ended).await
+    let of = (time.now_ms, time.latest_ms, PLAIN[0], PLAIN[1], limit);
+    conn.exec_map(select, of, ended).await
 }

@@ -3,19 +3,21 @@
 use im_common::StoreError;
 use mpim_proto::Role;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use secrecy::ExposeSecret as _;
 
 use super::{SqliteStore, devices, revocations};
 use crate::log_in_id::{Standing, standing};
-use crate::store::log_ins::LOGGED_OUT;
+use crate::store::log_ins::{DISABLED, EVERYWHERE, LOGGED_OUT, PASSWORD_CHANGED, REPLACED, REUSED};
 use crate::store::{
-    Account, EndedLogIns, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated, Rotation, Shown,
+    Account, Change, EndedLogIns, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated,
+    Rotation, Shown,
 };
 
 /// Of what expired, forgotten by each that ends or begins.
 const FORGOTTEN_AT_ONCE: u32 = 16;
 
 impl LogInStore for SqliteStore {
-    async fn begin_log_in(&self, begun: NewLogIn) -> Result<u32, StoreError> {
+    async fn begin_log_in(&self, begun: NewLogIn) -> Result<Option<u32>, StoreError> {
         self.database.write("begin a log-in", move |tx| begin(tx, &begun)).await
     }
 
@@ -31,17 +33,69 @@ impl LogInStore for SqliteStore {
                     Standing::Unwritten => revoke(tx, &ending)?,
                     Standing::Written => delete(tx, user_id, &ending.log_in_id)?,
                 };
-                if ended {
-                    note_one(tx, user_id, ending.log_in_id.clone(), due_at_ms)?;
+                if let (true, Some(due_at_ms)) = (ended, due_at_ms) {
+                    note_one(tx, user_id, ending.log_in_id.clone(), LOGGED_OUT, due_at_ms)?;
                 }
                 Ok(ended)
             })
             .await
     }
 
-    async fn end_all_log_ins(&self, user_id: i64, due_at_ms: i64) -> Result<(), StoreError> {
+    async fn end_all_log_ins(
+        &self,
+        user_id: i64,
+        epoch: i64,
+        due_at_ms: i64,
+    ) -> Result<bool, StoreError> {
         self.database
-            .write("end all log-ins", move |tx| end_all(tx, user_id, "", LOGGED_OUT, due_at_ms))
+            .write("end all log-ins", move |tx| {
+                let ends = auth(tx, user_id)?.epoch == epoch;
+                if ends {
+                    end_all(tx, user_id, "", EVERYWHERE, due_at_ms)?;
+                }
+                Ok(ends)
+            })
+            .await
+    }
+
+    async fn change_password(&self, change: Change) -> Result<Option<i64>, StoreError> {
+        self.database.write("change a password", move |tx| change_password(tx, &change)).await
+    }
+
+    async fn set_disabled(
+        &self,
+        user_id: i64,
+        disabled: bool,
+        due_at_ms: i64,
+    ) -> Result<bool, StoreError> {
+        self.database
+            .write("disable an account", move |tx| {
+                if !super::account_exists(tx, user_id)? {
+                    return Ok(false);
+                }
+                if disabled {
+                    end_all(tx, user_id, "", DISABLED, due_at_ms)?;
+                }
+                tx.prepare_cached("UPDATE account_auth SET disabled = ?2 WHERE user_id = ?1")?
+                    .execute(params![user_id, disabled])?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn set_role(&self, user_id: i64, role: Role) -> Result<bool, StoreError> {
+        self.database
+            .write("give a role", move |tx| {
+                if !super::account_exists(tx, user_id)? {
+                    return Ok(false);
+                }
+                tx.prepare_cached(
+                    "INSERT INTO account_auth (user_id, epoch, kept_log_in_id, role, disabled)
+                     VALUES (?1, ?2, '', ?3, 0) ON CONFLICT (user_id) DO UPDATE SET role = ?3",
+                )?
+                .execute(params![user_id, FIRST_EPOCH, i32::from(role)])?;
+                Ok(true)
+            })
             .await
     }
 
@@ -87,12 +141,22 @@ fn account_of(conn: &Connection, held: &Held, shown: Shown) -> rusqlite::Result<
             .prepare_cached("SELECT 1 FROM log_in WHERE log_in_id = ?1 AND user_id = ?2")?
             .exists(params![log_in_id, user_id])?,
     };
+    if stands { account_still(conn, held, shown) } else { Ok(None) }
+}
+
+/// Whose log-in it is, if neither its device nor all the user's log-ins have ended.
+fn account_still(
+    conn: &Connection,
+    held: &Held,
+    shown: Shown,
+) -> rusqlite::Result<Option<Account>> {
+    let Held { user_id, log_in_id, .. } = held;
     let device = devices::device(conn, *user_id, &held.device)?;
-    if !stands || device.is_none_or(|device| device.generation != held.generation) {
+    if device.is_none_or(|device| device.generation != held.generation) {
         return Ok(None);
     }
     let Auth { epoch, kept_log_in_id, role, disabled } = auth(conn, *user_id)?;
-    let kept = shown == Shown::Session && *log_in_id == kept_log_in_id;
+    let kept = shown == Shown::Session && kept_log_in_id == *log_in_id && !log_in_id.is_empty();
     if disabled || (held.epoch != epoch && !kept) {
         return Ok(None);
     }
@@ -103,8 +167,11 @@ fn account_of(conn: &Connection, held: &Held, shown: Shown) -> rusqlite::Result<
     Ok(name.map(|name| Account { user_id: *user_id, name, role, epoch }))
 }
 
-fn begin(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<u32> {
+fn begin(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<Option<u32>> {
     let Held { user_id, device, generation, log_in_id, epoch } = &begun.held;
+    if account_still(tx, &begun.held, Shown::Token)?.is_none() {
+        return Ok(None);
+    }
     tx.prepare_cached(
         "DELETE FROM log_in WHERE log_in_id IN (
              SELECT log_in_id FROM log_in WHERE expires_at_ms < ?1
@@ -128,7 +195,7 @@ fn begin(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<u32> {
             begun.expires_at_ms
         ])?;
     if inserted == 0 {
-        return Ok(0);
+        return Ok(Some(0));
     }
     let mut ended = 0;
     if begun.replaces {
@@ -137,7 +204,7 @@ fn begin(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<u32> {
             "SELECT log_in_id FROM log_in WHERE user_id = ?1 AND device = ?2 AND log_in_id <> ?3",
             params![user_id, device, log_in_id],
         )?;
-        ended += end_each(tx, *user_id, former, begun.now_ms)?;
+        ended += end_each(tx, *user_id, former, REPLACED, begun.now_ms)?;
     }
     let too_many = select_ids(
         tx,
@@ -145,46 +212,74 @@ fn begin(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<u32> {
          ORDER BY refreshed_at_ms DESC, log_in_id LIMIT -1 OFFSET ?3",
         params![user_id, log_in_id, begun.per_user_max.saturating_sub(1)],
     )?;
-    ended += end_each(tx, *user_id, too_many, begun.now_ms)?;
-    Ok(ended)
+    ended += end_each(tx, *user_id, too_many, REPLACED, begun.now_ms)?;
+    Ok(Some(ended))
 }
 
 fn rotate(tx: &Connection, rotation: &Rotation) -> rusqlite::Result<Rotated> {
     let found = tx
         .prepare_cached(
-            "SELECT user_id, device, generation, epoch, refresh_hash, expires_at_ms FROM log_in
-             WHERE log_in_id = ?1",
+            "SELECT user_id, device, generation, epoch, refresh_hash, refreshed_at_ms,
+                    expires_at_ms
+             FROM log_in WHERE log_in_id = ?1",
         )?
         .query_row([&rotation.log_in_id], |row| {
             let log_in_id = rotation.log_in_id.clone();
             let (user_id, device, generation) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let held = Held { user_id, device, generation, log_in_id, epoch: row.get(3)? };
-            Ok((held, row.get::<_, [u8; 32]>(4)?, row.get::<_, i64>(5)?))
+            Ok((held, row.get::<_, [u8; 32]>(4)?, row.get(5)?, row.get::<_, i64>(6)?))
         })
         .optional()?;
-    let Some((held, hash, expires_at_ms)) = found else { return Ok(Rotated::Unknown) };
-    let done_before = hash == rotation.next_hash;
-    if !done_before && hash != rotation.shown_hash {
-        end_each(tx, held.user_id, vec![held.log_in_id], rotation.now_ms)?;
+    let Some((held, hash, at_ms, expires_at_ms)) = found else { return Ok(Rotated::Unknown) };
+    let repeated = rotation.is_repeated(&hash, at_ms);
+    if !repeated && hash != rotation.shown_hash {
+        end_each(tx, held.user_id, vec![held.log_in_id], REUSED, rotation.now_ms)?;
         return Ok(Rotated::Reused(held.user_id));
     }
     if expires_at_ms <= rotation.now_ms {
         return Ok(Rotated::Unknown);
     }
     let Some(account) = account_of(tx, &held, Shown::Token)? else { return Ok(Rotated::Unknown) };
-    if !done_before {
-        tx.prepare_cached(
-            "UPDATE log_in SET refresh_hash = ?2, refreshed_at_ms = ?3, expires_at_ms = ?4
-             WHERE log_in_id = ?1",
-        )?
-        .execute(params![
-            rotation.log_in_id,
-            rotation.next_hash,
-            rotation.now_ms,
-            rotation.expires_at_ms
-        ])?;
+    if repeated {
+        return Ok(Rotated::Done(held, account, expires_at_ms));
     }
-    Ok(Rotated::Done(held, account))
+    let Rotation { log_in_id, next_hash, now_ms, expires_at_ms, .. } = rotation;
+    tx.prepare_cached(
+        "UPDATE log_in SET refresh_hash = ?2, refreshed_at_ms = ?3, expires_at_ms = ?4
+         WHERE log_in_id = ?1",
+    )?
+    .execute(params![log_in_id, next_hash, now_ms, expires_at_ms])?;
+    tx.prepare_cached(
+        "UPDATE device SET last_login_ms = ?3
+         WHERE user_id = ?1 AND name = ?2 AND last_login_ms < ?4",
+    )?
+    .execute(params![held.user_id, held.device, now_ms, rotation.noted_before_ms])?;
+    Ok(Rotated::Done(held, account, *expires_at_ms))
+}
+
+fn change_password(tx: &Connection, change: &Change) -> rusqlite::Result<Option<i64>> {
+    let Change { user_id, old_hash, new_hash, log_in_id, .. } = change;
+    let changed = tx
+        .prepare_cached(
+            "UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2",
+        )?
+        .execute(params![user_id, old_hash.expose_secret(), new_hash.expose_secret()])?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    end_all(tx, *user_id, log_in_id, PASSWORD_CHANGED, change.now_ms)?;
+    tx.prepare_cached(
+        "UPDATE log_in SET refresh_hash = ?3, refreshed_at_ms = ?4, expires_at_ms = ?5
+         WHERE log_in_id = ?1 AND user_id = ?2",
+    )?
+    .execute(params![
+        log_in_id,
+        user_id,
+        change.refresh_hash,
+        change.now_ms,
+        change.expires_at_ms
+    ])?;
+    Ok(Some(auth(tx, *user_id)?.epoch))
 }
 
 /// All log-ins of a user end, but for that one.
@@ -244,12 +339,13 @@ fn end_each(
     tx: &Connection,
     user_id: i64,
     log_in_ids: Vec<String>,
+    reason: &str,
     due_at_ms: i64,
 ) -> rusqlite::Result<u32> {
     let mut ended = 0;
     for log_in_id in log_in_ids {
         if delete(tx, user_id, &log_in_id)? {
-            note_one(tx, user_id, log_in_id, due_at_ms)?;
+            note_one(tx, user_id, log_in_id, reason, due_at_ms)?;
             ended += 1;
         }
     }
@@ -260,9 +356,10 @@ fn note_one(
     tx: &Connection,
     user_id: i64,
     log_in_id: String,
+    reason: &str,
     due_at_ms: i64,
 ) -> rusqlite::Result<()> {
-    let (except_log_in_id, reason) = (String::new(), LOGGED_OUT.to_owned());
+    let (except_log_in_id, reason) = (String::new(), reason.to_owned());
     let ended = EndedLogIns { user_id, log_in_id, epoch: 0, except_log_in_id, reason };
     revocations::note(tx, &ended, due_at_ms)
 }

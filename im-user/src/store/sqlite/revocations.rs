@@ -4,7 +4,7 @@ use im_common::StoreError;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use crate::store::revocations::longest_due;
+use crate::store::revocations::{PLAIN, most_urgent};
 use crate::store::{DueTime, EndedLogIns, Revocation, RevocationStore, RevokedDevice};
 
 impl RevocationStore for SqliteStore {
@@ -16,63 +16,89 @@ impl RevocationStore for SqliteStore {
         self.database
             .read("list revocations that are due", move |conn| {
                 let devices = due_devices(conn, time, limit)?;
-                Ok(longest_due(devices, due_log_ins(conn, time, limit)?, limit))
+                Ok(most_urgent(devices, due_log_ins(conn, time, limit)?, limit))
             })
             .await
     }
 
-    async fn claim_revocation(
+    async fn claim_revocations(
         &self,
-        revocation: &Revocation,
+        revocations: Vec<Revocation>,
         time: DueTime,
         until_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let revocation = revocation.clone();
+    ) -> Result<Vec<Revocation>, StoreError> {
         self.database
-            .write("claim a revocation", move |tx| {
-                let DueTime { now_ms, latest_ms } = time;
-                let claimed = match &revocation {
-                    Revocation::Device(RevokedDevice { user_id, generation, .. }) => tx
-                        .prepare_cached(
-                            "UPDATE revoked_device SET due_at_ms = ?3
-                             WHERE user_id = ?1 AND generation = ?2
-                               AND (due_at_ms <= ?4 OR due_at_ms > ?5)",
-                        )?
-                        .execute([*user_id, *generation, until_ms, now_ms, latest_ms])?,
-                    Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => tx
-                        .prepare_cached(
-                            "UPDATE ended_log_in SET due_at_ms = ?4
-                             WHERE user_id = ?1 AND log_in_id = ?2 AND epoch = ?3
-                               AND (due_at_ms <= ?5 OR due_at_ms > ?6)",
-                        )?
-                        .execute(params![user_id, log_in_id, epoch, until_ms, now_ms, latest_ms])?,
-                };
-                Ok(claimed > 0)
+            .write("claim revocations", move |tx| {
+                let mut claimed = Vec::new();
+                for revocation in &revocations {
+                    if claim(tx, revocation, time, until_ms)? {
+                        claimed.push(revocation.clone());
+                    }
+                }
+                Ok(claimed)
             })
             .await
     }
 
-    async fn revocation_told(&self, revocation: &Revocation) -> Result<(), StoreError> {
-        let revocation = revocation.clone();
+    async fn revocations_told(&self, revocations: Vec<Revocation>) -> Result<(), StoreError> {
         self.database
-            .write("end a revocation", move |tx| {
-                match &revocation {
-                    Revocation::Device(RevokedDevice { user_id, generation, .. }) => tx
-                        .prepare_cached(
-                            "DELETE FROM revoked_device WHERE user_id = ?1 AND generation = ?2",
-                        )?
-                        .execute([user_id, generation])?,
-                    Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => tx
-                        .prepare_cached(
-                            "DELETE FROM ended_log_in
-                             WHERE user_id = ?1 AND log_in_id = ?2 AND epoch = ?3",
-                        )?
-                        .execute(params![user_id, log_in_id, epoch])?,
-                };
-                Ok(())
+            .write("end revocations", move |tx| {
+                revocations.iter().try_for_each(|revocation| forget(tx, revocation))
             })
             .await
     }
+
+    async fn revocations_untold(&self) -> Result<u32, StoreError> {
+        self.database
+            .read("count revocations", |conn| {
+                conn.prepare_cached(
+                    "SELECT (SELECT COUNT(*) FROM revoked_device)
+                          + (SELECT COUNT(*) FROM ended_log_in)",
+                )?
+                .query_row([], |row| row.get(0))
+            })
+            .await
+    }
+}
+
+/// Whether it was still due.
+fn claim(
+    tx: &Connection,
+    revocation: &Revocation,
+    time: DueTime,
+    until_ms: i64,
+) -> rusqlite::Result<bool> {
+    let DueTime { now_ms, latest_ms } = time;
+    let claimed = match revocation {
+        Revocation::Device(RevokedDevice { user_id, generation, .. }) => tx
+            .prepare_cached(
+                "UPDATE revoked_device SET due_at_ms = ?3
+                 WHERE user_id = ?1 AND generation = ?2 AND (due_at_ms <= ?4 OR due_at_ms > ?5)",
+            )?
+            .execute([*user_id, *generation, until_ms, now_ms, latest_ms])?,
+        Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => tx
+            .prepare_cached(
+                "UPDATE ended_log_in SET due_at_ms = ?4
+                 WHERE user_id = ?1 AND log_in_id = ?2 AND epoch = ?3
+                   AND (due_at_ms <= ?5 OR due_at_ms > ?6)",
+            )?
+            .execute(params![user_id, log_in_id, epoch, until_ms, now_ms, latest_ms])?,
+    };
+    Ok(claimed > 0)
+}
+
+fn forget(tx: &Connection, revocation: &Revocation) -> rusqlite::Result<()> {
+    match revocation {
+        Revocation::Device(RevokedDevice { user_id, generation, .. }) => tx
+            .prepare_cached("DELETE FROM revoked_device WHERE user_id = ?1 AND generation = ?2")?
+            .execute([user_id, generation])?,
+        Revocation::LogIns(EndedLogIns { user_id, log_in_id, epoch, .. }) => tx
+            .prepare_cached(
+                "DELETE FROM ended_log_in WHERE user_id = ?1 AND log_in_id = ?2 AND epoch = ?3",
+            )?
+            .execute(params![user_id, log_in_id, epoch])?,
+    };
+    Ok(())
 }
 
 /// Notes that others have to be told.
@@ -110,9 +136,10 @@ fn due_log_ins(
 ) -> rusqlite::Result<Vec<(i64, EndedLogIns)>> {
     conn.prepare_cached(
         "SELECT due_at_ms, user_id, log_in_id, epoch, except_log_in_id, reason FROM ended_log_in
-         WHERE due_at_ms <= ?1 OR due_at_ms > ?2 ORDER BY due_at_ms LIMIT ?3",
+         WHERE due_at_ms <= ?1 OR due_at_ms > ?2
+         ORDER BY reason IN (?4, ?5), due_at_ms LIMIT ?3",
     )?
-    .query_map(params![time.now_ms, time.latest_ms, limit], |row| {
+    .query_map(params![time.now_ms, time.latest_ms, limit, PLAIN[0], PLAIN[1]], |row| {
         let ended = EndedLogIns {
             user_id: row.get(1)?,
             log_in_id: row.get(2)?,

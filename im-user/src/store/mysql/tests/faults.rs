@@ -79,7 +79,7 @@ async fn an_account_whose_commit_was_not_answered_is_taken_when_it_is_made_again
         log_in_id: "0".into(),
         expires_at_ms: i64::MAX,
         forget_before_ms: 1,
-        due_at_ms: 1,
+        due_at_ms: Some(1),
     };
     store.end_log_in(ending.clone()).await.unwrap_err();
     assert!(!store.end_log_in(ending).await.unwrap(), "it had happened");
@@ -109,13 +109,15 @@ async fn a_refresh_whose_commit_was_not_answered_can_be_asked_for_again() {
     };
     way.lose_answer_to(COMMIT);
     store.begin_log_in(begun.clone()).await.unwrap_err();
-    assert_eq!(store.begin_log_in(begun).await.unwrap(), 0, "it had happened");
+    assert_eq!(store.begin_log_in(begun).await.unwrap(), Some(0), "it had happened");
     let rotation = Rotation {
         log_in_id: "1a".into(),
         shown_hash: [1; 32],
         next_hash: [2; 32],
         now_ms: 2,
         expires_at_ms: 9,
+        again_ms: 1,
+        noted_before_ms: 1,
     };
     way.lose_answer_to(COMMIT);
     store.rotate(rotation.clone()).await.unwrap_err();
