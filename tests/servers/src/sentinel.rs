@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::private::{PATIENCE, PAUSE, Private, Server, command, conversation, first_missing};
+use crate::private::{LOOK, PATIENCE, PAUSE, Private, Server, command, first_missing};
 use crate::{PrivateRedis, Redis};
 
 /// What the sentinels call the master.
@@ -38,8 +40,7 @@ impl Server for Sentinel {
     }
 
     async fn answers(&self) -> Result<(), String> {
-        let said = conversation(&self.address, "PING\r\nQUIT\r\n").await?;
-        if said.starts_with("+PONG") { Ok(()) } else { Err(said) }
+        says(&self.address, "PING", "+PONG").await
     }
 }
 
@@ -61,9 +62,8 @@ impl WatchedRedis {
         let prepared = Private::<Sentinel>::prepared;
         let mut sentinels = [prepared()?, prepared()?, prepared()?];
         let of_the_master = format!("127.0.0.1 {}", servers[0].port());
-        let follow = format!("REPLICAOF {of_the_master}\r\nQUIT\r\n");
-        let said = conversation(&servers[1].address(), &follow).await;
-        said.expect("the second server can be made a replica");
+        let follows = says(&servers[1].address(), &format!("REPLICAOF {of_the_master}"), "+OK");
+        follows.await.expect("the second server can be made a replica");
         is_so("the replica has what the master has", async || {
             says(&servers[1].address(), "INFO replication", "master_link_status:up").await
         })
@@ -159,8 +159,19 @@ impl WatchedRedis {
 
 /// Whether a server's answer to a command has something in it; else the answer.
 async fn says(address: &str, command: &str, what: &str) -> Result<(), String> {
-    let said = conversation(address, &format!("{command}\r\nQUIT\r\n")).await?;
-    if said.contains(what) { Ok(()) } else { Err(format!("{command}: {said}")) }
+    let talk = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+        // Sentinels do not know how to quit.
+        stream.shutdown().await?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await?;
+        std::io::Result::Ok(said)
+    };
+    match timeout(LOOK, talk).await {
+        Ok(Ok(said)) if said.contains(what) => Ok(()),
+        seen => Err(format!("{command}: {seen:?}")),
+    }
 }
 
 async fn is_so<T>(what: &str, look: impl AsyncFn() -> Result<T, String>) -> T {
