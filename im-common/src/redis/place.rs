@@ -59,7 +59,7 @@ impl Place {
     pub(super) async fn serves(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         match self {
             Self::Fixed(_) => redis::cmd("PING").query_async(connection).await,
-            Self::Watched(_) => match redis::cmd("ROLE").query_async(connection).await? {
+            Self::Watched(_) => match redis::cmd("ROLE").query_async::<Role>(connection).await? {
                 Role::Primary { .. } => Ok(()),
                 _ => Err(failed("it is not the master any more")),
             },

@@ -62,8 +62,9 @@ impl WatchedRedis {
         let prepared = Private::<Sentinel>::prepared;
         let mut sentinels = [prepared()?, prepared()?, prepared()?];
         let of_the_master = format!("127.0.0.1 {}", servers[0].port());
-        let follows = says(&servers[1].address(), &format!("REPLICAOF {of_the_master}"), "+OK");
-        follows.await.expect("the second server can be made a replica");
+        let follow = format!("REPLICAOF {of_the_master}");
+        let follows = says(&servers[1].address(), &follow, "+OK").await;
+        follows.expect("the second server can be made a replica");
         is_so("the replica has what the master has", async || {
             says(&servers[1].address(), "INFO replication", "master_link_status:up").await
         })

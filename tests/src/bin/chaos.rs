@@ -50,9 +50,9 @@ struct Arguments {
     /// Clients of storm-thousands.
     #[arg(long, default_value_t = 2_000)]
     storm: usize,
-    /// For how long ZooKeeper is away in zookeeper-away, in minutes.
-    #[arg(long, default_value_t = 10.0)]
-    away: f64,
+    /// For how long ZooKeeper is away in zookeeper-away, in s.
+    #[arg(long, default_value_t = 600)]
+    away: u64,
     /// Where journals and logs of rounds that failed are kept.
     #[arg(long, default_value = "target/chaos")]
     keep: PathBuf,
@@ -102,7 +102,7 @@ fn main() -> anyhow::Result<ExitCode> {
         bug: planted(layout, arguments.bug.as_deref())?,
         patient: arguments.lenient,
         storm: arguments.storm,
-        away: Duration::from_secs_f64(60.0 * arguments.away),
+        away: Duration::from_secs(arguments.away),
         keep: arguments.keep.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

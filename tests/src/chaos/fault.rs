@@ -207,7 +207,7 @@ impl Fault {
             Self::ZooKeeperDown => ("zookeeper-down", "kill -9 of ZooKeeper", 2),
             Self::ZooKeeperAway => (
                 "zookeeper-away",
-                "ZooKeeper is away for --away minutes, and an instance starts (only if it is named)",
+                "ZooKeeper is away for --away s, and an instance starts (only if it is named)",
                 2,
             ),
             Self::SessionExpired => (

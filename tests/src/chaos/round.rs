@@ -90,7 +90,8 @@ fn time_max(fault: Fault, options: &Options) -> Duration {
     match fault {
         Fault::ZooKeeperAway => ROUND_MAX + options.away,
         Fault::StormThousands => {
-            ROUND_MAX + THOUSAND_MAX.mul_f64(options.storm.div_ceil(1_000) as f64)
+            let thousands = u32::try_from(options.storm.div_ceil(1_000)).unwrap_or(u32::MAX);
+            ROUND_MAX.saturating_add(THOUSAND_MAX.saturating_mul(thousands))
         }
         _ => ROUND_MAX,
     }

@@ -19,8 +19,8 @@ pub(super) enum Owner {
 /// Redis, which is always a cluster's own.
 #[derive(Debug)]
 enum Redis {
-    Alone(PrivateRedis),
-    Watched(WatchedRedis),
+    Alone(Box<PrivateRedis>),
+    Watched(Box<WatchedRedis>),
 }
 
 /// ZooKeeper, MariaDB and Redis of one cluster, with a root and databases of its own.
@@ -53,8 +53,8 @@ impl Servers {
     /// Starts those that are the test's own. `None` where [`exist`](Self::exist) would say no.
     pub(super) async fn start(owner: Owner, watched: bool) -> Option<Self> {
         let redis = match watched {
-            true => Redis::Watched(WatchedRedis::start().await?),
-            false => Redis::Alone(PrivateRedis::start().await?),
+            true => Redis::Watched(Box::new(WatchedRedis::start().await?)),
+            false => Redis::Alone(Box::new(PrivateRedis::start().await?)),
         };
         let (zookeeper_root, databases, private) = match owner {
             Owner::Everybody => {

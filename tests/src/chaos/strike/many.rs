@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -16,8 +15,8 @@ use crate::{DEADLINE, PASSWORD, Person, Push, Service, Stack, TextClient};
 
 /// Clients of a storm that are not thousands.
 const STORM: usize = 200;
-/// As many register at once.
-const STARTS: usize = 16;
+/// As many register, or log in, at once.
+const STARTS: usize = 8;
 /// Before a storm of thousands it is looked for so long how long others wait for answers.
 const QUIET: Duration = Duration::from_secs(10);
 /// What a client waits for before it tries again, at first and at most, each time a random part between
@@ -115,7 +114,7 @@ pub(super) async fn silent_crowd(scene: &mut Scene<'_>) -> Struck {
         Person { client: silent, ..member }
     };
     let members = gather(stack, 1, &name, CROWD).await;
-    let members = join_all(members.into_iter().map(join)).await;
+    let members: Vec<_> = stream::iter(members).map(join).buffered(STARTS).collect().await;
     let process = scene.arena.process_of(Service::Gateway, 1);
     let before = scene.arena.stack.process(&process).resident_bytes();
     let (mut most, mut ids) = (before, Vec::with_capacity(UNREAD.0));
