@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mpim_proto::{PingReq, health_service};
 use mprpc::{Channel, ChannelBuilder, Context, Token};
@@ -14,6 +14,11 @@ use super::{LOOK, Service, Stack};
 const TOKEN_FILE: &str = "data/service.token";
 
 impl Stack {
+    /// The file with the token by which the stack's services know each other.
+    pub fn token_file(&self) -> PathBuf {
+        self.directory().join(TOKEN_FILE)
+    }
+
     /// A channel to `target` that shows the token of the stack's services.
     ///
     /// # Panics

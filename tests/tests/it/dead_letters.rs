@@ -8,9 +8,8 @@ use mpim_tests::{Layout, Service, Stack, binary, register_two, until};
 fn dead_letters(stack: &Stack, action: &[&str]) -> Option<String> {
     let address = stack.address(Service::Message).to_string();
     let mut command = Command::new(binary("mpim"));
-    let token_file = stack.directory().join("data/service.token");
     command.arg("dead-letters").args(action).args(["--message", &address]);
-    command.arg("--token-file").arg(token_file);
+    command.arg("--token-file").arg(stack.token_file());
     let Output { status, stdout, .. } = command.output().expect("the program runs");
     status.success().then(|| String::from_utf8(stdout).expect("it prints UTF-8"))
 }

@@ -127,6 +127,7 @@ fn admin(stack: &Stack, action: &[&str]) -> Option<String> {
     let address = stack.address(Service::User).to_string();
     let mut command = Command::new(binary("mpim"));
     command.arg("admin").args(action).args(["--user", &address]);
+    command.arg("--token-file").arg(stack.token_file());
     let Output { status, stdout, .. } = command.output().expect("the program runs");
     status.success().then(|| String::from_utf8(stdout).expect("it prints UTF-8"))
 }

@@ -43,7 +43,7 @@ async fn nobody_calls_a_service_without_the_token(stack: StackBuilder) {
     for service in Service::ALL {
         refuses_strangers(&stack, stack.address(service)).await;
     }
-    let file = stack.directory().join("data/service.token");
+    let file = stack.token_file();
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let secret = std::fs::read_to_string(file).unwrap();
