@@ -10,13 +10,7 @@ fn main() -> ExitCode {
         "mpim",
         "MPIM, an instant-messaging server: without a subcommand, all five services in one process",
         9010,
-        vec![
-            mpim::load(),
-            mpim::dead_letters(),
-            mpim::cert(),
-            mpim::token_key(),
-            mpim::admin(),
-        ],
+        vec![mpim::load(), mpim::dead_letters(), mpim::cert(), mpim::token_key(), mpim::admin()],
         mpim::start,
     )
 }

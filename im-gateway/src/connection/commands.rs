@@ -212,8 +212,12 @@ impl Connection {
             (revoked, self.hand_over(session.end(Some(self.peer_has))))
         });
         let Proved { user_id, username, token, token_is_new, wants, unbegun, .. } = proved;
-        let who =
-            Who { user_id, device: proved.device, generation: proved.generation, held: proved.held };
+        let who = Who {
+            user_id,
+            device: proved.device,
+            generation: proved.generation,
+            held: proved.held,
+        };
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
