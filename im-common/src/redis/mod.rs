@@ -6,6 +6,9 @@
 //! still answers (a peer that vanished without a word would otherwise look alive for minutes), and
 //! connects again. Nothing is queued meanwhile.
 //!
+//! A URL can name one server, or sentinels and a master: then the task asks them which server that is now,
+//! each time it connects and each second after, and so follows a failover.
+//!
 //! Each *role* (`metadata`, `queue`, `cache`) has a URL and a connection of its own, so that a slow
 //! one holds up no other.
 //!
@@ -27,6 +30,7 @@
 
 mod config;
 mod keeper;
+mod place;
 mod url;
 
 use std::fmt;
@@ -39,6 +43,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub use self::config::RedisConfig;
+use self::place::Place;
 pub use self::url::{RedisUrl, RedisUrlError};
 use crate::Readiness;
 
@@ -72,10 +77,12 @@ pub struct Redis {
 
 struct Shared {
     role: &'static str,
-    /// `host:port/db`: what may be logged.
+    /// `host:port/db`, or the sentinels: what may be logged.
     address: Arc<str>,
-    client: Client,
+    place: Place,
     config: RedisConfig,
+    /// Where there was a connection to last.
+    server: ArcSwapOption<Client>,
     /// `None` while there is no connection.
     connection: ArcSwapOption<MultiplexedConnection>,
     /// A call failed in a way that makes the connection suspect.
@@ -101,13 +108,14 @@ impl Redis {
         config: &RedisConfig,
         readiness: &Readiness,
     ) -> Option<Self> {
-        let client = url.client()?;
+        let place = url.place()?;
         let address: Arc<str> = url.to_string().into();
         let dependency = readiness.soft_dependency(format!("Redis ({role}) at {address}"));
         let shared = Arc::new(Shared {
             role,
             address,
-            client,
+            server: ArcSwapOption::new(place.fixed()),
+            place,
             config: config.clone(),
             connection: ArcSwapOption::empty(),
             suspect: Notify::new(),
@@ -158,7 +166,8 @@ impl Redis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.shared.config.connect_timeout()))
             .set_response_timeout(None);
-        let connecting = self.shared.client.get_multiplexed_async_connection_with_config(&config);
+        let server = self.server()?;
+        let connecting = server.get_multiplexed_async_connection_with_config(&config);
         self.within_connect_timeout(connecting).await
     }
 
@@ -167,7 +176,8 @@ impl Redis {
     /// # Errors
     /// Redis cannot be reached within the connect timeout.
     pub async fn pubsub(&self) -> Result<PubSub, RedisFailure> {
-        self.within_connect_timeout(self.shared.client.get_async_pubsub()).await
+        let server = self.server()?;
+        self.within_connect_timeout(server.get_async_pubsub()).await
     }
 
     /// How long one command may take.
@@ -183,6 +193,12 @@ impl Redis {
         metrics::counter!("mpim_redis_failures_total", "role" => *role, "operation" => operation)
             .increment(1);
         RedisFailure { role, address: Arc::clone(address), operation, source }
+    }
+
+    /// Where a connection of one's own goes.
+    fn server(&self) -> Result<Arc<Client>, RedisFailure> {
+        let server = self.shared.server.load_full();
+        server.ok_or_else(|| self.failed("connect", keeper::absent()))
     }
 
     async fn within_connect_timeout<T>(

@@ -2,7 +2,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::poll;
-use test_servers::PrivateRedis;
+use test_servers::{PrivateRedis, WatchedRedis};
 use tokio::time::Instant;
 
 use super::*;
@@ -133,4 +133,82 @@ async fn a_dedicated_connection_may_block_for_longer_than_the_response_timeout()
     let nothing: RedisResult<Option<(String, String)>> =
         blocking.arg("empty").arg(0.8).query_async(&mut connection).await;
     assert_eq!(nothing.unwrap(), None);
+}
+
+/// A connection to one server, whatever it is now.
+async fn connection_to(server: &test_servers::Redis) -> MultiplexedConnection {
+    let client = Client::open(server.url()).unwrap();
+    test_servers::redis_connection(&client).await.unwrap()
+}
+
+/// Whether the server takes itself for the master. One that becomes a replica closes connections.
+async fn is_master(mut connection: MultiplexedConnection) -> bool {
+    let role = ::redis::cmd("ROLE").query_async::<::redis::Role>(&mut connection).await;
+    role.is_ok_and(|role| matches!(role, ::redis::Role::Primary { .. }))
+}
+
+/// Waits until a replica has what was written.
+async fn replicated(redis: &Redis) {
+    let mut connection = redis.dedicated().await.unwrap();
+    let mut wait = ::redis::cmd("WAIT");
+    let replicas: i64 = wait.arg(1).arg(0).query_async(&mut connection).await.unwrap();
+    assert_eq!(replicas, 1);
+}
+
+#[tokio::test]
+async fn a_failover_is_followed_and_who_was_the_master_gets_nothing_when_it_is_back() {
+    let Some(mut servers) = WatchedRedis::start().await else { return };
+    let redis = connect(&servers.url(), &Readiness::default());
+    let mut count = incremented(&redis).await;
+    replicated(&redis).await;
+    let first = servers.master().await;
+    servers.server(first).kill().await;
+    let mut goes_on = async || {
+        let now = incremented(&redis).await;
+        assert!(now > count, "{now} after {count}: it has what the master had");
+        count = now;
+    };
+    goes_on().await;
+    servers.server(first).start_again().await;
+    while is_master(connection_to(servers.redis(first)).await).await {
+        goes_on().await;
+    }
+    let own = redis.dedicated().await.unwrap();
+    assert!(is_master(own).await, "connections of one's own follow, too");
+}
+
+#[tokio::test]
+async fn a_master_that_has_become_a_replica_is_left_also_while_nobody_watches() {
+    let Some(servers) = WatchedRedis::start().await else { return };
+    let readiness = Readiness::default();
+    let redis = connect(&servers.url(), &readiness);
+    incremented(&redis).await;
+    servers.freeze_sentinels(true);
+    let port = servers.redis(1).address().rsplit_once(':').unwrap().1.to_owned();
+    redis
+        .run("follow another", |mut connection| async move {
+            let mut follow = ::redis::cmd("REPLICAOF");
+            follow.arg("127.0.0.1").arg(port).query_async::<()>(&mut connection).await
+        })
+        .await
+        .unwrap();
+    reported(&readiness, "not the master any more").await;
+    assert!(increment(&redis).await.is_err());
+    let mut connection = connection_to(servers.redis(0)).await;
+    let mut lead = ::redis::cmd("REPLICAOF");
+    lead.arg("NO").arg("ONE").query_async::<()>(&mut connection).await.unwrap();
+    servers.freeze_sentinels(false);
+    incremented(&redis).await;
+}
+
+#[tokio::test]
+async fn a_server_is_left_when_the_sentinels_name_another() {
+    let Some(servers) = WatchedRedis::start().await else { return };
+    let url: RedisUrl = servers.url().parse().unwrap();
+    let place = url.place().unwrap();
+    let [master, replica] = [0, 1].map(|index| Client::open(servers.redis(index).url()).unwrap());
+    assert!(!place.has_moved_from(&master, &config()).await);
+    assert!(place.has_moved_from(&replica, &config()).await);
+    servers.freeze_sentinels(true);
+    assert!(!place.has_moved_from(&replica, &config()).await, "nobody says so");
 }

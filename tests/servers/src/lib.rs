@@ -8,7 +8,8 @@
 //!   `scripts/deps up`. Each test has a root, a database or a prefix of its own on it.
 //! * **Private**, for tests that stop, kill or freeze it: [`PrivateZooKeeper`], [`PrivateEtcd`],
 //!   [`PrivateMariaDb`], [`PrivateRedis`], each on a free port with data of its own, killed when it is dropped or when
-//!   the thread of the test ends. A [`ZooKeeperEnsemble`] is three of them that agree.
+//!   the thread of the test ends. A [`ZooKeeperEnsemble`] is three of them that agree, a
+//!   [`WatchedRedis`] a master and a replica with three sentinels.
 //!
 //! Where there is none, both are `None`, after `SKIPPED` and the reason were printed: such a test
 //! returns, and `scripts/test` fails on that word.
@@ -42,6 +43,7 @@ mod names;
 mod ports;
 mod private;
 mod redis;
+mod sentinel;
 mod shared;
 mod way;
 mod zookeeper;
@@ -54,6 +56,7 @@ pub use private::{
     Private, PrivateEtcd, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, Server, mortal,
 };
 pub use redis::{Redis, redis_connection};
+pub use sentinel::{Sentinel, WatchedRedis};
 pub use shared::{mariadb, redis, zookeeper};
 pub use way::Way;
 pub use zookeeper::ZooKeeper;

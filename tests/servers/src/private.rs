@@ -19,7 +19,7 @@ use crate::{Etcd, MariaDb, Redis, ZooKeeper, free_address};
 /// and its disk may have a minute's work to write before ours.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// One look at it, and the pause before the next.
-const LOOK: Duration = Duration::from_secs(2);
+pub(crate) const LOOK: Duration = Duration::from_secs(2);
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 /// Bytes of its log that a failure shows.
 const TAIL_BYTES: usize = 4_096;

@@ -62,6 +62,8 @@ impl Server for Redis {
         let mut command = command("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]);
         command.arg(directory.join("data")).args(["--save", "", "--appendonly", "no"]);
+        // A replica need not wait for others that may come.
+        command.args(["--repl-diskless-sync-delay", "0"]);
         command
     }
 

@@ -33,6 +33,20 @@ impl ZooKeeper {
         client.create(&path, b"", &options).await.expect("a node can be made");
         format!("{}{path}", self.address)
     }
+
+    /// Connections that it has, nodes that end with a session, and watches.
+    ///
+    /// # Errors
+    /// It does not serve.
+    pub async fn counts(&self) -> Result<[u64; 3], String> {
+        let said = conversation(&self.address, "mntr").await?;
+        let count = |name: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|count| count.trim().parse().ok()).ok_or_else(|| said.clone())
+        };
+        let connections = count("zk_num_alive_connections")?;
+        Ok([connections, count("zk_ephemerals_count")?, count("zk_watch_count")?])
+    }
 }
 
 impl Private<ZooKeeper> {
@@ -48,7 +62,7 @@ fn config(directory: &Path, port: u16) -> String {
     format!(
         "tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\n\
          dataDir={directory}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
-         admin.enableServer=false\n4lw.commands.whitelist=srvr\nmaxClientCnxns=0\n"
+         admin.enableServer=false\n4lw.commands.whitelist=srvr,mntr\nmaxClientCnxns=0\n"
     )
 }
 
