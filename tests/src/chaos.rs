@@ -52,6 +52,13 @@ pub struct Options {
     pub rounds_of_a_stack: u64,
     /// With which known bug, to see that it is found.
     pub bug: Option<Bug>,
+    /// A send is tried for as long as tests try it, and not as long as gateways usually do: for a machine
+    /// that is busy.
+    pub patient: bool,
+    /// Clients of a storm of thousands.
+    pub storm: usize,
+    /// For how long ZooKeeper is away where it is for long.
+    pub away: Duration,
     /// Where journals of rounds that failed are kept.
     pub keep: PathBuf,
 }
@@ -95,7 +102,7 @@ pub async fn run(
 async fn started(options: &Options) -> anyhow::Result<Arena> {
     let mut said = String::new();
     for _ in 0..STARTS_MAX {
-        let starting = Arena::start(options.layout, options.bug);
+        let starting = Arena::start(options);
         match AssertUnwindSafe(starting).catch_unwind().await {
             Ok(started) => return started,
             Err(panic) => said = round::said(panic.as_ref()),

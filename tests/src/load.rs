@@ -21,6 +21,8 @@ use talk::Talking;
 
 /// Between two looks at what everybody was shown.
 const LOOK: Duration = Duration::from_millis(20);
+/// Between two messages, where nothing else is said.
+const BEAT: Duration = Duration::from_millis(5);
 /// Lines of history in one page.
 const PAGE: u32 = 1_000;
 
@@ -85,6 +87,8 @@ enum Phase {
 #[derive(Debug)]
 struct Shared {
     addresses: Vec<SocketAddr>,
+    /// Between two messages of one of them.
+    beat: Duration,
     began: Instant,
     journal: Mutex<Journal>,
     /// Talkers who had the last word everywhere.
@@ -132,8 +136,18 @@ impl Load {
     /// Lets them talk through the text ports at `addresses`. Each begins at the next one, and goes on
     /// to the one after that when a connection cannot be had or ends.
     pub fn start(addresses: Vec<SocketAddr>, talkers: Vec<Talker>) -> Self {
+        Self::with_beat(addresses, talkers, BEAT)
+    }
+
+    /// The same with another time between two messages of each.
+    pub(crate) fn with_beat(
+        addresses: Vec<SocketAddr>,
+        talkers: Vec<Talker>,
+        beat: Duration,
+    ) -> Self {
         let (journal, concluded) = Default::default();
-        let shared = Arc::new(Shared { addresses, began: Instant::now(), journal, concluded });
+        let began = Instant::now();
+        let shared = Arc::new(Shared { addresses, beat, began, journal, concluded });
         let (phase, watched) = watch::channel(Phase::Talk);
         let mut tasks = JoinSet::new();
         for (place, talker) in talkers.iter().enumerate() {
@@ -141,6 +155,11 @@ impl Load {
             tasks.spawn(async move { (place, talking.run().await) });
         }
         Self { shared, phase, talkers, tasks }
+    }
+
+    /// When a moment was, since it began.
+    pub(crate) fn since_began(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.shared.began)
     }
 
     /// Somebody who outlives it.

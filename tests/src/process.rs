@@ -157,6 +157,17 @@ impl Process {
         prlimit(Some(self.pid()), Resource::Data, limit).expect("a child can be limited");
     }
 
+    /// The bytes of memory that it has now.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+        kib.and_then(|kib| kib.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1_024)
+    }
+
     fn pid(&self) -> Pid {
         let id = self.child.as_ref().and_then(Child::id).expect("it runs");
         i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process has an id")

@@ -56,6 +56,7 @@ impl Stack {
             instances: 1,
             owner: Owner::Everybody,
             streams: false,
+            watched: false,
             apart: false,
             lines: false,
             traced: false,
@@ -86,7 +87,8 @@ impl Stack {
         let addresses: Vec<_> = (0..builder.instances).map(|_| Addresses::free()).collect();
         let servers = match builder.layout {
             Layout::Cluster => {
-                Some(Servers::start(builder.owner).await.expect("the servers are there"))
+                let servers = Servers::start(builder.owner, builder.watched).await;
+                Some(servers.expect("the servers are there"))
             }
             Layout::Embedded | Layout::Five => None,
         };

@@ -47,13 +47,20 @@ struct Arguments {
     /// checked-before-lock, no-deduplication, pushed-without-order, cursor-moved-by-send, cursors-not-written.
     #[arg(long)]
     bug: Option<String>,
+    /// Clients of storm-thousands.
+    #[arg(long, default_value_t = 2_000)]
+    storm: usize,
+    /// For how long ZooKeeper is away in zookeeper-away, in s.
+    #[arg(long, default_value_t = 600)]
+    away: u64,
     /// Where journals and logs of rounds that failed are kept.
     #[arg(long, default_value = "target/chaos")]
     keep: PathBuf,
     /// Adds each round to this file as a line of JSON, as soon as it is over.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// A recovery that takes too long is shown, and no failure: for a machine that is busy.
+    /// A recovery that takes too long is shown, and no failure, and a send is tried for 30 s: for a machine
+    /// that is busy.
     #[arg(long)]
     lenient: bool,
 }
@@ -93,6 +100,9 @@ fn main() -> anyhow::Result<ExitCode> {
         time_max: Duration::from_secs(60 * arguments.minutes),
         rounds_of_a_stack: arguments.rounds_of_a_stack,
         bug: planted(layout, arguments.bug.as_deref())?,
+        patient: arguments.lenient,
+        storm: arguments.storm,
+        away: Duration::from_secs(arguments.away),
         keep: arguments.keep.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -162,7 +172,8 @@ async fn watched(
         }
         bar.inc(1);
         bar.set_message(format!("| {failed} failed | {}", round.fault.name()));
-        if !round.is_right() || round.is_late() {
+        // What takes long is run for what it tells, too.
+        if !round.is_right() || round.is_late() || !round.fault.is_usual() {
             bar.suspend(|| println!("{}", line(round)));
         }
     };

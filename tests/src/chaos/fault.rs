@@ -19,6 +19,7 @@ pub enum Fault {
     FreezeAndKill,
     RollingRestart,
     Storm,
+    StormThousands,
     DiskFull,
     OutOfMemory,
     ClockWrong,
@@ -27,6 +28,7 @@ pub enum Fault {
     CutService,
     SilentReader,
     SlowReader,
+    SilentCrowd,
     Duplicates,
     Backlog,
     CommitLost,
@@ -35,13 +37,15 @@ pub enum Fault {
     MariaDbCut,
     RedisWiped,
     RedisFrozen,
+    RedisFailover,
     ZooKeeperDown,
+    ZooKeeperAway,
     SessionExpired,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::Quiet,
         Self::Kill,
         Self::KillMidCommit,
@@ -53,6 +57,7 @@ impl Fault {
         Self::FreezeAndKill,
         Self::RollingRestart,
         Self::Storm,
+        Self::StormThousands,
         Self::DiskFull,
         Self::OutOfMemory,
         Self::ClockWrong,
@@ -61,6 +66,7 @@ impl Fault {
         Self::CutService,
         Self::SilentReader,
         Self::SlowReader,
+        Self::SilentCrowd,
         Self::Duplicates,
         Self::Backlog,
         Self::CommitLost,
@@ -69,7 +75,9 @@ impl Fault {
         Self::MariaDbCut,
         Self::RedisWiped,
         Self::RedisFrozen,
+        Self::RedisFailover,
         Self::ZooKeeperDown,
+        Self::ZooKeeperAway,
         Self::SessionExpired,
     ];
 
@@ -78,9 +86,12 @@ impl Fault {
         Self::ALL.into_iter().filter(|fault| fault.is_possible(layout)).collect()
     }
 
-    /// Whether rounds have it for which no faults are named: a minute of silence is too long for that.
+    /// Whether rounds have it for which no faults are named. Others take long, or a stack of their own.
     pub fn is_usual(self) -> bool {
-        self != Self::FreezeMinute
+        !matches!(
+            self,
+            Self::FreezeMinute | Self::StormThousands | Self::RedisFailover | Self::ZooKeeperAway
+        )
     }
 
     /// What it is called on the command line.
@@ -109,6 +120,12 @@ impl Fault {
         self == Self::ResetClients
     }
 
+    /// Whether people talk slowly: where the times of answers are told, the machine must not be full of
+    /// talk, and where it lasts long, there is much to read back.
+    pub(super) fn is_slow(self) -> bool {
+        matches!(self, Self::StormThousands | Self::ZooKeeperAway)
+    }
+
     /// Its name, what happens, and the seconds within which everybody is served again.
     fn about(self) -> (&'static str, &'static str, u64) {
         match self {
@@ -133,6 +150,11 @@ impl Fault {
             Self::Storm => {
                 ("storm", "a gateway with 200 more clients is killed, all come back", 30)
             }
+            Self::StormThousands => (
+                "storm-thousands",
+                "the same with --storm clients that come back with jitter (only if it is named)",
+                30,
+            ),
             Self::DiskFull => ("disk-full", "im-message cannot write to any file", 3),
             Self::OutOfMemory => (
                 "out-of-memory",
@@ -159,6 +181,9 @@ impl Fault {
             Self::SlowReader => {
                 ("slow-reader", "somebody reads slowly, and is shown everything all the same", 1)
             }
+            Self::SilentCrowd => {
+                ("silent-crowd", "the members of a group do not read, and cost bounded memory", 1)
+            }
             Self::Duplicates => (
                 "duplicates",
                 "the same id 16 times at once to each im-message, through each of several gateways, and \
@@ -174,7 +199,17 @@ impl Fault {
             Self::MariaDbCut => ("mariadb-cut", "ways to MariaDB are torn or shut", 3),
             Self::RedisWiped => ("redis-wiped", "Redis is killed and forgets everything", 3),
             Self::RedisFrozen => ("redis-frozen", "SIGSTOP of Redis", 3),
+            Self::RedisFailover => (
+                "redis-failover",
+                "the Redis that sentinels watch is killed, a replica follows (only if it is named)",
+                3,
+            ),
             Self::ZooKeeperDown => ("zookeeper-down", "kill -9 of ZooKeeper", 2),
+            Self::ZooKeeperAway => (
+                "zookeeper-away",
+                "ZooKeeper is away for --away s, and an instance starts (only if it is named)",
+                2,
+            ),
             Self::SessionExpired => (
                 "session-expired",
                 "an instance is cut off from ZooKeeper until its session ends",
@@ -194,7 +229,9 @@ impl Fault {
             | Self::MariaDbCut
             | Self::RedisWiped
             | Self::RedisFrozen
+            | Self::RedisFailover
             | Self::ZooKeeperDown
+            | Self::ZooKeeperAway
             | Self::SessionExpired => layout == Layout::Cluster,
             _ => true,
         }

@@ -36,6 +36,8 @@ pub struct RoundReport {
     /// how long is too long depends on the machine, and what is not answered within the time that a send
     /// has is answered with an error, which is a violation.
     pub spared_slowest: Duration,
+    /// The bytes of memory that each process had at the end.
+    pub memory: BTreeMap<String, u64>,
     /// What does not hold, in words.
     pub violations: Vec<String>,
     /// Where its journals are, if they were kept.
@@ -58,6 +60,7 @@ impl RoundReport {
             shown: 0,
             slowest: Duration::ZERO,
             spared_slowest: Duration::ZERO,
+            memory: BTreeMap::new(),
             violations: Vec::new(),
             kept: None,
             took: Duration::ZERO,
@@ -88,6 +91,7 @@ impl RoundReport {
             "shown": self.shown,
             "slowest_ms": ms(self.slowest),
             "spared_slowest_ms": ms(self.spared_slowest),
+            "memory_bytes": self.memory,
             "violations": self.violations,
             "kept": self.kept,
             "took_ms": ms(self.took),

@@ -1,12 +1,17 @@
 //! How each fault is made, and mended.
 
 mod lines;
+mod many;
+mod outages;
 mod people;
 mod processes;
 mod servers;
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
+use super::Options;
 use super::arena::Arena;
 use super::chance::Chance;
 use super::fault::Fault;
@@ -29,12 +34,24 @@ pub(super) struct Struck {
     pub(super) spared: Spared,
     /// What did not hold for people who are only there for this fault.
     pub(super) found: Vec<String>,
+    /// From when it was mended until those, and the servers, had what they had before.
+    pub(super) served: Duration,
+    /// How long others waited for answers is told of two times: from the first moment to the second, in
+    /// quiet, and from there to the third.
+    pub(super) compared: Option<[Instant; 3]>,
 }
 
 impl Struck {
     /// Healed now, with nobody spared.
     fn now(hit: impl Into<String>) -> Self {
-        Self { hit: hit.into(), healed: Instant::now(), spared: Spared::Nobody, found: Vec::new() }
+        Self {
+            hit: hit.into(),
+            healed: Instant::now(),
+            spared: Spared::Nobody,
+            found: Vec::new(),
+            served: Duration::ZERO,
+            compared: None,
+        }
     }
 
     fn spares(mut self, spared: Spared) -> Self {
@@ -49,6 +66,7 @@ pub(super) struct Scene<'a> {
     pub(super) chance: &'a mut Chance,
     /// Makes names that no other round has.
     pub(super) round: u64,
+    pub(super) options: &'a Options,
 }
 
 impl Fault {
@@ -65,7 +83,8 @@ impl Fault {
             Self::FreezeMinute => processes::freeze_minute(scene).await,
             Self::FreezeAndKill => processes::freeze_and_kill(scene).await,
             Self::RollingRestart => processes::rolling_restart(scene).await,
-            Self::Storm => people::storm(scene).await,
+            Self::Storm => many::storm(scene).await,
+            Self::StormThousands => many::storm_of_thousands(scene).await,
             Self::DiskFull => processes::disk_full(scene).await,
             Self::OutOfMemory => processes::out_of_memory(scene).await,
             Self::ClockWrong => processes::clock_wrong(scene).await,
@@ -74,6 +93,7 @@ impl Fault {
             Self::CutService => lines::cut_service(scene).await,
             Self::SilentReader => people::silent_reader(scene).await,
             Self::SlowReader => people::slow_reader(scene).await,
+            Self::SilentCrowd => many::silent_crowd(scene).await,
             Self::Duplicates => people::duplicates(scene).await,
             Self::Backlog => people::backlog(scene).await,
             Self::CommitLost => servers::commit_lost(scene).await,
@@ -82,7 +102,9 @@ impl Fault {
             Self::MariaDbCut => servers::mariadb_cut(scene).await,
             Self::RedisWiped => servers::redis_wiped(scene).await,
             Self::RedisFrozen => servers::redis_frozen(scene).await,
+            Self::RedisFailover => outages::redis_failover(scene).await,
             Self::ZooKeeperDown => servers::zookeeper_down(scene).await,
+            Self::ZooKeeperAway => outages::zookeeper_away(scene).await,
             Self::SessionExpired => servers::session_expired(scene).await,
         }
     }

@@ -12,8 +12,6 @@ use super::wander::Pest;
 use super::{Phase, Shared, Talker, is_acknowledged};
 use crate::{Conversation, DEADLINE, Ending, Outcome, PASSWORD, Push, Receipt, Sent, TextClient};
 
-/// Between two messages.
-const BEAT: Duration = Duration::from_millis(5);
 /// Messages that wait for their answers at the same time.
 const WINDOW: usize = 8;
 /// Before the next attempt to connect.
@@ -126,7 +124,7 @@ impl Talking {
         for again in &self.in_flight {
             client.try_send_bytes(again.line.as_bytes()).await?;
         }
-        let mut beat = interval(BEAT);
+        let mut beat = interval(self.shared.beat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut phase = self.phase.clone();
         loop {

@@ -12,6 +12,7 @@ pub struct StackBuilder {
     pub(super) instances: usize,
     pub(super) owner: Owner,
     pub(super) streams: bool,
+    pub(super) watched: bool,
     pub(super) apart: bool,
     pub(super) lines: bool,
     pub(super) traced: bool,
@@ -71,6 +72,14 @@ impl StackBuilder {
     #[must_use]
     pub fn streams(mut self) -> Self {
         self.streams = true;
+        self
+    }
+
+    /// Has a replica beside its Redis, and sentinels that make it the master when that is gone. Only a
+    /// cluster can.
+    #[must_use]
+    pub fn watched(mut self) -> Self {
+        self.watched = true;
         self
     }
 

@@ -1,7 +1,8 @@
 //! What a cluster runs on.
 
 use test_servers::{
-    Database, MariaDb, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, mariadb, zookeeper,
+    Database, MariaDb, PrivateMariaDb, PrivateRedis, PrivateZooKeeper, WatchedRedis, mariadb,
+    zookeeper,
 };
 
 use super::Service;
@@ -15,13 +16,20 @@ pub(super) enum Owner {
     Test,
 }
 
+/// Redis, which is always a cluster's own.
+#[derive(Debug)]
+enum Redis {
+    Alone(Box<PrivateRedis>),
+    Watched(Box<WatchedRedis>),
+}
+
 /// ZooKeeper, MariaDB and Redis of one cluster, with a root and databases of its own.
 #[derive(Debug)]
 pub struct Servers {
     zookeeper_root: String,
     /// Of im-user, im-message, im-group. Dropped before the server that they are on.
     databases: [Database; 3],
-    redis: PrivateRedis,
+    redis: Redis,
     private: Option<(PrivateZooKeeper, PrivateMariaDb)>,
 }
 
@@ -43,8 +51,11 @@ impl Servers {
     }
 
     /// Starts those that are the test's own. `None` where [`exist`](Self::exist) would say no.
-    pub(super) async fn start(owner: Owner) -> Option<Self> {
-        let redis = PrivateRedis::start().await?;
+    pub(super) async fn start(owner: Owner, watched: bool) -> Option<Self> {
+        let redis = match watched {
+            true => Redis::Watched(Box::new(WatchedRedis::start().await?)),
+            false => Redis::Alone(Box::new(PrivateRedis::start().await?)),
+        };
         let (zookeeper_root, databases, private) = match owner {
             Owner::Everybody => {
                 (zookeeper().await?.fresh_root().await, databases(&mariadb().await?), None)
@@ -77,9 +88,23 @@ impl Servers {
         }
     }
 
-    /// Its Redis.
+    /// Its Redis; where there are two, the first.
     pub fn redis(&mut self) -> &mut PrivateRedis {
-        &mut self.redis
+        match &mut self.redis {
+            Redis::Alone(redis) => redis,
+            Redis::Watched(redis) => redis.server(0),
+        }
+    }
+
+    /// Its Redis, where sentinels watch over it.
+    ///
+    /// # Panics
+    /// When nobody does.
+    pub fn watched_redis(&mut self) -> &mut WatchedRedis {
+        match &mut self.redis {
+            Redis::Alone(_) => panic!("the test asked for no sentinels"),
+            Redis::Watched(redis) => redis,
+        }
     }
 
     /// Its ZooKeeper, where that is its own.
@@ -101,12 +126,19 @@ impl Servers {
     /// `host:port` of ZooKeeper, MariaDB and Redis.
     pub(super) fn addresses(&self) -> (String, String, String) {
         let zookeeper = self.zookeeper_root.split('/').next().unwrap_or_default().to_owned();
-        (zookeeper, self.databases[0].address(), self.redis.address())
+        let redis = match &self.redis {
+            Redis::Alone(redis) => redis.address(),
+            Redis::Watched(redis) => redis.redis(0).address(),
+        };
+        (zookeeper, self.databases[0].address(), redis)
     }
 
     /// What the configuration of a service says of them; `streams`: pushes go through Redis.
     pub(super) fn settings(&self, service: Service, streams: bool) -> Vec<(&'static str, String)> {
-        let redis = self.redis.server().url();
+        let redis = match &self.redis {
+            Redis::Alone(redis) => redis.server().url(),
+            Redis::Watched(redis) => redis.url(),
+        };
         let mut settings = vec![("zookeeper.hosts", self.zookeeper_root.clone())];
         match service {
             Service::User => settings.push(("redis.cache_url", redis)),

@@ -7,6 +7,10 @@ use mpim_tests::chaos::{Bug, Fault, Options, Report, run};
 
 /// Rounds in which a known bug must be found.
 const ROUNDS_MAX: u64 = 12;
+/// Clients of a storm, which are thousands where it is run for what it tells.
+const STORM: usize = 50;
+/// For how long ZooKeeper is away, which is minutes there.
+const AWAY: Duration = Duration::from_secs(10);
 
 fn options(layout: Layout, faults: Vec<Fault>) -> Options {
     Options {
@@ -18,6 +22,9 @@ fn options(layout: Layout, faults: Vec<Fault>) -> Options {
         time_max: Duration::from_secs(1_200),
         rounds_of_a_stack: 250,
         bug: None,
+        patient: false,
+        storm: STORM,
+        away: AWAY,
         keep: std::env::temp_dir().join("mpim-chaos"),
     }
 }
@@ -46,6 +53,7 @@ async fn one_process_survives_its_clients() {
         Fault::ResetClients,
         Fault::SilentReader,
         Fault::SlowReader,
+        Fault::SilentCrowd,
         Fault::Duplicates,
         Fault::Backlog,
     ];
@@ -61,7 +69,13 @@ async fn five_processes_survive_kills_and_a_full_disk() {
 
 #[tokio::test]
 async fn five_processes_survive_cuts_between_them() {
-    let faults = [Fault::CutService, Fault::Freeze, Fault::RollingRestart, Fault::ResetClients];
+    let faults = [
+        Fault::CutService,
+        Fault::Freeze,
+        Fault::RollingRestart,
+        Fault::ResetClients,
+        Fault::StormThousands,
+    ];
     holds(Layout::Five, &faults).await;
 }
 

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
 use mpim_proto::send_batch_req::To;
 use mpim_proto::{Outgoing, SendBatchReq, message_service};
 use mprpc::Context;
@@ -14,10 +13,6 @@ use super::processes::start_again;
 use super::{Scene, Spared, Struck};
 use crate::{PASSWORD, Person, Push, Service, TextClient, until};
 
-/// Clients of a storm.
-const STORM: usize = 200;
-/// As many of them register at once.
-const STORM_STARTS: usize = 16;
 /// Messages to who is away.
 const BACKLOG: usize = 10_000;
 /// Messages to who does not read, and their bytes: more than systems and gateway hold for them.
@@ -25,14 +20,14 @@ const SILENT: (usize, usize) = (3_000, 2_000);
 /// Messages to who reads slowly, their bytes, and the longest pause before each in ms.
 const SLOW: (usize, usize, u64) = (300, 2_000, 10);
 /// Of these the next is only sent when the last ones were answered.
-const PIPELINED: usize = 500;
+pub(super) const PIPELINED: usize = 500;
 /// Calls at once with the same id to each instance.
 const SAME: usize = 16;
 /// One call of them.
 const CALL_MAX: Duration = Duration::from_secs(20);
 
 /// Two who are only there for this.
-async fn two(scene: &Scene<'_>) -> (Person, Person) {
+pub(super) async fn two(scene: &Scene<'_>) -> (Person, Person) {
     let name = |what| format!("{what}{}", scene.round);
     let stack = &scene.arena.stack;
     (Person::register(stack, &name("giver")).await, Person::register(stack, &name("taker")).await)
@@ -259,29 +254,4 @@ async fn same(
     };
     let calls = addresses.iter().flat_map(|address| (0..SAME).map(move |_| *address)).map(call);
     join_all(calls).await
-}
-
-pub(super) async fn storm(scene: &mut Scene<'_>) -> Struck {
-    let stack = &scene.arena.stack;
-    let number = 1 + scene.chance.below(scene.arena.instances());
-    let round = scene.round;
-    let comes = |place| async move {
-        let mut person = Person::register(stack, &format!("storm{round}-{place}")).await;
-        person.client = stack.connect_to(number).await;
-        let right = format!("+OK uid={}", person.uid);
-        person.client.expect(&format!("LOGIN {} {PASSWORD}", person.name), &right).await;
-        person
-    };
-    let people: Vec<_> = stream::iter(0..STORM).map(comes).buffered(STORM_STARTS).collect().await;
-    let process = scene.arena.process_of(Service::Gateway, number);
-    scene.arena.stack.kill(&process).await;
-    let struck = start_again(scene.arena, &[process]).await;
-    let stack = &scene.arena.stack;
-    let back = people.iter().map(|person| async move {
-        let visitor = crate::chaos::crowd::Visitor::of(person);
-        visitor.comes_to(stack.text_addresses()[number - 1]).await;
-    });
-    join_all(back).await;
-    let took = struck.healed.elapsed();
-    Struck { hit: format!("{}, {STORM} back in {took:.1?}", struck.hit), ..struck }
 }
