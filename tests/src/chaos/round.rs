@@ -24,7 +24,7 @@ const THOUSAND_MAX: Duration = Duration::from_secs(120);
 /// Between two messages of people who talk slowly.
 const SLOW_BEAT: Duration = Duration::from_millis(50);
 /// No process needs more memory than this, in bytes: several times what any was seen to have.
-const MEMORY_MAX: u64 = 1 << 30;
+const MEMORY_MAX: u64 = 512 << 20;
 
 /// What a round that came to its end has to tell.
 struct Played {
