@@ -96,8 +96,10 @@ pub(super) async fn zookeeper_away(scene: &mut Scene<'_>) -> Struck {
     sleep(away / 2).await;
     stack.stop(&second).await;
     stack.restart(&second).await;
+    // Nobody is told that it is back: callers try again by themselves.
+    sleep(away / 8).await;
     stack.stop(&first).await;
-    sleep(away / 4).await;
+    sleep(away / 8).await;
     stack.restart(&first).await;
     sleep(away.saturating_sub(gone.elapsed())).await;
     stack.servers().zookeeper().start_again().await;
