@@ -33,6 +33,7 @@ mod browser;
 mod chaos;
 mod chat;
 mod classic;
+mod client_library;
 mod cluster;
 mod commands;
 mod configuration;
