@@ -57,7 +57,9 @@ impl<S: UserStore> Users<S> {
             Whose::Session(held, expires_at_ms) => {
                 let longest_ms = i64::from(self.config.token.ttl_s) * 1000;
                 let known = Some(expires_at_ms).filter(|it| *it > 0);
-                (named(held)?, known.unwrap_or(now_ms + longest_ms), Shown::Session)
+                // Others of its sessions may be as old: none may go on for having outlived the token.
+                let expires_at_ms = known.unwrap_or(now_ms + longest_ms).max(now_ms);
+                (named(held)?, expires_at_ms, Shown::Session)
             }
         };
         if held.user_id != user_id {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod devices;
+mod ended;
 mod events;
 mod gateway;
 mod original;

@@ -7,10 +7,9 @@ use std::time::Duration;
 use im_common::{Deps, Running};
 use im_presence::{Config, PartName, Strategy, start};
 use mpim_proto::{
-    BindRouteReq, BindRouteResp, CloseDeviceReq, CloseEndedReq, CloseSessionReq, Delivery,
-    DispatchReq, EndedLogIns, Entry, GatewayOffer, ListGatewaysReq, PickGatewayReq, QueryRouteReq,
-    QuerySessionsReq, RenewRoutesReq, RenewRoutesResp, RouteKey, connection_service,
-    presence_service, routing_service,
+    BindRouteReq, BindRouteResp, CloseDeviceReq, CloseSessionReq, Delivery, DispatchReq, Entry,
+    GatewayOffer, ListGatewaysReq, PickGatewayReq, QueryRouteReq, QuerySessionsReq, RenewRoutesReq,
+    RenewRoutesResp, RouteKey, connection_service, presence_service, routing_service,
 };
 use mprpc::{Channel, Context, Status};
 
@@ -142,15 +141,6 @@ async fn closed(gateway: &mut Gateway) -> CloseSessionReq {
     }
 }
 
-/// Waits until a gateway is told of log-ins that ended.
-async fn log_ins_closed(gateway: &mut Gateway) -> Vec<EndedLogIns> {
-    loop {
-        if let Told::CloseLogIns(close) = gateway.told().await {
-            break close.ended;
-        }
-    }
-}
-
 /// Waits until a gateway hears of a link.
 async fn met(gateway: &mut Gateway) {
     assert!(matches!(gateway.told().await, Told::Push(_)));
@@ -271,34 +261,6 @@ async fn operators_list_sessions_and_close_a_device() {
     assert_eq!(presence.close_device(&cx(), request).await.unwrap().unreached, 0);
     let close = closed(&mut a).await;
     assert_eq!((close.device.as_str(), close.generation_max), ("text", 3));
-}
-
-/// Or whoever ends log-ins would take them for told.
-#[tokio::test]
-async fn every_gateway_is_told_of_log_ins_that_ended_and_one_that_does_not_know_how_is_not_reached()
-{
-    let apart = Apart::start().await;
-    let mut a = Gateway::start("a", GOOD).await;
-    let mut older = Gateway::start("b", Behaviour { closes: false, ..GOOD }).await;
-    let presence = presence_service::Client::new(&channel(apart.presence.addr()));
-    let ended = ["1a", "1b"].map(|id| EndedLogIns {
-        user_id: 1,
-        login_id: id.to_owned(),
-        reason: "logged out".to_owned(),
-        ..EndedLogIns::default()
-    });
-    let close = async || {
-        let request = CloseEndedReq { ended: ended.to_vec() };
-        presence.close_log_ins(&cx(), request).await.unwrap().unreached
-    };
-    apart.bind(a.binds(1, "s")).await;
-    assert_eq!(close().await, 0);
-    apart.bind(older.binds(2, "t")).await;
-    assert_eq!(close().await, 1);
-    for told in [log_ins_closed(&mut a).await, log_ins_closed(&mut a).await] {
-        assert_eq!(told, ended, "in one call");
-    }
-    assert_eq!(log_ins_closed(&mut older).await, ended);
 }
 
 /// Or whoever revokes a device would take sessions for closed that nobody was asked to close.

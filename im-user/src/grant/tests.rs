@@ -358,6 +358,20 @@ async fn what_was_logged_out_of_stays_over_for_as_long_as_its_token_would_have_b
 }
 
 #[tokio::test]
+async fn a_session_that_outlived_its_token_does_not_outlive_its_log_in() {
+    let fixture = Fixture::new();
+    let granted = fixture.register("alice", PASSWORD).await.granted.unwrap();
+    fixture.clock.advance_ms(ttls(&fixture)[0] + 48 * 3600 * 1000);
+    assert!(fixture.goes_on(&granted).await);
+    let end = LogoutReq { held: Some(held(&granted)), ..LogoutReq::default() };
+    assert_eq!(fixture.end(1, end).await, "logout success");
+    // What is not needed any more is forgotten then.
+    let other = fixture.log_in("alice", PASSWORD).await;
+    fixture.log_out(1, &other.token).await;
+    assert!(!fixture.goes_on(&granted).await);
+}
+
+#[tokio::test]
 async fn while_too_many_wait_to_be_told_nobody_is_told_of_a_mere_log_out() {
     let fixture = Fixture::with(|config| config.devices.untold_max = 1);
     let one = fixture.register("alice", PASSWORD).await.granted.unwrap();
