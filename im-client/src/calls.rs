@@ -2,7 +2,9 @@
 
 use crate::{client::Client, error::RequestError};
 use bytes::Bytes;
-use im_wire::{Command, Conv, Credential, Hist, LogIn, Peer, Receipt, Reply, Secret, Status};
+use im_wire::{
+    Command, Conv, Credential, Group, Hist, LogIn, Peer, Receipt, Reply, Secret, Status,
+};
 
 /// Makes the calls whose answer says no more than that it was done.
 macro_rules! done {
@@ -170,12 +172,26 @@ told! {
         Command::Recent { peer, limit, before_seq }, Reply::History(messages) => messages;
     /// The conversations, the one in which something happened last first.
     conversations(limit: Option<u32>) -> Vec<Conv<'static>>:
-        Command::Conversations { limit }, Reply::Conversations(conversations) => conversations;
+        Command::Conversations { limit, page: None },
+        Reply::Conversations { listed, .. } => listed;
+    /// The same from where an earlier answer left off, if not from the start; and where this one does, if
+    /// there are more. Text lines have no word for it.
+    conversations_from(limit: Option<u32>, page: Option<String>)
+        -> (Vec<Conv<'static>>, Option<String>):
+        Command::Conversations { limit, page },
+        Reply::Conversations { listed, next_page } => (listed, next_page);
     /// How far the others in a conversation are.
     receipts(peer: Peer) -> Vec<Receipt>:
         Command::ReceiptsOf { peer }, Reply::ReceiptsOf(receipts) => receipts;
     /// What a friend is; others are offline.
     presence(uid: i64) -> Status: Command::Presence { uid }, Reply::Presence(_, status) => status;
+    /// Who some users are; those who do not exist are left out. Text lines have no word for it.
+    users(user_ids: Vec<i64>) -> Vec<User>: Command::Users { user_ids }, Reply::Users(users) => users;
+    /// What several users are; who is no friend is offline. Text lines have no word for it.
+    presence_of(user_ids: Vec<i64>) -> Vec<(i64, Status)>:
+        Command::PresenceOf { user_ids }, Reply::PresenceOf(statuses) => statuses;
+    /// What a group is. Text lines have no word for it.
+    group(group_id: i64) -> Group: Command::Group { group_id }, Reply::Group(group) => *group;
     /// The friends.
     friends() -> Vec<i64>: Command::GetFriends, Reply::Friends(uids) => uids;
     /// Those who are shut out.

@@ -152,7 +152,7 @@ impl<'a> Arguments<'a> {
 
     fn conversations(&mut self) -> Option<Input> {
         let limit = self.rest().map(|limit| limit.trim().parse()).transpose().ok()?;
-        Some(Input::Ask(Command::Conversations { limit }))
+        Some(Input::Ask(Command::Conversations { limit, page: None }))
     }
 }
 
@@ -213,8 +213,8 @@ mod tests {
             (&["recent:9", "recent 9 50"], recent(50, None)),
             (&["recent:9:5:30", "recent 9 5 30"], recent(5, Some(30))),
             (&["read:g4:7", "read g4 7"], Command::Read { peer: Peer::Group(4), seq: 7 }),
-            (&["conversations", "list"], Command::Conversations { limit: None }),
-            (&["conversations:5", "list 5"], Command::Conversations { limit: Some(5) }),
+            (&["conversations", "list"], Command::Conversations { limit: None, page: None }),
+            (&["conversations:5", "list 5"], Command::Conversations { limit: Some(5), page: None }),
             (&["addfriend:9", "addfriend 9"], Command::AddFriend { friend_id: 9 }),
             (&["removefriend:9", "delfriend 9"], Command::RemoveFriend { friend_id: 9 }),
             (&["getfriends", "friends"], Command::GetFriends),

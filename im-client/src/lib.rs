@@ -92,6 +92,6 @@ pub use self::{
     transport::{Connection, Incoming, Transport},
 };
 pub use im_wire::{
-    Command, Conv, Credential, Hist, LogIn, LoggedIn, Message, Peer, Priority, Receipt, Refusal,
-    Reply, Secret, Status, Wants, What, Why,
+    Command, Conv, Credential, Group, Hist, LogIn, LoggedIn, Message, Outgoing, Peer, Priority,
+    Receipt, Refusal, Reply, Secret, Status, User, Wants, What, Why,
 };

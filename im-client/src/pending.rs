@@ -147,6 +147,7 @@ fn may_run_twice(command: &Command) -> bool {
         }
         // A new account is there the second time.
         Command::LogIn(log_in) => !matches!(log_in.credential, Credential::New { .. }),
+        Command::Message(message) => message.client_msg_id.is_some(),
         Command::Login { .. }
         | Command::Logout
         | Command::Pull
@@ -161,6 +162,10 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::Blocked
         | Command::Members { .. }
         | Command::Groups
+        | Command::Group { .. }
+        | Command::Users { .. }
+        | Command::UserNamed { .. }
+        | Command::PresenceOf { .. }
         | Command::Device { .. }
         | Command::Devices
         | Command::Revoke { .. }

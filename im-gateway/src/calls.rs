@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use im_common::{InUse, walk};
-use im_wire::failure;
+use im_wire::{Peer, failure};
 use mpim_proto::{
     AdvanceCursorsReq, BindRouteReq, GetPositionsReq, ListBehindReq, SendBatchReq, SendOutcome,
     send_batch_req,
@@ -25,7 +25,7 @@ use crate::gateway::Gateway;
 use crate::log_in;
 use crate::metrics::METRICS;
 use crate::original;
-use crate::sending::{Batch, Target};
+use crate::sending::Batch;
 use crate::session::{Answer, Call, Failed};
 use crate::sessions::Handle;
 
@@ -46,8 +46,8 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Arc<Handle>, cal
             let request = SendBatchReq {
                 from: user_id,
                 to: Some(match target {
-                    Target::User(to) => send_batch_req::To::ToUser(to),
-                    Target::Group(to) => send_batch_req::To::ToGroup(to),
+                    Peer::User(to) => send_batch_req::To::ToUser(to),
+                    Peer::Group(to) => send_batch_req::To::ToGroup(to),
                 }),
                 messages,
                 device: session.device.clone(),

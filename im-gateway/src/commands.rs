@@ -4,12 +4,13 @@
 mod blocks;
 mod devices;
 mod history;
+mod people;
 mod read_state;
 mod receipts;
 
 use im_wire::{Command, Peer, Refusal, Reply, Why, failure};
 use mpim_proto::{
-    AddFriendReq, CreateGroupReq, GetFriendsReq, GetGroupMembersReq, GetUserGroupsReq,
+    AddFriendReq, CreateGroupReq, GetFriendsReq, GetGroupMembersReq, GetUserGroupsReq, GetUsersReq,
     JoinGroupReq, LeaveGroupReq, RemoveFriendReq,
 };
 use mprpc::{Code, Context, Status};
@@ -19,8 +20,11 @@ use crate::events;
 use crate::gateway::Gateway;
 use crate::pushed;
 
-/// Carries out `command` for `user_id`, within the time that a command may take.
+/// Carries out `command` for `user_id`, if it is not one too many, within the time that a command may take.
 pub(crate) async fn answer(gateway: &Gateway, user_id: i64, command: Command) -> Reply {
+    if let Err(wait) = gateway.limits.asks(user_id, &command) {
+        return Reply::slow_down(wait);
+    }
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     let name = command.name();
     match ask(gateway, &cx, user_id, command).await {
@@ -138,12 +142,25 @@ async fn ask(
             read_state::read(gateway, cx, user_id, conv_id, seq).await?
         }
         Command::ReceiptsOf { peer } => receipts::receipts(gateway, cx, user_id, peer).await?,
-        Command::Conversations { limit } => {
-            read_state::conversations(gateway, cx, user_id, limit).await?
+        Command::Conversations { limit, page } => {
+            read_state::conversations(gateway, cx, user_id, limit, page).await?
         }
         Command::Devices => devices::list(gateway, cx, user_id).await?,
         Command::Revoke { device } => devices::revoke(gateway, cx, user_id, device).await?,
         Command::Presence { uid } => events::presence(gateway, cx, user_id, uid).await?,
+        Command::PresenceOf { user_ids } => {
+            events::presence_of(gateway, cx, user_id, user_ids).await?
+        }
+        Command::Users { user_ids } => {
+            let request = GetUsersReq { user_ids, ..GetUsersReq::default() };
+            people::users(gateway, cx, request).await?
+        }
+        Command::UserNamed { username } => {
+            let usernames = vec![username.into()];
+            let request = GetUsersReq { usernames, ..GetUsersReq::default() };
+            people::users(gateway, cx, request).await?
+        }
+        Command::Group { group_id } => people::group(gateway, cx, group_id).await?,
         Command::Help => Reply::Help,
         Command::Ping => Reply::Pong,
         Command::WhoAmI => Reply::Uid(user_id),
@@ -154,6 +171,7 @@ async fn ask(
         | Command::Device { .. }
         | Command::Send { .. }
         | Command::SendGroup { .. }
+        | Command::Message(_)
         | Command::Pull
         | Command::Events { .. }
         | Command::Typing { .. }

@@ -2,6 +2,7 @@
 
 mod frames;
 mod http;
+mod limits;
 mod original;
 mod public;
 mod redis;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::frames::FramesConfig;
 pub use self::http::HttpConfig;
+pub use self::limits::LimitsConfig;
 pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
 pub use self::redis::RedisRoles;
@@ -50,6 +52,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Connections that speak WebSocket.
     pub web_socket: WebSocketConfig,
+    /// What one address and one user may do.
+    pub limits: LimitsConfig,
     /// What one session may do, and have on its way.
     pub session: SessionConfig,
     /// How long the gateway waits for the services.
@@ -201,6 +205,7 @@ impl Default for Config {
             frames: FramesConfig::default(),
             http: HttpConfig::default(),
             web_socket: WebSocketConfig::default(),
+            limits: LimitsConfig::default(),
             session: SessionConfig::default(),
             calls: CallsConfig::default(),
             routes: RoutesConfig::default(),

@@ -4,11 +4,8 @@
 //! question and goes. What a command means is the same for both: the same calls, the same refusals.
 
 use im_common::walk;
-use im_wire::{Command, Reply, failure};
-use mpim_proto::{
-    GetGroupInfoReq, GetUsersReq, GroupInfo, LogoutReq, Outgoing, Role, SendBatchReq, User,
-    send_batch_req,
-};
+use im_wire::{Command, Peer, Reply, failure};
+use mpim_proto::{LogoutReq, Outgoing, Role, SendBatchReq, send_batch_req};
 use mprpc::{Code, Context, Status};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -16,7 +13,8 @@ use tracing::Instrument as _;
 use crate::config::ms;
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
-use crate::sending::{Manner, Target};
+use crate::sending::Manner;
+use crate::session::reply_to_send;
 use crate::{calls, commands, events};
 
 /// Somebody whose token was good a moment ago.
@@ -33,9 +31,16 @@ pub(crate) struct Principal {
 /// something that is not there.
 pub(crate) async fn perform(gateway: &Gateway, principal: &Principal, command: Command) -> Reply {
     let user_id = principal.user_id;
+    let signals = || gateway.limits.signals(user_id).err().map(Reply::slow_down);
     match command {
-        Command::Typing { peer } => events::typing(gateway, user_id, peer).await,
-        Command::Whisper { peer, text } => events::whisper(gateway, user_id, peer, text).await,
+        Command::Typing { peer } => match signals() {
+            None => events::typing(gateway, user_id, peer).await,
+            Some(refused) => refused,
+        },
+        Command::Whisper { peer, text } => match signals() {
+            None => events::whisper(gateway, user_id, peer, text).await,
+            Some(refused) => refused,
+        },
         Command::Register { .. }
         | Command::Login { .. }
         | Command::LogIn(_)
@@ -43,6 +48,7 @@ pub(crate) async fn perform(gateway: &Gateway, principal: &Principal, command: C
         | Command::Device { .. }
         | Command::Send { .. }
         | Command::SendGroup { .. }
+        | Command::Message(_)
         | Command::Pull
         | Command::Ack { .. }
         | Command::Events { .. }
@@ -76,7 +82,7 @@ pub(crate) async fn log_out(
 /// has them in order by waiting for each.
 #[derive(Debug)]
 pub(crate) struct Single {
-    pub(crate) to: Target,
+    pub(crate) to: Peer,
     /// Makes a retry safe; `None`: a retry is another message.
     pub(crate) client_msg_id: Option<String>,
     pub(crate) text: String,
@@ -85,13 +91,16 @@ pub(crate) struct Single {
 
 /// Sends it; the reply tells its id and its number.
 pub(crate) async fn send(gateway: &Gateway, principal: &Principal, single: Single) -> Reply {
+    if let Err(wait) = gateway.limits.sends(principal.user_id) {
+        return Reply::slow_down(wait);
+    }
     let Single { to, client_msg_id, text, manner } = single;
     let client_msg_id = client_msg_id.unwrap_or_else(|| gateway.message_ids.make());
     let request = SendBatchReq {
         from: principal.user_id,
         to: Some(match to {
-            Target::User(to) => send_batch_req::To::ToUser(to),
-            Target::Group(to) => send_batch_req::To::ToGroup(to),
+            Peer::User(to) => send_batch_req::To::ToUser(to),
+            Peer::Group(to) => send_batch_req::To::ToGroup(to),
         }),
         messages: vec![Outgoing { client_msg_id, text }],
         device: principal.device.clone(),
@@ -104,46 +113,13 @@ pub(crate) async fn send(gateway: &Gateway, principal: &Principal, single: Singl
     let hop = walk::hop!("gateway.send");
     let outcome = calls::send(gateway, request).instrument(hop).await;
     METRICS.send_time.record(begun.elapsed());
-    let outcome = match outcome {
-        Ok(outcomes) => outcomes.into_iter().next().unwrap_or_default(),
-        Err(words) => return Reply::err(words),
-    };
-    match (outcome.result, to) {
-        (Some(result), Target::User(_)) if result.is_ok() => {
-            Reply::MsgIdSeq(outcome.msg_id, outcome.seq)
+    match outcome {
+        Ok(outcomes) => {
+            let outcome = outcomes.into_iter().next().unwrap_or_default();
+            reply_to_send(to, outcome, true)
         }
-        (Some(result), Target::Group(_)) if result.is_ok() => {
-            Reply::GroupMsgIdSeq(outcome.msg_id, outcome.seq)
-        }
-        (Some(result), _) if result.code() != mpim_proto::Code::Internal => {
-            commands::refused(result)
-        }
-        _ => Reply::err(failure::UNAVAILABLE),
+        Err(words) => Reply::err(words),
     }
-}
-
-/// The names of users; those who do not exist are left out.
-///
-/// # Errors
-/// The reply that says why not.
-pub(crate) async fn users(gateway: &Gateway, request: GetUsersReq) -> Result<Vec<User>, Reply> {
-    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let answer = gateway.services.user.get_users(&cx, request).await;
-    let answer = answer.map_err(|status| not_had(gateway, "GetUsers", &status))?;
-    commands::refusal(answer.result).map_or(Ok(answer.users), Err)
-}
-
-/// What a group is; anybody may know.
-///
-/// # Errors
-/// The reply that says why not.
-pub(crate) async fn group(gateway: &Gateway, group_id: i64) -> Result<GroupInfo, Reply> {
-    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let request = GetGroupInfoReq { group_id };
-    let answer = gateway.services.group.get_group_info(&cx, request).await;
-    let answer = answer.map_err(|status| not_had(gateway, "GetGroupInfo", &status))?;
-    let info = answer.group_info.unwrap_or_default();
-    commands::refusal(answer.result).map_or(Ok(info), Err)
 }
 
 fn not_had(gateway: &Gateway, what: &'static str, status: &Status) -> Reply {

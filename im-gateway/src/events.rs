@@ -8,7 +8,8 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use im_wire::{Peer, Receipt, Reply, Shown, failure};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use im_wire::{Peer, Receipt, Reply, Shown, Why, failure};
 use mpim_proto::event::Content;
 use mpim_proto::{
     Event, EventDelivery, GetPresenceReq, SignalReq, StatusChangedReq, UserPresence, UserStatus,
@@ -107,6 +108,31 @@ pub(crate) async fn presence(
     let status = answer.users.first().map_or(UserStatus::Offline, UserPresence::status);
     let presence = || Reply::Presence(user_id, to_wire(status));
     Ok(refusal(answer.result).unwrap_or_else(presence))
+}
+
+/// Questions of one `PresenceOf` that are under way at a time.
+const ASKED_MAX: usize = 8;
+
+/// `Presence` of several, each of whom one instance knows best. Whoever is no friend counts as offline.
+pub(crate) async fn presence_of(
+    gateway: &Gateway,
+    cx: &Context,
+    asker_id: i64,
+    user_ids: Vec<i64>,
+) -> Result<Reply, Status> {
+    let asked = user_ids.into_iter().map(|user_id| async move {
+        match presence(gateway, cx, asker_id, user_id).await? {
+            Reply::Presence(_, status) => Ok(Ok((user_id, status))),
+            Reply::Err(refusal) if refusal.why() == Why::NotAllowed => {
+                Ok(Ok((user_id, im_wire::Status::Offline)))
+            }
+            refused => Ok::<_, Status>(Err(refused)),
+        }
+    });
+    let answers = futures_util::stream::iter(asked).buffered(ASKED_MAX);
+    let answers: Vec<_> = answers.try_collect().await?;
+    let statuses: Result<Vec<_>, Reply> = answers.into_iter().collect();
+    Ok(statuses.map_or_else(|refused| refused, Reply::PresenceOf))
 }
 
 /// Whatever concerns the status of one user goes to one instance of im-presence, if it can: it

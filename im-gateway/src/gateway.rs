@@ -13,6 +13,7 @@ use crate::complaints::Complaints;
 use crate::config::{Config, SessionConfig};
 use crate::fetches::{Range, Reader};
 use crate::gather::Gather;
+use crate::limits::Limits;
 use crate::message_ids::MessageIds;
 use crate::original::Routes;
 use crate::sessions::Sessions;
@@ -49,6 +50,7 @@ pub(crate) struct Gateway {
     pub(crate) identity: Identity,
     pub(crate) services: Services,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) logins: Arc<Semaphore>,
     pub(crate) fetches: Semaphore,
     pub(crate) ranges: Arc<Gather<Range, Reader>>,
@@ -74,6 +76,7 @@ impl Gateway {
     ) -> Self {
         Self {
             session_config: Arc::new(config.session.clone()),
+            limits: Arc::new(Limits::new(&config.limits, &config.session)),
             identity,
             services,
             sessions,

@@ -44,7 +44,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `start`, `config` | the wiring, and every bound by its name |
-//! | `listener` | who gets in, how all end |
+//! | `listener`, `doorman` | who gets in, how all end |
 //! | `entry` | before that: TLS, and whom a proxy says that it brings |
 //! | `connection` | one connection: socket, protocol and session in one task |
 //! | `wire`, `socket` | what it speaks, and what its bytes go through: one `match` each |
@@ -52,7 +52,7 @@
 //! | `delivery` | pure: positions, and so what becomes of each entry |
 //! | `sync` | pure: when heads are compared, page by page |
 //! | `core`, `http` | the same for those without a session: requests of HTTP |
-//! | `rate`, `rates` | how fast a session, and how often a user or an address, may ask |
+//! | `rate`, `rates`, `limits` | how fast a session, and how often a user or an address, may ask |
 //! | `metrics` | the handles of what is counted |
 //! | `sending` | pure: the order of a session's own messages |
 //! | `window`, `cursors`, `tick` | pure: what has arrived, what is written of it, and when |
@@ -78,6 +78,7 @@ mod core;
 mod cursors;
 mod delivery;
 mod direct;
+mod doorman;
 mod entry;
 mod events;
 mod fetches;
@@ -86,6 +87,7 @@ mod gather;
 mod held;
 mod http;
 mod kernel;
+mod limits;
 mod listener;
 mod log_in;
 mod mailbox;
@@ -110,9 +112,9 @@ mod window;
 mod wire;
 
 pub use config::{
-    CallsConfig, ClosingConfig, Config, FramesConfig, HttpConfig, OriginalConfig, ProxyConfig,
-    PublicConfig, RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig, TlsConfig,
-    WebSocketConfig,
+    CallsConfig, ClosingConfig, Config, FramesConfig, HttpConfig, LimitsConfig, OriginalConfig,
+    ProxyConfig, PublicConfig, RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
+    TlsConfig, WebSocketConfig,
 };
 #[doc(hidden)]
 pub use entry::TlsError;

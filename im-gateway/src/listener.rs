@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,11 @@ use futures_util::FutureExt as _;
 use im_common::{InUse, Shutdown};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::config::ms;
 use crate::connection::{Connection, Control};
+use crate::doorman::{Doorman, Place};
 use crate::entry::{ClientStream, Denied, Entry};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
@@ -35,7 +36,7 @@ pub(crate) struct Listener {
     speaks: Speaks,
     gateway: Arc<Gateway>,
     controls: Arc<Controls>,
-    places: Arc<Semaphore>,
+    doorman: Doorman,
     refusals: Arc<Semaphore>,
     number: AtomicU64,
 }
@@ -56,11 +57,13 @@ struct Connections {
 impl Listener {
     pub(crate) fn new(speaks: Speaks, gateway: Arc<Gateway>) -> Self {
         let places = speaks.connections_max(&gateway.config);
+        let address_max = gateway.config.limits.address_connections_max;
+        let doorman = Doorman::new(places, address_max, Arc::clone(&gateway.limits));
         Self {
             speaks,
             gateway,
             controls: Arc::default(),
-            places: Arc::new(Semaphore::new(places)),
+            doorman,
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             number: AtomicU64::new(0),
         }
@@ -88,7 +91,7 @@ impl Listener {
                 }
             };
             if entry.is_open() {
-                self.take(ClientStream::Plain(stream), &[]);
+                self.take(ClientStream::Plain(stream), from.ip(), &[]);
             } else {
                 self.let_in(stream, from, entry.clone(), &shutdown);
             }
@@ -103,12 +106,13 @@ impl Listener {
         self.controls.shut_down("server shutting down");
     }
 
-    /// Serves a connection of which this was read already, or refuses it if there is no place.
-    pub(crate) fn take(&self, stream: ClientStream, read: &[u8]) {
-        match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => self.serve(stream, read, place),
-            Err(_) => {
-                tracing::debug!("a connection was refused: the server is full");
+    /// Serves a connection that comes from there, of which this was read already, or refuses it if there
+    /// is no place.
+    pub(crate) fn take(&self, stream: ClientStream, from: IpAddr, read: &[u8]) {
+        match self.doorman.admit(from) {
+            Some(place) => self.serve(stream, read, place),
+            None => {
+                tracing::debug!("a connection was refused: there is no place");
                 METRICS.connections_refused.increment(1);
                 self.refuse(stream, self.speaks.full());
             }
@@ -123,7 +127,13 @@ impl Listener {
         entry: Entry,
         shutdown: &Shutdown,
     ) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let peer = from.ip();
+        let is_brought = entry.proxies().has(peer);
+        let admitted = match is_brought {
+            true => self.doorman.admit_brought(),
+            false => self.doorman.admit(peer),
+        };
+        let Some(place) = admitted else {
             // It could only be told after the handshake, which is what costs.
             METRICS.connections_refused.increment(1);
             return;
@@ -137,7 +147,14 @@ impl Listener {
             match entered {
                 Ok((stream, from)) => {
                     tracing::debug!(%from, "a client came in");
-                    listener.serve(stream, &[], place);
+                    let known = match is_brought {
+                        true => listener.doorman.known(place, from.ip()),
+                        false => Some(place),
+                    };
+                    match known {
+                        Some(place) => listener.serve(stream, &[], place),
+                        None => METRICS.connections_refused.increment(1),
+                    }
                 }
                 Err(Denied::Plain(stream)) => {
                     let words = listener.speaks.closing("TLS is spoken here");
@@ -149,7 +166,7 @@ impl Listener {
         self.gateway.tasks.spawn("entry", Box::pin(coming_in));
     }
 
-    fn serve(&self, stream: ClientStream, read: &[u8], place: OwnedSemaphorePermit) {
+    fn serve(&self, stream: ClientStream, read: &[u8], place: Place) {
         if let Err(error) = prepare(stream.tcp(), self.speaks.keepalive(&self.gateway.config)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;

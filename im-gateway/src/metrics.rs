@@ -48,6 +48,10 @@ pub(crate) struct Metrics {
     pub(crate) cursor_sessions: Histogram,
     /// Messages that were answered `slow down` (`session.messages_per_s`).
     pub(crate) slow_downs: Counter,
+    /// Connections refused because their address made too many (`limits.address_connections_per_s`).
+    pub(crate) limited_address: Counter,
+    /// Operations that were answered `slow down` (`limits.user_reads_per_s`, `limits.user_changes_per_s`).
+    pub(crate) limited_user: Counter,
     /// Messages that clients sent, whatever became of them.
     pub(crate) sends: Counter,
     /// Messages in one call to im-message (`session.batch_messages_max`).
@@ -69,6 +73,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     fn new() -> Self {
         let dropped = |at: &'static str| counter!("mpim_gateway_events_dropped_total", "at" => at);
+        let limited = |by: &'static str| counter!("mpim_gateway_limited_total", "by" => by);
         let answered = |class| counter!("mpim_gateway_http_requests_total", "status" => class);
         Self {
             connections: gauge!("mpim_gateway_connections"),
@@ -89,6 +94,8 @@ impl Metrics {
             fetch_sessions: histogram!("mpim_gateway_fetch_sessions"),
             cursor_sessions: histogram!("mpim_gateway_cursor_sessions"),
             slow_downs: counter!("mpim_gateway_slow_downs_total"),
+            limited_address: limited("address"),
+            limited_user: limited("user"),
             sends: counter!("mpim_gateway_sends_total"),
             send_batch: histogram!("mpim_gateway_send_batch_messages"),
             send_time: histogram!("mpim_gateway_send_seconds"),

@@ -22,13 +22,14 @@ impl Allowance {
         Self { each_ns: SPAN_NS / u64::from(most.clamp(1, 1_000_000_000)) }
     }
 
-    /// Takes one at `now_ns` from what is whole again at `whole_at_ns`, the algorithm's "theoretical
-    /// arrival time"; answers when it is whole then.
+    /// Takes so many at `now_ns` from what is whole again at `whole_at_ns`, the algorithm's "theoretical
+    /// arrival time"; answers when it is whole then. Nobody has more at once than is saved up at most.
     ///
     /// # Errors
-    /// There is none left; after so many ns there is one again.
-    pub(crate) fn take(self, whole_at_ns: u64, now_ns: u64) -> Result<u64, u64> {
-        let taken = whole_at_ns.max(now_ns).saturating_add(self.each_ns);
+    /// There are not so many left; after so many ns there are.
+    pub(crate) fn take(self, times: usize, whole_at_ns: u64, now_ns: u64) -> Result<u64, u64> {
+        let cost_ns = self.each_ns.saturating_mul(times as u64);
+        let taken = whole_at_ns.max(now_ns).saturating_add(cost_ns);
         match taken.checked_sub(now_ns.saturating_add(SPAN_NS)) {
             None | Some(0) => Ok(taken),
             Some(too_soon_by_ns) => Err(too_soon_by_ns),
@@ -57,7 +58,7 @@ impl Rate {
         // Counted from now: what was whole before is whole.
         let ahead = self.whole_at.saturating_duration_since(now);
         let ahead_ns = u64::try_from(ahead.as_nanos()).unwrap_or(u64::MAX);
-        match self.allowance.take(ahead_ns, 0) {
+        match self.allowance.take(1, ahead_ns, 0) {
             Ok(ahead_ns) => {
                 self.whole_at = now + Duration::from_nanos(ahead_ns);
                 Ok(())

@@ -15,39 +15,42 @@ use crate::rate::Allowance;
 /// Places in a table: 512 KiB. With fewer busy ones than this, others hardly ever share.
 const PLACES: usize = 1 << 16;
 
-/// Allowances of so many a second each, with one second's worth saved up at most.
+/// Allowances, by whatever tells them apart.
 #[derive(Debug)]
 pub(crate) struct Rates {
     /// For each place the moment at which its allowance is whole again, in ns since `began`.
     whole_at_ns: Box<[AtomicU64]>,
     hash_keys: RandomState,
     began: Instant,
-    allowance: Allowance,
 }
 
 impl Rates {
     /// Nobody has asked for anything yet.
-    pub(crate) fn per_second(most: u32) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             whole_at_ns: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
             hash_keys: RandomState::new(),
             began: Instant::now(),
-            allowance: Allowance::per_second(most),
         }
     }
 
-    /// Takes one from the allowance of `key`.
+    /// Takes so many from what `key` is allowed.
     ///
     /// # Errors
-    /// There is none left; after this time there is one again.
-    pub(crate) fn take(&self, key: impl Hash) -> Result<(), Duration> {
+    /// There are not so many left; after this time there are.
+    pub(crate) fn take(
+        &self,
+        key: impl Hash,
+        allowance: Allowance,
+        times: usize,
+    ) -> Result<(), Duration> {
         let now_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let hash = self.hash_keys.hash_one(key);
         let place = usize::try_from(hash & (PLACES as u64 - 1)).unwrap_or_default();
         let place = &self.whole_at_ns[place];
         let mut wait_ns = 0;
         let charged = |whole_at_ns: u64| {
-            let taken = self.allowance.take(whole_at_ns, now_ns);
+            let taken = allowance.take(times, whole_at_ns, now_ns);
             taken.inspect_err(|too_soon_by_ns| wait_ns = *too_soon_by_ns).ok()
         };
         let taken = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged);
@@ -61,22 +64,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_second_s_worth_may_come_at_once_and_then_one_by_one() {
-        let rates = Rates::per_second(10);
-        assert_eq!((0..100).filter(|_| rates.take(7).is_ok()).count(), 10);
-        let wait = rates.take(7).unwrap_err();
+        let (rates, ten) = (Rates::new(), Allowance::per_second(10));
+        assert_eq!((0..100).filter(|_| rates.take(7, ten, 1).is_ok()).count(), 10);
+        let wait = rates.take(7, ten, 1).unwrap_err();
         assert_eq!(wait, Duration::from_millis(100));
         tokio::time::advance(wait - Duration::from_millis(1)).await;
-        assert!(rates.take(7).is_err());
+        assert!(rates.take(7, ten, 1).is_err());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!((rates.take(7), rates.take(7).is_err()), (Ok(()), true));
+        assert_eq!((rates.take(7, ten, 1), rates.take(7, ten, 1).is_err()), (Ok(()), true));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_does_not_use_up_what_another_has() {
-        let rates = Rates::per_second(1);
-        assert!(rates.take("10.0.0.1").is_ok() && rates.take("10.0.0.1").is_err());
+        let (rates, one) = (Rates::new(), Allowance::per_second(1));
+        assert!(rates.take("10.0.0.1", one, 1).is_ok() && rates.take("10.0.0.1", one, 1).is_err());
         // Each shares a place with the first by a chance of 1 in 65,536.
-        let others = (0..100).filter(|other| rates.take(format!("10.0.1.{other}")).is_ok());
+        let others = (0..100).filter(|other| rates.take(format!("10.0.1.{other}"), one, 1).is_ok());
         assert!(others.count() >= 98);
     }
 }

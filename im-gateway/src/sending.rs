@@ -8,18 +8,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use im_wire::Slot;
+use im_wire::{Peer, Slot};
 use mpim_proto::{Outgoing, Priority};
 
-/// The other side of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Target {
-    User(i64),
-    Group(i64),
-}
-
-/// How a session's messages are sent.
-#[derive(Clone, Copy, Debug, Default)]
+/// How messages are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Manner {
     pub(crate) priority: Priority,
     /// The client wants to know how far others are.
@@ -29,7 +22,7 @@ pub(crate) struct Manner {
 /// What one `SendBatch` carries, with the place of each reply.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) target: Target,
+    pub(crate) target: Peer,
     pub(crate) manner: Manner,
     pub(crate) slots: Vec<Slot>,
     pub(crate) messages: Vec<Outgoing>,
@@ -47,56 +40,63 @@ pub(crate) struct BatchLimits {
 /// since each waits for its reply, and by the caller, who asks for their [`bytes`](Self::bytes).
 #[derive(Debug, Default)]
 pub(crate) struct Sending {
-    /// Does not change while messages wait: the commands that change it wait for their replies.
+    /// That of messages which do not say how they are sent.
     pub(crate) manner: Manner,
     /// One for each conversation with a batch under way, or whose next may go.
-    queues: HashMap<Target, Queue>,
+    queues: HashMap<Peer, Queue>,
     /// Conversations whose next batch may go, those with the longest wait first.
-    ready: VecDeque<Target>,
+    ready: VecDeque<Peer>,
     bytes: usize,
 }
 
 /// The messages to one conversation.
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<(Slot, Outgoing)>,
+    waiting: VecDeque<Waiting>,
     /// Of the batch that is under way.
     bytes_under_way: usize,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    slot: Slot,
+    manner: Manner,
+    message: Outgoing,
+}
+
 impl Sending {
     /// A message to send.
-    pub(crate) fn push(&mut self, target: Target, slot: Slot, client_msg_id: String, text: String) {
+    pub(crate) fn push(&mut self, target: Peer, slot: Slot, manner: Manner, message: Outgoing) {
         let queue = self.queues.entry(target).or_insert_with(|| {
             self.ready.push_back(target);
             Queue::default()
         });
-        let message = Outgoing { client_msg_id, text };
         self.bytes += bytes(&message);
-        queue.waiting.push_back((slot, message));
+        queue.waiting.push_back(Waiting { slot, manner, message });
     }
 
-    /// The next batch that may go. It ends with [`done`](Self::done).
+    /// The next batch that may go: messages that are sent alike. It ends with [`done`](Self::done).
     pub(crate) fn next_batch(&mut self, limits: BatchLimits) -> Option<Batch> {
         let target = self.ready.pop_front()?;
         let queue = self.queues.get_mut(&target)?;
+        let manner = queue.waiting.front()?.manner;
         let (mut slots, mut messages) = (Vec::new(), Vec::new());
-        while let Some((_, message)) = queue.waiting.front() {
-            let with_it = queue.bytes_under_way + bytes(message);
+        while let Some(next) = queue.waiting.front() {
+            let with_it = queue.bytes_under_way + bytes(&next.message);
             let is_full = messages.len() >= limits.messages_max || with_it > limits.bytes_max;
-            if is_full && !messages.is_empty() {
+            if !messages.is_empty() && (is_full || next.manner != manner) {
                 break;
             }
             queue.bytes_under_way = with_it;
-            let (slot, message) = queue.waiting.pop_front()?;
+            let Waiting { slot, message, .. } = queue.waiting.pop_front()?;
             slots.push(slot);
             messages.push(message);
         }
-        Some(Batch { target, manner: self.manner, slots, messages })
+        Some(Batch { target, manner, slots, messages })
     }
 
     /// The batch under way to `target` has ended, well or not.
-    pub(crate) fn done(&mut self, target: Target) {
+    pub(crate) fn done(&mut self, target: Peer) {
         let Some(queue) = self.queues.get_mut(&target) else { return };
         self.bytes -= std::mem::take(&mut queue.bytes_under_way);
         if queue.waiting.is_empty() {
@@ -126,6 +126,10 @@ mod tests {
         batch.messages.iter().map(|message| message.text.as_str()).collect()
     }
 
+    fn message(text: &str) -> Outgoing {
+        Outgoing { client_msg_id: "id".to_owned(), text: text.to_owned() }
+    }
+
     /// Slots of sends that are all in flight at once.
     fn send_slots(count: usize) -> Vec<Slot> {
         let mut connection = ServerConnection::new(TextLimits::default());
@@ -141,10 +145,10 @@ mod tests {
     #[test]
     fn lines_that_wait_for_a_batch_form_the_next_in_their_order() {
         let mut sending = Sending::default();
-        let target = Target::User(2);
+        let target = Peer::User(2);
         let mut slots = send_slots(4).into_iter();
         let mut push = |sending: &mut Sending, text: &str| {
-            sending.push(target, slots.next().unwrap(), String::new(), text.to_owned());
+            sending.push(target, slots.next().unwrap(), Manner::default(), message(text));
         };
         push(&mut sending, "1");
         assert_eq!(texts(&sending.next_batch(LIMITS).unwrap()), ["1"]);
@@ -165,20 +169,23 @@ mod tests {
     fn conversations_do_not_wait_for_each_other() {
         let mut sending = Sending::default();
         let mut slots = send_slots(2).into_iter();
-        sending.push(Target::User(2), slots.next().unwrap(), String::new(), "a".to_owned());
+        let mut push = |sending: &mut Sending, target, text| {
+            sending.push(target, slots.next().unwrap(), Manner::default(), message(text));
+        };
+        push(&mut sending, Peer::User(2), "a");
         sending.next_batch(LIMITS).unwrap();
-        sending.push(Target::Group(2), slots.next().unwrap(), String::new(), "b".to_owned());
+        push(&mut sending, Peer::Group(2), "b");
         let batch = sending.next_batch(LIMITS).unwrap();
-        assert_eq!((batch.target, texts(&batch)), (Target::Group(2), vec!["b"]));
+        assert_eq!((batch.target, texts(&batch)), (Peer::Group(2), vec!["b"]));
     }
 
     #[test]
     fn a_batch_has_a_bound_in_bytes_and_a_longer_message_goes_alone() {
         let mut sending = Sending::default();
-        let target = Target::User(2);
+        let target = Peer::User(2);
         let texts_sent = ["12345678", "123456", "1", "12345678901", "1"];
         for (slot, text) in send_slots(5).into_iter().zip(texts_sent) {
-            sending.push(target, slot, "id".to_owned(), text.to_owned());
+            sending.push(target, slot, Manner::default(), message(text));
         }
         assert_eq!(sending.bytes(), 27 + 5 * 2);
         let limits = BatchLimits { messages_max: 256, bytes_max: 11 };
@@ -187,5 +194,21 @@ mod tests {
             sending.done(target);
         }
         assert_eq!((sending.bytes(), sending.queues.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_sent_otherwise_goes_in_a_batch_of_its_own_and_in_its_turn() {
+        let mut sending = Sending::default();
+        let high = Manner { priority: Priority::High, receipts: false };
+        let manners = [Manner::default(), high, high, Manner::default()];
+        for (slot, manner) in send_slots(4).into_iter().zip(manners) {
+            sending.push(Peer::User(2), slot, manner, message("x"));
+        }
+        let limits = BatchLimits { messages_max: 256, ..LIMITS };
+        for (count, manner) in [(1, Manner::default()), (2, high), (1, Manner::default())] {
+            let batch = sending.next_batch(limits).unwrap();
+            assert_eq!((batch.messages.len(), batch.manner), (count, manner));
+            sending.done(Peer::User(2));
+        }
     }
 }

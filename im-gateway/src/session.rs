@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use im_common::walk;
-use im_wire::{Reply, Slot, failure};
+use im_wire::{Outgoing, Peer, Reply, Slot, failure};
 use mpim_proto::{ListBehindResp, Position, SendOutcome};
 use tokio::time::Instant;
 
@@ -27,11 +27,12 @@ use crate::mailbox::{Mail, Post};
 use crate::message_ids::MessageIds;
 use crate::pushed::Pushed;
 use crate::rate::Rate;
-use crate::sending::{Batch, Sending, Target};
+use crate::sending::{Batch, Sending};
 use crate::sessions::Registration;
 use crate::sync::Sync;
 use crate::window::{Step, Window};
 use crate::wire::Wire;
+pub(crate) use answers::reply_to_send;
 use retry::Retry;
 use verify::Verify;
 
@@ -60,7 +61,7 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Sent {
-        target: Target,
+        target: Peer,
         slots: Vec<Slot>,
         outcome: Result<Vec<SendOutcome>, &'static str>,
     },
@@ -199,25 +200,20 @@ impl Session {
     }
 
     /// A message of the client's, answered in its slot once it is stored or refused.
-    pub(crate) fn send(
-        &mut self,
-        client: &mut Client<'_>,
-        target: Target,
-        slot: Slot,
-        client_msg_id: Option<String>,
-        text: String,
-    ) {
+    pub(crate) fn send(&mut self, client: &mut Client<'_>, slot: Slot, message: Outgoing) {
         if let Err(wait) = self.rate.take(client.now) {
             client.wire.reply(slot, Reply::slow_down(wait));
             return;
         }
-        if self.original == Some(true) && client_msg_id.is_some() {
+        if self.original == Some(true) && message.client_msg_id.is_some() {
             // The promise that the same id gives the same message could not be kept.
             client.wire.reply(slot, Reply::err(failure::NOT_SUPPORTED));
             return;
         }
+        let manner = self.manner_of(&message);
+        let Outgoing { client_msg_id, to, text, .. } = message;
         let client_msg_id = client_msg_id.unwrap_or_else(|| client.ids.make());
-        self.sending.push(target, slot, client_msg_id, text);
+        self.sending.push(to, slot, manner, mpim_proto::Outgoing { client_msg_id, text });
     }
 
     /// `PULL`: its reply comes when everything that waits now was shown.

@@ -1,6 +1,6 @@
 //! What a client can ask for.
 
-use super::{event::Status, failure, log_in::LogIn, priority::Priority};
+use super::{event::Status, failure, log_in::LogIn, outgoing::Outgoing, priority::Priority};
 use bytes::Bytes;
 use std::{fmt, str::FromStr};
 
@@ -49,6 +49,8 @@ pub enum Command {
         /// Not empty.
         text: String,
     },
+    /// `Send` or `SendGroup` of a protocol that can say more of a message than text lines.
+    Message(Box<Outgoing>),
     /// `PULL`: everything that waits, then `+OK pull_done`.
     Pull,
     /// `ACK <msg_id>`: this message and those before it in its conversation have arrived.
@@ -85,6 +87,8 @@ pub enum Command {
     Conversations {
         /// How many at most, above 0; `None`: the server chooses.
         limit: Option<u32>,
+        /// Where an earlier answer left off; text lines cannot say it.
+        page: Option<String>,
     },
     /// `EVENTS on|off`: whether the session is told of what is not kept.
     Events {
@@ -127,6 +131,21 @@ pub enum Command {
     Presence {
         /// Above 0.
         uid: i64,
+    },
+    /// The same of several; whoever is no friend counts as offline. Text lines have no word for it.
+    PresenceOf {
+        /// Each above 0.
+        user_ids: Vec<i64>,
+    },
+    /// Who some users are. Text lines have no word for it.
+    Users {
+        /// Each above 0.
+        user_ids: Vec<i64>,
+    },
+    /// Who the user of this name is, if there is one. Text lines have no word for it.
+    UserNamed {
+        /// Not empty.
+        username: String,
     },
     /// `ADDFRIEND <uid>`.
     AddFriend {
@@ -176,6 +195,11 @@ pub enum Command {
     },
     /// `GROUPS`: the caller's.
     Groups,
+    /// What a group is. Text lines have no word for it.
+    Group {
+        /// Above 0.
+        group_id: i64,
+    },
     /// `DEVICE <class>:<id>`, before logging in: which device the connection's sessions are.
     Device {
         /// Not empty; whether it is a device's name is for others to say.
@@ -207,13 +231,14 @@ impl Command {
             self,
             Self::Send { .. }
                 | Self::SendGroup { .. }
+                | Self::Message(_)
                 | Self::Ack { .. }
                 | Self::Typing { .. }
                 | Self::Whisper { .. }
         )
     }
 
-    /// What it is called: the word that its line in text lines starts with.
+    /// What it is called: the word that its line in text lines starts with, or would.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Register { .. } => "REGISTER",
@@ -223,6 +248,7 @@ impl Command {
             Self::Send { client_msg_id: Some(_), .. } => "SENDID",
             Self::SendGroup { client_msg_id: None, .. } => "SENDGROUP",
             Self::SendGroup { client_msg_id: Some(_), .. } => "SENDGROUPID",
+            Self::Message(_) => "MESSAGE",
             Self::Pull => "PULL",
             Self::Ack { .. } => "ACK",
             Self::History { .. } => "HISTORY",
@@ -235,7 +261,8 @@ impl Command {
             Self::Receipts { .. } | Self::ReceiptsOf { .. } => "RECEIPTS",
             Self::Priority { .. } => "PRIORITY",
             Self::Status { .. } => "STATUS",
-            Self::Presence { .. } => "PRESENCE",
+            Self::Presence { .. } | Self::PresenceOf { .. } => "PRESENCE",
+            Self::Users { .. } | Self::UserNamed { .. } => "USERS",
             Self::AddFriend { .. } => "ADDFRIEND",
             Self::RemoveFriend { .. } => "REMOVEFRIEND",
             Self::GetFriends => "GETFRIENDS",
@@ -247,6 +274,7 @@ impl Command {
             Self::LeaveGroup { .. } => "LEAVEGROUP",
             Self::Members { .. } => "MEMBERS",
             Self::Groups => "GROUPS",
+            Self::Group { .. } => "GROUP",
             Self::Device { .. } => "DEVICE",
             Self::Devices => "DEVICES",
             Self::Revoke { .. } => "REVOKE",

@@ -35,9 +35,14 @@ mod command;
 mod event;
 pub mod failure;
 pub mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod json;
 mod listed;
 mod log_in;
+mod outgoing;
+mod output;
 mod pipeline;
 mod priority;
 mod refusal;
@@ -50,8 +55,9 @@ pub use self::{
     closing::{close_code, closing_code},
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     event::{Event, Receipt, Status},
-    listed::{Conv, Hist, LISTED},
+    listed::{Conv, Group, Hist, LISTED, User},
     log_in::{Credential, LogIn, LoggedIn, Wants},
+    outgoing::Outgoing,
     pipeline::Slot,
     priority::Priority,
     refusal::{Refusal, Why},

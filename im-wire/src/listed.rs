@@ -1,4 +1,4 @@
-//! What histories and lists of conversations are made of.
+//! What histories and lists are made of.
 
 use super::Peer;
 use std::borrow::Cow;
@@ -41,4 +41,28 @@ pub struct Conv<'a> {
     pub ts_ms: i64,
     /// Cut to a preview; empty for an entry that is no message.
     pub text: Cow<'a, str>,
+}
+
+/// A user, as others know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Their id.
+    pub user_id: i64,
+    /// Their name.
+    pub username: String,
+}
+
+/// A group, as anybody may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its id.
+    pub group_id: i64,
+    /// Not empty.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// Who made it.
+    pub creator_id: i64,
+    /// When, in milliseconds since 1970.
+    pub created_at_ms: i64,
 }

@@ -1,6 +1,6 @@
 //! What a server answers.
 
-use super::{Conv, Hist, LoggedIn, Priority, Receipt, Refusal, Status, failure};
+use super::{Conv, Group, Hist, LoggedIn, Priority, Receipt, Refusal, Status, User, failure};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -32,7 +32,12 @@ pub enum Reply {
     /// `+OK read`.
     Read,
     /// The lines, then `+OK conversations_done`; nothing comes between them.
-    Conversations(Vec<Conv<'static>>),
+    Conversations {
+        /// The one in which something happened last first.
+        listed: Vec<Conv<'static>>,
+        /// Where the next answer goes on; `None`: there are no more.
+        next_page: Option<String>,
+    },
     /// `+OK events on`, or `off`.
     Events(bool),
     /// `+OK typing`. Whether anybody was told is not said.
@@ -49,6 +54,10 @@ pub enum Reply {
     Status(Status),
     /// `+OK presence uid=<uid> status=<status>`.
     Presence(i64, Status),
+    /// `+OK presence: 7=online,8=offline`.
+    PresenceOf(Vec<(i64, Status)>),
+    /// `+OK users: 7,8`: those who exist.
+    Users(Vec<User>),
     /// `+OK friend added`.
     FriendAdded,
     /// `+OK friend removed`.
@@ -71,6 +80,8 @@ pub enum Reply {
     Members(Vec<i64>),
     /// `+OK groups: 1,2,3`.
     Groups(Vec<i64>),
+    /// `+OK group_id=<n>` likewise, with what other protocols tell of it.
+    Group(Box<Group>),
     /// `+OK device <name>`.
     Device(String),
     /// `+OK devices: mobile:a offline, text online`: by name, each with whether it is connected.

@@ -23,6 +23,12 @@ pub(crate) enum Expected {
     Receipts(Peer),
     /// What this user is.
     Presence(i64),
+    /// What these users are.
+    PresenceOf,
+    /// Who these users are.
+    Users,
+    /// What a group is.
+    Group,
     /// A list of users or groups, and what it is a list of.
     Ids(fn(Vec<i64>) -> Reply),
     /// The id of a group.
@@ -38,12 +44,21 @@ impl Expected {
                 return Self::Session;
             }
             Command::WhoAmI => return Self::Me,
+            Command::Message(message) => {
+                return match message.to {
+                    Peer::User(_) => Self::Sent,
+                    Peer::Group(_) => Self::SentToGroup,
+                };
+            }
             Command::Send { .. } => return Self::Sent,
             Command::SendGroup { .. } => return Self::SentToGroup,
             Command::History { .. } | Command::Recent { .. } => return Self::History,
             Command::Conversations { .. } => return Self::Conversations,
             Command::ReceiptsOf { peer } => return Self::Receipts(*peer),
             Command::Presence { uid } => return Self::Presence(*uid),
+            Command::PresenceOf { .. } => return Self::PresenceOf,
+            Command::Users { .. } | Command::UserNamed { .. } => return Self::Users,
+            Command::Group { .. } => return Self::Group,
             Command::GetFriends => return Self::Ids(Reply::Friends),
             Command::Blocked => return Self::Ids(Reply::Blocked),
             Command::Members { .. } => return Self::Ids(Reply::Members),

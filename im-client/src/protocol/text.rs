@@ -180,7 +180,11 @@ impl TextDialogue {
                 (msg_id, None) => Reply::GroupMsgId(msg_id),
             },
             Expected::History => Reply::History(take(&mut self.history)),
-            Expected::Conversations => Reply::Conversations(take(&mut self.conversations)),
+            Expected::Conversations => {
+                Reply::Conversations { listed: take(&mut self.conversations), next_page: None }
+            }
+            // Lines have no word for these, so nobody has asked.
+            Expected::PresenceOf | Expected::Users | Expected::Group => return None,
             Expected::Receipts(_) => Reply::ReceiptsOf(take(&mut self.receipts)),
             Expected::Presence(uid) => {
                 let (_, word) = text.rsplit_once("status=")?;

@@ -60,8 +60,8 @@ pub(crate) fn answer(outcome: &Result<Reply, RequestError>) -> String {
             };
             messages.iter().map(line).collect::<String>() + "history_done"
         }
-        Reply::Conversations(conversations) => {
-            conversations.iter().map(conversation).collect::<String>() + "conversations_done"
+        Reply::Conversations { listed, .. } => {
+            listed.iter().map(conversation).collect::<String>() + "conversations_done"
         }
         // The others say what the server's line says.
         reply => {
@@ -123,7 +123,7 @@ mod tests {
         };
         let conversations = vec![conv(Peer::User(9), 0), conv(Peer::Group(4), 7)];
         assert_eq!(
-            super::answer(&Ok(Reply::Conversations(conversations))),
+            super::answer(&Ok(Reply::Conversations { listed: conversations, next_page: None })),
             "9: <9> hi\\x1B[2J\ng4, 7 unread: <9> hi\\x1B[2J\nconversations_done"
         );
     }

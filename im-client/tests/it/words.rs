@@ -3,8 +3,8 @@
 
 use crate::server::{Protocol, Server, message, next, options, within};
 use im_client::{
-    Command, Conv, Event, Hist, Message, Peer, Priority, Receipt, Refusal, Reply, RequestError,
-    Signal, Status, Why,
+    Command, Conv, Event, Group, Hist, Message, Outgoing, Peer, Priority, Receipt, Refusal, Reply,
+    RequestError, Signal, Status, User, Why,
 };
 use im_wire::Shown;
 use std::borrow::Cow;
@@ -61,8 +61,8 @@ fn dialogue() -> Vec<(Command, Reply)> {
         ),
         (Command::Read { peer: crew, seq: 3 }, Reply::Read),
         (
-            Command::Conversations { limit: Some(2) },
-            Reply::Conversations(vec![conv(ada, 0), conv(crew, 100)]),
+            Command::Conversations { limit: Some(2), page: None },
+            Reply::Conversations { listed: vec![conv(ada, 0), conv(crew, 100)], next_page: None },
         ),
         (Command::Events { on: true }, Reply::Events(true)),
         (Command::Typing { peer: ada }, Reply::Typing),
@@ -90,14 +90,57 @@ fn dialogue() -> Vec<(Command, Reply)> {
     ]
 }
 
+/// What text lines have no word for.
+fn more_dialogue() -> Vec<(Command, Reply)> {
+    let user = User { user_id: 9, username: "bob".to_owned() };
+    let (name, description) = ("crew".to_owned(), String::new());
+    let group = Group { group_id: 4, name, description, creator_id: 9, created_at_ms: 3 };
+    let message = |to, receipts| Outgoing {
+        client_msg_id: Some("c-4".to_owned()),
+        to,
+        text: "hi".to_owned(),
+        priority: Some(Priority::Urgent),
+        receipts,
+    };
+    let (user_ids, page) = (vec![8, 9], Some("p2".to_owned()));
+    let statuses = vec![(8, Status::Offline), (9, Status::Busy)];
+    let (to_user, to_group) = (message(Peer::User(9), Some(true)), message(Peer::Group(4), None));
+    vec![
+        (Command::Message(Box::new(to_user)), Reply::MsgId(61)),
+        (Command::Message(Box::new(to_group)), Reply::GroupMsgIdSeq(62, 13)),
+        (Command::Users { user_ids: user_ids.clone() }, Reply::Users(vec![user])),
+        (Command::PresenceOf { user_ids }, Reply::PresenceOf(statuses)),
+        (Command::Group { group_id: 4 }, Reply::Group(Box::new(group))),
+        (
+            Command::Conversations { limit: Some(1), page },
+            Reply::Conversations {
+                listed: vec![conv(Peer::User(9), 0)],
+                next_page: Some("p3".to_owned()),
+            },
+        ),
+    ]
+}
+
 async fn every_request_and_every_answer_arrives_as_it_left(protocol: Protocol) {
     let server = Server::start(protocol).await;
     let (client, _events, mut peer) = server.client(options()).await;
-    for (command, reply) in dialogue() {
+    let more = if protocol == Protocol::Text { Vec::new() } else { more_dialogue() };
+    for (command, reply) in dialogue().into_iter().chain(more) {
         let answered = client.submit(command.clone()).await.expect("room");
         let (slot, asked) = peer.command().await;
-        assert_eq!(asked, command);
-        peer.reply(slot, reply.clone()).await;
+        match (&command, &reply) {
+            // To a server of JSON one is several.
+            (Command::Presence { uid }, Reply::Presence(_, status))
+                if protocol != Protocol::Text =>
+            {
+                assert_eq!(asked, Command::PresenceOf { user_ids: vec![*uid] });
+                peer.reply(slot, Reply::PresenceOf(vec![(*uid, *status)])).await;
+            }
+            _ => {
+                assert_eq!(asked, command);
+                peer.reply(slot, reply.clone()).await;
+            }
+        }
         let outcome = within("the answer", answered.answer()).await;
         assert_eq!(outcome, Ok(reply), "{command:?}");
     }
@@ -168,9 +211,11 @@ async fn every_refusal_keeps_its_words_and_its_code(protocol: Protocol) {
         // Only its code tells what it is, and text lines have none.
         ("the moon is full", Why::NotFound, if protocol == Protocol::Text { 4001 } else { 2001 }),
     ] {
-        for command in
-            [Command::Pull, Command::Presence { uid: 9 }, Command::Conversations { limit: None }]
-        {
+        for command in [
+            Command::Pull,
+            Command::Presence { uid: 9 },
+            Command::Conversations { limit: None, page: None },
+        ] {
             let answered = client.submit(command).await.expect("room");
             let (slot, _) = peer.command().await;
             peer.reply(slot, Reply::Err(Refusal::or(words, otherwise))).await;

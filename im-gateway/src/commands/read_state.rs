@@ -26,12 +26,13 @@ pub(super) async fn read(
     Ok(refusal(answer.result).unwrap_or(Reply::Read))
 }
 
-/// The user's conversations, page by page, up to `limit` of them.
+/// The user's conversations from `page` on, up to `limit` of them.
 pub(super) async fn conversations(
     gateway: &Gateway,
     cx: &Context,
     user_id: i64,
     limit: Option<u32>,
+    page: Option<String>,
 ) -> Result<Reply, Status> {
     // Their lines are about as long as those of a history.
     let most = gateway.config.session.history_messages_max;
@@ -41,7 +42,7 @@ pub(super) async fn conversations(
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut listed: Vec<Conv<'static>> = Vec::new();
-    let mut page_token = String::new();
+    let mut page_token = page.unwrap_or_default();
     loop {
         let rest = u32::try_from(limit - listed.len()).unwrap_or(PAGE).min(PAGE);
         let request = ListConversationsReq {
@@ -59,7 +60,8 @@ pub(super) async fn conversations(
         listed.extend(found.take(limit - listed.len()));
         page_token = page.next_page_token;
         if page_token.is_empty() || listed.len() >= limit {
-            return Ok(Reply::Conversations(listed));
+            let next_page = Some(page_token).filter(|token| !token.is_empty());
+            return Ok(Reply::Conversations { listed, next_page });
         }
     }
 }

@@ -20,6 +20,7 @@ impl Validate for Config {
         self.frames.validate(&mut rules);
         self.web_socket.validate(&mut rules);
         self.http.validate(&mut rules);
+        self.limits.validate(&mut rules);
         let session = &self.session;
         rules.within("session.messages_per_s", session.messages_per_s, 1..=10_000_000);
         rules.within("session.batch_messages_max", session.batch_messages_max, 1..=256);

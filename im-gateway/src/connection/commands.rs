@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use im_wire::{Command, Credential, LogIn, LoggedIn, Reply, Secret, Slot, failure};
+use im_wire::{Command, Credential, LogIn, LoggedIn, Outgoing, Peer, Reply, Secret, Slot, failure};
 use mpim_proto::DeviceName;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -12,7 +12,6 @@ use super::{Connection, Done};
 use crate::events;
 use crate::log_in;
 use crate::mailbox::Mailbox;
-use crate::sending::Target;
 use crate::session::{Client, Ending, Session};
 use crate::sessions::Who;
 use crate::{
@@ -89,11 +88,14 @@ impl Connection {
         };
         match command {
             Command::Send { client_msg_id, to, text } => {
-                session.send(&mut client, Target::User(to), slot, client_msg_id, text);
+                let message = plain(Peer::User(to), client_msg_id, text);
+                session.send(&mut client, slot, message);
             }
             Command::SendGroup { client_msg_id, group_id, text } => {
-                session.send(&mut client, Target::Group(group_id), slot, client_msg_id, text);
+                let message = plain(Peer::Group(group_id), client_msg_id, text);
+                session.send(&mut client, slot, message);
             }
+            Command::Message(message) => session.send(&mut client, slot, *message),
             Command::Pull => session.pull(&client, slot),
             Command::Ack { msg_id } => {
                 session.acknowledge(msg_id);
@@ -298,6 +300,11 @@ impl Connection {
         // It is only ever dropped.
         ended.map(drop)
     }
+}
+
+/// A message that says nothing of itself.
+fn plain(to: Peer, client_msg_id: Option<String>, text: String) -> Outgoing {
+    Outgoing { client_msg_id, to, text, priority: None, receipts: None }
 }
 
 /// `DEVICE`.

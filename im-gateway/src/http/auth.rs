@@ -46,7 +46,7 @@ impl FromRequestParts<Arc<Http>> for Principal {
         let Some(granted) = answer.granted else {
             return Err(Refused::of(failure::NOT_SUPPORTED));
         };
-        http.users.take(granted.user_id).map_err(|wait| {
+        http.users.take(granted.user_id, http.of_user, 1).map_err(|wait| {
             METRICS.http_slow_downs.increment(1);
             Refused::slow_down(wait)
         })?;

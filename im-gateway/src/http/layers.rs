@@ -1,6 +1,5 @@
 //! What each request goes through before its handler. The order is that of `router`.
 
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -16,6 +15,7 @@ use im_wire::failure;
 use super::Http;
 use super::error::Refused;
 use crate::config::ms;
+use crate::doorman::network;
 use crate::entry::CameFrom;
 use crate::metrics::METRICS;
 
@@ -59,7 +59,7 @@ pub(super) async fn by_address(
 ) -> Response {
     let from = request.extensions().get::<CameFrom>().map(|from| from.ip);
     let taken = match from {
-        Some(ip) if !ip.is_loopback() => http.addresses.take(network(ip)),
+        Some(ip) if !ip.is_loopback() => http.addresses.take(network(ip), http.of_address, 1),
         _ => Ok(()),
     };
     match taken {
@@ -68,14 +68,6 @@ pub(super) async fn by_address(
             METRICS.http_slow_downs.increment(1);
             Refused::slow_down(wait).into_response()
         }
-    }
-}
-
-/// Whoever has one address of IPv6 has 2^64 of them.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => Ipv6Addr::from(u128::from(ip) >> 64 << 64).into(),
     }
 }
 
@@ -111,17 +103,4 @@ pub(super) async fn nowhere() -> Refused {
 /// The route has other methods; which, the router adds.
 pub(super) async fn not_so() -> Refused {
     Refused::with(StatusCode::METHOD_NOT_ALLOWED, failure::UNKNOWN_COMMAND)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
-        let same = |a: &str, b: &str| network(a.parse().unwrap()) == network(b.parse().unwrap());
-        assert!(same("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"));
-        assert!(!same("2001:db8:0:1::1", "2001:db8:0:2::1"));
-        assert!(!same("10.0.0.1", "10.0.0.2"));
-    }
 }

@@ -25,6 +25,7 @@ pub(crate) use self::server::HttpServer;
 pub use self::upgrade::agree as web_socket_agreement;
 use crate::gateway::Gateway;
 use crate::listener::Listener;
+use crate::rate::Allowance;
 use crate::rates::Rates;
 
 /// What all requests share.
@@ -34,16 +35,20 @@ pub(crate) struct Http {
     sockets: Arc<Listener>,
     /// By address (`http.address_requests_per_s`).
     addresses: Rates,
+    of_address: Allowance,
     /// By user (`http.user_requests_per_s`).
     users: Rates,
+    of_user: Allowance,
 }
 
 impl Http {
     pub(crate) fn new(gateway: Arc<Gateway>, sockets: Arc<Listener>) -> Self {
         let config = &gateway.config.http;
         Self {
-            addresses: Rates::per_second(config.address_requests_per_s),
-            users: Rates::per_second(config.user_requests_per_s),
+            addresses: Rates::new(),
+            of_address: Allowance::per_second(config.address_requests_per_s),
+            users: Rates::new(),
+            of_user: Allowance::per_second(config.user_requests_per_s),
             gateway,
             sockets,
         }

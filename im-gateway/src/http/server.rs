@@ -14,10 +14,11 @@ use hyper_util::service::TowerToHyperService;
 use im_common::{InUse, Shutdown};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{Http, router};
 use crate::config::ms;
+use crate::doorman::{Doorman, Place};
 use crate::entry::{ClientStream, Denied, Entry};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
@@ -40,6 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct HttpServer {
     gateway: Arc<Gateway>,
     router: Router,
+    doorman: Doorman,
     refusals: Arc<Semaphore>,
 }
 
@@ -47,14 +49,16 @@ impl HttpServer {
     pub(crate) fn new(http: Http) -> Self {
         let gateway = Arc::clone(&http.gateway);
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Self { router: router::router(&Arc::new(http)), gateway, refusals }
+        let (places, limits) = (gateway.config.http.connections_max, Arc::clone(&gateway.limits));
+        let address_max = gateway.config.limits.address_connections_max;
+        let doorman = Doorman::new(places, address_max, limits);
+        Self { router: router::router(&Arc::new(http)), gateway, doorman, refusals }
     }
 
     /// Accepts until the shutdown; what is being answered then is answered. Connections are tasks of
     /// their own.
     pub(crate) async fn run(self, listener: TcpListener, entry: Entry, shutdown: Shutdown) {
         let server = Arc::new(self);
-        let places = Arc::new(Semaphore::new(server.gateway.config.http.connections_max));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -69,10 +73,15 @@ impl HttpServer {
                     continue;
                 }
             };
-            match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => server.let_in(stream, from, &entry, place, &shutdown),
-                Err(_) => {
-                    tracing::debug!("a connection of HTTP was refused: the server is full");
+            // Those whom a proxy brings are counted with each of their requests.
+            let admitted = match entry.proxies().has(from.ip()) {
+                true => server.doorman.admit_brought(),
+                false => server.doorman.admit(from.ip()),
+            };
+            match admitted {
+                Some(place) => server.let_in(stream, from, &entry, place, &shutdown),
+                None => {
+                    tracing::debug!("a connection of HTTP was refused: there is no place");
                     METRICS.http_connections_refused.increment(1);
                     // Where TLS is spoken it could only be told after the handshake, which is what costs.
                     if entry.is_open() {
@@ -88,7 +97,7 @@ impl HttpServer {
         stream: TcpStream,
         from: SocketAddr,
         entry: &Entry,
-        place: OwnedSemaphorePermit,
+        place: Place,
         shutdown: &Shutdown,
     ) {
         let (server, entry, shutdown) = (Arc::clone(self), entry.clone(), shutdown.clone());
@@ -115,7 +124,7 @@ impl HttpServer {
         stream: ClientStream,
         from: SocketAddr,
         entry: Entry,
-        place: OwnedSemaphorePermit,
+        place: Place,
         shutdown: Shutdown,
     ) {
         let config = &self.gateway.config;

@@ -18,7 +18,7 @@ use socket2::SockRef;
 
 use super::Http;
 use super::error::Refused;
-use crate::entry::ClientStream;
+use crate::entry::{CameFrom, ClientStream};
 
 /// The subprotocol of our clients, chosen where it is offered.
 const SUBPROTOCOL: &str = "mpim.v1";
@@ -108,6 +108,9 @@ pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request)
             return response;
         }
     };
+    let Some(from) = request.extensions().get::<CameFrom>().copied() else {
+        return Refused::of("internal").into_response();
+    };
     let upgraded = hyper::upgrade::on(&mut request);
     let sockets = Arc::clone(&http.sockets);
     http.gateway.tasks.spawn("upgrade", async move {
@@ -123,7 +126,7 @@ pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request)
                 let stream = parts.io.into_inner();
                 // That of requests; who does not read is the session's to notice.
                 let _ = SockRef::from(stream.tcp()).set_tcp_user_timeout(None);
-                sockets.take(stream, &parts.read_buf);
+                sockets.take(stream, from.ip, &parts.read_buf);
             }
             Err(_) => tracing::error!("a connection of HTTP is of no kind that is known"),
         }

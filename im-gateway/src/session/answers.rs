@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use im_wire::{Reply, Slot, failure};
+use im_wire::{Peer, Reply, Slot, failure};
 use mpim_proto::{Position, SendOutcome};
 use tokio::time::Instant;
 
 use super::{Answer, Client, Failed, Session};
-use crate::commands::refused;
+use crate::commands::refusal;
 use crate::delivery::{ConvId, Verdict};
 use crate::fetches::Page;
-use crate::sending::Target;
 use crate::wire::Wire;
 
 impl Session {
@@ -148,7 +147,7 @@ impl Answer {
 
 fn reply_to_sends(
     wire: &mut Wire,
-    target: Target,
+    target: Peer,
     slots: Vec<Slot>,
     outcome: Result<Vec<SendOutcome>, &'static str>,
     with_seq: bool,
@@ -161,18 +160,19 @@ fn reply_to_sends(
         }
     };
     for slot in slots {
-        let outcome = outcomes.next().unwrap_or_default();
-        let reply = match outcome.result {
-            Some(result) if result.is_ok() => match (target, outcome.msg_id, outcome.seq) {
-                (Target::User(_), msg_id, seq) if with_seq => Reply::MsgIdSeq(msg_id, seq),
-                (Target::Group(_), msg_id, seq) if with_seq => Reply::GroupMsgIdSeq(msg_id, seq),
-                (Target::User(_), msg_id, _) => Reply::MsgId(msg_id),
-                (Target::Group(_), msg_id, _) => Reply::GroupMsgId(msg_id),
-            },
-            Some(result) if result.code() != mpim_proto::Code::Internal => refused(result),
-            // Fewer outcomes than messages, or one that could not be written.
-            _ => Reply::err(failure::UNAVAILABLE),
-        };
-        wire.reply(slot, reply);
+        // Fewer outcomes than messages are failures, too.
+        wire.reply(slot, reply_to_send(target, outcomes.next().unwrap_or_default(), with_seq));
+    }
+}
+
+/// What became of one message, with its number if that is told and there is one.
+pub(crate) fn reply_to_send(target: Peer, outcome: SendOutcome, with_seq: bool) -> Reply {
+    let SendOutcome { result, msg_id, seq } = outcome;
+    match (refusal(result), target) {
+        (Some(refused), _) => refused,
+        (None, Peer::User(_)) if with_seq && seq > 0 => Reply::MsgIdSeq(msg_id, seq),
+        (None, Peer::Group(_)) if with_seq && seq > 0 => Reply::GroupMsgIdSeq(msg_id, seq),
+        (None, Peer::User(_)) => Reply::MsgId(msg_id),
+        (None, Peer::Group(_)) => Reply::GroupMsgId(msg_id),
     }
 }

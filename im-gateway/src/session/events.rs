@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use im_wire::{Priority, Reply, Shown, Wants, failure};
+use im_wire::{Outgoing, Priority, Reply, Shown, Wants, failure};
 use tokio::time::Instant;
 
 use super::{Client, Session};
 use crate::events::EventKind;
 use crate::metrics::METRICS;
+use crate::sending::Manner;
 
 impl Session {
     /// Takes one from what the client may signal.
@@ -49,12 +50,16 @@ impl Session {
 
     /// `PRIORITY`.
     pub(crate) fn set_priority(&mut self, priority: Priority) {
-        self.sending.manner.priority = match priority {
-            Priority::Low => mpim_proto::Priority::Low,
-            Priority::Normal => mpim_proto::Priority::Normal,
-            Priority::High => mpim_proto::Priority::High,
-            Priority::Urgent => mpim_proto::Priority::Urgent,
-        };
+        self.sending.manner.priority = to_proto(priority);
+    }
+
+    /// How a message is sent: as it says, or else as the session has said.
+    pub(super) fn manner_of(&self, message: &Outgoing) -> Manner {
+        let Manner { priority, receipts } = self.sending.manner;
+        Manner {
+            priority: message.priority.map_or(priority, to_proto),
+            receipts: message.receipts.unwrap_or(receipts),
+        }
     }
 
     /// Shows events as long as little is on its way to the client: they are behind whatever messages
@@ -69,5 +74,14 @@ impl Session {
                 METRICS.events_dropped_window.increment(1);
             }
         }
+    }
+}
+
+fn to_proto(priority: Priority) -> mpim_proto::Priority {
+    match priority {
+        Priority::Low => mpim_proto::Priority::Low,
+        Priority::Normal => mpim_proto::Priority::Normal,
+        Priority::High => mpim_proto::Priority::High,
+        Priority::Urgent => mpim_proto::Priority::Urgent,
     }
 }

@@ -15,21 +15,22 @@ use crate::client::SOON;
 use crate::fakes::{Asked, Fault, State};
 use crate::system::System;
 
-struct Frames {
+/// A client that speaks frames.
+pub(crate) struct Frames {
     stream: TcpStream,
 }
 
 impl Frames {
-    async fn connect(addr: SocketAddr) -> Self {
+    pub(crate) async fn connect(addr: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(addr).await.unwrap() }
     }
 
-    async fn send(&mut self, kind: u16, body: &Value) {
+    pub(crate) async fn send(&mut self, kind: u16, body: &Value) {
         self.stream.write_all(&frame(kind, body)).await.unwrap();
     }
 
     /// The next frame; `None` at the end of the connection.
-    async fn next(&mut self) -> Option<(u16, Value)> {
+    pub(crate) async fn next(&mut self) -> Option<(u16, Value)> {
         let read = async {
             let mut header = [0; 8];
             if self.stream.read_exact(&mut header).await.is_err() {
@@ -44,7 +45,7 @@ impl Frames {
         tokio::time::timeout(SOON, read).await.expect("a frame in time")
     }
 
-    async fn ask(&mut self, kind: u16, body: &Value) -> (u16, Value) {
+    pub(crate) async fn ask(&mut self, kind: u16, body: &Value) -> (u16, Value) {
         self.send(kind, body).await;
         self.next().await.expect("an answer")
     }
@@ -70,7 +71,7 @@ fn credentials(name: &str) -> Value {
 }
 
 /// Registers over frames.
-async fn register(system: &System, name: &str) -> Frames {
+pub(crate) async fn register(system: &System, name: &str) -> Frames {
     let mut client = Frames::connect(system.frames()).await;
     let (kind, answer) = client.ask(1005, &credentials(name)).await;
     assert_eq!((kind, &answer["code"]), (1006, &json!(0)), "{answer}");

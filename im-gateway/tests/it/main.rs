@@ -16,6 +16,7 @@ mod frames;
 mod http;
 mod lines;
 mod log_in;
+mod operations;
 mod original;
 mod receipts;
 mod sending;

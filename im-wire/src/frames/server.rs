@@ -2,8 +2,9 @@
 
 use super::header::{Frame, Frames, put_frame};
 use crate::json::{self, Dialogue, Due, Wrapped, kinds};
+use crate::output::Output;
 use crate::{Command, Refusal, Reply, Shown, Slot, Why};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// What one connection may make the server keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +36,7 @@ pub struct ServerConnection {
     frames: Frames,
     dialogue: Dialogue,
     closed: bool,
-    output: BytesMut,
-    /// Bytes that were ever put into `output`.
-    output_end: u64,
+    output: Output,
 }
 
 impl ServerConnection {
@@ -48,8 +47,7 @@ impl ServerConnection {
             frames: Frames::new(limits.frame_bytes_max),
             dialogue: Dialogue::new(limits.in_flight_max, "desktop"),
             closed: false,
-            output: BytesMut::new(),
-            output_end: 0,
+            output: Output::default(),
         }
     }
 
@@ -115,7 +113,7 @@ impl ServerConnection {
     pub fn show(&mut self, shown: &Shown) -> u64 {
         let (kind, body) = shown.json();
         self.write(kind, body);
-        self.output_end
+        self.output.end()
     }
 
     /// Why the connection is over by what was said on it, once everything is answered.
@@ -133,20 +131,17 @@ impl ServerConnection {
 
     /// What is to be written to the client.
     pub fn output(&self) -> &[u8] {
-        &self.output
+        self.output.bytes()
     }
 
     /// The first `taken` bytes of the output were written.
     pub fn consume_output(&mut self, taken: usize) {
-        self.output.advance(taken.min(self.output.len()));
-        if self.output.is_empty() {
-            self.output = BytesMut::new();
-        }
+        self.output.consume(taken);
     }
 
     /// Bytes put into the output since the connection began.
     pub fn output_end(&self) -> u64 {
-        self.output_end
+        self.output.end()
     }
 
     /// Commands that were begun and are not answered.
@@ -165,7 +160,7 @@ impl ServerConnection {
 
     /// Whether the client does not take its answers.
     fn is_full(&self) -> bool {
-        self.output.len() > self.limits.output_bytes_max
+        self.output.bytes().len() > self.limits.output_bytes_max
     }
 
     fn write_answers(&mut self) {
@@ -176,9 +171,7 @@ impl ServerConnection {
 
     fn write(&mut self, kind: u16, body: &[u8]) {
         if !self.closed {
-            let before = self.output.len();
-            put_frame(&mut self.output, kind, body);
-            self.output_end += (self.output.len() - before) as u64;
+            self.output.write(|out| put_frame(out, kind, body));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::shown::{Entry, MsgIdText, status_number};
 use super::{About, Id, Me, Tag, kinds, session_id};
-use crate::{Conv, Hist, LoggedIn, Peer, Receipt, Refusal, Reply};
+use crate::{Conv, Hist, LoggedIn, Peer, Receipt, Refusal, Reply, Status, User};
 use serde::{Serialize, Serializer};
 
 /// An answer's body. What is `None` is left out.
@@ -70,8 +70,23 @@ enum Data<'a> {
     GroupId {
         group_id: i64,
     },
+    Group {
+        group_id: i64,
+        name: &'a str,
+        description: &'a str,
+        creator_id: i64,
+        created_at: i64,
+    },
+    Users {
+        users: Vec<Named<'a>>,
+    },
+    Presence {
+        presence: Vec<Present>,
+    },
     Conversations {
         conversations: Vec<Listed<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_page: Option<&'a str>,
     },
     History {
         session_id: String,
@@ -111,6 +126,19 @@ struct Last<'a> {
     from_user_id: i64,
     content: &'a str,
     timestamp: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    user_id: i64,
+    username: &'a str,
+    nickname: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Present {
+    user_id: i64,
+    status: u8,
 }
 
 #[derive(Debug, Serialize)]
@@ -198,9 +226,10 @@ fn succeeded<'a>(tag: &'a Tag, me: Option<&'a Me>, reply: &'a Reply) -> Answer<'
             answer.seq = seq;
         }
         (About::Confirmed(kind), _) => answer.kind = Some(kind),
-        (_, Reply::Presence(user_id, status)) => {
-            answer.user_id = Some(*user_id);
-            answer.status = Some(StatusField::Of(status_number(*status)));
+        (About::Nothing, Reply::PresenceOf(statuses)) => {
+            let asked = statuses.first();
+            answer.user_id = asked.map(|(user_id, _)| *user_id);
+            answer.status = asked.map(|(_, status)| StatusField::Of(status_number(*status)));
         }
         (_, Reply::Status(status)) => {
             answer.user_id = Some(user_id);
@@ -254,9 +283,32 @@ fn data<'a>(tag: &Tag, me: Option<&'a Me>, reply: &'a Reply) -> Option<Data<'a>>
         }
         Reply::Groups(group_ids) => Data::GroupIds { group_ids },
         Reply::GroupId(group_id) => Data::GroupId { group_id: *group_id },
-        Reply::Conversations(all) => {
+        Reply::Group(group) => Data::Group {
+            group_id: group.group_id,
+            name: &group.name,
+            description: &group.description,
+            creator_id: group.creator_id,
+            created_at: group.created_at_ms,
+        },
+        Reply::Users(users) => {
+            let named = |User { user_id, username }: &'a User| Named {
+                user_id: *user_id,
+                username,
+                nickname: username,
+            };
+            Data::Users { users: users.iter().map(named).collect() }
+        }
+        Reply::PresenceOf(statuses) => {
+            let present = |(user_id, status): &(i64, Status)| Present {
+                user_id: *user_id,
+                status: status_number(*status),
+            };
+            Data::Presence { presence: statuses.iter().map(present).collect() }
+        }
+        Reply::Conversations { listed: all, next_page } => {
             let me = me.map_or(0, |me| me.user_id);
-            Data::Conversations { conversations: all.iter().map(|conv| listed(me, conv)).collect() }
+            let conversations = all.iter().map(|conv| listed(me, conv)).collect();
+            Data::Conversations { conversations, next_page: next_page.as_deref() }
         }
         Reply::ReceiptsOf(all) => Data::Receipts { receipts: all.iter().map(position).collect() },
         Reply::Devices(all) => {

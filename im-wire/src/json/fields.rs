@@ -2,7 +2,7 @@
 //! that is not known is skipped.
 
 use crate::{Refusal, Why};
-use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
@@ -34,10 +34,11 @@ macro_rules! fields {
                         self,
                         mut map: M,
                     ) -> Result<$name, M::Error> {
+                        const KEYS: &[&str] = &[$($key),*];
                         let mut read = $name::default();
-                        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                            match &*key {
-                                $($key => read.$field = map.next_value().map_err(|_| {
+                        while let Some(key) = map.next_key_seed($crate::json::fields::Key(KEYS))? {
+                            match key {
+                                $(Some($key) => read.$field = map.next_value().map_err(|_| {
                                     serde::de::Error::custom(concat!("bad ", $key))
                                 })?,)*
                                 _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
@@ -52,6 +53,30 @@ macro_rules! fields {
     };
 }
 pub(super) use fields;
+
+/// A key that is one of these, or none that anybody knows. Nothing is allocated for it.
+#[derive(Clone, Copy)]
+pub(super) struct Key(pub(super) &'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Option<&'static str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = Option<&'static str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().find(|known| **known == key).copied())
+    }
+}
 
 /// Reads a body. An empty one counts as `{}`.
 ///
@@ -159,6 +184,38 @@ impl<'de> Deserialize<'de> for Id {
 /// A message's id: a string of digits, or a number that JSON holds exactly. Above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MsgId(pub(super) i64);
+
+/// Ids of users, each above 0, and not too many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UserIds(pub(super) Vec<i64>);
+
+/// The users that one request may ask about.
+const USERS_MAX: usize = 100;
+
+impl<'de> Deserialize<'de> for UserIds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = UserIds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("up to 100 ids")
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut ids: S) -> Result<UserIds, S::Error> {
+                let mut read = Vec::new();
+                while let Some(id) = ids.next_element::<i64>()? {
+                    if id <= 0 || read.len() == USERS_MAX {
+                        return Err(S::Error::custom("no ids"));
+                    }
+                    read.push(id);
+                }
+                Ok(UserIds(read))
+            }
+        }
+        from.deserialize_seq(Read)
+    }
+}
 
 impl<'de> Deserialize<'de> for MsgId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -1,6 +1,6 @@
 //! The operations that share one type, by their names.
 
-use super::fields::{Id, bad, fields, missing, read};
+use super::fields::{Id, UserIds, bad, fields, missing, read};
 use super::requests::{not_empty, peer, positive};
 use super::{About, Tag};
 use crate::{Command, Priority, Refusal, Why};
@@ -9,6 +9,8 @@ fields!(Operation {
     id as "id": Id,
     op as "op": String,
     user_id as "user_id": i64,
+    user_ids as "user_ids": UserIds,
+    username as "username": String,
     session_id as "session_id": String,
     to_user_id as "to_user_id": i64,
     group_id as "group_id": i64,
@@ -18,78 +20,75 @@ fields!(Operation {
     priority as "priority": String,
 });
 
-/// Operations, by their names.
-const NAMES: [&str; 19] = [
-    "whoami",
-    "friends",
-    "blocked",
-    "add_friend",
-    "remove_friend",
-    "block",
-    "unblock",
-    "groups",
-    "create_group",
-    "join_group",
-    "leave_group",
-    "members",
-    "receipts",
-    "devices",
-    "revoke_device",
-    "set_events",
-    "set_receipts",
-    "set_priority",
-    "pull",
+/// What an operation asks for, of the user with this id.
+type Asks = fn(Operation, i64) -> Result<Command, Refusal>;
+
+/// All of them, by their names.
+const OPERATIONS: [(&str, Asks); 22] = [
+    ("whoami", |_, _| Ok(Command::WhoAmI)),
+    ("users", |asked, _| match asked.username {
+        Some(_) if asked.user_ids.is_some() => {
+            Err(bad("bad users: one of user_ids, username".to_owned()))
+        }
+        Some(username) => {
+            Ok(Command::UserNamed { username: not_empty(Some(username), "username")? })
+        }
+        None => Ok(Command::Users { user_ids: asked.user_ids()? }),
+    }),
+    ("presence", |asked, _| Ok(Command::PresenceOf { user_ids: asked.user_ids()? })),
+    ("friends", |_, _| Ok(Command::GetFriends)),
+    ("blocked", |_, _| Ok(Command::Blocked)),
+    ("add_friend", |asked, _| Ok(Command::AddFriend { friend_id: asked.user_id()? })),
+    ("remove_friend", |asked, _| Ok(Command::RemoveFriend { friend_id: asked.user_id()? })),
+    ("block", |asked, _| Ok(Command::Block { uid: asked.user_id()? })),
+    ("unblock", |asked, _| Ok(Command::Unblock { uid: asked.user_id()? })),
+    ("groups", |_, _| Ok(Command::Groups)),
+    ("group", |asked, _| Ok(Command::Group { group_id: asked.group_id()? })),
+    ("create_group", |asked, _| {
+        let description = asked.description.unwrap_or_default();
+        Ok(Command::CreateGroup { name: not_empty(asked.name, "name")?, description })
+    }),
+    ("join_group", |asked, _| Ok(Command::JoinGroup { group_id: asked.group_id()? })),
+    ("leave_group", |asked, _| Ok(Command::LeaveGroup { group_id: asked.group_id()? })),
+    ("members", |asked, _| Ok(Command::Members { group_id: asked.group_id()? })),
+    ("receipts", |asked, me| {
+        let session_id = asked.session_id.as_deref();
+        let peer = peer(me, session_id, asked.to_user_id, asked.group_id)?;
+        Ok(Command::ReceiptsOf { peer })
+    }),
+    ("devices", |_, _| Ok(Command::Devices)),
+    ("revoke_device", |asked, _| Ok(Command::Revoke { device: not_empty(asked.name, "name")? })),
+    ("set_events", |asked, _| Ok(Command::Events { on: asked.on()? })),
+    ("set_receipts", |asked, _| Ok(Command::Receipts { on: asked.on()? })),
+    ("set_priority", |asked, _| {
+        let named = not_empty(asked.priority, "priority")?;
+        Ok(Command::Priority { priority: priority(&named)? })
+    }),
+    ("pull", |_, _| Ok(Command::Pull)),
 ];
 
 pub(super) fn operation(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {
     let asked: Operation = read(body)?;
     tag.id.clone_from(&asked.id);
     let op = asked.op.as_deref().ok_or_else(|| missing("op"))?;
-    let known = NAMES.into_iter().find(|name| *name == op);
-    let op = known.ok_or_else(|| Refusal::or("unsupported op", Why::UnknownOperation))?;
+    let known = OPERATIONS.iter().find(|(name, _)| *name == op);
+    let (op, asks) = known.ok_or_else(|| Refusal::or("unsupported op", Why::UnknownOperation))?;
     tag.about = About::Operation(op);
-    asked.command(op, me)
+    asks(asked, me)
+}
+
+/// One of the four.
+pub(super) fn priority(named: &str) -> Result<Priority, Refusal> {
+    Priority::of(named.as_bytes()).ok_or_else(|| bad("bad priority".to_owned()))
 }
 
 impl Operation {
-    fn command(self, op: &'static str, me: i64) -> Result<Command, Refusal> {
-        Ok(match op {
-            "whoami" => Command::WhoAmI,
-            "friends" => Command::GetFriends,
-            "blocked" => Command::Blocked,
-            "add_friend" => Command::AddFriend { friend_id: self.user_id()? },
-            "remove_friend" => Command::RemoveFriend { friend_id: self.user_id()? },
-            "block" => Command::Block { uid: self.user_id()? },
-            "unblock" => Command::Unblock { uid: self.user_id()? },
-            "groups" => Command::Groups,
-            "create_group" => {
-                let description = self.description.unwrap_or_default();
-                Command::CreateGroup { name: not_empty(self.name, "name")?, description }
-            }
-            "join_group" => Command::JoinGroup { group_id: self.group_id()? },
-            "leave_group" => Command::LeaveGroup { group_id: self.group_id()? },
-            "members" => Command::Members { group_id: self.group_id()? },
-            "receipts" => {
-                let session_id = self.session_id.as_deref();
-                let peer = peer(me, session_id, self.to_user_id, self.group_id)?;
-                Command::ReceiptsOf { peer }
-            }
-            "devices" => Command::Devices,
-            "revoke_device" => Command::Revoke { device: not_empty(self.name, "name")? },
-            "set_events" => Command::Events { on: self.on()? },
-            "set_receipts" => Command::Receipts { on: self.on()? },
-            "set_priority" => {
-                let named = not_empty(self.priority, "priority")?;
-                let priority = Priority::of(named.as_bytes());
-                let bad = || bad("bad priority".to_owned());
-                Command::Priority { priority: priority.ok_or_else(bad)? }
-            }
-            _ => Command::Pull,
-        })
-    }
-
     fn user_id(&self) -> Result<i64, Refusal> {
         positive(self.user_id.ok_or_else(|| missing("user_id"))?, "user_id")
+    }
+
+    fn user_ids(self) -> Result<Vec<i64>, Refusal> {
+        self.user_ids.map(|UserIds(ids)| ids).ok_or_else(|| missing("user_ids"))
     }
 
     fn group_id(&self) -> Result<i64, Refusal> {

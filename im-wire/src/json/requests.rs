@@ -3,8 +3,8 @@
 use super::fields::{Id, MsgId, bad, fields, missing, read};
 use super::{About, Me, Tag, kinds, operations, peer_of};
 use crate::{
-    CLIENT_MSG_ID_BYTES_MAX, Command, Credential, LISTED, LogIn, Peer, Refusal, Secret, Status,
-    Wants, Why, failure,
+    CLIENT_MSG_ID_BYTES_MAX, Command, Credential, LISTED, LogIn, Outgoing, Peer, Refusal, Secret,
+    Status, Wants, Why, failure,
 };
 use bytes::Bytes;
 
@@ -81,7 +81,7 @@ fn of_session(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {
         kinds::CONVERSATIONS => {
             let asked: Conversations = read(body)?;
             tag.id = asked.id;
-            Ok(Command::Conversations { limit: limit(asked.limit)? })
+            Ok(Command::Conversations { limit: limit(asked.limit)?, page: asked.page })
         }
         kinds::HISTORY => history(tag, body, me),
         _ => operations::operation(tag, body, me),
@@ -165,6 +165,12 @@ fields!(Send {
     group_id as "group_id": i64,
     kind as "type": i64,
     content as "content": String,
+    extra as "extra": Extra,
+});
+
+fields!(Extra {
+    priority as "priority": String,
+    receipts as "receipts": bool,
 });
 
 fn send(tag: &mut Tag, body: &[u8]) -> Result<Command, Refusal> {
@@ -191,9 +197,14 @@ fn send(tag: &mut Tag, body: &[u8]) -> Result<Command, Refusal> {
     }
     let text = not_empty(asked.content, "content")?;
     let client_msg_id = asked.message_id;
+    let Extra { priority, receipts } = asked.extra.unwrap_or_default();
+    let priority = priority.as_deref().map(operations::priority).transpose()?;
     let to = if to_group { Peer::Group(number) } else { Peer::User(number) };
     tag.about = About::Message { to, client_msg_id: client_msg_id.as_deref().map(Into::into) };
     Ok(match to {
+        _ if priority.is_some() || receipts.is_some() => {
+            Command::Message(Box::new(Outgoing { client_msg_id, to, text, priority, receipts }))
+        }
         Peer::User(to) => Command::Send { client_msg_id, to, text },
         Peer::Group(group_id) => Command::SendGroup { client_msg_id, group_id, text },
     })
@@ -276,7 +287,8 @@ fn presence(tag: &mut Tag, body: &[u8]) -> Result<Command, Refusal> {
             };
             Ok(Command::Status { status })
         }
-        (None, Some(uid)) => Ok(Command::Presence { uid: positive(uid, "user_id")? }),
+        // Also of strangers, who are offline to everybody.
+        (None, Some(uid)) => Ok(Command::PresenceOf { user_ids: vec![positive(uid, "user_id")?] }),
         _ => Err(bad("bad presence: one of status, user_id".to_owned())),
     }
 }
@@ -284,6 +296,7 @@ fn presence(tag: &mut Tag, body: &[u8]) -> Result<Command, Refusal> {
 fields!(Conversations {
     id as "id": Id,
     limit as "limit": i64,
+    page as "page": String,
 });
 
 fn history(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {

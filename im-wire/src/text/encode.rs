@@ -111,13 +111,19 @@ impl LineWriter<'_> {
                 self.peer(*peer)?;
                 self.id("the sequence number", *seq)
             }
-            Command::Conversations { limit } => {
+            Command::Conversations { limit, page: None } => {
                 limit.map_or(Ok(()), |limit| self.id("the limit", limit.into()))
             }
             Command::Device { name } | Command::Revoke { device: name } => {
                 self.word("the device", name.as_bytes())
             }
-            Command::LogIn(_) => Err(EncodeError::NoWord),
+            Command::LogIn(_)
+            | Command::Message(_)
+            | Command::Conversations { page: Some(_), .. }
+            | Command::PresenceOf { .. }
+            | Command::Users { .. }
+            | Command::UserNamed { .. }
+            | Command::Group { .. } => Err(EncodeError::NoWord),
             Command::Logout
             | Command::Pull
             | Command::GetFriends

@@ -130,7 +130,7 @@ impl Kind {
             Self::Conversations => {
                 let limit = arguments.rest().map(<[u8]>::trim_ascii_end);
                 let limit = limit.filter(|limit| !limit.is_empty()).map(self::limit);
-                Command::Conversations { limit: limit.transpose()? }
+                Command::Conversations { limit: limit.transpose()?, page: None }
             }
             Self::Events => match switch(arguments.word()) {
                 Some(on) => Command::Events { on },

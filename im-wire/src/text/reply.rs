@@ -28,8 +28,8 @@ impl Reply {
                 out.write_str("+OK history_done")?;
             }
             Self::Read => out.write_str("+OK read")?,
-            Self::Conversations(conversations) => {
-                for conversation in conversations {
+            Self::Conversations { listed, .. } => {
+                for conversation in listed {
                     conversation.write(out)?;
                 }
                 out.write_str("+OK conversations_done")?;
@@ -51,6 +51,17 @@ impl Reply {
             Self::Presence(uid, status) => {
                 write!(out, "+OK presence uid={uid} status={}", status.as_str())?;
             }
+            Self::PresenceOf(statuses) => {
+                out.write_str("+OK presence: ")?;
+                for (at, (uid, status)) in statuses.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { "," };
+                    write!(out, "{comma}{uid}={}", status.as_str())?;
+                }
+            }
+            Self::Users(users) => {
+                let uids: Vec<i64> = users.iter().map(|user| user.user_id).collect();
+                write_list(out, "users", &uids)?;
+            }
             Self::FriendAdded => out.write_str("+OK friend added")?,
             Self::FriendRemoved => out.write_str("+OK friend removed")?,
             Self::Friends(uids) => write_list(out, "friends", uids)?,
@@ -58,6 +69,7 @@ impl Reply {
             Self::UserUnblocked => out.write_str("+OK user unblocked")?,
             Self::Blocked(uids) => write_list(out, "blocked", uids)?,
             Self::GroupId(group_id) => write!(out, "+OK group_id={group_id}")?,
+            Self::Group(group) => write!(out, "+OK group_id={}", group.group_id)?,
             Self::JoinedGroup => out.write_str("+OK joined group")?,
             Self::LeftGroup => out.write_str("+OK left group")?,
             Self::Members(uids) => write_list(out, "members", uids)?,

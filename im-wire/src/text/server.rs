@@ -6,8 +6,8 @@ use super::{
     message::PushLine,
     parse::parse,
 };
-use crate::{Command, Reply, Slot, failure, pipeline::Pipeline};
-use bytes::{Buf, BufMut, BytesMut};
+use crate::{Command, Reply, Slot, failure, output::Output, pipeline::Pipeline};
+use bytes::{BufMut, BytesMut};
 use std::fmt::Write;
 
 /// The first line that a client sees.
@@ -49,9 +49,7 @@ pub struct ServerConnection {
     pipeline: Pipeline<()>,
     logged_in: bool,
     closed: bool,
-    output: BytesMut,
-    /// Bytes that were ever put into `output`.
-    output_end: u64,
+    output: Output,
 }
 
 impl ServerConnection {
@@ -63,8 +61,7 @@ impl ServerConnection {
             pipeline: Pipeline::new(limits.in_flight_max),
             logged_in: false,
             closed: false,
-            output: BytesMut::new(),
-            output_end: 0,
+            output: Output::default(),
         }
     }
 
@@ -132,7 +129,7 @@ impl ServerConnection {
     /// connection's first byte, it ends: once the peer has that many bytes it has the message.
     pub fn push(&mut self, line: &PushLine) -> u64 {
         self.write(|out| out.put_slice(line.as_bytes()));
-        self.output_end
+        self.output.end()
     }
 
     /// Says why the connection ends, as its last line. What is unanswered stays so.
@@ -148,21 +145,18 @@ impl ServerConnection {
 
     /// What is to be written to the client.
     pub fn output(&self) -> &[u8] {
-        &self.output
+        self.output.bytes()
     }
 
     /// The first `taken` bytes of the output were written.
     pub fn consume_output(&mut self, taken: usize) {
-        self.output.advance(taken.min(self.output.len()));
-        if self.output.is_empty() {
-            self.output = BytesMut::new();
-        }
+        self.output.consume(taken);
     }
 
     /// Bytes put into the output since the connection began. With what the socket says it still
     /// holds, this tells how far the client is.
     pub fn output_end(&self) -> u64 {
-        self.output_end
+        self.output.end()
     }
 
     /// Whether the last log-in, register or log-out reply logged the session in.
@@ -181,7 +175,7 @@ impl ServerConnection {
     }
 
     fn is_blocked(&self) -> bool {
-        self.pipeline.is_blocked() || self.output.len() > self.limits.output_bytes_max
+        self.pipeline.is_blocked() || self.output.bytes().len() > self.limits.output_bytes_max
     }
 
     /// Writes those replies whose turn it is.
@@ -202,11 +196,8 @@ impl ServerConnection {
     /// Every byte to the client passes here, and every call writes whole lines: that is why
     /// nothing ever stands inside anything else.
     fn write(&mut self, lines: impl FnOnce(&mut BytesMut)) {
-        if self.closed {
-            return;
+        if !self.closed {
+            self.output.write(lines);
         }
-        let before = self.output.len();
-        lines(&mut self.output);
-        self.output_end += (self.output.len() - before) as u64;
     }
 }

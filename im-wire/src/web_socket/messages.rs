@@ -3,7 +3,8 @@
 use super::feed::Feed;
 use super::rest::Rest;
 use crate::failure;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use crate::output::Output;
+use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -41,9 +42,7 @@ pub struct Messages {
     unread: bool,
     /// One of both has closed it.
     over: bool,
-    output: BytesMut,
-    /// Bytes that were ever put into `output`.
-    output_end: u64,
+    output: Output,
 }
 
 impl Messages {
@@ -55,8 +54,7 @@ impl Messages {
             rest: Rest::default(),
             unread: false,
             over: false,
-            output: BytesMut::new(),
-            output_end: 0,
+            output: Output::default(),
         }
     }
 
@@ -154,20 +152,17 @@ impl Messages {
 
     /// What is to be written to the client.
     pub fn output(&self) -> &[u8] {
-        &self.output
+        self.output.bytes()
     }
 
     /// The first `taken` bytes of the output were written.
     pub fn consume_output(&mut self, taken: usize) {
-        self.output.advance(taken.min(self.output.len()));
-        if self.output.is_empty() {
-            self.output = BytesMut::new();
-        }
+        self.output.consume(taken);
     }
 
     /// Bytes put into the output since the connection began.
     pub fn output_end(&self) -> u64 {
-        self.output_end
+        self.output.end()
     }
 
     /// Bytes of memory held, about, for tests and metrics.
@@ -183,24 +178,24 @@ impl Messages {
         if self.over {
             return;
         }
-        let before = self.output.len();
-        self.output.reserve(10 + bytes);
-        self.output.put_u8(0x80 | opcode);
-        match (u8::try_from(bytes), u16::try_from(bytes)) {
-            (Ok(short @ ..126), _) => self.output.put_u8(short),
-            (_, Ok(longer)) => {
-                self.output.put_u8(126);
-                self.output.put_u16(longer);
+        self.output.write(|out| {
+            out.reserve(10 + bytes);
+            out.put_u8(0x80 | opcode);
+            match (u8::try_from(bytes), u16::try_from(bytes)) {
+                (Ok(short @ ..126), _) => out.put_u8(short),
+                (_, Ok(longer)) => {
+                    out.put_u8(126);
+                    out.put_u16(longer);
+                }
+                _ => {
+                    out.put_u8(127);
+                    out.put_u64(bytes as u64);
+                }
             }
-            _ => {
-                self.output.put_u8(127);
-                self.output.put_u64(bytes as u64);
-            }
-        }
-        let begin = self.output.len();
-        write(&mut self.output);
-        debug_assert_eq!(self.output.len() - begin, bytes, "the length was told before");
-        self.output_end += (self.output.len() - before) as u64;
+            let begin = out.len();
+            write(out);
+            debug_assert_eq!(out.len() - begin, bytes, "the length was told before");
+        });
     }
 
     /// What the codec comes to now. What it writes, pongs and its answer to a close, goes out at once: a
@@ -210,8 +205,7 @@ impl Messages {
         // Nobody is to be woken: who feeds it asks again.
         let polled = Pin::new(&mut **codec).poll_next(&mut Context::from_waker(Waker::noop()));
         let written = std::mem::take(&mut codec.get_mut().output);
-        self.output_end += written.len() as u64;
-        self.output.extend_from_slice(&written);
+        self.output.write(|out| out.extend_from_slice(&written));
         Some(polled)
     }
 }

@@ -2,10 +2,9 @@
 
 use im_wire::frames::{FrameLimits, HEADER_BYTES, ServerConnection, closing_frame, put_frame};
 use im_wire::{
-    Command, Conv, Credential, Hist, LogIn, LoggedIn, Peer, Priority, Receipt, Reply, Secret, Slot,
-    Status, Wants,
+    Command, Credential, LogIn, LoggedIn, Outgoing, Peer, Priority, Reply, Secret, Slot, Status,
+    Wants,
 };
-use std::time::Duration;
 
 fn frame(kind: u16, body: &str) -> Vec<u8> {
     let mut frame = bytes::BytesMut::new();
@@ -13,7 +12,7 @@ fn frame(kind: u16, body: &str) -> Vec<u8> {
     frame.to_vec()
 }
 
-fn connection() -> ServerConnection {
+pub(crate) fn connection() -> ServerConnection {
     ServerConnection::new(FrameLimits { frame_bytes_max: 1_024, ..FrameLimits::default() })
 }
 
@@ -27,7 +26,7 @@ pub(crate) fn logged_in() -> ServerConnection {
     connection
 }
 
-fn ada() -> LoggedIn {
+pub(crate) fn ada() -> LoggedIn {
     LoggedIn {
         user_id: 7,
         username: "ada".to_owned(),
@@ -52,7 +51,26 @@ pub(crate) fn take(connection: &mut ServerConnection) -> Vec<(u16, String)> {
     frames
 }
 
-fn ask(connection: &mut ServerConnection, kind: u16, body: &str) -> Option<(Slot, Command)> {
+/// The message "hi".
+fn message(
+    client_msg_id: Option<&str>,
+    to: Peer,
+    priority: Option<Priority>,
+    receipts: Option<bool>,
+) -> Command {
+    let (client_msg_id, text) = (client_msg_id.map(str::to_owned), "hi".to_owned());
+    match (to, priority, receipts) {
+        (Peer::User(to), None, None) => Command::Send { client_msg_id, to, text },
+        (Peer::Group(group_id), None, None) => Command::SendGroup { client_msg_id, group_id, text },
+        _ => Command::Message(Box::new(Outgoing { client_msg_id, to, text, priority, receipts })),
+    }
+}
+
+pub(crate) fn ask(
+    connection: &mut ServerConnection,
+    kind: u16,
+    body: &str,
+) -> Option<(Slot, Command)> {
     connection.receive(&frame(kind, body));
     connection.next_command()
 }
@@ -112,15 +130,16 @@ fn a_log_in_says_who_and_what_the_session_is_to_be() {
 #[test]
 fn every_request_is_its_command() {
     let user = Peer::User(8);
-    let send = |client_msg_id: Option<&str>| Command::Send {
-        client_msg_id: client_msg_id.map(str::to_owned),
-        to: 8,
-        text: "hi".to_owned(),
-    };
+    let send = |client_msg_id: Option<&str>| message(client_msg_id, user, None, None);
     for (kind, body, expected) in [
         (1003, r#"{"everywhere":false}"#, Command::Logout),
         (2001, r#"{"to_user_id":8,"content":"hi"}"#, send(None)),
         (2001, r#"{"message_id":"0d","to_user_id":8,"type":0,"content":"hi"}"#, send(Some("0d"))),
+        (
+            2001,
+            r#"{"to_user_id":8,"content":"hi","extra":{"priority":"high","receipts":false,"x":1}}"#,
+            message(None, user, Some(Priority::High), Some(false)),
+        ),
         (
             2003,
             r#"{"kind":"received","message_id":"7529508774764085248"}"#,
@@ -139,9 +158,13 @@ fn every_request_is_its_command() {
             Command::Whisper { peer: Peer::Group(3), text: "psst".to_owned() },
         ),
         (3001, r#"{"status":2}"#, Command::Status { status: Status::Busy }),
-        (3001, r#"{"user_id":8}"#, Command::Presence { uid: 8 }),
-        (3002, "", Command::Conversations { limit: None }),
-        (3002, r#"{"limit":7}"#, Command::Conversations { limit: Some(7) }),
+        (3001, r#"{"user_id":8}"#, Command::PresenceOf { user_ids: vec![8] }),
+        (3002, "", Command::Conversations { limit: None, page: None }),
+        (
+            3002,
+            r#"{"limit":7,"page":"p"}"#,
+            Command::Conversations { limit: Some(7), page: Some("p".to_owned()) },
+        ),
         (
             3004,
             r#"{"session_id":"grp_3","after_seq":0,"limit":9}"#,
@@ -165,6 +188,14 @@ fn every_request_is_its_command() {
         (4001, r#"{"op":"members","group_id":3}"#, Command::Members { group_id: 3 }),
         (4001, r#"{"op":"receipts","to_user_id":8}"#, Command::ReceiptsOf { peer: user }),
         (4001, r#"{"op":"pull"}"#, Command::Pull),
+        (4001, r#"{"op":"users","user_ids":[8,9]}"#, Command::Users { user_ids: vec![8, 9] }),
+        (
+            4001,
+            r#"{"op":"users","username":"bob"}"#,
+            Command::UserNamed { username: "bob".to_owned() },
+        ),
+        (4001, r#"{"op":"presence","user_ids":[]}"#, Command::PresenceOf { user_ids: vec![] }),
+        (4001, r#"{"op":"group","group_id":3}"#, Command::Group { group_id: 3 }),
     ] {
         let asked = ask(&mut logged_in(), kind, body);
         assert_eq!(asked.map(|(_, command)| command), Some(expected), "{kind} {body}");
@@ -172,13 +203,11 @@ fn every_request_is_its_command() {
     for to in ["to_user_id", "group_id"] {
         let body = format!(r#"{{"{to}":3,"content":"hi"}}"#);
         let (_, command) = ask(&mut logged_in(), 2002, &body).unwrap();
-        let expected =
-            Command::SendGroup { client_msg_id: None, group_id: 3, text: "hi".to_owned() };
-        assert_eq!(command, expected);
+        assert_eq!(command, message(None, Peer::Group(3), None, None));
     }
     let both = r#"{"to_user_id":3,"group_id":3,"content":"hi"}"#;
     let (_, command) = ask(&mut logged_in(), 2002, both).unwrap();
-    assert!(matches!(command, Command::SendGroup { group_id: 3, .. }));
+    assert_eq!(command, message(None, Peer::Group(3), None, None));
     let differ = r#"{"to_user_id":8,"group_id":3,"content":"hi"}"#;
     for (kind, body) in [(2001, both), (2001, differ), (2002, differ)] {
         let (_, refused) = refused(&mut logged_in(), kind, body);
@@ -193,176 +222,5 @@ fn of_a_key_that_occurs_twice_the_last_counts_and_an_unknown_one_is_ignored() {
     assert!(to.contains("bad to_user_id"), "one that is of the wrong kind is refused: {to}");
     let body = r#"{"to_user_id":9,"later":[{"a":[1]}],"to_user_id":8,"content":"\u0068i"}"#;
     let (_, command) = ask(&mut logged_in(), 2001, body).unwrap();
-    assert!(matches!(command, Command::Send { to: 8, ref text, .. } if text == "hi"));
-}
-
-#[test]
-fn every_answer_has_its_body() {
-    let hist = Hist { seq: 4, msg_id: 61, from: 8, ts_ms: 5, text: "a\"b".into() };
-    let conv = Conv {
-        peer: Peer::User(8),
-        head: 12,
-        read: 10,
-        unread: 2,
-        last_msg_id: 61,
-        from: 8,
-        ts_ms: 5,
-        text: "hel".into(),
-    };
-    let gone = Conv { peer: Peer::Group(3), last_msg_id: 0, from: 0, ts_ms: 0, ..conv.clone() };
-    let receipt = Receipt { from: 8, group_id: None, delivered: Some(12), read: Some(10) };
-    let golden: Vec<(u16, &str, Reply, u16, &str)> = vec![
-        (
-            2001,
-            r#"{"id":"a7","message_id":"0d","to_user_id":8,"content":"hi"}"#,
-            Reply::MsgIdSeq(61, 12),
-            2003,
-            r#"{"code":0,"message":"success","kind":"sent","message_id":"61","client_message_id":"0d","session_id":"c2c_7_8","seq":12,"id":"a7"}"#,
-        ),
-        (
-            2002,
-            r#"{"group_id":3,"content":"hi"}"#,
-            Reply::GroupMsgIdSeq(61, 1),
-            2003,
-            r#"{"code":0,"message":"success","kind":"sent","message_id":"61","session_id":"grp_3","seq":1}"#,
-        ),
-        (
-            2001,
-            r#"{"id":7,"to_user_id":8,"content":"hi"}"#,
-            Reply::err("no such user"),
-            9001,
-            r#"{"code":1001,"message":"no such user","status":"NOT_FOUND","id":7,"type":2001}"#,
-        ),
-        (
-            2004,
-            r#"{"to_user_id":8}"#,
-            Reply::slow_down(Duration::from_millis(250)),
-            9001,
-            r#"{"code":5003,"message":"slow down","status":"RESOURCE_EXHAUSTED","type":2004,"retry_after_ms":250}"#,
-        ),
-        (
-            2003,
-            r#"{"id":1,"kind":"received","message_id":"61"}"#,
-            Reply::Acked,
-            2003,
-            r#"{"code":0,"message":"success","kind":"received","id":1}"#,
-        ),
-        (
-            3001,
-            r#"{"user_id":8}"#,
-            Reply::Presence(8, Status::Away),
-            3001,
-            r#"{"code":0,"message":"success","user_id":8,"status":3}"#,
-        ),
-        (
-            3001,
-            r#"{"status":2}"#,
-            Reply::Status(Status::Busy),
-            3001,
-            r#"{"code":0,"message":"success","user_id":7,"status":2}"#,
-        ),
-        (
-            3002,
-            "{}",
-            Reply::Conversations(vec![conv, gone]),
-            3003,
-            r#"{"code":0,"message":"success","data":{"conversations":[{"session_id":"c2c_7_8","to_user_id":8,"head_seq":12,"read_seq":10,"unread":2,"last_message":{"message_id":"61","from_user_id":8,"content":"hel","timestamp":5}},{"session_id":"grp_3","group_id":3,"head_seq":12,"read_seq":10,"unread":2,"last_message":null}]}}"#,
-        ),
-        (
-            3004,
-            r#"{"to_user_id":8}"#,
-            Reply::History(vec![hist]),
-            3005,
-            r#"{"code":0,"message":"success","data":{"session_id":"c2c_7_8","messages":[{"message_id":"61","session_id":"c2c_7_8","from_user_id":8,"to_user_id":7,"type":0,"content":"a\"b","timestamp":5,"extra":{},"seq":4}]}}"#,
-        ),
-        (
-            3004,
-            r#"{"to_user_id":8,"limit":9999}"#,
-            Reply::err("bad range"),
-            3005,
-            r#"{"code":4001,"message":"bad range","status":"OUT_OF_RANGE"}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"whoami","id":"w"}"#,
-            Reply::Uid(7),
-            4002,
-            r#"{"op":"whoami","code":0,"message":"success","data":{"user_id":7,"username":"ada","device":"web:k3v9"},"id":"w"}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"add_friend","user_id":8}"#,
-            Reply::FriendAdded,
-            4002,
-            r#"{"op":"add_friend","code":0,"message":"friend added","data":{}}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"friends"}"#,
-            Reply::Friends(vec![8, 9]),
-            4002,
-            r#"{"op":"friends","code":0,"message":"success","data":{"user_ids":[8,9]}}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"create_group","name":"crew"}"#,
-            Reply::GroupId(3),
-            4002,
-            r#"{"op":"create_group","code":0,"message":"success","data":{"group_id":3}}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"join_group","group_id":3}"#,
-            Reply::err("already in group"),
-            4002,
-            r#"{"op":"join_group","code":4001,"message":"already in group","status":"ALREADY_EXISTS"}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"receipts","to_user_id":8}"#,
-            Reply::ReceiptsOf(vec![receipt]),
-            4002,
-            r#"{"op":"receipts","code":0,"message":"success","data":{"receipts":[{"user_id":8,"delivered_seq":12,"read_seq":10}]}}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"devices"}"#,
-            Reply::Devices(vec![("text".to_owned(), false), ("web:k3v9".to_owned(), true)]),
-            4002,
-            r#"{"op":"devices","code":0,"message":"success","data":{"devices":[{"name":"text","online":false,"current":false},{"name":"web:k3v9","online":true,"current":true}]}}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"set_events","on":false}"#,
-            Reply::Events(false),
-            4002,
-            r#"{"op":"set_events","code":0,"message":"success","data":{"on":false}}"#,
-        ),
-        (1003, "{}", Reply::LoggedOut, 1004, r#"{"code":0,"message":"success"}"#),
-    ];
-    for (kind, request, reply, answer_kind, answer) in golden {
-        let mut connection = logged_in();
-        let (slot, _) = ask(&mut connection, kind, request).expect(request);
-        connection.reply(slot, reply);
-        assert_eq!(take(&mut connection), [(answer_kind, answer.to_owned())], "{request}");
-    }
-    let mut connection = connection();
-    let (slot, _) = ask(&mut connection, 1001, r#"{"username":"a","password":"b"}"#).unwrap();
-    connection.reply(slot, Reply::LoggedIn(Box::new(ada())));
-    let answer = r#"{"code":0,"message":"success","data":{"user_id":7,"username":"ada","nickname":"ada","session_key":"eyJ","online_status":1,"device":"web:k3v9"}}"#;
-    assert_eq!(take(&mut connection), [(1002, answer.to_owned())]);
-}
-
-#[test]
-fn what_nobody_asked_an_answer_for_has_none_unless_it_is_refused() {
-    for (kind, body, reply) in [
-        (2003, r#"{"kind":"received","message_id":"61"}"#, Reply::Acked),
-        (2004, r#"{"to_user_id":8}"#, Reply::Typing),
-        (2005, r#"{"to_user_id":8,"content":"x"}"#, Reply::Whispered),
-    ] {
-        let mut connection = logged_in();
-        let (slot, _) = ask(&mut connection, kind, body).unwrap();
-        connection.reply(slot, reply);
-        assert_eq!(take(&mut connection), [], "{kind}");
-    }
+    assert_eq!(command, message(None, Peer::User(8), None, None));
 }

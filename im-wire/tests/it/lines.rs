@@ -7,6 +7,10 @@ use im_wire::text::{
 };
 use std::borrow::Cow;
 
+fn conversations(listed: Vec<Conv<'static>>) -> Reply {
+    Reply::Conversations { listed, next_page: None }
+}
+
 fn receipt(group_id: Option<i64>, delivered: Option<i64>, read: Option<i64>) -> Receipt {
     Receipt { from: 7, group_id, delivered, read }
 }
@@ -45,9 +49,9 @@ fn every_reply_has_its_bytes() {
              +OK history_done\n",
         ),
         (Reply::Read, "+OK read\n"),
-        (Reply::Conversations(vec![]), "+OK conversations_done\n"),
+        (conversations(vec![]), "+OK conversations_done\n"),
         (
-            Reply::Conversations(vec![
+            conversations(vec![
                 conv(Peer::User(9), 3, "b\nc"),
                 conv(Peer::Group(4), 99, ""),
                 conv(Peer::User(9), 100, "d"),

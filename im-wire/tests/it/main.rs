@@ -5,6 +5,7 @@
     reason = "the helpers of tests fail as tests do"
 )]
 
+mod answers;
 mod bad_frames;
 mod commands;
 mod frames;

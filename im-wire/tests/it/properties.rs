@@ -134,7 +134,8 @@ fn command() -> impl Strategy<Value = Command> {
         (peer(), 1..=u32::MAX, proptest::option::of(id.clone()))
             .prop_map(|(peer, limit, before_seq)| Command::Recent { peer, limit, before_seq }),
         (peer(), id).prop_map(|(peer, seq)| Command::Read { peer, seq }),
-        proptest::option::of(1..=u32::MAX).prop_map(|limit| Command::Conversations { limit }),
+        proptest::option::of(1..=u32::MAX)
+            .prop_map(|limit| Command::Conversations { limit, page: None }),
         peer().prop_map(|peer| Command::Typing { peer }),
         (peer(), last_argument()).prop_map(|(peer, text)| Command::Whisper { peer, text }),
         peer().prop_map(|peer| Command::ReceiptsOf { peer }),

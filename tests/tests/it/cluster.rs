@@ -42,6 +42,25 @@ async fn talking_within(send_timeout_ms: u32, builder: StackBuilder) -> (Stack, 
     (stack, load)
 }
 
+/// Kills two instances of each of these, one after the other, while people talk; each comes back before
+/// the next.
+async fn each_is_killed<P: Copy>(
+    stack: &mut Stack,
+    load: &Load,
+    parts: &[P],
+    process: fn(P, usize) -> String,
+) {
+    for part in parts {
+        for number in [1, 2] {
+            let process = process(*part, number);
+            stack.kill(&process).await;
+            load.flows().await;
+            stack.restart(&process).await;
+            load.flows().await;
+        }
+    }
+}
+
 /// What everybody sent and was shown is right, and no message was answered with an error.
 async fn holds_without_an_error(load: Load) {
     let run = load.finish(JOINS).await;

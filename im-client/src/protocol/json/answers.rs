@@ -3,7 +3,8 @@
 use super::kinds;
 use crate::protocol::Expected;
 use im_wire::{
-    Conv, Event, Hist, LoggedIn, Message, Peer, Receipt, Refusal, Reply, Secret, Status, What, Why,
+    Conv, Event, Group, Hist, LoggedIn, Message, Peer, Receipt, Refusal, Reply, Secret, Status,
+    User, What, Why,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
@@ -44,6 +45,13 @@ struct Data {
     user_ids: Option<Vec<i64>>,
     group_ids: Option<Vec<i64>>,
     group_id: Option<i64>,
+    name: Option<String>,
+    description: String,
+    creator_id: i64,
+    created_at: i64,
+    users: Option<Vec<Named>>,
+    presence: Option<Vec<Present>>,
+    next_page: Option<String>,
     messages: Option<Vec<Body>>,
     conversations: Option<Vec<Listed>>,
     receipts: Option<Vec<Position>>,
@@ -67,6 +75,18 @@ struct Position {
     delivered_seq: i64,
     #[serde(default)]
     read_seq: i64,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    user_id: i64,
+    username: String,
+}
+
+#[derive(Deserialize)]
+struct Present {
+    user_id: i64,
+    status: u64,
 }
 
 #[derive(Deserialize)]
@@ -128,10 +148,13 @@ impl Body {
     }
 
     fn of_status(&self) -> Option<Status> {
-        let number = self.status.as_ref()?.as_u64()?;
-        let all = [Status::Offline, Status::Online, Status::Busy, Status::Away];
-        all.get(usize::try_from(number).ok()?).copied()
+        status(self.status.as_ref()?.as_u64()?)
     }
+}
+
+fn status(number: u64) -> Option<Status> {
+    let all = [Status::Offline, Status::Online, Status::Busy, Status::Away];
+    all.get(usize::try_from(number).ok()?).copied()
 }
 
 /// What a body shows that answers nothing; `None` for what is not known here.
@@ -192,7 +215,8 @@ pub(super) fn reply(expected: Expected, body: Body) -> Option<Reply> {
         }
         Expected::Conversations => {
             let conversations = body.data.conversations?.into_iter().map(conversation);
-            Reply::Conversations(conversations.collect::<Option<_>>()?)
+            let listed = conversations.collect::<Option<_>>()?;
+            Reply::Conversations { listed, next_page: body.data.next_page }
         }
         Expected::Receipts(peer) => {
             let group_id = match peer {
@@ -206,6 +230,20 @@ pub(super) fn reply(expected: Expected, body: Body) -> Option<Reply> {
             Reply::ReceiptsOf(body.data.receipts?.into_iter().map(receipt).collect())
         }
         Expected::Presence(_) => Reply::Presence(body.user_id?, body.of_status()?),
+        Expected::PresenceOf => {
+            let present = body.data.presence?.into_iter();
+            let present = present.map(|one| Some((one.user_id, status(one.status)?)));
+            Reply::PresenceOf(present.collect::<Option<_>>()?)
+        }
+        Expected::Users => {
+            let user = |Named { user_id, username }| User { user_id, username };
+            Reply::Users(body.data.users?.into_iter().map(user).collect())
+        }
+        Expected::Group => {
+            let Data { group_id, name, description, creator_id, created_at, .. } = body.data;
+            let (group_id, name, created_at_ms) = (group_id?, name?, created_at);
+            Reply::Group(Box::new(Group { group_id, name, description, creator_id, created_at_ms }))
+        }
         Expected::Ids(of) => of(body.data.user_ids.or(body.data.group_ids)?),
         Expected::GroupId => Reply::GroupId(body.data.group_id?),
         Expected::Devices => {

@@ -2,7 +2,7 @@
 
 use super::kinds;
 use crate::error::BadRequest;
-use im_wire::{Command, Credential, LogIn, Peer, Secret, Status, Wants};
+use im_wire::{Command, Credential, LogIn, Outgoing, Peer, Priority, Secret, Status, Wants};
 use serde_json::{Map, Value, json};
 
 pub(super) fn request(command: &Command) -> Result<(u16, Value), BadRequest> {
@@ -24,6 +24,7 @@ pub(super) fn request(command: &Command) -> Result<(u16, Value), BadRequest> {
                 json!({"message_id": client_msg_id, "group_id": group_id, "content": text});
             (kinds::TO_GROUP, message)
         }
+        Command::Message(message) => self::message(message),
         Command::Ack { msg_id } => {
             (kinds::CONFIRM, json!({"kind": "received", "message_id": msg_id.to_string()}))
         }
@@ -34,7 +35,9 @@ pub(super) fn request(command: &Command) -> Result<(u16, Value), BadRequest> {
         Command::Whisper { peer, text } => (kinds::WHISPER, with(*peer, json!({"content": text}))),
         Command::Status { status } => (kinds::PRESENCE, json!({"status": number(*status)})),
         Command::Presence { uid } => (kinds::PRESENCE, json!({"user_id": uid})),
-        Command::Conversations { limit } => (kinds::CONVERSATIONS, json!({"limit": limit})),
+        Command::Conversations { limit, page } => {
+            (kinds::CONVERSATIONS, json!({"limit": limit, "page": page}))
+        }
         Command::History { peer, after_seq, limit } => {
             (kinds::HISTORY, with(*peer, json!({"after_seq": after_seq, "limit": limit})))
         }
@@ -56,6 +59,10 @@ fn operation(command: &Command) -> Result<Value, BadRequest> {
         Command::Priority { priority } => {
             json!({"op": "set_priority", "priority": priority.as_str()})
         }
+        Command::PresenceOf { user_ids } => json!({"op": "presence", "user_ids": user_ids}),
+        Command::Users { user_ids } => json!({"op": "users", "user_ids": user_ids}),
+        Command::UserNamed { username } => json!({"op": "users", "username": username}),
+        Command::Group { group_id } => json!({"op": "group", "group_id": group_id}),
         Command::AddFriend { friend_id } => json!({"op": "add_friend", "user_id": friend_id}),
         Command::RemoveFriend { friend_id } => json!({"op": "remove_friend", "user_id": friend_id}),
         Command::GetFriends => json!({"op": "friends"}),
@@ -74,6 +81,16 @@ fn operation(command: &Command) -> Result<Value, BadRequest> {
         Command::WhoAmI => json!({"op": "whoami"}),
         _ => return Err(BadRequest::NoWord),
     })
+}
+
+fn message(message: &Outgoing) -> (u16, Value) {
+    let Outgoing { client_msg_id, to, text, priority, receipts } = message;
+    let kind = match to {
+        Peer::User(_) => kinds::TO_USER,
+        Peer::Group(_) => kinds::TO_GROUP,
+    };
+    let extra = json!({"priority": priority.map(Priority::as_str), "receipts": receipts});
+    (kind, with(*to, json!({"message_id": client_msg_id, "content": text, "extra": extra})))
 }
 
 fn log_in(log_in: &LogIn) -> Result<(u16, Value), BadRequest> {

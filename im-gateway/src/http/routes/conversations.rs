@@ -21,6 +21,8 @@ pub(in crate::http) struct Part {
     /// At most so many; 50 unless given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// The `next_page` of the answer before.
+    page: Option<String>,
 }
 
 /// The caller's conversations.
@@ -28,6 +30,9 @@ pub(in crate::http) struct Part {
 pub(in crate::http) struct Conversations {
     /// The one in which something happened last first.
     conversations: Vec<Conversation>,
+    /// Where the next answer goes on; absent from the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page: Option<String>,
 }
 
 /// A conversation.
@@ -135,11 +140,11 @@ pub(in crate::http) async fn list(
     principal: Principal,
     Asked(part): Asked<Part>,
 ) -> Answer<Conversations> {
-    let command = Command::Conversations { limit: at_least_one(part.limit)? };
+    let command = Command::Conversations { limit: at_least_one(part.limit)?, page: part.page };
     match core::perform(&http.gateway, &principal, command).await {
-        Reply::Conversations(listed) => {
+        Reply::Conversations { listed, next_page } => {
             let listed = listed.into_iter().map(|conv| conversation(principal.user_id, conv));
-            Ok(Done::with(Conversations { conversations: listed.collect() }))
+            Ok(Done::with(Conversations { conversations: listed.collect(), next_page }))
         }
         other => Err(Refused::from(other)),
     }

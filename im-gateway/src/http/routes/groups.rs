@@ -81,17 +81,19 @@ pub(in crate::http) async fn create(
 /// What a group is.
 pub(in crate::http) async fn about(
     State(http): State<Arc<Http>>,
-    _: Principal,
+    principal: Principal,
     At(Gid(group_id)): At<Gid>,
 ) -> Answer<Group> {
-    let found = core::group(&http.gateway, group_id).await.map_err(Refused::from)?;
-    Ok(Done::with(Group {
-        group_id: found.group_id,
-        name: found.group_name,
-        description: found.description,
-        creator_id: found.creator_id,
-        created_at: found.created_at,
-    }))
+    match core::perform(&http.gateway, &principal, Command::Group { group_id }).await {
+        Reply::Group(found) => Ok(Done::with(Group {
+            group_id: found.group_id,
+            name: found.name,
+            description: found.description,
+            creator_id: found.creator_id,
+            created_at: found.created_at_ms,
+        })),
+        other => Err(Refused::from(other)),
+    }
 }
 
 #[utoipa::path(get, path = "/api/groups/{gid}/members", tag = "groups",

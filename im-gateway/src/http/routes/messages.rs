@@ -15,7 +15,7 @@ use crate::core::{self, Principal, Single};
 use crate::http::Http;
 use crate::http::error::Refused;
 use crate::http::json::{Answer, Body, Done};
-use crate::sending::{Manner, Target};
+use crate::sending::Manner;
 
 /// Another place for the client's id of a message.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -70,9 +70,9 @@ pub(in crate::http) async fn send(
     headers: HeaderMap,
     Body(message): Body<NewMessage>,
 ) -> Answer<Sent> {
-    let (to, peer) = match (message.to_user_id, message.group_id) {
-        (Some(to @ 1..), None) => (Target::User(to), Peer::User(to)),
-        (None, Some(to @ 1..)) => (Target::Group(to), Peer::Group(to)),
+    let to = match (message.to_user_id, message.group_id) {
+        (Some(to @ 1..), None) => Peer::User(to),
+        (None, Some(to @ 1..)) => Peer::Group(to),
         (Some(_), None) => return Err(Refused::of(failure::BAD_TO_UID)),
         (None, Some(_)) => return Err(Refused::of(failure::BAD_GROUP_ID)),
         _ => return Err(Refused::of("bad body: either to_user_id or group_id")),
@@ -89,7 +89,7 @@ pub(in crate::http) async fn send(
     match core::send(&http.gateway, &principal, single).await {
         Reply::MsgIdSeq(msg_id, seq) | Reply::GroupMsgIdSeq(msg_id, seq) => Ok(Done::with(Sent {
             message_id: msg_id.to_string(),
-            session_id: session_id(principal.user_id, peer),
+            session_id: session_id(principal.user_id, to),
             seq,
         })),
         other => Err(Refused::from(other)),

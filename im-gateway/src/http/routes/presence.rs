@@ -14,9 +14,6 @@ use crate::http::Http;
 use crate::http::error::Refused;
 use crate::http::json::{Answer, Asked, Done};
 
-/// What is said of strangers, whether or not they exist.
-const NOT_A_FRIEND: &str = "not a friend";
-
 /// Who is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -49,23 +46,14 @@ pub(in crate::http) async fn list(
     principal: Principal,
     Asked(watched): Asked<Watched>,
 ) -> Answer<Statuses> {
-    let asked = ids(&watched.ids)?.into_iter().map(|uid| {
-        let (gateway, principal) = (&http.gateway, &principal);
-        async move { (uid, core::perform(gateway, principal, Command::Presence { uid }).await) }
-    });
-    let mut presence = Vec::new();
-    for (uid, reply) in futures_util::future::join_all(asked).await {
-        match reply {
-            Reply::Presence(user_id, status) => {
-                presence.push(Presence { user_id, status: number(status) });
-            }
-            Reply::Err(refusal) if refusal.words() == NOT_A_FRIEND => {
-                presence.push(Presence { user_id: uid, status: number(Status::Offline) });
-            }
-            other => return Err(Refused::from(other)),
+    let command = Command::PresenceOf { user_ids: ids(&watched.ids)? };
+    let present = |(user_id, status)| Presence { user_id, status: number(status) };
+    match core::perform(&http.gateway, &principal, command).await {
+        Reply::PresenceOf(statuses) => {
+            Ok(Done::with(Statuses { presence: statuses.into_iter().map(present).collect() }))
         }
+        other => Err(Refused::from(other)),
     }
-    Ok(Done::with(Statuses { presence }))
 }
 
 fn number(status: Status) -> u8 {

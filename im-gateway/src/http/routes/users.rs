@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use mpim_proto::GetUsersReq;
+use im_wire::{Command, Reply};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -42,15 +42,19 @@ pub(in crate::http) struct Named {
 /// The names of users. Who does not exist is left out.
 pub(in crate::http) async fn list(
     State(http): State<Arc<Http>>,
-    _: Principal,
+    principal: Principal,
     Asked(wanted): Asked<Wanted>,
 ) -> Answer<Users> {
-    let request = GetUsersReq { user_ids: ids(&wanted.ids)?, usernames: Vec::new() };
-    let users = core::users(&http.gateway, request).await.map_err(Refused::from)?;
-    let named = |user: mpim_proto::User| Named {
+    let command = Command::Users { user_ids: ids(&wanted.ids)? };
+    let named = |user: im_wire::User| Named {
         user_id: user.user_id,
         nickname: user.username.clone(),
         username: user.username,
     };
-    Ok(Done::with(Users { users: users.into_iter().map(named).collect() }))
+    match core::perform(&http.gateway, &principal, command).await {
+        Reply::Users(users) => {
+            Ok(Done::with(Users { users: users.into_iter().map(named).collect() }))
+        }
+        other => Err(Refused::from(other)),
+    }
 }

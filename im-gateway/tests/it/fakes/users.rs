@@ -245,7 +245,10 @@ impl user_service::Server for Fakes {
             let (username, _) = state.users.get(usize::try_from(user_id - 1).ok()?)?;
             Some(mpim_proto::User { user_id, username: username.clone() })
         };
-        let users = req.user_ids.into_iter().filter_map(named).collect();
+        let place = |username| state.users.iter().position(|(name, _)| name.as_bytes() == username);
+        let by_name = req.usernames.iter().filter_map(|username| place(&username[..]));
+        let by_name = by_name.map(|index| index as i64 + 1);
+        let users = req.user_ids.into_iter().chain(by_name).filter_map(named).collect();
         Ok(GetUsersResp { result: ok(), users })
     }
 }

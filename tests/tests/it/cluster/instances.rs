@@ -3,7 +3,7 @@
 use mpim_tests::{Instance, Outcome, Person, Service, Stack, is_ready};
 use rustix::process::Signal;
 
-use super::{BEHIND_THE_GATEWAY, holds_without_an_error, process, talking};
+use super::{BEHIND_THE_GATEWAY, each_is_killed, holds_without_an_error, process, talking};
 use crate::faults::JOINS;
 
 /// Messages that a talker has in flight at most.
@@ -13,15 +13,7 @@ const WINDOW: usize = 8;
 async fn kill_9_of_each_instance_behind_the_gateways_costs_no_message_an_error() {
     let Some(builder) = Stack::cluster().await else { return };
     let (mut stack, load) = talking(builder.instances(2)).await;
-    for service in BEHIND_THE_GATEWAY {
-        for number in [1, 2] {
-            let process = process(service, number);
-            stack.kill(&process).await;
-            load.flows().await;
-            stack.restart(&process).await;
-            load.flows().await;
-        }
-    }
+    each_is_killed(&mut stack, &load, &BEHIND_THE_GATEWAY, process).await;
     holds_without_an_error(load).await;
 }
 
@@ -41,13 +33,7 @@ async fn everybody_logs_in_while_the_clocks_of_two_instances_are_an_hour_apart()
 async fn kill_9_of_each_gateway_costs_no_more_than_what_was_in_flight_on_it() {
     let Some(builder) = Stack::cluster().await else { return };
     let (mut stack, load) = talking(builder.instances(2)).await;
-    for number in [1, 2] {
-        let gateway = process(Service::Gateway, number);
-        stack.kill(&gateway).await;
-        load.flows().await;
-        stack.restart(&gateway).await;
-        load.flows().await;
-    }
+    each_is_killed(&mut stack, &load, &[Service::Gateway], process).await;
     let run = load.finish(JOINS).await;
     run.assert_holds();
     assert_eq!(run.journal.errors, [] as [String; 0]);

@@ -5,7 +5,7 @@ use mpim_proto::{QuerySessionsReq, routing_service};
 use mpim_tests::{DEADLINE, PASSWORD, Stack, register_two, until};
 use mprpc::Context;
 
-use super::{holds_without_an_error, talking};
+use super::{each_is_killed, holds_without_an_error, talking};
 
 /// The name of a part's process.
 fn process(part: &str, number: usize) -> String {
@@ -28,15 +28,8 @@ async fn session_of(stack: &Stack, routing: usize, user_id: i64) -> Result<Strin
 async fn one_of_two_instances_of_each_part_is_killed_and_nobody_notices() {
     let Some(builder) = Stack::cluster().await else { return };
     let (mut stack, load) = talking(builder.instances(2).apart()).await;
-    for part in ["routing", "dispatch", "connections", "presence"] {
-        for number in [1, 2] {
-            let process = process(part, number);
-            stack.kill(&process).await;
-            load.flows().await;
-            stack.restart(&process).await;
-            load.flows().await;
-        }
-    }
+    let parts = ["routing", "dispatch", "connections", "presence"];
+    each_is_killed(&mut stack, &load, &parts, process).await;
     holds_without_an_error(load).await;
 }
 

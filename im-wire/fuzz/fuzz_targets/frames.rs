@@ -1,0 +1,5 @@
+//! See `im_wire::fuzz::frames`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| im_wire::fuzz::frames(data));
