@@ -7,6 +7,7 @@
 
 mod bad_frames;
 mod commands;
+mod event_stream;
 mod frames;
 mod lines;
 mod order;
