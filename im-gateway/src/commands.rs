@@ -186,7 +186,7 @@ async fn ask(
 }
 
 /// The name of a user's conversation with somebody, or of a group.
-fn conversation(user_id: i64, peer: Peer) -> String {
+pub(crate) fn conversation(user_id: i64, peer: Peer) -> String {
     match peer {
         Peer::User(other) => pushed::pair(user_id, other),
         Peer::Group(group_id) => pushed::group(group_id),

@@ -204,8 +204,9 @@ impl Connection {
         let now = Instant::now();
         self.look(now)?;
         if self.ping_at().is_some_and(|at| at <= now) {
-            self.pinged = true;
-            self.wire.ping();
+            // Who cannot answer is pinged again after as long.
+            self.pinged = self.wire.ping();
+            self.heard_at = if self.pinged { self.heard_at } else { now };
         }
         // Room in the output lets commands go on, and they fill it again.
         loop {

@@ -4,8 +4,11 @@
 //! question and goes. What a command means is the same for both: the same calls, the same refusals.
 
 use im_common::walk;
+use im_wire::event_stream::Position;
 use im_wire::{Command, Peer, Reply, failure};
-use mpim_proto::{LogoutReq, Outgoing, Role, SendBatchReq, send_batch_req};
+use mpim_proto::{
+    AdvanceCursorsReq, CursorMove, LogoutReq, Outgoing, Role, SendBatchReq, send_batch_req,
+};
 use mprpc::{Code, Context, Status};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -120,6 +123,32 @@ pub(crate) async fn send(gateway: &Gateway, principal: &Principal, single: Singl
         }
         Err(words) => Reply::err(words),
     }
+}
+
+/// Somebody has got what their device was shown up to these positions, wherever its session is. One that
+/// is here need not wait for these any more.
+///
+/// # Errors
+/// The reply, if it is unknown whether that is kept.
+pub(crate) async fn received(
+    gateway: &Gateway,
+    principal: &Principal,
+    positions: &[Position],
+) -> Result<(), Reply> {
+    let (user_id, device) = (principal.user_id, &principal.device);
+    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+    let moves = positions.iter().map(|position| CursorMove {
+        conv_id: commands::conversation(user_id, position.peer),
+        seq: position.seq,
+    });
+    let request = AdvanceCursorsReq { user_id, device: device.clone(), moves: moves.collect() };
+    let answer = gateway.services.message.advance_cursors(&cx, request).await;
+    let answer = answer.map_err(|status| not_had(gateway, "AdvanceCursors", &status))?;
+    let msg_ids: Vec<i64> = positions.iter().map(|position| position.msg_id).collect();
+    for session in gateway.sessions.of_devices(user_id, |of| of == device) {
+        session.mailbox.acknowledge(&msg_ids);
+    }
+    commands::refusal(answer.result).map_or(Ok(()), Err)
 }
 
 fn not_had(gateway: &Gateway, what: &'static str, status: &Status) -> Reply {

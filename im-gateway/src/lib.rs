@@ -48,6 +48,7 @@
 //! | `entry` | before that: TLS, and whom a proxy says that it brings |
 //! | `connection` | one connection: socket, protocol and session in one task |
 //! | `wire`, `socket` | what it speaks, and what its bytes go through: one `match` each |
+//! | `pipe` | the body of a response in the place of a socket, for server-sent events |
 //! | `session` | one log-in: decides what to ask for and what to show; does nothing itself |
 //! | `delivery` | pure: positions, and so what becomes of each entry |
 //! | `sync` | pure: when heads are compared, page by page |
@@ -94,6 +95,7 @@ mod mailbox;
 mod message_ids;
 mod metrics;
 mod original;
+mod pipe;
 mod push;
 mod pushed;
 mod rate;

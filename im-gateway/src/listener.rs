@@ -21,7 +21,7 @@ use crate::entry::{ClientStream, Denied, Entry};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
 use crate::socket::Socket;
-use crate::wire::Speaks;
+use crate::wire::{Speaks, Wire};
 
 /// Clients that are being told so at the same time; more are closed without a word.
 const REFUSALS_MAX: usize = 64;
@@ -171,11 +171,15 @@ impl Listener {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
-        let control = Arc::new(Control::default());
-        let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         let mut wire = self.speaks.wire(&self.gateway.config);
         wire.receive(read);
-        let socket = Socket::from(stream);
+        self.open(Socket::from(stream), wire, place);
+    }
+
+    /// Serves a connection that has its place, whatever it came by.
+    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: OwnedSemaphorePermit) {
+        let control = Arc::new(Control::default());
+        let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
         let connection =
             Box::pin(Connection::new(Arc::clone(&self.gateway), control, socket, wire).run());

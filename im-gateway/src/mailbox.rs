@@ -39,6 +39,8 @@ pub(crate) struct Post {
     /// The route is lost and must be bound again at once. Whether the session may go on is to be asked
     /// within this time.
     pub(crate) bind: Option<Duration>,
+    /// Messages that the client says elsewhere to have got.
+    pub(crate) acknowledged: Vec<i64>,
     /// The session is to end, for this reason.
     pub(crate) close: Option<String>,
 }
@@ -138,6 +140,15 @@ impl Mailbox {
         self.change(|post| post.bind = Some(post.bind.unwrap_or(spread).min(spread)));
     }
 
+    /// The client says elsewhere that it has got these messages. What finds no room it will have to say
+    /// again, of these or of later ones.
+    pub(crate) fn acknowledge(&self, msg_ids: &[i64]) {
+        self.change(|post| {
+            let room = self.max.saturating_sub(post.acknowledged.len());
+            post.acknowledged.extend(msg_ids.iter().take(room));
+        });
+    }
+
     /// The session is to end.
     pub(crate) fn close(&self, reason: &str) {
         self.change(|post| {
@@ -154,6 +165,7 @@ impl Mailbox {
             || !post.heads.is_empty()
             || post.sync_within.is_some()
             || post.bind.is_some()
+            || !post.acknowledged.is_empty()
             || post.close.is_some();
         anything.then(|| std::mem::take(post))
     }

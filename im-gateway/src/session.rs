@@ -233,6 +233,7 @@ impl Session {
 
     /// Takes what was left in the mailbox; whoever calls looks after `close`.
     pub(crate) fn receive(&mut self, client: &mut Client<'_>, post: Post) {
+        post.acknowledged.into_iter().for_each(|msg_id| self.acknowledge(msg_id));
         for mail in post.mail {
             match mail {
                 Mail::Entry(entry) => {

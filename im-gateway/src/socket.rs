@@ -13,10 +13,13 @@ use tokio::net::TcpStream;
 
 use crate::entry::ClientStream;
 use crate::kernel;
+use crate::pipe::Pipe;
 
 /// A connection's socket. Nothing here waits but [`ready`](Self::ready) and [`linger`](Self::linger).
 #[derive(Debug)]
 pub(crate) enum Socket {
+    /// The body of a response: only out.
+    Body(Pipe),
     /// TCP as it is.
     Plain {
         stream: TcpStream,
@@ -48,6 +51,7 @@ impl Socket {
     /// Reads what is there; 0 at the end. [`io::ErrorKind::WouldBlock`] when nothing is.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
+            Self::Body(pipe) => pipe.try_read(),
             Self::Plain { stream, .. } => stream.try_read(buffer),
             Self::Tls(tls) => tls.try_read(buffer),
         }
@@ -56,6 +60,7 @@ impl Socket {
     /// Writes as much as there is room for. [`io::ErrorKind::WouldBlock`] when there is none.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
+            Self::Body(pipe) => pipe.try_write(bytes),
             Self::Plain { stream, written } => {
                 let taken = stream.try_write(bytes)?;
                 *written += taken as u64;
@@ -68,7 +73,7 @@ impl Socket {
     /// Whether something that was written is not with the kernel yet, and waits for room there.
     pub(crate) fn is_flushing(&self) -> bool {
         match self {
-            Self::Plain { .. } => false,
+            Self::Body(_) | Self::Plain { .. } => false,
             Self::Tls(tls) => tls.is_flushing(),
         }
     }
@@ -76,7 +81,7 @@ impl Socket {
     /// Hands that to the kernel, as much as there is room for.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain { .. } => Ok(()),
+            Self::Body(_) | Self::Plain { .. } => Ok(()),
             Self::Tls(tls) => tls.flush().map(drop),
         }
     }
@@ -84,6 +89,7 @@ impl Socket {
     /// Waits until it is worth trying again. Errors show when the socket is read or written. Cancel safe.
     pub(crate) async fn ready(&self, interest: Interest) {
         match self {
+            Self::Body(pipe) => pipe.ready(interest).await,
             Self::Plain { stream, .. } => {
                 let _ = stream.ready(interest).await;
             }
@@ -95,8 +101,10 @@ impl Socket {
     }
 
     /// So many of the bytes that were written are with the peer's kernel; `None` if ours does not say.
+    /// Of a response: with HTTP, and whatever has arrived its client says.
     pub(crate) fn peer_has(&mut self) -> Option<u64> {
         match self {
+            Self::Body(pipe) => Some(pipe.taken()),
             Self::Plain { stream, written } => {
                 let on_their_way = kernel::unacknowledged_bytes(stream.as_fd()).ok()?;
                 Some(written.saturating_sub(on_their_way))
@@ -108,6 +116,7 @@ impl Socket {
     /// Bytes that have arrived and were not read. If the kernel does not say, none.
     pub(crate) fn unread(&mut self) -> usize {
         match self {
+            Self::Body(_) => 0,
             Self::Plain { stream, .. } => {
                 let bytes = rustix::io::ioctl_fionread(stream).unwrap_or(0);
                 usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -119,6 +128,7 @@ impl Socket {
     /// Whether the peer has reset the connection, which no read has met yet.
     pub(crate) fn is_reset(&self) -> bool {
         match self {
+            Self::Body(pipe) => pipe.is_gone(),
             Self::Plain { stream, .. } => !matches!(stream.take_error(), Ok(None)),
             Self::Tls(tls) => !matches!(tls.stream.take_error(), Ok(None)),
         }
@@ -129,6 +139,7 @@ impl Socket {
     pub(crate) async fn linger(self, rest: &[u8], at_most: Duration) {
         let last = async {
             let mut stream = match self {
+                Self::Body(pipe) => return pipe.finish(rest).await,
                 Self::Plain { mut stream, .. } => {
                     stream.write_all(rest).await?;
                     stream

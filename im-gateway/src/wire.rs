@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use im_wire::{Command, Reply, Shown, Slot, frames, text, web_socket};
+use im_wire::{Command, Reply, Secret, Shown, Slot, event_stream, frames, text, web_socket};
 use mpim_proto::TEXT_DEVICE;
 
 use crate::config::{Config, ms};
@@ -16,6 +16,8 @@ pub(crate) enum Wire {
     Frames(frames::ServerConnection),
     /// WebSocket, after its handshake.
     WebSocket(web_socket::ServerConnection),
+    /// Server-sent events, in the body of a response.
+    EventStream(Box<event_stream::ServerConnection>),
 }
 
 /// The protocols that a listener may speak.
@@ -77,12 +79,18 @@ impl Speaks {
 }
 
 impl Wire {
+    /// A stream of events for whoever has this token.
+    pub(crate) fn event_stream(token: Secret) -> Self {
+        Self::EventStream(Box::new(event_stream::ServerConnection::new(token)))
+    }
+
     /// The device that a session is if nobody says which.
     pub(crate) fn device(&self) -> &'static str {
         match self {
             Self::Text(_) => TEXT_DEVICE,
             Self::Frames(_) => "desktop",
             Self::WebSocket(_) => "web",
+            Self::EventStream(_) => "web",
         }
     }
 
@@ -90,7 +98,7 @@ impl Wire {
     pub(crate) fn tells_seqs(&self) -> bool {
         match self {
             Self::Text(_) => false,
-            Self::Frames(_) | Self::WebSocket(_) => true,
+            Self::Frames(_) | Self::WebSocket(_) | Self::EventStream(_) => true,
         }
     }
 
@@ -100,13 +108,14 @@ impl Wire {
             Self::Text(_) => ms(config.text.login_timeout_ms),
             Self::Frames(_) => ms(config.frames.login_timeout_ms),
             Self::WebSocket(_) => ms(config.web_socket.login_timeout_ms),
+            Self::EventStream(_) => ms(config.http.timeout_ms),
         }
     }
 
     /// How long nothing may come from the client.
     pub(crate) fn idle(&self, config: &Config) -> Option<Duration> {
         match self {
-            Self::Text(_) => None,
+            Self::Text(_) | Self::EventStream(_) => None,
             Self::Frames(_) => Some(ms(config.frames.idle_ms)),
             Self::WebSocket(_) => Some(ms(config.web_socket.idle_ms)),
         }
@@ -117,21 +126,24 @@ impl Wire {
         match self {
             Self::Text(_) | Self::Frames(_) => None,
             Self::WebSocket(_) => Some(ms(config.web_socket.ping_ms)),
+            Self::EventStream(_) => Some(ms(config.http.event_beat_ms)),
         }
     }
 
-    /// Asks whether the client is there.
-    pub(crate) fn ping(&mut self) {
+    /// Asks whether the client is there; answers whether it can answer.
+    pub(crate) fn ping(&mut self) -> bool {
         match self {
             Self::Text(_) | Self::Frames(_) => {}
             Self::WebSocket(wire) => wire.ping(),
+            Self::EventStream(wire) => wire.beat(),
         }
+        !matches!(self, Self::EventStream(_))
     }
 
     /// Whether it was closed as the protocol has it: nothing is said after what the output has.
     pub(crate) fn is_over(&self) -> bool {
         match self {
-            Self::Text(_) | Self::Frames(_) => false,
+            Self::Text(_) | Self::Frames(_) | Self::EventStream(_) => false,
             Self::WebSocket(wire) => wire.is_over(),
         }
     }
@@ -142,6 +154,7 @@ impl Wire {
             Self::Text(wire) => wire.receive(bytes),
             Self::Frames(wire) => wire.receive(bytes),
             Self::WebSocket(wire) => wire.receive(bytes),
+            Self::EventStream(_) => {}
         }
     }
 
@@ -151,6 +164,7 @@ impl Wire {
             Self::Text(wire) => wire.wants_input(),
             Self::Frames(wire) => wire.wants_input(),
             Self::WebSocket(wire) => wire.wants_input(),
+            Self::EventStream(_) => true,
         }
     }
 
@@ -160,6 +174,7 @@ impl Wire {
             Self::Text(wire) => wire.next_command(),
             Self::Frames(wire) => wire.next_command(),
             Self::WebSocket(wire) => wire.next_command(),
+            Self::EventStream(wire) => wire.next_command(),
         }
     }
 
@@ -169,6 +184,7 @@ impl Wire {
             Self::Text(wire) => wire.reply(slot, reply),
             Self::Frames(wire) => wire.reply(slot, reply),
             Self::WebSocket(wire) => wire.reply(slot, reply),
+            Self::EventStream(wire) => wire.reply(slot, reply),
         }
     }
 
@@ -179,6 +195,7 @@ impl Wire {
             Self::Text(wire) => wire.push(shown.line()),
             Self::Frames(wire) => wire.show(shown),
             Self::WebSocket(wire) => wire.show(shown),
+            Self::EventStream(wire) => wire.show(shown),
         }
     }
 
@@ -188,6 +205,7 @@ impl Wire {
             Self::Text(_) => None,
             Self::Frames(wire) => wire.ended(),
             Self::WebSocket(wire) => wire.ended(),
+            Self::EventStream(wire) => wire.ended(),
         }
     }
 
@@ -197,6 +215,7 @@ impl Wire {
             Self::Text(wire) => wire.close(reason),
             Self::Frames(wire) => wire.close(reason),
             Self::WebSocket(wire) => wire.close(reason),
+            Self::EventStream(wire) => wire.close(reason),
         }
     }
 
@@ -206,6 +225,7 @@ impl Wire {
             Self::Text(wire) => wire.output(),
             Self::Frames(wire) => wire.output(),
             Self::WebSocket(wire) => wire.output(),
+            Self::EventStream(wire) => wire.output(),
         }
     }
 
@@ -215,6 +235,7 @@ impl Wire {
             Self::Text(wire) => wire.consume_output(taken),
             Self::Frames(wire) => wire.consume_output(taken),
             Self::WebSocket(wire) => wire.consume_output(taken),
+            Self::EventStream(wire) => wire.consume_output(taken),
         }
     }
 
@@ -224,6 +245,7 @@ impl Wire {
             Self::Text(wire) => wire.output_end(),
             Self::Frames(wire) => wire.output_end(),
             Self::WebSocket(wire) => wire.output_end(),
+            Self::EventStream(wire) => wire.output_end(),
         }
     }
 
@@ -233,6 +255,7 @@ impl Wire {
             Self::Text(wire) => wire.in_flight(),
             Self::Frames(wire) => wire.in_flight(),
             Self::WebSocket(wire) => wire.in_flight(),
+            Self::EventStream(wire) => wire.in_flight(),
         }
     }
 }

@@ -10,7 +10,7 @@
 //! says how they are written.
 //!
 //! The protocols are [`text`], lines that a person can type into `nc`, and [`frames`], JSON behind binary
-//! headers, and [`web_socket`], which carries the same JSON.
+//! headers, and [`web_socket`], which carries the same JSON; [`event_stream`] is for clients that only read.
 //!
 //! # Example: a server that answers one command
 //!
@@ -33,6 +33,7 @@
 mod closing;
 mod command;
 mod event;
+pub mod event_stream;
 pub mod failure;
 pub mod frames;
 #[cfg(any(test, feature = "fuzzing"))]

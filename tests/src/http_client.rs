@@ -46,6 +46,11 @@ impl HttpClient {
         Self { address, token: token.as_str().expect("a token").to_owned() }
     }
 
+    /// The token of its requests; empty if there is none.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     async fn begin(address: SocketAddr, path: &str, name: &str) -> Self {
         let nobody = Self::nobody(address);
         let body = json!({"username": name, "password": PASSWORD});

@@ -27,6 +27,7 @@
 //! | `people` | [`Person`]: a registered user with a connection |
 //! | `classic_client` | [`ClassicClient`]: the original RPC wire, byte by byte |
 //! | `frames_client`, `web_socket_client` | [`FramesClient`], [`WebSocketClient`]: JSON bodies in frames and in envelopes |
+//! | `events_client` | [`EventsClient`]: server-sent events |
 //! | `ways` | [`Way`], [`Caller`]: one [`Request`] in the words of each protocol |
 //! | `walk` | [`hops`]: the hops of a message, out of the logs |
 //! | `load` | [`Load`]: talking users that outlive faults and keep a journal |
@@ -45,6 +46,7 @@ mod binaries;
 pub mod chaos;
 mod checker;
 mod classic_client;
+mod events_client;
 mod frames_client;
 mod http_client;
 mod journal;
@@ -64,6 +66,7 @@ pub use balancer::Balancer;
 pub use binaries::binary;
 pub use checker::{Invariant, Violation};
 pub use classic_client::{ClassicClient, Fields, Message};
+pub use events_client::EventsClient;
 pub use frames_client::FramesClient;
 pub use http_client::HttpClient;
 pub use journal::{

@@ -90,6 +90,22 @@ impl WebSocketClient {
         }
     }
 
+    /// The code with which the server closes, whatever comes before that.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn closed(&mut self) -> u16 {
+        let read = async {
+            loop {
+                let (flags, payload) = self.frame().await;
+                if let (0x88, [high, low, ..]) = (flags, &*payload) {
+                    return u16::from_be_bytes([*high, *low]);
+                }
+            }
+        };
+        timeout(DEADLINE, read).await.expect("an end in time")
+    }
+
     async fn send(&mut self, payload: &[u8]) {
         let mask = [0x5a, 0x12, 0xc3, 0x77];
         let length = u16::try_from(payload.len()).expect("a short message");
@@ -105,19 +121,22 @@ impl WebSocketClient {
 
     /// The next text message.
     async fn envelope(&mut self) -> Value {
-        let read = async {
-            let flags = self.stream.read_u8().await.expect("a message");
-            let bytes = match self.stream.read_u8().await.expect("a length") {
-                126 => usize::from(self.stream.read_u16().await.expect("a length")),
-                short @ ..126 => usize::from(short),
-                _ => panic!("a message of more than 64 KiB, or a masked one"),
-            };
-            let mut payload = vec![0; bytes];
-            self.stream.read_exact(&mut payload).await.expect("a whole message");
-            assert_eq!(flags, 0x81, "no text: {}", String::from_utf8_lossy(&payload));
-            serde_json::from_slice(&payload).expect("JSON")
+        let (flags, payload) = timeout(DEADLINE, self.frame()).await.expect("a message in time");
+        assert_eq!(flags, 0x81, "no text: {}", String::from_utf8_lossy(&payload));
+        serde_json::from_slice(&payload).expect("JSON")
+    }
+
+    /// The next frame, its first byte and its payload.
+    async fn frame(&mut self) -> (u8, Vec<u8>) {
+        let flags = self.stream.read_u8().await.expect("a message");
+        let bytes = match self.stream.read_u8().await.expect("a length") {
+            126 => usize::from(self.stream.read_u16().await.expect("a length")),
+            short @ ..126 => usize::from(short),
+            _ => panic!("a message of more than 64 KiB, or a masked one"),
         };
-        timeout(DEADLINE, read).await.expect("a message in time")
+        let mut payload = vec![0; bytes];
+        self.stream.read_exact(&mut payload).await.expect("a whole message");
+        (flags, payload)
     }
 }
 

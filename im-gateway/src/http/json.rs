@@ -148,7 +148,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
 }
 
 fn complaint(error: &serde_json::Error) -> Refused {
-    let complaint: String = error.to_string().chars().take(COMPLAINT_CHARS_MAX).collect();
+    let said = error.to_string();
+    // What was found instead may be a secret, in a field of another kind.
+    let said = said.split_once(", expected ").map_or(&*said, |(_, expected)| expected);
+    let complaint: String = said.chars().take(COMPLAINT_CHARS_MAX).collect();
     Refused::of(format!("bad body: {complaint}"))
 }
 

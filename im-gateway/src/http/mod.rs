@@ -21,6 +21,8 @@ mod web;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 pub(crate) use self::server::HttpServer;
 pub use self::upgrade::agree as web_socket_agreement;
 use crate::gateway::Gateway;
@@ -31,8 +33,10 @@ use crate::rates::Rates;
 /// What all requests share.
 pub(crate) struct Http {
     gateway: Arc<Gateway>,
-    /// Takes connections that have become WebSockets.
+    /// Takes connections that last: those that have become WebSockets, and streams of events.
     sockets: Arc<Listener>,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
     /// By address (`http.address_requests_per_s`).
     addresses: Rates,
     of_address: Allowance,
@@ -49,6 +53,7 @@ impl Http {
             of_address: Allowance::per_second(config.address_requests_per_s),
             users: Rates::new(),
             of_user: Allowance::per_second(config.user_requests_per_s),
+            streams: Arc::new(Semaphore::new(config.event_streams_max)),
             gateway,
             sockets,
         }

@@ -54,7 +54,8 @@ fn written(mut response: Response, request_id: &str) -> Response {
 fn count(response: &Response, took: Duration) {
     METRICS.http_time.record(took);
     let class = usize::from(response.status().as_u16() / 100);
-    if let Some(answered) = METRICS.http_requests.get(class.saturating_sub(2)) {
+    // The answer to an upgrade is none of these.
+    if let Some(answered) = class.checked_sub(2).and_then(|it| METRICS.http_requests.get(it)) {
         answered.increment(1);
     }
 }

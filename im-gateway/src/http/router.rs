@@ -8,7 +8,9 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::routes::{account, conversations, devices, friends, groups, messages, presence, users};
+use super::routes::{
+    account, conversations, devices, events, friends, groups, messages, presence, users,
+};
 use super::{Http, docs, layers, request_id, upgrade, web};
 
 /// The whole API.
@@ -59,6 +61,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(conversations::receipts))
         .routes(routes!(conversations::typing))
         .routes(routes!(messages::send))
+        .routes(routes!(events::stream))
+        .routes(routes!(events::received))
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::about))
         .routes(routes!(groups::members))

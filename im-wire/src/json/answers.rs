@@ -179,6 +179,11 @@ pub(crate) fn closing(reason: &str) -> Vec<u8> {
     to_json(&Answer { code: crate::closing_code(reason), message: &message, ..Answer::default() })
 }
 
+/// The body that tells why nothing begins.
+pub(crate) fn refusal(refusal: &Refusal) -> Vec<u8> {
+    to_json(&refused(0, refusal).1)
+}
+
 fn to_json(answer: &Answer<'_>) -> Vec<u8> {
     // Writing to memory does not fail, and no key is anything but a string.
     serde_json::to_vec(answer).unwrap_or_default()

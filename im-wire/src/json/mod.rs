@@ -19,7 +19,7 @@ mod requests;
 mod shown;
 
 pub(crate) use self::{
-    answers::closing,
+    answers::{closing, refusal},
     dialogue::{Dialogue, Due, Wrapped},
     shown::{body, kind},
 };
@@ -114,7 +114,7 @@ impl Tag {
 }
 
 /// What a conversation is called, seen from one of its users.
-fn session_id(me: i64, peer: Peer) -> String {
+pub(crate) fn session_id(me: i64, peer: Peer) -> String {
     match peer {
         Peer::User(other) => format!("c2c_{}_{}", me.min(other), me.max(other)),
         Peer::Group(group_id) => format!("grp_{group_id}"),
@@ -122,7 +122,7 @@ fn session_id(me: i64, peer: Peer) -> String {
 }
 
 /// Whom a conversation is with; `None` if it is none of the user's.
-fn peer_of(me: i64, session_id: &str) -> Option<Peer> {
+pub(crate) fn peer_of(me: i64, session_id: &str) -> Option<Peer> {
     let number = |digits: &str| crate::command::positive(digits);
     if let Some(group_id) = session_id.strip_prefix("grp_") {
         return number(group_id).map(Peer::Group);

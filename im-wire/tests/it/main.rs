@@ -8,6 +8,7 @@
 mod answers;
 mod bad_frames;
 mod commands;
+mod event_stream;
 mod frames;
 mod lines;
 mod order;

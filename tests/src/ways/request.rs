@@ -199,8 +199,8 @@ impl Request {
         })
     }
 
-    /// As method, path and body.
-    pub(super) fn http(&self) -> Option<(&'static str, String, Option<Value>)> {
+    /// As method, path and body; `None` where HTTP has no route for it.
+    pub fn http(&self) -> Option<(&'static str, String, Option<Value>)> {
         let at = |peer: &Peer, rest: &str| match peer {
             Peer::User(user) => format!("/api/conversations/{user}/{rest}"),
             Peer::Group(group) => format!("/api/conversations/g{group}/{rest}"),

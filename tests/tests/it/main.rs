@@ -28,6 +28,7 @@ macro_rules! on_all_stacks {
     };
 }
 
+mod abuse;
 mod blocks;
 mod browser;
 mod chaos;
@@ -41,6 +42,7 @@ mod dead_letters;
 mod delivery;
 mod devices;
 mod durability;
+mod event_streams;
 mod events;
 mod faults;
 mod groups;
@@ -48,6 +50,7 @@ mod http;
 mod input;
 mod limits;
 mod log_ins;
+mod matrix;
 mod nginx;
 mod operation;
 mod original;
@@ -59,6 +62,7 @@ mod recovery;
 mod repeats;
 mod resets;
 mod retention;
+mod security;
 mod sessions;
 mod strangers;
 mod terminal;

@@ -1,7 +1,8 @@
 //! The same in whatever protocol: what is sent in one is received in the others.
 
 use mpim_tests::{
-    Caller, FramesClient, Peer, Received, Request, Stack, StackBuilder, Way, register_two,
+    Caller, EventsClient, FramesClient, Peer, Received, Request, Stack, StackBuilder, Way,
+    register_two,
 };
 use serde_json::json;
 
@@ -94,18 +95,34 @@ async fn what_is_sent_by_each_way_is_received_by_each_other(stack: StackBuilder)
     for (_, caller, _) in senders[1..].iter_mut().chain(&mut receivers) {
         caller.done(&Request::JoinGroup { group }).await;
     }
+    // Who asks over HTTP is told by a stream of events.
+    let mut streams = Vec::new();
+    for (_, caller, uid) in &receivers {
+        if let Caller::Http(http) = caller {
+            let stream = EventsClient::connect(stack.http_address(), http.token(), None).await;
+            streams.push((stream, *uid));
+        }
+    }
     for (by, sender, from) in &mut senders {
         for (_, receiver, uid) in &mut receivers {
             let text = format!("from {by:?} \u{1F980} \"");
             let id = sender.send(Peer::User(*uid), &text).await;
             let expected = Received { id, from: *from, group: None, text };
             assert_eq!(receiver.received(Peer::User(*from)).await, expected);
+            for (stream, _) in streams.iter_mut().filter(|(_, of)| of == uid) {
+                let (kind, body) = stream.message().await;
+                assert_eq!(Received::of(kind, &body), expected);
+            }
         }
         let text = format!("to all from {by:?}");
         let id = sender.send(Peer::Group(group), &text).await;
         let expected = Received { id, from: *from, group: Some(group), text };
         for (way, receiver, _) in &mut receivers {
             assert_eq!(receiver.received(Peer::Group(group)).await, expected, "by {way:?}");
+        }
+        for (stream, _) in &mut streams {
+            let (kind, body) = stream.message().await;
+            assert_eq!(Received::of(kind, &body), expected);
         }
     }
 }

@@ -4,6 +4,7 @@
 pub(super) mod account;
 pub(super) mod conversations;
 pub(super) mod devices;
+pub(super) mod events;
 pub(super) mod friends;
 pub(super) mod groups;
 pub(super) mod messages;

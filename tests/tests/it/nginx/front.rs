@@ -32,7 +32,6 @@ pub(super) struct Front {
 }
 
 impl Front {
-    #[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
     pub(super) fn is_installed() -> bool {
         let installed = Path::new(MODULE).exists() && program().exists();
         if !installed {
