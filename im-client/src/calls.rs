@@ -3,7 +3,7 @@
 use crate::{client::Client, error::RequestError};
 use bytes::Bytes;
 use im_wire::{
-    Command, Conv, Credential, Group, Hist, LogIn, Peer, Receipt, Reply, Secret, Status,
+    Command, Conv, Credential, Group, Hist, LogIn, Peer, Receipt, Reply, Secret, Status, User,
 };
 
 /// Makes the calls whose answer says no more than that it was done.

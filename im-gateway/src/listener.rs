@@ -176,8 +176,8 @@ impl Listener {
         self.open(Socket::from(stream), wire, place);
     }
 
-    /// Serves a connection that has its place, whatever it came by.
-    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: OwnedSemaphorePermit) {
+    /// Serves a connection that has its place, whatever it came by, and keeps that for as long.
+    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: impl Send + 'static) {
         let control = Arc::new(Control::default());
         let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.

@@ -181,7 +181,8 @@ pub(crate) fn closing(reason: &str) -> Vec<u8> {
 
 /// The body that tells why nothing begins.
 pub(crate) fn refusal(refusal: &Refusal) -> Vec<u8> {
-    to_json(&refused(0, refusal).1)
+    let nothing = Tag::new(0);
+    to_json(&refused(&nothing, refusal).1)
 }
 
 fn to_json(answer: &Answer<'_>) -> Vec<u8> {
