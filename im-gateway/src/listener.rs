@@ -177,7 +177,7 @@ impl Listener {
     }
 
     /// Serves a connection that has its place, whatever it came by.
-    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: OwnedSemaphorePermit) {
+    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: impl Send + 'static) {
         let control = Arc::new(Control::default());
         let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
