@@ -195,7 +195,9 @@ impl Request {
             Self::WhoAmI => op("whoami"),
             Self::Ping => (9002, json!({})),
             Self::LogOut => (1003, json!({})),
-            Self::Help | Self::User { .. } | Self::Group { .. } => return None,
+            Self::User { user } => of("users", "user_ids", json!([user])),
+            Self::Group { group } => of("group", "group_id", json!(group)),
+            Self::Help => return None,
         })
     }
 

@@ -47,8 +47,8 @@ pub(super) fn of(actor: Actor, way: Way, row: Row) -> Result<(), &'static str> {
         Op::LeaveGroup => exists(of).and(in_group(actor)),
         Op::Presence => match actor {
             Actor::Friend | Actor::Owner if of == Object::Owner => Ok(()),
-            // Over HTTP they are offline, as far as strangers are concerned.
-            _ if way == Way::Http => Ok(()),
+            // But for text lines they are offline, as far as strangers are concerned.
+            _ if way != Way::Text => Ok(()),
             _ => Err("not a friend"),
         },
         Op::AddFriend => match (actor, of) {
