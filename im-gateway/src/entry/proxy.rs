@@ -152,6 +152,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_header_is_none() {
         let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(100));
+        let bare = format!("PROXY TCP4 10.0.0.1 10.0.0.2 1 2\n{}", " ".repeat(100));
         for bytes in [
             &b"LOGIN ada password\n"[..],
             b"proxy TCP4 10.0.0.1 10.0.0.2 1 2\r\n",
@@ -161,7 +162,7 @@ mod tests {
             b"PROXY TCP4 ::1 ::1 1 2\r\n",
             b"PROXY TCP4 10.0.0.1 10.0.0.2 +1 2\r\n",
             b"PROXY TCP4 10.0.0.1 10.0.0.2 65536 2\r\n",
-            b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\n              ",
+            bare.as_bytes(),
             b"PROXY UDP4 10.0.0.1 10.0.0.2 1 2\r\n",
             long.as_bytes(),
             &v2(0x11, 0x11, &[0; 12]),

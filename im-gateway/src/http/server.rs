@@ -30,7 +30,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     {\"code\":5003,\"message\":\"server full\",\"status\":\"RESOURCE_EXHAUSTED\"}";
 /// What is said to a client that speaks no TLS where only that is spoken.
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
-    content-type: application/json\r\ncontent-length: 77\r\nconnection: close\r\n\r\n\
+    content-type: application/json\r\ncontent-length: 79\r\nconnection: close\r\n\r\n\
     {\"code\":4001,\"message\":\"TLS is spoken here: https\",\"status\":\"INVALID_ARGUMENT\"}";
 /// Clients that are being told so at the same time; more are closed without a word.
 const REFUSALS_MAX: usize = 64;

@@ -25,7 +25,9 @@ fn every_shipped_file_is_tested_here() {
     let conf = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("conf");
     let folders = std::fs::read_dir(conf).unwrap();
     let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
-    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    let files = files.map(|file| file.unwrap().path());
+    // nginx reads its own, in a test of its own.
+    let mut files: Vec<_> = files.filter(|file| file.extension() == Some("toml".as_ref())).collect();
     let mut tested: Vec<_> = shipped().into_iter().map(|(_, file)| file).collect();
     files.sort();
     tested.sort();
