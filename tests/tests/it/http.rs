@@ -84,10 +84,15 @@ async fn a_refresh_token_that_is_used_twice_ends_its_log_in(stack: StackBuilder)
     let ada = HttpClient::with_token(stack.http_address(), &second["token"]);
     assert_eq!(ada.done("GET", "/api/me", None).await["device"], "web:a");
 
+    // As after an answer that got lost: the same one again, for as long as it was not used.
+    let again = nobody.done("POST", "/api/refresh", Some(of(&first))).await;
+    assert_eq!(again["refresh_token"], second["refresh_token"]);
+
+    let third = nobody.done("POST", "/api/refresh", Some(of(&second))).await;
     let (status, refused) = nobody.ask("POST", "/api/refresh", Some(of(&first))).await;
     assert_eq!((status, &refused["code"]), (401, &json!(1004)));
     // Whoever has the later ones may be the thief.
-    let (status, _) = nobody.ask("POST", "/api/refresh", Some(of(&second))).await;
+    let (status, _) = nobody.ask("POST", "/api/refresh", Some(of(&third))).await;
     assert_eq!(status, 401);
     let (status, refused) = ada.ask("GET", "/api/me", None).await;
     assert_eq!((status, &refused["code"]), (401, &json!(1004)));

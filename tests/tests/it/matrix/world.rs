@@ -144,7 +144,7 @@ impl World {
     pub(super) async fn watch(&self, stack: &Stack) -> FramesClient {
         let mut watch = FramesClient::connect(stack.frames_address()).await;
         let body = json!({"username": self.name, "password": PASSWORD,
-            "client_info": {"device_id": "watch"}});
+            "client_info": {"platform": "bot", "device_id": "watch"}});
         let (_, me) = watch.ask(1001, body).await;
         assert_eq!(me["code"], 0, "{me}");
         watch

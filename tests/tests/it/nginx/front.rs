@@ -184,7 +184,7 @@ fn configuration(stack: &Stack, directory: &Path, listen: [SocketAddr; 3]) -> St
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let paths: String =
         kinds.iter().map(|kind| format!("    {kind}_temp_path {own}/{kind};\n")).collect();
-    replace("http {\n", format!("http {{\n{paths}"));
+    replace("\nhttp {\n", format!("\nhttp {{\n{paths}"));
     text
 }
 
