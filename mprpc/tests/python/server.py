@@ -113,9 +113,14 @@ class Connection:
         self.answer(frame.call, {"code": wire.CODES.index("UNAUTHENTICATED"), "message": "who?"})
         if not self.refused:
             self.refused = True
-            timer = threading.Timer(REFUSED_MAX, self.sock.shutdown, (socket.SHUT_RD,))
+            timer = threading.Timer(REFUSED_MAX, self.ask_to_go)
             timer.daemon = True
             timer.start()
+
+    def ask_to_go(self):
+        goaway = {"code": wire.CODES.index("UNAUTHENTICATED"), "message": "who?"}
+        self.send(Frame(wire.GOAWAY, payload=wire.encode(wire.GOAWAY_MESSAGE, goaway)))
+        self.sock.shutdown(socket.SHUT_RD)
 
     def on_request(self, frame):
         if frame.call in self.calls:

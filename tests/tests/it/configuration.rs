@@ -27,7 +27,8 @@ fn every_shipped_file_is_tested_here() {
     let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
     let files = files.map(|file| file.unwrap().path());
     // nginx reads its own, in a test of its own.
-    let mut files: Vec<_> = files.filter(|file| file.extension() == Some("toml".as_ref())).collect();
+    let mut files: Vec<_> =
+        files.filter(|file| file.extension() == Some("toml".as_ref())).collect();
     let mut tested: Vec<_> = shipped().into_iter().map(|(_, file)| file).collect();
     files.sort();
     tested.sort();

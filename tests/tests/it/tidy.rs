@@ -42,10 +42,10 @@ fn files() -> Vec<File> {
         .split_terminator('\0')
         // What fuzzing found is bytes, even where they happen to be text.
         .filter(|path| !path.contains("/fuzz/corpus/"))
-        // A file that is deleted but not committed has no text; neither has a picture.
+        // A file that is deleted but not committed is not there; a picture has no text.
         .filter_map(|path| {
-            let text = std::fs::read_to_string(root.join(path)).ok()?;
-            Some(File { path: path.to_owned(), text })
+            let bytes = std::fs::read(root.join(path)).ok()?;
+            Some(File { path: path.to_owned(), text: String::from_utf8(bytes).unwrap_or_default() })
         })
         .collect();
     assert!(files.iter().any(|file| file.path == "Cargo.toml"), "the root was not found");

@@ -15,8 +15,9 @@ fn case(name: &str) -> &'static Case {
 async fn our_server_holds(name: &str) {
     let token = Token::new("conformance-asks-for-it").unwrap();
     // Those that are about something else hold whether it asks or not.
+    let here = "127.0.0.0/8".parse().unwrap();
     let server = Server::builder()
-        .callers(Callers::anybody().token(&token))
+        .callers(Callers::anybody().token(&token).classic_from([here]))
         .add_service(test_service::serve(TestServer::default()))
         .compress_above(1024)
         .bind(([127, 0, 0, 1], 0).into())

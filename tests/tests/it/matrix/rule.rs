@@ -38,6 +38,9 @@ pub(super) fn of(actor: Actor, way: Way, row: Row) -> Result<(), &'static str> {
         | Op::User => Ok(()),
         Op::Group => exists(of),
         Op::Send | Op::Typing | Op::Whisper => speak(actor, of),
+        // Who left sees what was said while they were there; here nothing was.
+        Op::History | Op::Recent if left(actor, of) => Ok(()),
+        Op::Read if left(actor, of) => Err("already read"),
         Op::History | Op::Recent | Op::Read | Op::ReceiptsOf => read(actor, of),
         Op::Members => exists(of).and(member(actor)),
         Op::JoinGroup => match actor {
@@ -84,8 +87,12 @@ fn read(actor: Actor, of: Object) -> Result<(), &'static str> {
     match of {
         Object::Group => member(actor),
         Object::TheirConversation => theirs(actor),
-        _ => exists(of),
+        _ => user(of).and(exists(of)),
     }
+}
+
+fn left(actor: Actor, of: Object) -> bool {
+    actor == Actor::FormerMember && of == Object::Group
 }
 
 fn user(of: Object) -> Result<(), &'static str> {
