@@ -92,7 +92,7 @@ pub enum Reply {
     Help,
     /// `+OK pong`.
     Pong,
-    /// `-ERR <text>`: one of [`failure`](crate::failure), or what a service said.
+    /// `-ERR <text>`: one of [`failure`], or what a service said.
     Err(Refusal),
 }
 

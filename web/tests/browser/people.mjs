@@ -43,7 +43,7 @@ export async function person(world, name, { size = { width: 1280, height: 800 },
   page.on('console', (message) => {
     const text = message.text();
     // A connection that is cut and a password that is wrong are told to the console by the browser itself.
-    const expected = /WebSocket connection|ERR_|Failed to load resource/.test(text);
+    const expected = /WebSocket connection|WebSocket is already in CLOS|ERR_|Failed to load resource/.test(text);
     if (['error', 'warning'].includes(message.type()) && !expected) someone.complaints.push(`console: ${text}`);
   });
   world.people.push(someone);
