@@ -46,7 +46,7 @@ pub(crate) enum Asked {
         ids: Vec<String>,
         priority: Priority,
         receipts: bool,
-        again: bool,
+        repeatable: bool,
     },
     Signal(SignalReq),
     StatusChanged(i64),

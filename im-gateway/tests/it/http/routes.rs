@@ -169,7 +169,7 @@ async fn a_message_is_sent_once_however_often_it_is_sent_with_the_same_id() {
         ids: vec!["m1".to_owned()],
         priority: Priority::High,
         receipts: true,
-        again: false,
+        repeatable: true,
     };
     assert_eq!(system.asked(), [expected]);
     let again = system.ask("ada", "POST", "/api/messages", body).await;
