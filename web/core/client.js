@@ -248,7 +248,8 @@ export function createClient({
     revoke: (name) =>
       attempt(async () => {
         await operation('revoke_device', { name });
-        await actions.devices();
+        // The server may list it until its connection is closed, a moment later.
+        dispatch({ type: 'revoked', name });
       }, 'devices.revoked'),
     setStatus: (status) =>
       attempt(async () => {

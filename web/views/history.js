@@ -16,25 +16,30 @@ const TOGETHER_MS = 5 * 60_000;
 
 export function History({ state, t, act, conv, name, lang }) {
   const box = useRef(null);
-  const place = useRef({ atEnd: true, height: 0, first: undefined });
+  const place = useRef({ atEnd: true, top: 0, height: 0, first: undefined });
   const [away, setAway] = useState(false);
   const [unreadFrom] = useState(() => (conv.unread > 0 ? conv.read : Infinity));
 
   useLayoutEffect(() => {
     const { current } = box;
     const first = conv.messages[0]?.seq;
+    // Who has scrolled since is where they are now, and not where the last event has seen them.
+    if (current.scrollTop !== place.current.top) settle(isAtEnd(current, Math.min(place.current.height, current.scrollHeight)));
     const grewAbove = place.current.first !== undefined && first < place.current.first;
     if (place.current.atEnd) current.scrollTop = current.scrollHeight;
     else if (grewAbove) current.scrollTop += current.scrollHeight - place.current.height;
-    place.current = { ...place.current, height: current.scrollHeight, first };
+    place.current = { ...place.current, top: current.scrollTop, height: current.scrollHeight, first };
   });
   useEffect(() => {
     seen();
     fill();
   });
   useEffect(() => {
+    act.atEnd(conv.id, true);
     const watch = new ResizeObserver(() => {
       if (place.current.atEnd) box.current.scrollTop = box.current.scrollHeight;
+      place.current.top = box.current.scrollTop;
+      place.current.height = box.current.scrollHeight;
     });
     watch.observe(box.current);
     document.addEventListener('visibilitychange', seen);
@@ -62,23 +67,25 @@ export function History({ state, t, act, conv, name, lang }) {
     }
   }
 
+  /** What is shown, and what the store keeps, follow from where the reader is, not from what was drawn last. */
+  function settle(atEnd) {
+    if (place.current.atEnd === atEnd) return;
+    place.current.atEnd = atEnd;
+    setAway(!atEnd);
+    act.atEnd(conv.id, atEnd);
+  }
+
   function onScroll() {
-    const { scrollTop, clientHeight, scrollHeight } = box.current;
-    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    place.current = { ...place.current, atEnd, height: scrollHeight };
-    if (away === atEnd) {
-      setAway(!atEnd);
-      act.atEnd(conv.id, atEnd);
-    }
-    if (atEnd) seen();
+    const { scrollTop, scrollHeight } = box.current;
+    place.current = { ...place.current, top: scrollTop, height: scrollHeight };
+    settle(isAtEnd(box.current, scrollHeight));
+    if (place.current.atEnd) seen();
     fill();
   }
 
   function toEnd() {
-    place.current.atEnd = true;
     box.current.scrollTo({ top: box.current.scrollHeight, behavior: 'instant' });
-    setAway(false);
-    act.atEnd(conv.id, true);
+    onScroll();
   }
 
   // Much happens that changes nothing here: somebody comes, another conversation goes on.
@@ -104,6 +111,8 @@ export function History({ state, t, act, conv, name, lang }) {
     </button>`}
   </div>`;
 }
+
+const isAtEnd = ({ scrollTop, clientHeight }, height) => height - scrollTop - clientHeight < NEAR_END_PX;
 
 function Beginning({ t, act, state, conv, name }) {
   if (conv.failed) {

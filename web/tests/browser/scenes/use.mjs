@@ -155,6 +155,49 @@ export async function a_long_history_keeps_its_place(world) {
   await until('at the end', () => history.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 5));
 }
 
+/** What is drawn follows where the reader is at that moment, not where an event has seen them last. */
+export async function a_reader_is_not_thrown_back(world) {
+  const COUNT = 40;
+  const ada = await person(world, nameOf('ada'));
+  await signUp(world, ada);
+  const writer = await register(world, nameOf('writer'));
+  const to = await idOf(ada);
+  const write = (content) => api(world, 'POST', '/api/messages', { to_user_id: to, content }, writer.token);
+  for (let n = 1; n <= COUNT; n += 1) await write(`message ${n}`);
+  await openChat(ada, writer.username);
+  await sees(ada, `message ${COUNT}`);
+  // Up and down again before anything is drawn: the button that leads to the end is not needed.
+  const history = ada.page.locator('.history');
+  const needed = await history.evaluate(async (box) => {
+    for (const top of [0, box.scrollHeight]) {
+      box.scrollTop = top;
+      box.dispatchEvent(new Event('scroll'));
+    }
+    for (let n = 0; n < 10; n += 1) await Promise.resolve();
+    return document.querySelector('.jump') !== null;
+  });
+  if (needed) throw new Error('at the end, and a button to go there');
+  // Down, and on up before what that asked for is drawn.
+  const top = await history.evaluate(async (box) => {
+    const drawn = async () => { for (let n = 0; n < 10; n += 1) await Promise.resolve(); };
+    for (const [place, wait] of [[0, drawn], [box.scrollHeight, () => {}]]) {
+      box.scrollTop = place;
+      box.dispatchEvent(new Event('scroll'));
+      await wait();
+    }
+    box.scrollTop = 100;
+    await drawn();
+    return box.scrollTop;
+  });
+  if (top !== 100) throw new Error(`thrown to ${top}`);
+  await ada.page.locator('.jump').waitFor();
+  // Nor by what comes meanwhile.
+  await write('one more');
+  await sees(ada, 'one more');
+  const now = await history.evaluate((box) => box.scrollTop);
+  if (now !== 100) throw new Error(`thrown to ${now}`);
+}
+
 /** A group that is left open for days does not fill the page. */
 export async function a_busy_conversation_stays_light(world) {
   const [COUNT, AT_ONCE, NODES_MAX] = [900, 20, 620];
