@@ -8,6 +8,7 @@ import { translator } from './core/i18n.js';
 import { unreadOfAll } from './core/store.js';
 import { Shell } from './views/shell.js';
 import { Login } from './views/login.js';
+import { NARROW } from './views/parts.js';
 
 const preferences = createPreferences();
 let t = translator(preferences.get().lang);
@@ -51,6 +52,7 @@ preferences.subscribe(() => {
   t = translator(preferences.get().lang);
   redraw();
 });
+matchMedia(NARROW).addEventListener('change', redraw);
 addEventListener('online', () => client.actions.hurry());
 addEventListener('pageshow', (event) => event.persisted && client.actions.refresh());
 addEventListener('pagehide', () => client.actions.hide());

@@ -88,6 +88,7 @@ export default {
   'chat.bytes_left': '{n} left',
   'chat.hint': 'Enter sends, Shift + Enter makes a new line',
   'chat.not_member': 'You are not in this group.',
+  'chat.no_friend': 'Not one of your friends',
   'chat.is_blocked': 'You have blocked {name}.',
 
   'message.sending': 'Sending',
@@ -99,6 +100,7 @@ export default {
   'message.failed_short': 'Not sent',
   'message.resend': 'Send again',
   'message.discard': 'Delete',
+  'message.author': 'About {name}',
   'message.label': '{name}, {time}: {text}',
   'message.label_mine': 'You, {time}, {state}: {text}',
 

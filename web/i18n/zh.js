@@ -88,6 +88,7 @@ export default {
   'chat.bytes_left': '还剩 {n}',
   'chat.hint': 'Enter 发送，Shift + Enter 换行',
   'chat.not_member': '你不在这个群组里。',
+  'chat.no_friend': '还不是你的好友',
   'chat.is_blocked': '你已屏蔽 {name}。',
 
   'message.sending': '发送中',
@@ -99,6 +100,7 @@ export default {
   'message.failed_short': '未发送',
   'message.resend': '重新发送',
   'message.discard': '删除',
+  'message.author': '关于 {name}',
   'message.label': '{name}，{time}：{text}',
   'message.label_mine': '我，{time}，{state}：{text}',
 

@@ -11,24 +11,32 @@ import { Icon, moveFocus } from './parts.js';
 /** So near the end counts as being there, so near the beginning asks for more. */
 const NEAR_END_PX = 60;
 const NEAR_BEGINNING_PX = 400;
+/** What is unread begins there in the window, from above. */
+const UNREAD_AT = 0.2;
 /** Messages of one author within this stand together. */
 const TOGETHER_MS = 5 * 60_000;
 
-export function History({ state, t, act, conv, name, lang }) {
+/** `written` counts what the reader has written here: whoever writes wants to see it. */
+export function History({ state, t, act, show, conv, name, lang, written }) {
   const box = useRef(null);
-  const place = useRef({ atEnd: true, top: 0, height: 0, first: undefined });
+  const place = useRef({ isSet: false, atEnd: true, top: 0, height: 0, first: undefined, written });
   const [away, setAway] = useState(false);
-  const [unreadFrom] = useState(() => (conv.unread > 0 ? conv.read : Infinity));
+  const line = useRef(null); // what is unread begins behind this number; `null`: that is not known yet
+  const isLookedAt = line.current !== null && place.current.atEnd && !document.hidden;
+  if (conv.opened && !isLookedAt) line.current = conv.unread > 0 ? conv.read : line.current ?? Infinity;
+  const unreadFrom = line.current ?? Infinity;
 
   useLayoutEffect(() => {
     const { current } = box;
     const first = conv.messages[0]?.seq;
     // Who has scrolled since is where they are now, and not where the last event has seen them.
     if (current.scrollTop !== place.current.top) settle(isAtEnd(current, Math.min(place.current.height, current.scrollHeight)));
+    if (written !== place.current.written) settle(true);
     const grewAbove = place.current.first !== undefined && first < place.current.first;
-    if (place.current.atEnd) current.scrollTop = current.scrollHeight;
+    if (!place.current.isSet && goToUnread()) settle(isAtEnd(current, current.scrollHeight));
+    else if (place.current.atEnd) current.scrollTop = current.scrollHeight;
     else if (grewAbove) current.scrollTop += current.scrollHeight - place.current.height;
-    place.current = { ...place.current, top: current.scrollTop, height: current.scrollHeight, first };
+    place.current = { ...place.current, top: current.scrollTop, height: current.scrollHeight, first, written };
   });
   useEffect(() => {
     seen();
@@ -52,7 +60,7 @@ export function History({ state, t, act, conv, name, lang }) {
   /** What stands at the end of a page that somebody looks at is read. */
   function seen() {
     const now = current.current;
-    if (!document.hidden && place.current.atEnd && now.conv.head > now.conv.read && now.online && now.conv.messages.length) {
+    if (!document.hidden && place.current.isSet && place.current.atEnd && now.conv.head > now.conv.read && now.online && now.conv.messages.length) {
       act.read(conv.id);
     }
   }
@@ -67,6 +75,19 @@ export function History({ state, t, act, conv, name, lang }) {
     }
   }
 
+  /** Who comes begins to read where they have stopped, if that is known and not too far up. */
+  function goToUnread() {
+    const { messages, opened, loading, begun } = conv;
+    if (!opened || (messages.length === 0 && !begun)) return false;
+    const mark = box.current.querySelector('.unread-line');
+    const isThere = mark !== null && (begun || messages[0].seq <= unreadFrom + 1);
+    place.current.isSet = isThere || unreadFrom === Infinity || !loading;
+    if (!isThere) return false;
+    const { top } = box.current.getBoundingClientRect();
+    box.current.scrollTop += mark.getBoundingClientRect().top - top - box.current.clientHeight * UNREAD_AT;
+    return true;
+  }
+
   /** What is shown, and what the store keeps, follow from where the reader is, not from what was drawn last. */
   function settle(atEnd) {
     if (place.current.atEnd === atEnd) return;
@@ -77,6 +98,7 @@ export function History({ state, t, act, conv, name, lang }) {
 
   function onScroll() {
     const { scrollTop, scrollHeight } = box.current;
+    if (scrollTop !== place.current.top) place.current.isSet = true;
     place.current = { ...place.current, top: scrollTop, height: scrollHeight };
     settle(isAtEnd(box.current, scrollHeight));
     if (place.current.atEnd) seen();
@@ -86,6 +108,8 @@ export function History({ state, t, act, conv, name, lang }) {
   function toEnd() {
     box.current.scrollTo({ top: box.current.scrollHeight, behavior: 'instant' });
     onScroll();
+    // The button goes, and the focus with it.
+    box.current.focus({ preventScroll: true });
   }
 
   // Much happens that changes nothing here: somebody comes, another conversation goes on.
@@ -93,7 +117,7 @@ export function History({ state, t, act, conv, name, lang }) {
   const online = state.link.state === 'online';
   const today = dayOf(Date.now());
   const shown = useMemo(
-    () => rows({ state, t, act, conv, lang, unreadFrom }),
+    () => rows({ state, t, act, show, conv, lang, unreadFrom }),
     [conv.messages, conv.pending, conv.readBy, conv.delivered, members, state.users, online, today, t, unreadFrom],
   );
 
@@ -128,7 +152,7 @@ function Beginning({ t, act, state, conv, name }) {
   return html`<p class="history-top">${t(key, { name })}</p>`;
 }
 
-function rows({ state, t, act, conv, lang, unreadFrom }) {
+function rows({ state, t, act, show, conv, lang, unreadFrom }) {
   const me = state.me.user_id;
   const others = othersIn(state, conv);
   const isGroup = conv.peer.group !== undefined;
@@ -153,11 +177,11 @@ function rows({ state, t, act, conv, lang, unreadFrom }) {
     const joins = (one, other) => one && other && one.from === other.from
       && dayOf(one.at) === dayOf(other.at) && Math.abs(other.at - one.at) < TOGETHER_MS;
     const first = isUnread || newDay || !joins(before, message);
-    const last = !joins(message, after);
-    shown.push(html`<${Message} key=${message.clientId ?? message.seq} t=${t} lang=${lang} act=${act}
+    const last = !joins(message, after) || (!unreadSaid && after?.from !== me && after?.seq > unreadFrom);
+    shown.push(html`<${Message} key=${message.clientId ?? message.seq} t=${t} lang=${lang} act=${act} show=${show}
       message=${message.pending ? conv.pending[index - conv.messages.length] : message}
       mine=${mine} author=${nameOfUser(state, message.from)} first=${first} last=${last}
-      showAuthor=${isGroup && !mine && first} refused=${message.refused ?? null}
+      faced=${isGroup && !mine} refused=${message.refused ?? null}
       state=${markOf(conv, message, others, online)} />`);
   });
   return shown;

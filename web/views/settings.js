@@ -51,7 +51,9 @@ export function Settings({ state, t, act, preferences }) {
     </section>
     <section class="card" aria-labelledby="s-password">
       <h2 id="s-password">${t('settings.password')}</h2>
-      <${Form} t=${t} fields=${fields} action=${t('settings.password_do')} onSubmit=${change} />
+      <${Form} t=${t} fields=${fields} action=${t('settings.password_do')} onSubmit=${change}>
+        <input type="text" autocomplete="username" value=${me.username} readonly hidden />
+      <//>
     </section>
     <section class="card keys" aria-labelledby="s-keys">
       <h2 id="s-keys">${t('settings.keys')}</h2>

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 const SCENE: Duration = Duration::from_secs(300);
 
 /// What the one process is asked for: all but what takes two gateways.
-const IN_ONE_PROCESS: [&str; 17] = [
+const IN_ONE_PROCESS: [&str; 18] = [
     "a_group_talks",
     "a_refused_message_stays_with_its_author",
     "text_is_only_text",
@@ -23,6 +23,7 @@ const IN_ONE_PROCESS: [&str; 17] = [
     "a_busy_conversation_stays_light",
     "a_keyboard_is_enough",
     "a_long_history_keeps_its_place",
+    "a_reader_goes_on_where_they_stopped",
     "a_reader_is_not_thrown_back",
     "a_telephone_shows_one_pane",
     "devices_are_shown_and_put_out",

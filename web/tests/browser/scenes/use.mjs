@@ -166,6 +166,8 @@ export async function a_reader_is_not_thrown_back(world) {
   for (let n = 1; n <= COUNT; n += 1) await write(`message ${n}`);
   await openChat(ada, writer.username);
   await sees(ada, `message ${COUNT}`);
+  await ada.page.locator('.jump').click();
+  await ada.page.locator('.jump').waitFor({ state: 'detached' });
   // Up and down again before anything is drawn: the button that leads to the end is not needed.
   const history = ada.page.locator('.history');
   const needed = await history.evaluate(async (box) => {
@@ -196,6 +198,44 @@ export async function a_reader_is_not_thrown_back(world) {
   await sees(ada, 'one more');
   const now = await history.evaluate((box) => box.scrollTop);
   if (now !== 100) throw new Error(`thrown to ${now}`);
+}
+
+/** What is unread begins where it can be seen, and is read once its end was; whoever writes sees what they wrote. */
+export async function a_reader_goes_on_where_they_stopped(world) {
+  const COUNT = 30;
+  const ada = await person(world, nameOf('ada'));
+  await signUp(world, ada);
+  const writer = await register(world, nameOf('writer'));
+  const to = await idOf(ada);
+  const write = (content) => api(world, 'POST', '/api/messages', { to_user_id: to, content }, writer.token);
+  const more = async (from) => {
+    for (let n = from; n < from + COUNT; n += 1) await write(`message ${n}`);
+  };
+  const unread = (count) => until(`${count} are unread`, async () => {
+    const now = await ada.page.locator('.row-link[data-session]').first().getAttribute('data-unread');
+    return now === String(count) || now;
+  });
+  const isInSight = (selector) => ada.page.locator(selector).last().evaluate((one) => {
+    const [{ top, bottom }, box] = [one, one.closest('.history')].map((each) => each.getBoundingClientRect());
+    return top >= box.top && bottom <= box.bottom;
+  });
+  await more(0);
+  await unread(COUNT);
+  await openChat(ada, writer.username);
+  await ada.page.locator('.jump').click();
+  await unread(0);
+  await ada.page.goto(`${world.base}#/chats`);
+  await ada.page.waitForSelector('.chat', { state: 'detached' });
+  await more(COUNT);
+  await unread(COUNT);
+  await openChat(ada, writer.username);
+  await until('where it begins is in sight', () => isInSight('.unread-line'));
+  if (await isInSight('.message')) throw new Error('the end is in sight, too');
+  if (!(await isInSight(`.message[data-seq="${COUNT + 1}"]`))) throw new Error('the line stands elsewhere');
+  await unread(COUNT);
+  await say(ada, 'hers');
+  await until('what she wrote is in sight', async () => (await sees(ada, 'hers'), isInSight('.message.mine')));
+  await unread(0);
 }
 
 /** A group that is left open for days does not fill the page. */
