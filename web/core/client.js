@@ -197,7 +197,7 @@ export function createClient({
     atEnd: (sessionId, on) => dispatch({ type: 'at-end', sessionId, on }),
     open: (sessionId) => sync.open(sessionId).catch(() => {}),
     older: (sessionId) => sync.older(sessionId),
-    read: (sessionId) => sync.read(sessionId),
+    read: (sessionId, seq) => sync.read(sessionId, seq),
     typing: (sessionId) => sync.typing(sessionId),
     draft: (sessionId, draft) => dispatch({ type: 'draft', sessionId, draft }),
 

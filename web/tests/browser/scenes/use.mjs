@@ -232,7 +232,14 @@ export async function a_reader_goes_on_where_they_stopped(world) {
   await until('where it begins is in sight', () => isInSight('.unread-line'));
   if (await isInSight('.message')) throw new Error('the end is in sight, too');
   if (!(await isInSight(`.message[data-seq="${COUNT + 1}"]`))) throw new Error('the line stands elsewhere');
-  await unread(COUNT);
+  // What is in sight is read, and nothing else.
+  const end = COUNT * 2;
+  const { inSight } = await ada.page.locator('.history').evaluate((box) => {
+    const below = box.getBoundingClientRect().bottom + 1;
+    const all = [...box.querySelectorAll('.message')].filter((one) => one.getBoundingClientRect().bottom <= below);
+    return { inSight: Number(all.at(-1).dataset.seq) };
+  });
+  await unread(end - inSight);
   await say(ada, 'hers');
   await until('what she wrote is in sight', async () => (await sees(ada, 'hers'), isInSight('.message.mine')));
   await unread(0);
@@ -295,11 +302,15 @@ export async function settings_change_what_they_say(world) {
   await page.locator('input[name=language][value=zh]').check({ force: true });
   await until('Chinese', async () => (await page.locator('h1').textContent()) === '设置');
   await page.locator('input[name=theme][value=dark]').check({ force: true });
+  await ada.context.grantPermissions(['notifications']);
+  await page.locator('input[name=notices][value=yes]').check({ force: true });
+  await page.waitForSelector('input[name=notices][value=yes]:checked');
   await page.reload();
   await synced(ada);
   await until('still Chinese', async () => (await page.locator('h1').textContent()) === '设置');
   const theme = await page.evaluate(() => [document.documentElement.dataset.theme, document.documentElement.lang].join());
   if (theme !== 'dark,zh-CN') throw new Error(theme);
+  await page.waitForSelector('input[name=notices][value=yes]:checked');
   await page.fill('#field-old', 'wrong horse');
   await page.fill('#field-fresh', 'another horse');
   await page.locator('.card .form button[type=submit]').click();
