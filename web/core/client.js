@@ -199,7 +199,7 @@ export function createClient({
     atEnd: (sessionId, on) => dispatch({ type: 'at-end', sessionId, on }),
     open: (sessionId) => sync.open(sessionId).catch(() => {}),
     older: (sessionId) => sync.older(sessionId),
-    read: (sessionId) => sync.read(sessionId),
+    read: (sessionId, seq) => sync.read(sessionId, seq),
     typing: (sessionId) => sync.typing(sessionId),
     draft: (sessionId, draft) => dispatch({ type: 'draft', sessionId, draft }),
 
@@ -250,7 +250,8 @@ export function createClient({
     revoke: (name) =>
       attempt(async () => {
         await operation('revoke_device', { name });
-        await actions.devices();
+        // The server may list it until its connection is closed, a moment later.
+        dispatch({ type: 'revoked', name });
       }, 'devices.revoked'),
     setStatus: (status) =>
       attempt(async () => {
