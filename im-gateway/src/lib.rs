@@ -71,6 +71,7 @@
 
 mod accepting;
 mod advances;
+mod backlog;
 mod calls;
 mod commands;
 mod complaints;
