@@ -30,6 +30,14 @@ pub enum ConnectError {
         /// The reason.
         source: io::Error,
     },
+    /// There is no TLS to be had with whoever answered, or they are not who they should be.
+    #[error("cannot speak TLS with {address}: {source}")]
+    Tls {
+        /// Where to.
+        address: String,
+        /// The reason.
+        source: io::Error,
+    },
     /// Something answered, and hung up or was no such server.
     #[error("{address} does not take the connection: {source}")]
     Rejected {
@@ -45,7 +53,7 @@ pub enum ConnectError {
 pub enum ConnectionError {
     /// The network failed.
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// The server hung up without a word.
     #[error("the server closed the connection")]
     Ended,
@@ -58,6 +66,16 @@ pub enum ConnectionError {
     /// The server is connected and answers nothing.
     #[error("the server did not answer within {0:?}")]
     Silent(Duration),
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // TLS and WebSocket say goodbye; who does not is gone all the same.
+            io::ErrorKind::UnexpectedEof => Self::Ended,
+            _ => Self::Io(error),
+        }
+    }
 }
 
 /// Why a protocol cannot say a request.

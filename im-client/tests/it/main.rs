@@ -33,4 +33,6 @@ mod reconnect;
 mod requests;
 mod server;
 mod terminal;
+#[cfg(feature = "tls")]
+mod tls;
 mod words;
