@@ -29,6 +29,8 @@ mod breaks;
 mod failures;
 mod log_in;
 mod outbox;
+mod pauses;
+mod played;
 mod reconnect;
 mod requests;
 mod server;
