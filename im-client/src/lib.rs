@@ -51,7 +51,8 @@
 //! | `server.rs` | [`Server`]: an address, and the protocol that is spoken there |
 //! | `transport.rs` | [`Transport`] and [`Connection`]: what a protocol must offer |
 //! | `protocol/` | text lines, frames and the JSON of WebSocket, without sockets and clocks |
-//! | `pipe.rs`, `web_socket.rs` | the same on a socket |
+//! | `stream.rs`, `tls.rs` | a socket, perhaps behind TLS |
+//! | `pipe.rs`, `web_socket.rs` | a protocol on it |
 //! | `worker/` | the task that owns the connection: serve, lose, connect, log in, send again |
 //! | `session.rs` | who is logged in, and how to log in again |
 //! | `outbox/` | messages that are to be sent, in memory and in a file |
@@ -78,6 +79,9 @@ mod protocol;
 mod seen;
 mod server;
 mod session;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod web_socket;
 mod worker;

@@ -19,6 +19,7 @@ use crate::{
     transport::{Connection, Incoming, Transport},
 };
 use im_wire::{Command, Reply, What};
+use reconnect::Absence;
 use std::future::pending;
 use tokio::{
     sync::mpsc,
@@ -101,7 +102,7 @@ impl<T: Transport> Worker<T> {
             if self.may_rest(&error) && !self.rest().await {
                 return;
             }
-            let Some(next) = self.reconnect(error.to_string()).await else {
+            let Some(next) = self.reconnect(Absence::from(&error)).await else {
                 return;
             };
             connection = next;
@@ -184,7 +185,8 @@ impl<T: Transport> Worker<T> {
         match incoming {
             Incoming::Shown(What::Message(message)) => {
                 let is_new = self.seen.is_new(message.msg_id);
-                let shown = self.options.wants.acks.then(|| message.clone());
+                let may_ack = self.options.wants.acks && message.msg_id > 0;
+                let shown = may_ack.then(|| message.clone());
                 if is_new {
                     self.teller.tell(Event::Message(message)).await;
                 }

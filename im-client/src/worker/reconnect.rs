@@ -7,6 +7,7 @@ use crate::{
     session::{Session, Verdict},
     transport::{Connection as _, Incoming, Transport},
 };
+use im_wire::Refusal;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -25,6 +26,38 @@ const TOKEN_OVER: [&str; 2] = ["password changed", "refresh token reused"];
 
 /// Closings after which nobody needs a connection before there is something to say on it.
 const NOTHING_TO_SAY: [&str; 3] = ["login timeout", "not login", "logged out"];
+
+/// The closing of a server that has no room, and how long it is left alone then.
+const FULL: &str = "server full";
+const FULL_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why there is no connection.
+pub(super) struct Absence {
+    reason: String,
+    /// For how long it is not to be tried again.
+    at_least: Duration,
+}
+
+impl From<&ConnectionError> for Absence {
+    fn from(error: &ConnectionError) -> Self {
+        let at_least = match error {
+            ConnectionError::PutOff { retry_after, .. } => *retry_after,
+            ConnectionError::Closing(reason) if reason == FULL => FULL_PAUSE,
+            _ => Duration::ZERO,
+        };
+        Self { reason: error.to_string(), at_least }
+    }
+}
+
+impl From<&ConnectError> for Absence {
+    fn from(error: &ConnectError) -> Self {
+        let at_least = match error {
+            ConnectError::Rejected { source, .. } => Self::from(source).at_least,
+            _ => Duration::ZERO,
+        };
+        Self { reason: error.to_string(), at_least }
+    }
+}
 
 /// [`Transport::connect`], bounded.
 pub(crate) async fn connect_within<T: Transport>(
@@ -88,9 +121,11 @@ impl<T: Transport> Worker<T> {
     }
 
     /// Tries until it works; `None` when nobody wants it any more.
-    pub(super) async fn reconnect(&mut self, mut reason: String) -> Option<T::Connection> {
+    pub(super) async fn reconnect(&mut self, mut absence: Absence) -> Option<T::Connection> {
         loop {
-            let retry_in = self.backoff.next_pause();
+            let Absence { reason, at_least } = absence;
+            // The sum: those who are all told the same time do not all come back at it.
+            let retry_in = at_least + self.backoff.next_pause();
             self.teller.tell(Event::Disconnected { reason, retry_in }).await;
             self.pause(retry_in).await;
             if !self.is_wanted() {
@@ -102,7 +137,7 @@ impl<T: Transport> Worker<T> {
                     self.teller.tell(Event::Reconnected { uid }).await;
                     return Some(connection);
                 }
-                Err(error) => reason = error,
+                Err(error) => absence = error,
             }
         }
     }
@@ -130,11 +165,11 @@ impl<T: Transport> Worker<T> {
 
     /// Connects, logs in, and sends again what is pending, in that order: only then is the
     /// connection as good as the one before.
-    async fn open(&mut self) -> Result<T::Connection, String> {
+    async fn open(&mut self) -> Result<T::Connection, Absence> {
         let mut connection = connect_within(&self.transport, self.options.connect_timeout)
             .await
-            .map_err(|error| error.to_string())?;
-        self.log_in_again(&mut connection).await.map_err(|error| error.to_string())?;
+            .map_err(|error| Absence::from(&error))?;
+        self.log_in_again(&mut connection).await.map_err(|error| Absence::from(&error))?;
         self.pending.start_all(Instant::now(), self.teller.told(), |command| {
             Ok(connection.start(command)?)
         });
@@ -171,12 +206,15 @@ impl<T: Transport> Worker<T> {
                     Verdict::TryAgain => {}
                     Verdict::Over => self.session_closed(refusal.words().to_owned()).await,
                     // For example too many log-ins at once.
-                    Verdict::Later => {
-                        return Err(ConnectionError::Closing(refusal.words().to_owned()));
-                    }
+                    Verdict::Later => return Err(put_off(&refusal)),
                 },
             }
         }
         Ok(())
     }
+}
+
+fn put_off(refusal: &Refusal) -> ConnectionError {
+    let retry_after = Duration::from_millis(refusal.retry_after_ms().unwrap_or(0).into());
+    ConnectionError::PutOff { words: refusal.words().to_owned(), retry_after }
 }
