@@ -209,6 +209,12 @@ async fn a_message_is_sent_once_however_often_it_is_sent_with_the_same_id() {
     assert_eq!(system.asked(), [expected]);
     let again = system.ask("ada", "POST", "/api/messages", body).await;
     assert_eq!(again.data(), sent.data());
+    // What has the gateway's id will not come again.
+    system.asked();
+    let body = json!({"to_user_id": 2, "content": "once"});
+    system.ask("ada", "POST", "/api/messages", body).await.data();
+    let once = system.asked();
+    assert!(matches!(once[..], [Asked::Send { repeatable: false, .. }]), "{once:?}");
 
     let lines = [
         "authorization: Bearer token-ada",
