@@ -11,6 +11,7 @@ mod timer;
 
 use timer::Timer;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
@@ -101,6 +102,8 @@ pub(crate) struct Connection {
     gateway: Arc<Gateway>,
     control: Arc<Control>,
     socket: Socket,
+    /// From where it comes, if that is known.
+    from: Option<IpAddr>,
     wire: Wire,
     work: Work,
     session: Option<Box<Session>>,
@@ -142,6 +145,7 @@ impl Connection {
         gateway: Arc<Gateway>,
         control: Arc<Control>,
         socket: Socket,
+        from: Option<IpAddr>,
         wire: Wire,
     ) -> Self {
         let now = Instant::now();
@@ -151,6 +155,7 @@ impl Connection {
             gateway,
             control,
             socket,
+            from,
             device: wire.device().to_owned(),
             wire,
             work: Work::new(),

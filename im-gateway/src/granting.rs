@@ -1,5 +1,8 @@
 //! What im-user grants beside a first log-in: the next tokens, and those after another password.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use im_wire::{LoggedIn, Refreshes, Refusal, Reply, Role, Secret, Why, failure};
 use mpim_proto::{ChangePasswordReq, Granted, RefreshReq};
 use mprpc::{Code, Context, Status};
@@ -42,7 +45,22 @@ pub(crate) async fn change_password(
     })?;
     match refusal(answer.result) {
         None => answer.granted.ok_or_else(|| Reply::err(failure::UNAVAILABLE)),
-        Some(refused) => Err(refused),
+        Some(refused) => Err(until(refused, answer.retry_after_ms)),
+    }
+}
+
+/// A client's address, as im-user takes it: empty if it is not known.
+pub(crate) fn address(from: Option<IpAddr>) -> String {
+    from.map(|from| from.to_string()).unwrap_or_default()
+}
+
+/// A refusal that says when to try again, if im-user does.
+pub(crate) fn until(refused: Reply, retry_after_ms: i64) -> Reply {
+    match (refused, u64::try_from(retry_after_ms)) {
+        (Reply::Err(refusal), Ok(ms @ 1..)) => {
+            Reply::Err(refusal.retry_after(Duration::from_millis(ms)))
+        }
+        (refused, _) => refused,
     }
 }
 

@@ -110,7 +110,7 @@ impl Listener {
     /// is no place.
     pub(crate) fn take(&self, stream: ClientStream, from: IpAddr, read: &[u8]) {
         match self.doorman.admit(from) {
-            Some(place) => self.serve(stream, read, place),
+            Some(place) => self.serve(stream, from, read, place),
             None => {
                 tracing::debug!("a connection was refused: there is no place");
                 METRICS.connections_refused.increment(1);
@@ -152,7 +152,7 @@ impl Listener {
                         false => Some(place),
                     };
                     match known {
-                        Some(place) => listener.serve(stream, &[], place),
+                        Some(place) => listener.serve(stream, from.ip(), &[], place),
                         None => METRICS.connections_refused.increment(1),
                     }
                 }
@@ -166,23 +166,29 @@ impl Listener {
         self.gateway.tasks.spawn("entry", Box::pin(coming_in));
     }
 
-    fn serve(&self, stream: ClientStream, read: &[u8], place: Place) {
+    fn serve(&self, stream: ClientStream, from: IpAddr, read: &[u8], place: Place) {
         if let Err(error) = prepare(stream.tcp(), self.speaks.keepalive(&self.gateway.config)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let mut wire = self.speaks.wire(&self.gateway.config);
         wire.receive(read);
-        self.open(Socket::from(stream), wire, place);
+        self.open(Socket::from(stream), Some(from), wire, place);
     }
 
     /// Serves a connection that has its place, whatever it came by, and keeps that for as long.
-    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: impl Send + 'static) {
+    pub(crate) fn open(
+        &self,
+        socket: Socket,
+        from: Option<IpAddr>,
+        wire: Wire,
+        place: impl Send + 'static,
+    ) {
         let control = Arc::new(Control::default());
         let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
-        let connection =
-            Box::pin(Connection::new(Arc::clone(&self.gateway), control, socket, wire).run());
+        let gateway = Arc::clone(&self.gateway);
+        let connection = Box::pin(Connection::new(gateway, control, socket, from, wire).run());
         self.gateway.tasks.spawn("connection", async move {
             let _place = (place, InUse::of(&METRICS.connections));
             let _listed = listed;

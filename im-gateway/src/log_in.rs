@@ -1,5 +1,6 @@
 //! Logging in and out: the calls that begin and end a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use im_common::InUse;
@@ -48,20 +49,29 @@ pub(crate) struct Begun {
     pub(crate) wants: Wants,
 }
 
+/// What a log-in asks for besides being let in.
+pub(crate) struct Asked {
+    pub(crate) device: String,
+    /// A token of a short life, and one that refreshes it.
+    pub(crate) refreshes: bool,
+    /// From where it comes, if that is known.
+    pub(crate) from: Option<IpAddr>,
+}
+
 /// What im-user says of whoever logs in.
-struct Known {
-    user_id: i64,
-    token: String,
+pub(crate) struct Known {
+    pub(crate) user_id: i64,
+    pub(crate) token: String,
     device: String,
     generation: i64,
-    granted: Option<Granted>,
+    pub(crate) granted: Option<Granted>,
 }
 
 /// Asks im-user who a client is. The error is the reply.
 pub(crate) async fn prove(
     gateway: &Arc<Gateway>,
     credential: Credential,
-    device: String,
+    asked: Asked,
     wants: Wants,
 ) -> Result<Proved, Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
@@ -81,7 +91,7 @@ pub(crate) async fn prove(
             Credential::Token(_) => String::new(),
         };
         let token_is_new = !matches!(credential, Credential::Token(_));
-        let known = ask(&concerned, &cx, credential, device, wants.refresh).await?;
+        let known = ask(&concerned, &cx, credential, asked).await?;
         let Known { user_id, token, device, generation, granted } = known;
         let unbegun = Unbegun::new(&concerned, user_id, &token);
         let held = Held::of(granted.as_ref());
@@ -94,31 +104,32 @@ pub(crate) async fn prove(
     original::to_its_end(gateway, asking).await
 }
 
-async fn ask(
+/// The same where nothing is to begin.
+pub(crate) async fn ask(
     gateway: &Gateway,
     cx: &Context,
     credential: Credential,
-    device: String,
-    refreshes: bool,
+    asked: Asked,
 ) -> Result<Known, Reply> {
     let users = &gateway.services.user;
+    let Asked { device, refreshes, from } = asked;
+    let (named, address) = (device.clone(), granting::address(from));
     match credential {
         Credential::Password { username, password } => {
             let password = password.into_exposed();
-            let (device_named, address) = (device.clone(), String::new());
-            let request = LoginReq { username, password, device: device_named, address, refreshes };
+            let request = LoginReq { username, password, device: named, address, refreshes };
             let answer = users.login(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "LOGIN", &status))?;
             let refused = |result: mpim_proto::Result| Reply::err(format!("auth {}", result.msg));
             if let Some(refused) = refusal_as(answer.result, refused) {
-                return Err(refused);
+                return Err(granting::until(refused, answer.retry_after_ms));
             }
             let (user_id, token, generation) = (answer.user_id, answer.token, answer.generation);
             Ok(Known { user_id, token, device, generation, granted: answer.granted })
         }
         Credential::New { username, password } => {
             let password = password.into_exposed();
-            let request = RegisterReq { username, password, device: device.clone(), refreshes };
+            let request = RegisterReq { username, password, device: named, address, refreshes };
             let answer = users.register(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "REGISTER", &status))?;
             if let Some(refused) = refusal(answer.result) {

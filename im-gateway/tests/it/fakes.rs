@@ -89,6 +89,10 @@ pub(crate) struct State {
     pub(crate) worthless: BTreeSet<String>,
     /// What im-user says of everybody who logs in, instead of what is right.
     pub(crate) verdict: Option<mpim_proto::Result>,
+    /// After how long they may try again, it says then.
+    pub(crate) wait_ms: i64,
+    /// From where somebody has shown a password, each time.
+    pub(crate) came_from: Vec<String>,
     /// Longer texts are refused; 0: none is.
     pub(crate) text_bytes_max: usize,
     /// What is wrong with the time of the others, if anything.

@@ -59,7 +59,7 @@ impl Frames {
     }
 }
 
-fn frame(kind: u16, body: &Value) -> Vec<u8> {
+pub(crate) fn frame(kind: u16, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = u32::try_from(8 + body.len()).unwrap();
     let [high, low] = kind.to_be_bytes();

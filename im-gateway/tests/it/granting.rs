@@ -144,6 +144,32 @@ async fn all_log_ins_of_a_user_end_by_one_that_is_good() {
     }
 }
 
+/// Lines have no field for when.
+#[tokio::test]
+async fn who_has_guessed_too_often_is_told_when_to_come_back() {
+    let too_many = mpim_proto::Result::invalid("too many attempts");
+    for (system, mut client) in clients().await {
+        client.data(1001, ada()).await;
+        let mut text = system.connect().await;
+        let mut state = system.fakes.state();
+        (state.verdict, state.wait_ms) = (Some(too_many.clone()), 1_500);
+        drop(state);
+        let (_, refused) = client.ask(1009, json!({"old": "guess", "new": "another"})).await;
+        assert_eq!((&refused["code"], &refused["retry_after_ms"]), (&json!(5003), &json!(1_500)));
+        assert_eq!(text.ask("LOGIN ada guess").await, "-ERR auth too many attempts");
+        let mut other = match client {
+            Client::Frames(_) => Client::Frames(Frames::connect(system.frames()).await),
+            Client::WebSocket(_) => Client::WebSocket(WebSocket::connect(&system).await),
+        };
+        let (kind, refused) = other.ask(1001, ada()).await;
+        assert_eq!((kind, &refused["message"]), (1002, &json!("auth too many attempts")));
+        assert_eq!((&refused["code"], &refused["retry_after_ms"]), (&json!(5003), &json!(1_500)));
+        system.fakes.state().wait_ms = 0;
+        let (_, refused) = other.ask(1001, ada()).await;
+        assert!(refused["retry_after_ms"].is_null(), "nobody knows: {refused}");
+    }
+}
+
 /// It has no word for what is asked.
 #[tokio::test]
 async fn what_an_im_user_of_before_cannot_do_is_not_supported() {

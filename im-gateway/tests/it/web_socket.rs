@@ -41,7 +41,12 @@ async fn shake(addr: SocketAddr, path: &str, lines: &str) -> (TcpStream, String)
 
 impl WebSocket {
     pub(crate) async fn connect(system: &System) -> Self {
-        let (stream, head) = shake(system.http, "/ws", "").await;
+        Self::connect_with(system, "").await
+    }
+
+    /// With these lines in the head of its request.
+    pub(crate) async fn connect_with(system: &System, lines: &str) -> Self {
+        let (stream, head) = shake(system.http, "/ws", lines).await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         Self { stream }

@@ -55,7 +55,8 @@ pub(in crate::http) async fn stream(
     }
     let (pipe, body) = pipe();
     let wire = Wire::event_stream(Secret::new(principal.token));
-    http.sockets.open(Socket::Body(pipe), wire, place);
+    // It logs in by its token, wherever it comes from.
+    http.sockets.open(Socket::Body(pipe), None, wire, place);
     let head = [(CONTENT_TYPE, "text/event-stream"), BUFFERING];
     Ok((head, Sent::from_stream(body)).into_response())
 }

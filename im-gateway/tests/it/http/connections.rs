@@ -114,6 +114,20 @@ async fn a_user_who_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn who_has_guessed_too_often_is_told_when_to_come_back() {
+    let system = System::start().await;
+    let mut state = system.fakes.state();
+    state.verdict = Some(mpim_proto::Result::invalid("too many attempts"));
+    state.wait_ms = 1_001;
+    drop(state);
+    let ada = serde_json::json!({"username": "ada", "password": "guess"});
+    let refused = system.ask("", "POST", "/api/login", ada).await;
+    assert_eq!(refused.refusal(), (429, 5003, "auth too many attempts"));
+    assert_eq!(refused.header("retry-after"), "2");
+    assert_eq!(refused.body["retry_after_ms"], 1_001);
+}
+
+#[tokio::test]
 async fn a_full_server_says_so_politely() {
     let system = System::with(|config| config.http.connections_max = 1).await;
     let mut first = TcpStream::connect(system.http).await.unwrap();
