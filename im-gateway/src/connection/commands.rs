@@ -158,7 +158,8 @@ impl Connection {
                 let [old_password, new_password] = [old, new].map(Secret::into_exposed);
                 let (held, address) = (Some(held), granting::address(self.from));
                 let token = String::new();
-                let request = ChangePasswordReq { held, old_password, new_password, token, address };
+                let request =
+                    ChangePasswordReq { held, old_password, new_password, token, address };
                 self.later(slot, async move {
                     told(granting::change_password(&gateway, request).await)
                 });

@@ -221,6 +221,13 @@ impl Fakes {
         self.state().faults.insert(operation, fault);
     }
 
+    /// Whoever shows a password has failed too often, and waits for so long.
+    pub(crate) fn make_wait(&self, wait_ms: i64) {
+        let mut state = self.state();
+        state.verdict = Some(mpim_proto::Result::invalid("too many attempts"));
+        state.wait_ms = wait_ms;
+    }
+
     pub(crate) fn heal(&self) {
         self.state().faults.clear();
     }

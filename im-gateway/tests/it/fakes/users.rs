@@ -78,8 +78,7 @@ impl user_service::Server for Fakes {
         self.state().came_from.push(req.address);
         // The original's goes on although its caller has gone.
         let fakes = self.clone();
-        let log_in =
-            async move { fakes.log_in(name, password, req.device, req.refreshes).await };
+        let log_in = async move { fakes.log_in(name, password, req.device, req.refreshes).await };
         tokio::spawn(log_in).await.unwrap()
     }
 
@@ -128,7 +127,11 @@ impl user_service::Server for Fakes {
         state.came_from.push(req.address);
         if let Some(verdict) = state.verdict.clone() {
             let (result, retry_after_ms) = (Some(verdict), state.wait_ms);
-            return Ok(ChangePasswordResp { result, retry_after_ms, ..ChangePasswordResp::default() });
+            return Ok(ChangePasswordResp {
+                result,
+                retry_after_ms,
+                ..ChangePasswordResp::default()
+            });
         }
         let owner = |(name, _): &(String, String)| format!("token-{name}") == req.token;
         let of_session = req.held.map(|held| usize::try_from(held.user_id - 1).unwrap());
@@ -163,7 +166,9 @@ impl user_service::Server for Fakes {
             self.note(asked(held.login_id.clone()));
             self.before("logout").await?;
             let is_over = self.state().ended.contains(&held.login_id);
-            return Ok(LogoutResp { result: if is_over { invalid("invalid token") } else { ok() } });
+            return Ok(LogoutResp {
+                result: if is_over { invalid("invalid token") } else { ok() },
+            });
         }
         self.before("logout").await?;
         if let Some(original) = &mut self.state().original {

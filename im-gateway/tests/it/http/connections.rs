@@ -116,10 +116,7 @@ async fn a_user_who_asks_too_often_is_told_when_to_come_back() {
 #[tokio::test]
 async fn who_has_guessed_too_often_is_told_when_to_come_back() {
     let system = System::start().await;
-    let mut state = system.fakes.state();
-    state.verdict = Some(mpim_proto::Result::invalid("too many attempts"));
-    state.wait_ms = 1_001;
-    drop(state);
+    system.fakes.make_wait(1_001);
     let ada = serde_json::json!({"username": "ada", "password": "guess"});
     let refused = system.ask("", "POST", "/api/login", ada).await;
     assert_eq!(refused.refusal(), (429, 5003, "auth too many attempts"));
