@@ -174,11 +174,11 @@ impl Connection {
         }
     }
 
-    /// Serves the client until it goes or has to go.
-    pub(crate) async fn run(mut self) {
+    /// Serves the client until it goes or has to go. In a box: the future would hold it twice.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let end = self.serve().await;
         // Boxed: what the end needs is more than all that was before it, and most connections last.
-        Box::pin(self.finish(end)).await;
+        Box::pin((*self).finish(end)).await;
     }
 
     async fn serve(&mut self) -> End {
@@ -392,8 +392,8 @@ impl Connection {
 mod tests {
     use super::*;
 
-    fn bytes_of<F: Future>(_made_by: impl FnOnce(Connection) -> F) -> usize {
-        size_of::<F>()
+    fn bytes_of<F: Future>(_made_by: impl FnOnce(Box<Connection>) -> F) -> usize {
+        size_of::<Connection>() + size_of::<F>()
     }
 
     #[test]

@@ -188,7 +188,8 @@ impl Listener {
         let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
         let gateway = Arc::clone(&self.gateway);
-        let connection = Box::pin(Connection::new(gateway, control, socket, from, wire).run());
+        let connection = Box::new(Connection::new(gateway, control, socket, from, wire));
+        let connection = Box::pin(connection.run());
         self.gateway.tasks.spawn("connection", async move {
             let _place = (place, InUse::of(&METRICS.connections));
             let _listed = listed;
