@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use im_wire::{Reply, Slot};
+use im_wire::{Reply, Slot, closing};
 use tokio::io::Interest;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -243,7 +243,7 @@ impl Connection {
         let waiting = blocked || self.wire.output_end() > self.peer_has;
         let due = self.tick.tick(now, found, waiting);
         if due.stalled >= ms(self.gateway.config.session.stalled_ms) {
-            return Err(End::Closing("not reading".to_owned()));
+            return Err(End::Closing(closing::NOT_READING.to_owned()));
         }
         if let Some(session) = &mut self.session {
             session.tick(now, self.peer_has, due.write);
@@ -283,10 +283,10 @@ impl Connection {
             return Err(End::Eof);
         }
         if self.session.is_none() && idle && self.login_by <= now {
-            return Err(End::Closing("login timeout".to_owned()));
+            return Err(End::Closing(closing::LOGIN_TIMEOUT.to_owned()));
         }
         if self.idle_at().is_some_and(|at| at <= now) && !self.hears_more(now) {
-            return Err(End::Closing("idle".to_owned()));
+            return Err(End::Closing(closing::IDLE.to_owned()));
         }
         Ok(())
     }

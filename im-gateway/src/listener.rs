@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use im_common::{InUse, Shutdown};
+use im_wire::closing;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -97,13 +98,13 @@ impl Listener {
             }
         }
         drop(listener);
-        self.controls.shut_down("server shutting down");
+        self.controls.shut_down(closing::SHUTTING_DOWN);
     }
 
     /// Lets all connections end once the shutdown is triggered. For one that accepts none itself.
     pub(crate) async fn until(self: Arc<Self>, shutdown: Shutdown) {
         shutdown.triggered().await;
-        self.controls.shut_down("server shutting down");
+        self.controls.shut_down(closing::SHUTTING_DOWN);
     }
 
     /// Serves a connection that comes from there, of which this was read already, or refuses it if there
@@ -262,10 +263,10 @@ mod tests {
         let controls = Arc::<Controls>::default();
         let (before, after) = (Arc::<Control>::default(), Arc::<Control>::default());
         let _before = controls.list(1, &before);
-        controls.shut_down("server shutting down");
+        controls.shut_down(closing::SHUTTING_DOWN);
         let listed = controls.list(2, &after);
         for control in [&before, &after] {
-            assert_eq!(control.reason(), Some("server shutting down"));
+            assert_eq!(control.reason(), Some(closing::SHUTTING_DOWN));
         }
         drop(listed);
         assert_eq!(controls.listed.lock().unwrap().by_number.len(), 1);

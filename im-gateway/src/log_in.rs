@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use im_common::InUse;
-use im_wire::{Credential, LoggedIn, Refusal, Reply, Secret, Wants, Why, failure};
+use im_wire::{Credential, LoggedIn, Refusal, Reply, Secret, Wants, Why, closing, failure};
 use mpim_proto::{
     Granted, LoginReq, LogoutReq, RegisterReq, TEXT_DEVICE, UnbindRouteReq, VerifyTokenReq,
 };
@@ -25,8 +25,6 @@ use crate::sessions::{Handle, Registration};
 /// What im-user says of a token that is good but for its time. One that only grew old has let its session
 /// begin, and one whose time has not come was made by an instance with another clock.
 const GOOD_AT_ANOTHER_TIME: [&str; 2] = ["token expired", "token not yet valid"];
-/// What the client of a session that is over, though nobody could tell its gateway, is told.
-pub(crate) const LOGGED_OUT: &str = "logged out";
 
 /// Somebody who has proved who they are.
 pub(crate) struct Proved {
@@ -145,7 +143,7 @@ pub(crate) async fn ask(
 
 /// A token says who its user is and at which device.
 async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Known, Reply> {
-    let invalid = || Reply::Err(Refusal::or("invalid token", Why::InvalidToken));
+    let invalid = || Reply::Err(Refusal::of(failure::INVALID_TOKEN));
     let token = String::from_utf8(token.expose().to_vec()).map_err(|_| invalid())?;
     let request = VerifyTokenReq { token: token.clone(), ..VerifyTokenReq::default() };
     let answer = gateway.services.user.verify_token(cx, request).await;
@@ -207,7 +205,7 @@ pub(crate) async fn begin(
     let outcome = match (bound, verified) {
         (Err(reply), _) => return Err(reply),
         (Ok(()), Ok(true)) => return Ok(()),
-        (Ok(()), Ok(false)) => Reply::err(format!("auth {LOGGED_OUT}")),
+        (Ok(()), Ok(false)) => Reply::err(format!("auth {}", closing::LOGGED_OUT)),
         (Ok(()), Err(status)) => unavailable(gateway, "LOGIN", &status),
     };
     unbind(gateway, registration.handle()).await;

@@ -140,7 +140,7 @@ impl Messages {
                 Poll::Ready(Some(Ok(_))) => continue,
                 Poll::Ready(Some(Err(Error::PayloadTooLong { .. }))) => {
                     // The codec says so itself of a frame, and not of a message of many.
-                    self.close(TOO_BIG, "too big");
+                    self.close(TOO_BIG, failure::TOO_BIG);
                     return Some(Incoming::Closed);
                 }
                 Poll::Ready(Some(Err(_)) | None) => {}
