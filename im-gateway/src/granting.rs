@@ -22,9 +22,7 @@ pub(crate) async fn refresh(gateway: &Gateway, refresh_token: String) -> Result<
     let answer = answer.map_err(|status| {
         not_had(&status).unwrap_or_else(|| unavailable(gateway, "Refresh", &status))
     })?;
-    let refused =
-        |result: mpim_proto::Result| Reply::Err(Refusal::or(result.msg, Why::InvalidToken));
-    match refusal_as(answer.result, refused) {
+    match refusal_as(answer.result, not_good) {
         None => answer.granted.ok_or_else(|| Reply::err(failure::UNAVAILABLE)),
         Some(refused) => Err(refused),
     }
@@ -62,6 +60,11 @@ pub(crate) fn until(refused: Reply, retry_after_ms: i64) -> Reply {
         }
         (refused, _) => refused,
     }
+}
+
+/// Whatever im-user says of a token: it is not good.
+pub(crate) fn not_good(result: mpim_proto::Result) -> Reply {
+    Reply::Err(Refusal::or(result.msg, Why::InvalidToken))
 }
 
 /// Beside services of the original system.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use im_common::InUse;
-use im_wire::{Credential, LoggedIn, Refusal, Reply, Secret, Wants, Why, closing, failure};
+use im_wire::{Credential, LoggedIn, Refusal, Reply, Secret, Wants, closing, failure};
 use mpim_proto::{
     Granted, LoginReq, LogoutReq, RegisterReq, TEXT_DEVICE, UnbindRouteReq, VerifyTokenReq,
 };
@@ -152,9 +152,7 @@ async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Kno
         Code::Unimplemented => Reply::err(failure::NOT_SUPPORTED),
         _ => unavailable(gateway, "LOGIN", &status),
     })?;
-    let refused =
-        |result: mpim_proto::Result| Reply::Err(Refusal::or(result.msg, Why::InvalidToken));
-    if let Some(refused) = refusal_as(answer.result, refused) {
+    if let Some(refused) = refusal_as(answer.result, granting::not_good) {
         return Err(refused);
     }
     if answer.user_id <= 0 {
