@@ -1,9 +1,9 @@
 //! The server's side of one connection.
 
 use super::messages::{Incoming, Messages};
+use crate::closing::{BAD_LENGTH, LOGGED_OUT, close_code};
 use crate::frames::{Frame, Frames, HEADER_BYTES, kind_of, put_frame};
 use crate::json::{Dialogue, Due, Wrapped, envelope, kinds};
-use crate::closing::{BAD_LENGTH, LOGGED_OUT, close_code};
 use crate::{Command, Refusal, Reply, Shown, Slot, failure};
 use bytes::Bytes;
 
