@@ -40,8 +40,13 @@ async fn shake(addr: SocketAddr, path: &str, lines: &str, behind: &[u8]) -> (Tcp
 }
 
 impl WebSocket {
-    async fn connect(system: &System) -> Self {
-        let (stream, head) = shake(system.http, "/ws", "", b"").await;
+    pub(crate) async fn connect(system: &System) -> Self {
+        Self::connect_with(system, "").await
+    }
+
+    /// With these lines in the head of its request.
+    pub(crate) async fn connect_with(system: &System, lines: &str) -> Self {
+        let (stream, head) = shake(system.http, "/ws", lines, b"").await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         Self { stream }
@@ -109,7 +114,7 @@ impl WebSocket {
     }
 
     /// The code and the reason of the last frame; nothing comes after it.
-    async fn closing(&mut self) -> (u16, String) {
+    pub(crate) async fn closing(&mut self) -> (u16, String) {
         let (flags, payload) = self.next().await.expect("the last frame");
         assert_eq!(flags, CLOSE, "{}", String::from_utf8_lossy(&payload));
         assert_eq!(self.next().await, None);
