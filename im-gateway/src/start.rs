@@ -109,7 +109,8 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         "" => reached_at.clone(),
         configured => configured.to_owned(),
     };
-    let offer = config.public.offer(text_addr, advertised);
+    let frames_addr = frames.as_ref().map(|(_, addr)| *addr);
+    let offer = config.public.offer(text_addr, frames_addr, advertised);
     let identity = Identity { gateway_id, addr: reached_at, boot_id, offer };
     let original = original::routes(&config, &identity.gateway_id, &deps.readiness);
     let redis = &config.redis;

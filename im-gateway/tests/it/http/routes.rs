@@ -13,7 +13,7 @@ async fn who_registers_or_logs_in_is_told_who_they_are_and_where_to_connect() {
     let system = System::start().await;
     let ada = json!({"username": "ada", "password": "password", "device": "web:k3v9"});
     let registered = system.ask("", "POST", "/api/register", ada.clone()).await;
-    let endpoint = json!({"host": "127.0.0.1", "port": system.addr.port()});
+    let endpoint = json!({"host": "127.0.0.1", "port": system.frames().port()});
     let expected = json!({"user_id": 1, "username": "ada", "nickname": "ada", "avatar_url": "",
         "token": "token-ada", "expire_time": 1_790_000_900, "tcp_endpoint": endpoint,
         "device": "web:k3v9", "role": "user", "refresh_token": "refresh-ada",
