@@ -117,6 +117,11 @@ impl Secrets {
         Ok(Self(lines.into_iter().map(Bytes::copy_from_slice).collect()))
     }
 
+    /// None that anybody could show.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// What a client shows.
     pub(crate) fn shown(&self) -> Bytes {
         self.0.first().cloned().unwrap_or_default()
