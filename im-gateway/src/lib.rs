@@ -118,7 +118,5 @@ pub use config::{
     ProxyConfig, PublicConfig, RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
     TlsConfig, WebSocketConfig,
 };
-#[doc(hidden)]
-pub use entry::TlsError;
 pub use http::web_socket_agreement;
 pub use start::{StartError, start};

@@ -114,7 +114,9 @@ impl Callers {
     /// The answer to a call of somebody who has not shown who it is.
     pub(crate) fn refusal(&self) -> Status {
         let text = match (&self.token, self.certificates) {
-            (Some(_), true) => "the caller has shown neither a token nor a certificate that this server takes",
+            (Some(_), true) => {
+                "the caller has shown neither a token nor a certificate that this server takes"
+            }
             (None, true) => "the caller has not shown a certificate that this server takes",
             (_, false) => "the caller has not shown the token that this server asks for",
         };

@@ -159,7 +159,7 @@ pub use service::{Service, ServiceDescriptor};
 pub use status::{Code, Executed, Stage, Status};
 pub use stream::{Answer, Receiver, Sender};
 #[cfg(feature = "tls")]
-pub use tls::{ClientTls, ServerTls, TlsError};
+pub use tls::{ClientTls, ListenerTls, ServerTls, TlsError};
 pub use token::{Token, TokenError};
 pub use trace::TraceContext;
 

@@ -3,15 +3,19 @@
 mod material;
 
 use std::fmt;
-use std::io::{self, ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof}};
+use std::io::{
+    self,
+    ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof},
+};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 
-use crate::reread::Reread;
+use crate::reread::{FRESH, Reread};
 use crate::transport::Secured;
 use material::Loaded;
 
@@ -19,7 +23,7 @@ use material::Loaded;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A file cannot be read, or holds something else than it should.
+    /// A file cannot be read, holds something else than it should, or does not fit to the others.
     #[error("{}: {reason}", path.display())]
     File {
         /// Which one.
@@ -27,35 +31,56 @@ pub enum TlsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Certificate and key do not fit together, or to what this library can do.
-    #[error("{}: {source}", path.display())]
-    Certificate {
-        /// Where the certificate is.
-        path: PathBuf,
-        /// Why it cannot be used.
-        source: rustls::Error,
-    },
     /// A server cannot have such a name.
     #[error("`{0}` is no DNS name and no IP address")]
     Name(String),
 }
 
-/// TLS at a server: [`ServerBuilder::tls`](crate::ServerBuilder::tls).
+/// TLS at a listener that speaks another protocol than this library's, in a program that speaks both.
 ///
-/// The files are PEM, and are read again, at most once a second, when a connection is made: new
+/// The files are PEM, and are read again, at most once in a while, when a connection is made: new
 /// certificates need no restart, and connections that are there stay. What cannot be used leaves
 /// what was read before in use, and is counted (`mprpc_reread_failures_total`) and logged.
 #[derive(Clone)]
+pub struct ListenerTls(Arc<Reread<Loaded<ServerConfig>>>);
+
+impl ListenerTls {
+    /// A server that proves itself with the chain of certificates in one file, its own first, and
+    /// with the private key in the other, which must not be readable by everybody. They are not
+    /// looked at again before `fresh` is over, and what is made of them is `finish`ed each time: it
+    /// resumes no sessions, and knows no protocols by name.
+    ///
+    /// # Errors
+    /// Something in the files cannot be used.
+    pub fn load(
+        certificates: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+        fresh: Duration,
+        finish: impl Fn(&mut ServerConfig) + Send + Sync + 'static,
+    ) -> Result<Self, TlsError> {
+        let (certificates, key) = (certificates.into(), key.into());
+        let read = move || material::server(&certificates, &key, None, &finish);
+        Ok(Self(material::reread(fresh, read)?))
+    }
+
+    /// What the handshake of a connection is made with that has just come.
+    pub async fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.get().await.config)
+    }
+}
+
+/// TLS at a server: [`ServerBuilder::tls`](crate::ServerBuilder::tls). Its files are read again, at most
+/// once a second, as those of a [`ListenerTls`] are.
+#[derive(Clone)]
 pub struct ServerTls {
-    config: Arc<Reread<Loaded<ServerConfig>>>,
+    listener: ListenerTls,
     only: bool,
 }
 
 impl ServerTls {
-    /// A server that proves itself with the chain of certificates in one file, its own first, and
-    /// with the private key in the other, which must not be readable by everybody. With a file of
-    /// root certificates in `clients`, it looks whether the certificates that clients show, if they
-    /// do, are signed by one of these: [`Callers::certificates`](crate::Callers::certificates).
+    /// A server that proves itself with files as a [`ListenerTls`] does. With a file of root
+    /// certificates in `clients`, it looks whether the certificates that clients show, if they do,
+    /// are signed by one of these: [`Callers::certificates`](crate::Callers::certificates).
     ///
     /// # Errors
     /// Something in the files cannot be used.
@@ -65,8 +90,8 @@ impl ServerTls {
         clients: Option<PathBuf>,
     ) -> Result<Self, TlsError> {
         let (certificates, key) = (certificates.into(), key.into());
-        let read = move || material::server(&certificates, &key, clients.as_deref());
-        Ok(Self { config: material::reread(read)?, only: false })
+        let read = move || material::server(&certificates, &key, clients.as_deref(), &|_| {});
+        Ok(Self { listener: ListenerTls(material::reread(FRESH, read)?), only: false })
     }
 
     /// Takes v2 calls over TCP in TLS only (also without). The classic wire has none: who may call
@@ -82,7 +107,7 @@ impl ServerTls {
     }
 
     pub(crate) async fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.get().await.config)
+        self.listener.config().await
     }
 }
 
@@ -106,7 +131,7 @@ impl ClientTls {
     ) -> Result<Self, TlsError> {
         let roots = roots.into();
         let read = move || material::client(&roots, own.as_ref());
-        Ok(Self { config: material::reread(read)?, name: None })
+        Ok(Self { config: material::reread(FRESH, read)?, name: None })
     }
 
     /// The name that servers' certificates must be for (the IP address that is connected to):
@@ -139,6 +164,12 @@ impl ClientTls {
             };
             io::Error::new(error.kind(), text)
         })
+    }
+}
+
+impl fmt::Debug for ListenerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerTls").finish_non_exhaustive()
     }
 }
 

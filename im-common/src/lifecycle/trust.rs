@@ -194,4 +194,18 @@ mod tests {
         assert!(!Trust::open(&shown, &ClassicConfig::default()).unwrap().asks());
         assert!(trust.or_token(&directory.path().join("token")).unwrap().asks());
     }
+
+    #[test]
+    fn what_is_wrong_with_certificates_is_said_with_the_section_and_the_file() {
+        let open = |tls: ServiceTlsConfig| {
+            let service = ServiceConfig { tls, ..config(Path::new("")) };
+            let error = Trust::open(&service, &ClassicConfig::default()).unwrap_err();
+            crate::in_one_line(&error)
+        };
+        let (cert_file, key_file) = ("no.pem".into(), "no.key".into());
+        let error = open(ServiceTlsConfig { cert_file, key_file, ..Default::default() });
+        assert!(error.starts_with("[service.tls]: no.pem: "), "{error}");
+        let error = open(ServiceTlsConfig { ca_file: "no-ca.pem".into(), ..Default::default() });
+        assert!(error.starts_with("[service.tls]: no-ca.pem: "), "{error}");
+    }
 }

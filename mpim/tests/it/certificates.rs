@@ -77,8 +77,7 @@ async fn services_that_have_certificates_call_each_other_and_nobody_else_calls_t
     let ours = trust(&tls, "");
     assert!(ours.asks());
     let message = serve_messages(dir.path().join("message"), ours.clone()).await;
-    let mut config =
-        im_group::Config { data_dir: dir.path().join("group"), ..Default::default() };
+    let mut config = im_group::Config { data_dir: dir.path().join("group"), ..Default::default() };
     config.rpc = RpcConfig::on_loopback(0);
     config.targets.message = Target::on_loopback(message.addr.port());
     let deps = Deps { trust: ours.clone(), ..Deps::default() };

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -33,26 +34,29 @@ impl<C> PartialEq for Loaded<C> {
 
 /// What `read` reads, now and again.
 pub(super) fn reread<C: Send + Sync + 'static>(
+    fresh: Duration,
     read: impl Fn() -> Result<Loaded<C>, TlsError> + Send + Sync + 'static,
 ) -> Result<Arc<Reread<Loaded<C>>>, TlsError> {
     let loaded = read()?;
-    Ok(Reread::new("certificate", loaded, move || read().map_err(|error| error.to_string())))
+    let read = move || read().map_err(|error| error.to_string());
+    Ok(Reread::new("certificate", loaded, fresh, read))
 }
 
-/// No session is resumed, here and below: connections live long, and each is to prove anew who is
-/// there.
+/// No session is resumed, here and below, unless `finish` sees to it: connections live long, and each is
+/// to prove anew who is there.
 pub(super) fn server(
     certificates: &Path,
     key: &Path,
     clients: Option<&Path>,
+    finish: &impl Fn(&mut ServerConfig),
 ) -> Result<Loaded<ServerConfig>, TlsError> {
     let mut files = Files::default();
     let chain = files.certificates(certificates)?;
     let private = files.key(key)?;
-    let unusable = unusable(certificates);
+    let unusable = |error: rustls::Error| broken(certificates, error);
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(&unusable)?;
+        .map_err(unusable)?;
     let builder = match clients {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -64,9 +68,10 @@ pub(super) fn server(
             builder.with_client_cert_verifier(verifier.map_err(|error| broken(path, error))?)
         }
     };
-    let mut config = builder.with_single_cert(chain, private).map_err(&unusable)?;
+    let mut config = builder.with_single_cert(chain, private).map_err(unusable)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    finish(&mut config);
     Ok(files.made(config))
 }
 
@@ -77,13 +82,15 @@ pub(super) fn client(
     let mut files = Files::default();
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(unusable(roots))?
+        .map_err(|error| broken(roots, error))?
         .with_root_certificates(files.roots(roots)?);
     let mut config = match own {
         None => builder.with_no_client_auth(),
         Some((certificates, key)) => {
             let (chain, private) = (files.certificates(certificates)?, files.key(key)?);
-            builder.with_client_auth_cert(chain, private).map_err(unusable(certificates))?
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| broken(certificates, error))?
         }
     };
     config.resumption = Resumption::disabled();
@@ -93,10 +100,6 @@ pub(super) fn client(
 /// Said each time, rather than installed for the process: that is for the program to do.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
-}
-
-fn unusable(path: &Path) -> impl Fn(rustls::Error) -> TlsError {
-    move |source| TlsError::Certificate { path: path.to_owned(), source }
 }
 
 fn broken(path: &Path, reason: impl ToString) -> TlsError {
@@ -156,7 +159,7 @@ impl Files {
     fn roots(&mut self, path: &Path) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates(path)? {
-            roots.add(certificate).map_err(unusable(path))?;
+            roots.add(certificate).map_err(|error| broken(path, error))?;
         }
         Ok(roots)
     }

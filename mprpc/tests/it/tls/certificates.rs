@@ -16,16 +16,16 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Signs certificates.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
-pub(super) struct Signed {
+pub(crate) struct Signed {
     certificate: String,
     key: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,12 +33,12 @@ impl Authority {
     }
 
     /// For these names and addresses.
-    pub(super) fn sign(&self, names: &[&str]) -> Signed {
+    pub(crate) fn sign(&self, names: &[&str]) -> Signed {
         self.sign_with(names, |_| {})
     }
 
     /// The same, whose time is over.
-    pub(super) fn sign_expired(&self, names: &[&str]) -> Signed {
+    pub(crate) fn sign_expired(&self, names: &[&str]) -> Signed {
         self.sign_with(names, |params| {
             params.not_before = rcgen::date_time_ymd(2001, 1, 1);
             params.not_after = rcgen::date_time_ymd(2002, 1, 1);
@@ -55,7 +55,7 @@ impl Authority {
     }
 
     /// A connection in TLS, on which anything may be said.
-    pub(super) async fn connect(&self, to: SocketAddr) -> TlsStream<TcpStream> {
+    pub(crate) async fn connect(&self, to: SocketAddr) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -70,22 +70,22 @@ impl Authority {
 }
 
 /// A directory with them.
-pub(super) struct Files {
+pub(crate) struct Files {
     directory: tempfile::TempDir,
     next: AtomicUsize,
 }
 
 impl Files {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap(), next: AtomicUsize::new(0) }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// As an operator would: no reader finds half of it.
-    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let (path, new) = (self.path(name), self.path("new"));
         std::fs::write(&new, text).unwrap();
         std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -93,31 +93,35 @@ impl Files {
         path
     }
 
-    fn roots(&self, authority: &Authority) -> PathBuf {
+    pub(crate) fn roots(&self, authority: &Authority) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.write(&format!("roots-{number}.pem"), &authority.0.pem())
     }
 
-    pub(super) fn server(&self, signed: &Signed, clients: Option<&Authority>) -> ServerTls {
+    pub(crate) fn server(&self, signed: &Signed, clients: Option<&Authority>) -> ServerTls {
         let (certificate, key) = self.replace_server(signed);
         let clients = clients.map(|authority| self.roots(authority));
         ServerTls::load(certificate, key, clients).unwrap()
     }
 
     /// The files of the last server, anew.
-    pub(super) fn replace_server(&self, signed: &Signed) -> (PathBuf, PathBuf) {
+    pub(crate) fn replace_server(&self, signed: &Signed) -> (PathBuf, PathBuf) {
         let key = self.write("server.key", &signed.key);
         (self.write("server.pem", &signed.certificate), key)
     }
 
-    pub(super) fn client(&self, roots: &Authority) -> ClientTls {
+    pub(crate) fn client(&self, roots: &Authority) -> ClientTls {
         ClientTls::load(self.roots(roots), None).unwrap()
     }
 
-    pub(super) fn client_as(&self, roots: &Authority, own: &Signed) -> ClientTls {
+    pub(crate) fn client_as(&self, roots: &Authority, own: &Signed) -> ClientTls {
+        ClientTls::load(self.roots(roots), Some(self.certificate(own))).unwrap()
+    }
+
+    /// Files of its own.
+    pub(crate) fn certificate(&self, signed: &Signed) -> (PathBuf, PathBuf) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let certificate = self.write(&format!("client-{number}.pem"), &own.certificate);
-        let key = self.write(&format!("client-{number}.key"), &own.key);
-        ClientTls::load(self.roots(roots), Some((certificate, key))).unwrap()
+        let certificate = self.write(&format!("own-{number}.pem"), &signed.certificate);
+        (certificate, self.write(&format!("own-{number}.key"), &signed.key))
     }
 }

@@ -1,6 +1,6 @@
 //! TLS on v2 connections: who is believed, and what is made of those who are not.
 
-mod certificates;
+pub(crate) mod certificates;
 mod trouble;
 
 use mprpc::discovery::{Endpoint, Memory, Register as _, Wires};

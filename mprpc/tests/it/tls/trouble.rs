@@ -146,7 +146,8 @@ async fn a_connection_that_is_cut_anywhere_ends_its_call_and_gives_no_wrong_answ
     let (mut before, mut within) = (0, 0);
     // The handshake takes about a kilobyte, the answer is two records.
     for bytes in (1..20_000).step_by(431) {
-        let channel = Channel::builder(format!("static://{}", cut_after(bytes, server.address).await));
+        let channel =
+            Channel::builder(format!("static://{}", cut_after(bytes, server.address).await));
         let caller = client(channel.tls(&files.client(&authority)));
         let call = timeout(SOON, caller.echo(&soon(), echo_req(&payload))).await;
         let status = call.expect("it does not hang").unwrap_err();
