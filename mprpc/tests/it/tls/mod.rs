@@ -72,11 +72,13 @@ async fn calls_streams_and_large_messages_go_over_tls_beside_plain_ones() {
         for payload in payloads() {
             requests.send(echo_req(&payload)).await.unwrap();
         }
+        requests.finish();
     });
     for payload in payloads() {
         let answer = timeout(SOON, answers.next()).await.expect("it goes on");
         assert!(answer.unwrap().unwrap().payload == payload);
     }
+    assert_eq!(answers.next().await.unwrap(), None);
     sending.await.unwrap();
     server.stop().await;
 }

@@ -70,8 +70,7 @@ async fn garbage_and_an_end_in_the_middle_disturb_nobody() {
     let tls = files.server(&authority.sign(&["127.0.0.1"]), None);
     let server = serve(&tls, Callers::anybody()).await;
     let garbage = [&BEGINNING[..5], &[0xa5; 600]].concat();
-    // What it hears is an alert, which is not encrypted.
-    assert_eq!(rest(says(server.address, &garbage).await).await[..1], [0x15]);
+    rest(says(server.address, &garbage).await).await;
     drop(says(server.address, &BEGINNING).await);
     told.wait_for(&[("mprpc_tls_handshake_failures_total{}", 2.0)]).await;
     assert!(shown(&client(to(&server).tls(&files.client(&authority)))).await.is_ok());
