@@ -107,9 +107,10 @@ fn sign(
 }
 
 /// Valid from now on.
-fn lasting(params: CertificateParams) -> CertificateParams {
+fn lasting(mut params: CertificateParams) -> CertificateParams {
     let now = OffsetDateTime::now_utc();
-    CertificateParams { not_before: now - LEEWAY, not_after: now + LIFE, ..params }
+    (params.not_before, params.not_after) = (now - LEEWAY, now + LIFE);
+    params
 }
 
 /// Renamed into its place: a gateway may be looking.

@@ -103,7 +103,7 @@ async fn services_that_have_certificates_call_each_other_and_nobody_else_calls_t
             "one of another authority",
             ServiceTlsConfig { ca_file: tls.ca_file.clone(), ..forged.clone() },
             Code::Unavailable,
-            "UnknownCA",
+            "received fatal alert",
         ),
         (
             "one that proves a server",
