@@ -50,7 +50,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
     };
     match make(&arguments) {
         Ok(()) => {
-            let names = "ca.pem, and server and service .pem and .key,";
+            let names = "ca.pem, server.pem, server.key, service.pem and service.key";
             println!("{names} are in {}", arguments.out.display());
             ExitCode::SUCCESS
         }
