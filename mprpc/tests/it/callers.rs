@@ -265,7 +265,7 @@ async fn the_token_goes_nowhere_where_others_could_read_it() {
 
 /// One of this machine's addresses that is not a loopback one. Nothing is sent for it.
 #[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
-fn own_address() -> Option<std::net::IpAddr> {
+pub(crate) fn own_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let address = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
     let ip = address.ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback());
