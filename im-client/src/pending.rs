@@ -150,6 +150,7 @@ fn may_run_twice(command: &Command) -> bool {
         Command::Message(message) => message.client_msg_id.is_some(),
         Command::Login { .. }
         | Command::Logout
+        | Command::LogoutEverywhere
         | Command::Pull
         | Command::Ack { .. }
         | Command::History { .. }
@@ -181,7 +182,10 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::WhoAmI
         | Command::Ping => true,
         // The second time these answer `exists`, `already friends`, or make a second one.
+        // A refresh token is good once, and so is a password that is replaced.
         Command::Register { .. }
+        | Command::Refresh { .. }
+        | Command::ChangePassword { .. }
         | Command::AddFriend { .. }
         | Command::RemoveFriend { .. }
         | Command::CreateGroup { .. }

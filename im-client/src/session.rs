@@ -105,8 +105,11 @@ mod tests {
         let logged_in = LoggedIn {
             user_id: 7,
             username: "ada".to_owned(),
+            role: im_wire::Role::default(),
             device: "web".to_owned(),
             token: Secret::new("t"),
+            expires_at_ms: 0,
+            refreshes: None,
         };
         let granted = Reply::LoggedIn(Box::new(logged_in));
         Session::begun_by(&register, &granted).expect("a session")

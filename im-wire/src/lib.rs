@@ -48,6 +48,7 @@ mod pipeline;
 mod priority;
 mod refusal;
 mod reply;
+mod role;
 mod shown;
 pub mod text;
 pub mod web_socket;
@@ -57,11 +58,12 @@ pub use self::{
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     event::{Event, Receipt, Status},
     listed::{Conv, Group, Hist, LISTED, User},
-    log_in::{Credential, LogIn, LoggedIn, Wants},
+    log_in::{Credential, LogIn, LoggedIn, Refreshes, Wants},
     outgoing::Outgoing,
     pipeline::Slot,
     priority::Priority,
     refusal::{Refusal, Why},
     reply::Reply,
+    role::Role,
     shown::{Message, Shown, What},
 };

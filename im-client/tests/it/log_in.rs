@@ -15,7 +15,7 @@ on_all_protocols! {
 }
 
 fn wants() -> Wants {
-    Wants { events: true, receipts: true, acks: true }
+    Wants { events: true, receipts: true, acks: true, refresh: false }
 }
 
 async fn a_log_in_says_which_device_it_is_and_what_it_wants(protocol: Protocol) {

@@ -1,15 +1,16 @@
 //! Log-ins over HTTP: there is no session, only what was granted.
 
 use im_common::InUse;
-use im_wire::{Reply, Secret, failure};
-use mpim_proto::{ChangePasswordReq, Granted, LoginReq, RefreshReq, RegisterReq};
-use mprpc::{Code, Context};
+use im_wire::{Secret, failure};
+use mpim_proto::{ChangePasswordReq, Granted, LoginReq, RegisterReq};
+use mprpc::Context;
 
 use super::Http;
 use super::error::Refused;
-use crate::commands::{refusal, unavailable};
+use crate::commands::refusal;
 use crate::config::ms;
 use crate::core::Principal;
+use crate::granting;
 use crate::log_in::busy;
 use crate::metrics::METRICS;
 use crate::original::Unbegun;
@@ -69,17 +70,7 @@ pub(super) async fn grant(http: &Http, asking: Asking) -> Result<Granted, Refuse
 /// # Errors
 /// The refresh token is no good, or im-user is not there.
 pub(super) async fn refresh(http: &Http, refresh_token: String) -> Result<Granted, Refused> {
-    let gateway = &http.gateway;
-    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let answer = gateway.services.user.refresh(&cx, RefreshReq { refresh_token }).await;
-    let answer = answer.map_err(|status| match status.code() {
-        Code::Unimplemented => Refused::of(failure::NOT_SUPPORTED),
-        _ => Refused::from(unavailable(gateway, "Refresh", &status)),
-    })?;
-    match refusal(answer.result) {
-        None => answer.granted.ok_or_else(|| Refused::from(Reply::err(failure::UNAVAILABLE))),
-        Some(refused) => Err(Refused::from(refused)),
-    }
+    granting::refresh(&http.gateway, refresh_token).await.map_err(Refused::from)
 }
 
 /// Asks im-user to change a password; the log-in of the token goes on.
@@ -92,19 +83,9 @@ pub(super) async fn change_password(
     old: Secret,
     new: Secret,
 ) -> Result<Granted, Refused> {
-    let gateway = &http.gateway;
-    let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
     let [old_password, new_password] = [old, new].map(Secret::into_exposed);
     let token = principal.token;
     let request =
         ChangePasswordReq { old_password, new_password, token, ..ChangePasswordReq::default() };
-    let answer = gateway.services.user.change_password(&cx, request).await;
-    let answer = answer.map_err(|status| match status.code() {
-        Code::Unimplemented => Refused::of(failure::NOT_SUPPORTED),
-        _ => Refused::from(busy(gateway, "ChangePassword", &status)),
-    })?;
-    match refusal(answer.result) {
-        None => answer.granted.ok_or_else(|| Refused::from(Reply::err(failure::UNAVAILABLE))),
-        Some(refused) => Err(Refused::from(refused)),
-    }
+    granting::change_password(&http.gateway, request).await.map_err(Refused::from)
 }

@@ -23,6 +23,8 @@ pub(crate) enum Asked {
     Revoke(String),
     /// By a session of a log-in that is known.
     RevokeLogIn(String),
+    /// By one, with all others of its user.
+    RevokeAll(String),
     Bind {
         user_id: i64,
         session_id: String,

@@ -17,7 +17,7 @@ const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 
-struct WebSocket {
+pub(crate) struct WebSocket {
     stream: TcpStream,
 }
 
@@ -40,7 +40,7 @@ async fn shake(addr: SocketAddr, path: &str, lines: &str) -> (TcpStream, String)
 }
 
 impl WebSocket {
-    async fn connect(system: &System) -> Self {
+    pub(crate) async fn connect(system: &System) -> Self {
         let (stream, head) = shake(system.http, "/ws", "").await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
@@ -89,7 +89,7 @@ impl WebSocket {
         serde_json::from_slice(&payload).unwrap()
     }
 
-    async fn ask(&mut self, kind: u16, body: &Value) -> Value {
+    pub(crate) async fn ask(&mut self, kind: u16, body: &Value) -> Value {
         let asked = json!({"type": kind, "id": "i", "body": body});
         self.send(TEXT, asked.to_string().as_bytes()).await;
         let answer = self.envelope().await;
@@ -98,7 +98,7 @@ impl WebSocket {
     }
 
     /// The code and the reason of the last frame; nothing comes after it.
-    async fn closing(&mut self) -> (u16, String) {
+    pub(crate) async fn closing(&mut self) -> (u16, String) {
         let (flags, payload) = self.next().await.expect("the last frame");
         assert_eq!(flags, CLOSE, "{}", String::from_utf8_lossy(&payload));
         assert_eq!(self.next().await, None);

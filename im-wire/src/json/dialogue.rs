@@ -118,10 +118,10 @@ impl Dialogue {
             let (tag, reply) = self.pipeline.next()?;
             match &reply {
                 Reply::LoggedIn(logged_in) => {
-                    let LoggedIn { user_id, username, device, .. } = &**logged_in;
-                    let (username, device) = (username.clone(), device.clone());
+                    let LoggedIn { user_id, role, .. } = **logged_in;
+                    let (username, device) = (logged_in.username.clone(), logged_in.device.clone());
                     self.framed = !tag.enveloped;
-                    self.me = Some(Box::new(Me { user_id: *user_id, username, device }));
+                    self.me = Some(Box::new(Me { user_id, username, role, device }));
                 }
                 Reply::LoggedOut => {
                     self.me = None;

@@ -77,6 +77,8 @@ fn each_kind_of_bad_body_has_one_error_and_the_connection_goes_on() {
         (4001, br#"{"op":"fly"}"#, 4002, 4002, "unsupported op"),
         (9002, long_id.as_bytes(), 9001, 4001, "bad id"),
         (1001, b"{}", 1002, 1003, "already logged in"),
+        (1007, b"{}", 1008, 4001, "refresh_token is missing"),
+        (1009, br#"{"old":"a","new":""}"#, 1010, 4001, "bad new"),
         (1002, b"{}", 9001, 4002, "unsupported type"),
         (9001, b"{}", 9001, 4002, "unsupported type"),
         (65535, b"", 9001, 4002, "unsupported type"),
@@ -96,8 +98,8 @@ fn each_kind_of_bad_body_has_one_error_and_the_connection_goes_on() {
     }
 }
 
-const REQUESTS: [u16; 13] =
-    [1001, 1003, 1005, 2001, 2002, 2003, 2004, 2005, 3001, 3002, 3004, 4001, 9002];
+const REQUESTS: [u16; 15] =
+    [1001, 1003, 1005, 1007, 1009, 2001, 2002, 2003, 2004, 2005, 3001, 3002, 3004, 4001, 9002];
 
 #[test]
 fn what_could_not_be_read_at_all_is_a_9001_whatever_its_type() {

@@ -1,5 +1,6 @@
 //! WebSocket: messages and their bytes, what breaks the protocol, and that nothing is kept at rest.
 
+use crate::frames::ada;
 use bytes::BytesMut;
 use im_wire::frames::put_frame;
 use im_wire::web_socket::{Incoming, Messages, ServerConnection, SocketLimits};
@@ -183,9 +184,7 @@ fn logged_in() -> ServerConnection {
 fn ask(connection: &mut ServerConnection, text: &str) -> Option<Command> {
     connection.receive(&frame(TEXT, text.as_bytes()));
     let (slot, command) = connection.next_command()?;
-    let device = "web".to_owned();
-    let (username, token) = ("ada".to_owned(), Secret::new("t"));
-    let logged_in = LoggedIn { user_id: 7, username, device, token };
+    let logged_in = LoggedIn { token: Secret::new("t"), ..ada() };
     connection.reply(
         slot,
         match command {
@@ -252,8 +251,7 @@ fn a_binary_message_is_one_frame_and_pushes_come_as_the_session_was_logged_in() 
     put_frame(&mut log_in, 1001, br#"{"username":"ada","password":"secret"}"#);
     connection.receive(&frame(BINARY, &log_in));
     let (slot, _) = connection.next_command().expect("a log-in");
-    let (username, device) = ("ada".to_owned(), "web".to_owned());
-    let logged_in = LoggedIn { user_id: 7, username, device, token: Secret::new("t") };
+    let logged_in = LoggedIn { token: Secret::new("t"), ..ada() };
     connection.reply(slot, Reply::LoggedIn(Box::new(logged_in)));
     connection.show(&pushed());
     let sent = take(&mut connection);

@@ -3,8 +3,8 @@
 use super::kinds;
 use crate::protocol::Expected;
 use im_wire::{
-    Conv, Event, Group, Hist, LoggedIn, Message, Peer, Receipt, Refusal, Reply, Secret, Status,
-    User, What, Why,
+    Conv, Event, Group, Hist, LoggedIn, Message, Peer, Receipt, Refusal, Reply, Role, Secret,
+    Status, User, What, Why,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
@@ -198,7 +198,15 @@ pub(super) fn reply(expected: Expected, body: Body) -> Option<Reply> {
         Expected::Session => {
             let Data { user_id, username, device, session_key, .. } = body.data;
             let token = Secret::new(session_key);
-            Reply::LoggedIn(Box::new(LoggedIn { user_id: user_id?, username, device, token }))
+            Reply::LoggedIn(Box::new(LoggedIn {
+                user_id: user_id?,
+                username,
+                role: Role::default(),
+                device,
+                token,
+                expires_at_ms: 0,
+                refreshes: None,
+            }))
         }
         Expected::Me => Reply::Uid(body.data.user_id?),
         Expected::Sent => match (body.message_id?, body.seq) {
