@@ -130,6 +130,11 @@ impl Client {
 done! {
     /// Logs out. The client does not log in again by itself.
     log_out() -> Command::Logout;
+    /// The same of all log-ins of the user. Text lines have no word for it.
+    log_out_everywhere() -> Command::LogoutEverywhere;
+    /// Has another password from now on; all other log-ins of the user end. Text lines have no word for it.
+    change_password(old: String, new: String) ->
+        Command::ChangePassword { old: Secret::new(old), new: Secret::new(new) };
     /// Waits until everything that waited for the user was pushed, and so is among the
     /// [`Events`](crate::Events).
     pull() -> Command::Pull;

@@ -71,6 +71,9 @@ pub enum ConnectionError {
         /// After this time it may; 0: it has not said.
         retry_after: Duration,
     },
+    /// The server does not refresh the log-in any more: it has ended. In these words.
+    #[error("the log-in was not refreshed: {0}")]
+    NotRefreshed(String),
     /// The server is connected and answers nothing.
     #[error("the server did not answer within {0:?}")]
     Silent(Duration),

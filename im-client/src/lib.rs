@@ -54,7 +54,7 @@
 //! | `stream.rs`, `tls.rs` | a socket, perhaps behind TLS |
 //! | `pipe.rs`, `web_socket.rs` | a protocol on it |
 //! | `worker/` | the task that owns the connection: serve, lose, connect, log in, send again |
-//! | `session.rs` | who is logged in, and how to log in again |
+//! | `session.rs`, `session/` | who is logged in, and how the log-in goes on |
 //! | `outbox/` | messages that are to be sent, in memory and in a file |
 //! | `acks.rs` | which messages arrived, and were not said to |
 //! | `pending.rs` | the requests in flight, and which may be sent again |
@@ -97,5 +97,5 @@ pub use self::{
 };
 pub use im_wire::{
     Command, Conv, Credential, Group, Hist, LogIn, LoggedIn, Message, Outgoing, Peer, Priority,
-    Receipt, Refusal, Reply, Secret, Status, User, Wants, What, Why,
+    Receipt, Refreshes, Refusal, Reply, Role, Secret, Status, User, Wants, What, Why,
 };

@@ -184,7 +184,9 @@ impl TextDialogue {
                 Reply::Conversations { listed: take(&mut self.conversations), next_page: None }
             }
             // Lines have no word for these, so nobody has asked.
-            Expected::PresenceOf | Expected::Users | Expected::Group => return None,
+            Expected::Granted | Expected::PresenceOf | Expected::Users | Expected::Group => {
+                return None;
+            }
             Expected::Receipts(_) => Reply::ReceiptsOf(take(&mut self.receipts)),
             Expected::Presence(uid) => {
                 let (_, word) = text.rsplit_once("status=")?;

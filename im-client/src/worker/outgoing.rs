@@ -1,6 +1,9 @@
 //! What the worker says by itself: what is in the outbox, and what has arrived.
 
-use super::Worker;
+use super::{
+    Worker,
+    refreshing::{may_pass, pause_after},
+};
 use crate::{
     calls::stored,
     error::{BadRequest, RequestError},
@@ -9,8 +12,8 @@ use crate::{
     pending::{Asker, Request},
     transport::Transport,
 };
-use im_wire::{Command, Peer, Refusal, Reply, Why};
-use std::{io, time::Duration};
+use im_wire::{Command, Peer, Refusal, Reply};
+use std::io;
 use tokio::{sync::oneshot, task::spawn_blocking, time::Instant};
 
 /// The longest text that is taken. A server takes less, but this much fits into any request.
@@ -102,8 +105,7 @@ impl<T: Transport> Worker<T> {
         let id = client_msg_id.unwrap_or_default();
         let outcome = match outcome {
             Err(RequestError::Refused(refusal)) if may_pass(&refusal) => {
-                let told = Duration::from_millis(refusal.retry_after_ms().unwrap_or(0).into());
-                let pause = told.max(self.outbox_backoff.next_pause());
+                let pause = pause_after(&refusal, &mut self.outbox_backoff);
                 self.outbox_rests = Some(Instant::now() + pause);
                 return self.outbox.put_back(&id);
             }
@@ -134,9 +136,4 @@ impl<T: Transport> Worker<T> {
             self.start(connection, request).await;
         }
     }
-}
-
-/// Whether the same message may be taken later.
-fn may_pass(refusal: &Refusal) -> bool {
-    matches!(refusal.code(), 5001..=5003) || refusal.why() == Why::NotLoggedIn
 }

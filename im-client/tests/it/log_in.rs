@@ -15,7 +15,7 @@ on_all_protocols! {
 }
 
 fn wants() -> Wants {
-    Wants { events: true, receipts: true, acks: true, refresh: false }
+    Wants { events: true, receipts: true, acks: true, refresh: true }
 }
 
 async fn a_log_in_says_which_device_it_is_and_what_it_wants(protocol: Protocol) {
@@ -44,7 +44,7 @@ async fn a_log_in_says_which_device_it_is_and_what_it_wants(protocol: Protocol) 
     } else {
         let Command::LogIn(log_in) = again else { panic!("{again:?}") };
         assert_eq!(log_in.credential, Credential::Token(Secret::new("a-token")));
-        assert_eq!(log_in.wants, wants());
+        assert_eq!(log_in.wants, Wants { refresh: false, ..wants() }, "not with a token");
     }
 }
 
