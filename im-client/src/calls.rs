@@ -59,7 +59,8 @@ impl Client {
     }
 
     /// Logs in. Answers the uid. From here on the client logs in again whenever it connects again:
-    /// by the token that the server gave, where the protocol has any, and otherwise as here.
+    /// by the tokens that the server gave, which it refreshes before they end; the password is not kept
+    /// then. Where the protocol has none, or [`Wants::refresh`](crate::Wants) is off, as here.
     ///
     /// # Errors
     ///
@@ -77,8 +78,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError`], `Refused` with `invalid token` or `token expired` among them, and
-    /// `Invalid` for text lines, which have no word for it.
+    /// [`RequestError`], `Refused` with `invalid token` or `token expired` among them.
     pub async fn login_with_token(&self, token: impl Into<Bytes>) -> Result<i64, RequestError> {
         self.begin(Credential::Token(Secret::new(token))).await
     }
