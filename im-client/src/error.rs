@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use im_wire::{Refusal, text::EncodeError};
+use im_wire::{Refusal, Why, text::EncodeError};
 use std::{io, path::PathBuf, time::Duration};
 
 /// Why no connection came about.
@@ -146,11 +146,9 @@ impl RequestError {
     pub fn may_have_run(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Lost | Self::SessionClosed(_) | Self::Unexpected(_) => true,
-            Self::Refused(_)
-            | Self::Invalid(_)
-            | Self::Busy(_)
-            | Self::Outbox(_)
-            | Self::Closed => false,
+            // A service did not answer, or something went wrong on the way.
+            Self::Refused(refusal) => matches!(refusal.why(), Why::Unavailable | Why::Internal),
+            Self::Invalid(_) | Self::Busy(_) | Self::Outbox(_) | Self::Closed => false,
         }
     }
 }

@@ -12,12 +12,16 @@ use crate::{
     pending::{Asker, Request},
     transport::Transport,
 };
-use im_wire::{Command, Peer, Refusal, Reply};
+use im_wire::{Command, Peer, Refusal, Reply, Why};
 use std::io;
 use tokio::{sync::oneshot, task::spawn_blocking, time::Instant};
 
 /// The longest text that is taken. A server takes less, but this much fits into any request.
 const TEXT_BYTES_MAX: usize = 32 * 1024;
+
+/// After so many failures of the server over the same message in a row it is given up: what waits behind
+/// it in the conversation waits for it.
+const FAILURES_MAX: u8 = 8;
 
 /// A message for the outbox, and who wants to know that it is in there.
 #[derive(Debug)]
@@ -104,7 +108,7 @@ impl<T: Transport> Worker<T> {
         };
         let id = client_msg_id.unwrap_or_default();
         let outcome = match outcome {
-            Err(RequestError::Refused(refusal)) if may_pass(&refusal) => {
+            Err(RequestError::Refused(refusal)) if self.is_worth_another_try(&id, &refusal) => {
                 let pause = pause_after(&refusal, &mut self.outbox_backoff);
                 self.outbox_rests = Some(Instant::now() + pause);
                 return self.outbox.put_back(&id);
@@ -127,6 +131,17 @@ impl<T: Transport> Worker<T> {
                 Err(error) => Event::Unsent { client_msg_id: id, to, error },
             })
             .await;
+    }
+
+    /// Whether the server may take it later.
+    fn is_worth_another_try(&mut self, id: &str, refusal: &Refusal) -> bool {
+        match refusal.why() {
+            Why::Internal => self.outbox.failed(id) < FAILURES_MAX,
+            _ => {
+                self.outbox.put_off(id);
+                may_pass(refusal)
+            }
+        }
     }
 
     /// Says what has arrived, and was handled by whoever takes the events.
