@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use im_wire::{Refusal, text::EncodeError};
+use im_wire::{Refusal, Why, text::EncodeError};
 use std::{io, path::PathBuf, time::Duration};
 
 /// Why no connection came about.
@@ -71,6 +71,9 @@ pub enum ConnectionError {
         /// After this time it may; 0: it has not said.
         retry_after: Duration,
     },
+    /// The server does not refresh the log-in any more: it has ended. In these words.
+    #[error("the log-in was not refreshed: {0}")]
+    NotRefreshed(String),
     /// The server is connected and answers nothing.
     #[error("the server did not answer within {0:?}")]
     Silent(Duration),
@@ -143,11 +146,9 @@ impl RequestError {
     pub fn may_have_run(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Lost | Self::SessionClosed(_) | Self::Unexpected(_) => true,
-            Self::Refused(_)
-            | Self::Invalid(_)
-            | Self::Busy(_)
-            | Self::Outbox(_)
-            | Self::Closed => false,
+            // A service did not answer, or something went wrong on the way.
+            Self::Refused(refusal) => matches!(refusal.why(), Why::Unavailable | Why::Internal),
+            Self::Invalid(_) | Self::Busy(_) | Self::Outbox(_) | Self::Closed => false,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! From a lost connection to one that is as good.
 
-use super::{Job, Worker};
+use super::{
+    Job, Worker,
+    refreshing::{moment, retry_after},
+};
 use crate::{
     error::{ConnectError, ConnectionError, RequestError},
     event::Event,
     session::{Session, Verdict},
     transport::{Connection as _, Incoming, Transport},
 };
-use im_wire::Refusal;
+use im_wire::{Command, Refusal, Reply};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -73,7 +76,11 @@ impl<T: Transport> Worker<T> {
     pub(super) async fn connection_lost(&mut self, error: &ConnectionError) {
         self.outbox.connection_lost();
         self.acks.clear();
+        if let Some(session) = &mut self.session {
+            session.connection_lost(Instant::now());
+        }
         match error {
+            ConnectionError::NotRefreshed(_) => self.session_closed(error.to_string()).await,
             ConnectionError::Closing(reason)
                 if SESSION_OVER.contains(&&**reason) && self.session.is_some() =>
             {
@@ -81,7 +88,10 @@ impl<T: Transport> Worker<T> {
             }
             ConnectionError::Closing(reason) if TOKEN_OVER.contains(&&**reason) => {
                 if let Some(session) = &mut self.session {
-                    session.forget_token();
+                    session.forget_tokens();
+                    if session.way_back().is_none() {
+                        return self.session_closed(reason.clone()).await;
+                    }
                 }
                 self.pending.connection_lost(self.teller.told());
             }
@@ -99,8 +109,12 @@ impl<T: Transport> Worker<T> {
     /// Whether there is no use for a connection until somebody asks for something: a server ends those
     /// on which nobody logs in.
     pub(super) fn may_rest(&self, error: &ConnectionError) -> bool {
-        let ConnectionError::Closing(reason) = error else { return false };
-        self.session.is_none() && self.pending.is_empty() && NOTHING_TO_SAY.contains(&&**reason)
+        let nothing_to_say = match error {
+            ConnectionError::Closing(reason) => NOTHING_TO_SAY.contains(&&**reason),
+            ConnectionError::NotRefreshed(_) => true,
+            _ => false,
+        };
+        self.session.is_none() && self.pending.is_empty() && nothing_to_say
     }
 
     /// Waits for a request; false when there will be none.
@@ -180,41 +194,59 @@ impl<T: Transport> Worker<T> {
         &mut self,
         connection: &mut T::Connection,
     ) -> Result<(), ConnectionError> {
-        while let Some(command) = self.session.as_ref().map(Session::log_in) {
-            // It was written once, so it can be written.
-            if connection.start(&command).is_err() {
-                return Err(ConnectionError::Protocol("the log-in does not fit"));
-            }
-            let deadline = Instant::now() + self.options.request_timeout;
-            let outcome = loop {
-                // Only the server is timed: cutting `incoming` short could lose a message.
-                let incoming = timeout_at(deadline, connection.next())
-                    .await
-                    .map_err(|_| ConnectionError::Silent(self.options.request_timeout))??;
-                match incoming {
-                    Incoming::Answer(outcome) => break outcome,
-                    shown @ Incoming::Shown(_) => self.incoming(shown).await?,
-                }
-            };
+        let mut is_refreshed = false;
+        while let Some(command) = self.session.as_ref().and_then(Session::way_back) {
+            let outcome = self.ask(connection, &command).await?;
             let Some(session) = &mut self.session else { return Ok(()) };
             match outcome {
                 Ok(reply) => {
-                    session.keep_token(&reply);
-                    return Ok(());
+                    session.keep(&reply, moment());
+                    if !matches!(command, Command::Refresh { .. }) {
+                        return Ok(());
+                    }
+                    is_refreshed = true;
                 }
-                Err(refusal) => match session.refused(&refusal) {
-                    Verdict::TryAgain => {}
-                    Verdict::Over => self.session_closed(refusal.words().to_owned()).await,
+                Err(refusal) => match (session.refused(&refusal), command) {
+                    // What was just given and is no good would not get better by another.
+                    (Verdict::TryAgain, _) if !is_refreshed => {}
                     // For example too many log-ins at once.
-                    Verdict::Later => return Err(put_off(&refusal)),
+                    (Verdict::Later, _) => return Err(put_off(&refusal)),
+                    (_, Command::Refresh { .. }) => {
+                        let error = ConnectionError::NotRefreshed(refusal.words().to_owned());
+                        self.session_closed(error.to_string()).await;
+                    }
+                    _ => self.session_closed(refusal.words().to_owned()).await,
                 },
             }
         }
         Ok(())
     }
+
+    /// Waits for the answer to the only request that is under way.
+    async fn ask(
+        &mut self,
+        connection: &mut T::Connection,
+        command: &Command,
+    ) -> Result<Result<Reply, Refusal>, ConnectionError> {
+        // It was written once, so it can be written.
+        if connection.start(command).is_err() {
+            return Err(ConnectionError::Protocol("the log-in does not fit"));
+        }
+        let deadline = Instant::now() + self.options.request_timeout;
+        loop {
+            // Only the server is timed: cutting `incoming` short could lose a message.
+            let incoming = timeout_at(deadline, connection.next())
+                .await
+                .map_err(|_| ConnectionError::Silent(self.options.request_timeout))??;
+            match incoming {
+                Incoming::Answer(outcome) => return Ok(outcome),
+                shown @ Incoming::Shown(_) => self.incoming(shown).await?,
+            }
+        }
+    }
 }
 
 fn put_off(refusal: &Refusal) -> ConnectionError {
-    let retry_after = Duration::from_millis(refusal.retry_after_ms().unwrap_or(0).into());
-    ConnectionError::PutOff { words: refusal.words().to_owned(), retry_after }
+    let (words, retry_after) = (refusal.words().to_owned(), retry_after(refusal));
+    ConnectionError::PutOff { words, retry_after }
 }

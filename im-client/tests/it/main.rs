@@ -32,6 +32,7 @@ mod outbox;
 mod pauses;
 mod played;
 mod reconnect;
+mod refresh;
 mod requests;
 mod server;
 mod terminal;
