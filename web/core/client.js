@@ -13,6 +13,7 @@ import { explain } from './i18n.js';
 const TOAST_MS = 5_000;
 /** Lists are asked for again when the client comes to the front after so long. */
 const STALE_MS = 15_000;
+const makeId = () => randomHex(16);
 
 /** `page`: {location, isHidden}; the others are what tests put in the browser's place. */
 export function createClient({
@@ -77,6 +78,7 @@ export function createClient({
       me: me.user_id,
       disk,
       send: sync.send,
+      makeId,
       on: {
         pending: (entry) => outbox === mine && dispatch({ type: 'pending', entry }),
         sent: (entry, message) => outbox === mine && dispatch({ type: 'sent', entry, message }),
@@ -190,7 +192,7 @@ export function createClient({
 
     send(sessionId, peer, content) {
       lastAt = Math.max(Date.now(), lastAt + 1);
-      return outbox.add({ clientId: randomHex(16), peer, content, at: lastAt });
+      return outbox.add({ clientId: makeId(), peer, content, at: lastAt });
     },
     retry: (clientId) => outbox.retry(clientId),
     discard: (clientId) => outbox.discard(clientId),

@@ -6,8 +6,9 @@ use mpim_proto::{ChangePasswordReq, Granted, LoginReq, RefreshReq, RegisterReq};
 use mprpc::{Code, Context};
 
 use super::Http;
+use super::auth::not_good;
 use super::error::Refused;
-use crate::commands::{refusal, unavailable};
+use crate::commands::{refusal, refusal_as, unavailable};
 use crate::config::ms;
 use crate::core::Principal;
 use crate::log_in::busy;
@@ -76,7 +77,7 @@ pub(super) async fn refresh(http: &Http, refresh_token: String) -> Result<Grante
         Code::Unimplemented => Refused::of(failure::NOT_SUPPORTED),
         _ => Refused::from(unavailable(gateway, "Refresh", &status)),
     })?;
-    match refusal(answer.result) {
+    match refusal_as(answer.result, not_good) {
         None => answer.granted.ok_or_else(|| Refused::from(Reply::err(failure::UNAVAILABLE))),
         Some(refused) => Err(Refused::from(refused)),
     }

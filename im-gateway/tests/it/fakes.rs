@@ -46,7 +46,7 @@ pub(crate) enum Asked {
         ids: Vec<String>,
         priority: Priority,
         receipts: bool,
-        again: bool,
+        repeatable: bool,
     },
     Signal(SignalReq),
     StatusChanged(i64),
@@ -74,6 +74,8 @@ pub(crate) enum Fault {
 pub(crate) struct State {
     pub(crate) asked: Vec<Asked>,
     pub(crate) faults: HashMap<&'static str, Fault>,
+    /// Operations that came to wait for a permit, whatever became of them.
+    pub(crate) waited: Vec<&'static str>,
     /// By user id: name and password.
     users: Vec<(String, String)>,
     friends: BTreeSet<(i64, i64)>,
@@ -156,6 +158,15 @@ impl State {
         entry
     }
 
+    /// A user who is there, with the next id and the usual password.
+    pub(crate) fn has_user(&mut self, name: &str) {
+        self.users.push((name.to_owned(), "password".to_owned()));
+    }
+
+    pub(crate) fn has_password(&self, name: &str, password: &str) -> bool {
+        self.users.contains(&(name.to_owned(), password.to_owned()))
+    }
+
     pub(crate) fn next_since_ms(&mut self) -> i64 {
         self.last_since_ms += 1;
         self.last_since_ms
@@ -225,13 +236,20 @@ impl Fakes {
 
     /// The faults of an operation that happen before its work.
     async fn before(&self, operation: &'static str) -> Result<(), Status> {
-        let gate = match self.state().faults.get_mut(operation) {
-            Some(Fault::Fails(times, status)) if *times > 0 => {
-                *times -= 1;
-                return Err(status.clone());
+        let gate = {
+            let mut state = self.state();
+            match state.faults.get_mut(operation) {
+                Some(Fault::Fails(times, status)) if *times > 0 => {
+                    *times -= 1;
+                    return Err(status.clone());
+                }
+                Some(Fault::Waits(gate)) => {
+                    let gate = Arc::clone(gate);
+                    state.waited.push(operation);
+                    gate
+                }
+                _ => return Ok(()),
             }
-            Some(Fault::Waits(gate)) => Arc::clone(gate),
-            _ => return Ok(()),
         };
         gate.acquire().await.unwrap().forget();
         Ok(())

@@ -43,6 +43,12 @@ async fn a_proxy_that_is_trusted_says_from_where_requests_come() {
     let from = "x-forwarded-for: 127.0.0.9, 192.0.2.7\r\n";
     assert!(is_counted(system.http, "", from).await);
     assert_eq!(status(system.http, "", "x-forwarded-for: 192.0.2.8\r\n").await, "200");
+    // A page is many files.
+    for _ in 0..8 {
+        let file = "GET /core/store.js HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+        let told = rest(says(system.http, format!("{file}{from}\r\n").as_bytes()).await).await;
+        assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    }
     // Without a proxy before it, this machine is not counted.
     assert!(!is_counted(system.http, "", "").await);
 }
@@ -52,7 +58,7 @@ async fn what_others_say_of_where_they_come_from_is_not_believed() {
     let system = strict("10.0.0.0/8", false).await;
     assert!(!is_counted(system.http, "", "x-forwarded-for: 192.0.2.7\r\n").await);
     let secure = "x-forwarded-proto: https\r\n";
-    assert!(!cookie(&system, secure).await.contains("; Secure"));
+    assert!(!cookie(&system, secure).await.contains("Secure"));
     let told = rest(says(system.http, b"PROXY TCP4 192.0.2.7 127.0.0.1 1 2\r\n\r\n").await).await;
     assert!(told.starts_with("HTTP/1.1 400"), "{told}");
 }
@@ -60,11 +66,34 @@ async fn what_others_say_of_where_they_come_from_is_not_believed() {
 #[tokio::test]
 async fn cookies_of_those_who_came_over_tls_stay_there() {
     let system = strict("127.0.0.1", false).await;
-    assert!(cookie(&system, "x-forwarded-proto: https\r\n").await.ends_with("; Secure"));
-    assert!(!cookie(&system, "").await.contains("Secure"));
+    let kept = cookie(&system, "x-forwarded-proto: https\r\n").await;
+    assert!(kept.contains("__Host-mpim_refresh=") && kept.contains("; Secure;"), "{kept}");
+    let kept = cookie(&system, "").await;
+    assert!(kept.contains(" mpim_refresh=") && !kept.contains("Secure"), "{kept}");
+    // It is found by the name that it was given.
+    for (name, lines, expected) in [
+        ("__Host-mpim_refresh", "x-forwarded-proto: https\r\n", "200"),
+        ("mpim_refresh", "x-forwarded-proto: https\r\n", "401"),
+    ] {
+        let request = format!(
+            "POST /api/refresh HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\
+             cookie: {name}=refresh-ada\r\ncontent-type: application/json\r\n\
+             content-length: 2\r\n\r\n{{}}"
+        );
+        let told = rest(says(system.http, request.as_bytes()).await).await;
+        assert_eq!(told.split(' ').nth(1), Some(expected), "{told}");
+    }
 }
 
-/// The cookie of a log-out, which is there to be forgotten.
+#[tokio::test]
+async fn cookies_go_over_tls_alone_where_it_is_said_that_all_do() {
+    let system =
+        System::with(|config| config.http.secure_cookie = im_gateway::SecureCookie::Always).await;
+    let kept = cookie(&system, "").await;
+    assert!(kept.contains("__Host-mpim_refresh=") && kept.contains("; Secure;"), "{kept}");
+}
+
+/// The cookie of a log-in.
 async fn cookie(system: &System, lines: &str) -> String {
     let body = r#"{"username":"ada","password":"password","cookie":true}"#;
     let mut told = String::new();
