@@ -122,6 +122,8 @@ fn cx() -> Context {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Arguments, String> {

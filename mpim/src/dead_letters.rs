@@ -133,6 +133,8 @@ fn cx() -> Context {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Arguments, String> {

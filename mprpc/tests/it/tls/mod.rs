@@ -276,7 +276,7 @@ fn files_that_are_of_no_use_are_named() {
     let other = files.write("other.pem", "nothing of the kind");
     let missing = files.path("missing.pem");
     let load = |certificate: &_, key: &_, clients: Option<&_>| {
-        let error = ServerTls::load(certificate, key, clients.map(Clone::clone)).unwrap_err();
+        let error = ServerTls::load(certificate, key, clients.cloned()).unwrap_err();
         error.to_string()
     };
     for (text, expected) in [
