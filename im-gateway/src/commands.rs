@@ -89,7 +89,8 @@ async fn ask(
             refusal(answer.result).unwrap_or(Reply::FriendRemoved)
         }
         Command::GetFriends => {
-            let answer = users.get_friends(cx, GetFriendsReq { user_id }).await?;
+            let request = GetFriendsReq { user_id, blocked: false };
+            let answer = users.get_friends(cx, request).await?;
             refusal(answer.result).unwrap_or(Reply::Friends(answer.friend_ids))
         }
         Command::Block { uid } => {

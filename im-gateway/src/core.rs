@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use crate::config::ms;
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
+use crate::roles::may;
 use crate::sending::Manner;
 use crate::session::reply_to_send;
 use crate::{calls, commands, events};
@@ -34,6 +35,9 @@ pub(crate) struct Principal {
 /// something that is not there.
 pub(crate) async fn perform(gateway: &Gateway, principal: &Principal, command: Command) -> Reply {
     let user_id = principal.user_id;
+    if !may(principal.role, &command) {
+        return Reply::err(failure::NOT_ALLOWED);
+    }
     let signals = || gateway.limits.signals(user_id).err().map(Reply::slow_down);
     match command {
         Command::Typing { peer } => match signals() {

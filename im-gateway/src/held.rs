@@ -3,7 +3,7 @@
 //! A session keeps this much of it and no token: a token is ten times as long, and its key may be
 //! retired while the session goes on.
 
-use mpim_proto::{EndedLogIns, Granted};
+use mpim_proto::{EndedLogIns, Granted, Role};
 
 use crate::sessions::Handle;
 
@@ -17,14 +17,17 @@ pub(crate) struct Held {
     epoch: i64,
     /// When its token expires.
     expires_at_ms: i64,
+    /// The user's when it began.
+    pub(crate) role: Role,
 }
 
 impl Held {
     /// `None` from an im-user that says nothing of log-ins.
     pub(crate) fn of(granted: Option<&Granted>) -> Option<Self> {
-        let Granted { login_id, epoch, expires_at_ms, .. } = granted?;
-        let id = parse(login_id)?;
-        Some(Self { id, epoch: *epoch, expires_at_ms: *expires_at_ms })
+        let granted = granted?;
+        let Granted { login_id, epoch, expires_at_ms, .. } = granted;
+        let (id, role) = (parse(login_id)?, granted.role());
+        Some(Self { id, epoch: *epoch, expires_at_ms: *expires_at_ms, role })
     }
 
     /// What im-user is told of it.

@@ -53,6 +53,7 @@
 //! | `delivery` | pure: positions, and so what becomes of each entry |
 //! | `sync` | pure: when heads are compared, page by page |
 //! | `core`, `http` | the same for those without a session: requests of HTTP |
+//! | `roles` | what users of each role may do |
 //! | `rate`, `rates`, `limits` | how fast a session, and how often a user or an address, may ask |
 //! | `metrics` | the handles of what is counted |
 //! | `sending` | pure: the order of a session's own messages |
@@ -104,6 +105,7 @@ mod pushed;
 mod rate;
 mod rates;
 mod renew;
+mod roles;
 mod sending;
 mod session;
 mod sessions;

@@ -130,6 +130,10 @@ pub(crate) async fn ask(
             let request = RegisterReq { username, password, device: named, address, refreshes };
             let answer = users.register(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "REGISTER", &status))?;
+            if answer.retry_after_ms > 0 {
+                let refused = Reply::err(failure::AUTH_TOO_MANY_ATTEMPTS);
+                return Err(granting::until(refused, answer.retry_after_ms));
+            }
             if let Some(refused) = refusal(answer.result) {
                 return Err(refused);
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use im_common::InUse;
 use im_wire::Status;
-use mpim_proto::{EndedLogIns, RouteKey};
+use mpim_proto::{EndedLogIns, Role, RouteKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::held::{Held, is_over};
@@ -74,6 +74,11 @@ impl Handle {
     /// Waits until the session's cursors are handed over. Cancel safe.
     pub(crate) async fn handed_over(&self) {
         self.handed_over.cancelled().await;
+    }
+
+    /// What its user was when it began.
+    pub(crate) fn role(&self) -> Role {
+        self.held.map_or(Role::User, |held| held.role)
     }
 
     pub(crate) fn key(&self) -> RouteKey {

@@ -5,12 +5,15 @@
 //! last, so that a gateway that is restarted, or a client that reconnects, shows as nothing at all;
 //! should it be lost, or be at another instance, friends are at worst told again what they know.
 
+mod friends;
 mod look;
 mod table;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use im_common::Shutdown;
 use metrics::{Counter, Gauge, counter, gauge};
 use mpim_proto::event::Content;
@@ -22,6 +25,7 @@ use mprpc::{Context, Status};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::friends::Friends;
 use self::look::Look;
 pub(crate) use self::table::StatusTimes;
 use self::table::Table;
@@ -32,6 +36,9 @@ const LOOK_MAX: usize = 256;
 
 /// How often the gateways are listed.
 const GATEWAYS_EVERY: Duration = Duration::from_secs(1);
+
+/// Users of one question whose friends are asked for at a time.
+const ASKED_MAX: usize = 8;
 
 /// The bounds of [`Statuses`].
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +108,8 @@ impl<G: routing_service::Server, D: dispatch_service::Server> Statuses<G, D> {
     }
 
     /// What `user_ids` are, for `asker`; `None` if one of them is neither a friend nor the asker.
-    /// Whoever has just gone still counts as what their friends were told.
+    /// Whoever has just gone still counts as what their friends were told; whoever shuts the asker out is
+    /// offline.
     ///
     /// # Errors
     /// im-user or the routes cannot be asked.
@@ -111,17 +119,25 @@ impl<G: routing_service::Server, D: dispatch_service::Server> Statuses<G, D> {
         asker: i64,
         user_ids: Vec<i64>,
     ) -> Result<Option<Vec<UserPresence>>, Status> {
-        if user_ids.iter().any(|user_id| *user_id != asker) {
-            let friends = self.friends(cx, asker).await?;
-            if user_ids.iter().any(|user_id| *user_id != asker && !friends.contains(user_id)) {
-                return Ok(None);
-            }
-        }
-        let seen = self.look.at(cx, user_ids.clone()).await?;
+        let mut others = user_ids.clone();
+        others.retain(|user_id| *user_id != asker);
+        let asked = others.into_iter().map(|user_id| async move {
+            Ok::<_, Status>((user_id, self.friends(cx, user_id).await?.is_shown_to(asker)))
+        });
+        let shown: Vec<_> =
+            futures_util::stream::iter(asked).buffered(ASKED_MAX).try_collect().await?;
+        let shown: Option<HashMap<i64, bool>> =
+            shown.into_iter().map(|(user_id, shown)| Some((user_id, shown?))).collect();
+        let Some(shown) = shown else { return Ok(None) };
+        let is_shown = |user_id: &i64| shown.get(user_id) != Some(&false);
+        let mut looked_at = user_ids.clone();
+        looked_at.retain(is_shown);
+        let seen = self.look.at(cx, looked_at).await?;
         let table = self.table();
         let presence = user_ids.into_iter().map(|user_id| {
             let seen = seen.get(&user_id).map_or(UserStatus::Offline, |seen| seen.status);
             let status = match seen {
+                _ if !is_shown(&user_id) => UserStatus::Offline,
                 UserStatus::Offline => table.told(user_id).unwrap_or(seen),
                 status => status,
             };
@@ -203,7 +219,7 @@ impl<G: routing_service::Server, D: dispatch_service::Server> Statuses<G, D> {
 
     async fn tell(&self, user_id: i64, status: UserStatus) -> Result<(), Status> {
         let cx = Context::with_timeout(self.timeout);
-        let recipients = self.friends(&cx, user_id).await?;
+        let recipients = self.friends(&cx, user_id).await?.who_see();
         if !recipients.is_empty() {
             let status = StatusEvent { user_id, status: status.into() };
             let event = Some(Event { content: Some(Content::Status(status)) });
@@ -214,9 +230,11 @@ impl<G: routing_service::Server, D: dispatch_service::Server> Statuses<G, D> {
         Ok(())
     }
 
-    async fn friends(&self, cx: &Context, user_id: i64) -> Result<Vec<i64>, Status> {
+    async fn friends(&self, cx: &Context, user_id: i64) -> Result<Friends, Status> {
         let cx = cx.capped(self.timeout);
-        Ok(self.users.get_friends(&cx, GetFriendsReq { user_id }).await?.friend_ids)
+        let request = GetFriendsReq { user_id, blocked: true };
+        let answer = self.users.get_friends(&cx, request).await?;
+        Ok(Friends { all: answer.friend_ids, blocked: answer.blocked_ids })
     }
 
     fn fail(&self, status: &Status) {

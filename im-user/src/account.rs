@@ -36,6 +36,10 @@ impl<S: UserStore> Users<S> {
         if !new.is_acceptable(&self.config.password) {
             return Err(UserError::WeakPassword);
         }
+        // Who has found a key does not become who has the account.
+        if whose.is_key() {
+            return Err(UserError::NotAllowed);
+        }
         let Granted { held, .. } = self.holder(whose).await?;
         let known =
             self.store.credentials_of(held.user_id).await?.ok_or(UserError::InvalidToken)?;
@@ -46,11 +50,11 @@ impl<S: UserStore> Users<S> {
         let slot = self.hasher.slot().await?;
         self.check_wait(&source).await?;
         let too_long = old.is_too_long(&self.config.password);
-        let old_hash = known.password_hash.clone();
-        if too_long || !slot.verify(old, Some(known.password_hash)).await? {
+        let matches = !too_long && slot.verify(old, known.password_hash.clone()).await?;
+        let Some(old_hash) = known.password_hash.filter(|_| matches) else {
             self.attempts.failed(&source).await;
             return Err(UserError::BadCredentials);
-        }
+        };
         let new_hash = slot.hash(new).await?;
         drop(slot);
         let now_ms = self.clock.now_ms();

@@ -1,4 +1,4 @@
-//! How often someone may guess at passwords.
+//! How often someone may guess at passwords, and how many accounts an address may make.
 //!
 //! Whoever fails often waits, and each time for twice as long, up to a bound: an account that is guessed
 //! at, whoever does it, and an address that guesses at many. Nobody is ever locked out: an account answers
@@ -62,6 +62,19 @@ impl Attempts {
         if let Some(shared) = &self.shared {
             // Without it, the count of this process is the limit.
             let _ = shared.ask(What::Fail, source).await;
+        }
+    }
+
+    /// Their address makes one account more, unless it has to wait for so long, in ms: whoever makes many
+    /// waits, and each time for twice as long, up to a bound. Otherwise as [`wait_ms`](Self::wait_ms).
+    pub(crate) async fn registers(&self, source: &Source) -> i64 {
+        let here_ms = self.here.registers(source, self.clock.now_ms());
+        match &self.shared {
+            Some(shared) if here_ms == 0 => shared.registers(source).await.unwrap_or_else(|_| {
+                count_limit_alone();
+                0
+            }),
+            _ => here_ms,
         }
     }
 

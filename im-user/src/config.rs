@@ -28,6 +28,8 @@ pub struct Config {
     pub log_in: LogInConfig,
     /// The tokens that a log-in gives out.
     pub token: TokenConfig,
+    /// The keys that bots log in with.
+    pub api_keys: ApiKeysConfig,
     /// Friendships.
     pub friends: FriendsConfig,
     /// The devices of users.
@@ -97,6 +99,8 @@ pub struct LogInConfig {
     pub address_free: u32,
     /// How long an address waits at most, in ms.
     pub address_delay_max_ms: u32,
+    /// As `address_free`, of accounts that an address makes.
+    pub registrations_free: u32,
     /// Half of the failures are forgotten when there was none for so many seconds.
     pub forget_s: u32,
     /// For how many days an account that has logged in at an address is judged there by what comes from
@@ -129,6 +133,13 @@ pub struct TokenConfig {
     pub activate_s: u32,
     /// After how many days a new key is made; 0: by hand.
     pub rotate_days: u32,
+}
+
+/// The keys that bots log in with.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ApiKeysConfig {
+    /// The most keys of one bot.
+    pub per_bot_max: u32,
 }
 
 /// Friendships.
@@ -183,6 +194,7 @@ impl Default for Config {
             password: PasswordConfig::default(),
             log_in: LogInConfig::default(),
             token: TokenConfig::default(),
+            api_keys: ApiKeysConfig::default(),
             friends: FriendsConfig::default(),
             devices: DevicesConfig::default(),
             targets: Targets::default(),
@@ -221,6 +233,7 @@ impl Default for LogInConfig {
             delay_max_ms: 30_000,
             address_free: 50,
             address_delay_max_ms: 300_000,
+            registrations_free: 20,
             forget_s: 600,
             known_days: 30,
             loopback: false,
@@ -241,6 +254,12 @@ impl Default for TokenConfig {
             activate_s: 60,
             rotate_days: 0,
         }
+    }
+}
+
+impl Default for ApiKeysConfig {
+    fn default() -> Self {
+        Self { per_bot_max: 10 }
     }
 }
 
@@ -286,6 +305,7 @@ impl Validate for Config {
         rules.within("log_in.address_free", log_in.address_free, 1..=10_000);
         let address_delays = log_in.delay_ms..=3_600_000;
         rules.within("log_in.address_delay_max_ms", log_in.address_delay_max_ms, address_delays);
+        rules.within("log_in.registrations_free", log_in.registrations_free, 1..=10_000);
         rules.within("log_in.forget_s", log_in.forget_s, 1..=86_400);
         rules.within("log_in.known_days", log_in.known_days, 1..=365);
         let token = &self.token;
@@ -297,6 +317,7 @@ impl Validate for Config {
         rules.within("token.activate_s", token.activate_s, 20..=86_400);
         rules.within("token.rotate_days", token.rotate_days, 0..=3_650);
         rules.within("token.refreshing_max", token.refreshing_max, 1..=10_000);
+        rules.within("api_keys.per_bot_max", self.api_keys.per_bot_max, 1..=1_000);
         rules.within("friends.per_user_max", self.friends.per_user_max, 1..=1_000_000);
         let devices = &self.devices;
         rules.within("devices.per_user_max", devices.per_user_max, 1..=10_000);

@@ -61,9 +61,10 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
         name: &[u8],
         password: Password,
         wanted: Wanted,
+        address: &str,
     ) -> Result<Granted, UserError> {
         let wanted = Wanted { device: named(wanted.device)?, ..wanted };
-        self.users.register(name, password, wanted).await
+        self.users.register(name, password, wanted, address).await
     }
 
     /// The devices of a user, by name.
@@ -103,7 +104,12 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
     }
 
     /// The generation of a device that logs in, once im-message knows where it begins.
-    async fn begins(&self, cx: &Context, user_id: i64, name: String) -> Result<i64, UserError> {
+    pub(crate) async fn begins(
+        &self,
+        cx: &Context,
+        user_id: i64,
+        name: String,
+    ) -> Result<i64, UserError> {
         let (store, now_ms) = (&self.users.store, self.clock.now_ms());
         let known = store.device(user_id, name.clone()).await?;
         let recently = |device: &Device| now_ms - device.last_login_ms < NOTED_EVERY_MS;

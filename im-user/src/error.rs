@@ -31,6 +31,17 @@ pub(crate) enum UserError {
     TokenExpired,
     #[error("token not yet valid")]
     TokenNotYet,
+    /// For what they have shown, or for their role.
+    #[error("not allowed")]
+    NotAllowed,
+    #[error("not a bot")]
+    NoBot,
+    #[error("bad label")]
+    BadLabel,
+    #[error("no such key")]
+    NoSuchKey,
+    #[error("too many keys")]
+    TooManyKeys,
     #[error("bad friend_id")]
     BadFriendId,
     #[error("friend not found")]
@@ -48,6 +59,9 @@ pub(crate) enum UserError {
     /// im-message could not be told of a device that begins.
     #[error("where the device begins is not settled: {}", .0.message())]
     NotOpened(Status),
+    /// im-message could not be asked who shuts out whom.
+    #[error("who is shut out is not known: {}", .0.message())]
+    NotAsked(Status),
     #[error(transparent)]
     Hash(#[from] HashError),
     #[error(transparent)]

@@ -39,7 +39,7 @@ pub(crate) struct Granted {
 }
 
 impl Granted {
-    /// Nothing new.
+    /// What is known of a log-in that was there before: nothing new is given out.
     pub(crate) fn known(held: Held, account: Account, expires_at_ms: i64) -> Self {
         let Account { name, role, .. } = account;
         Self { held, name, role, expires_at_ms, ..Self::default() }
@@ -55,15 +55,11 @@ impl<S: UserStore> Users<S> {
         generation: i64,
     ) -> Result<Granted, UserError> {
         let Wanted { device, refreshes } = wanted;
-        let standing = if refreshes { Standing::Written } else { Standing::Unwritten };
-        let log_in_id = log_in_id::new(standing).map_err(unmade)?;
+        let now_ms = self.clock.now_ms();
+        let (log_in_id, refresh) = self.new_log_in(refreshes, now_ms)?;
         let Account { user_id, epoch, .. } = account;
         let held = Held { user_id, device, generation, log_in_id, epoch };
-        let now_ms = self.clock.now_ms();
-        if !refreshes {
-            return self.signed(held, account, None, now_ms);
-        }
-        let refresh = self.first_refresh(&held.log_in_id, now_ms)?;
+        let Some(refresh) = refresh else { return self.signed(held, account, None, now_ms) };
         // What has no id, a browser for one, is not the only one of its name.
         let replaces = DeviceName::parse(&held.device).is_some_and(|name| name.id.is_some());
         let begun = NewLogIn {
@@ -125,6 +121,18 @@ impl<S: UserStore> Users<S> {
         self.ended.notify_one();
     }
 
+    /// The id of a log-in that is to begin, and what refreshes it.
+    pub(crate) fn new_log_in(
+        &self,
+        refreshes: bool,
+        now_ms: i64,
+    ) -> Result<(String, Option<Refresh>), UserError> {
+        let standing = if refreshes { Standing::Written } else { Standing::Unwritten };
+        let log_in_id = log_in_id::new(standing).map_err(unmade)?;
+        let refresh = refreshes.then(|| self.first_refresh(&log_in_id, now_ms)).transpose()?;
+        Ok((log_in_id, refresh))
+    }
+
     /// One that follows no other.
     pub(crate) fn first_refresh(&self, log_in_id: &str, now_ms: i64) -> Result<Refresh, UserError> {
         let token = self.refresh_tokens.first(log_in_id).map_err(unmade)?;
@@ -158,7 +166,7 @@ impl<S: UserStore> Users<S> {
     }
 }
 
-fn unmade(error: KeyError) -> UserError {
+pub(crate) fn unmade(error: KeyError) -> UserError {
     UserError::Token(TokenError::Signing(error.to_string()))
 }
 

@@ -43,6 +43,7 @@
 //! | `register`, `log_in`, `log_out`, `friends`, `profiles` | the use cases: every decision is here |
 //! | `grant`, `log_in_id`, `refresh_token` | the log-in and the tokens that somebody is given, and given again |
 //! | `account` | another password; an account that is disabled |
+//! | `bots`, `api_key` | accounts of programs, and the keys that they log in with |
 //! | `devices`, `revoking` | a log-in is one device's; putting one out, and telling others of what ended |
 //! | `neighbours` | im-message and im-presence, as far as they are told of devices |
 //! | `username`, `password`, `attempts`, `token` | names, hashing, the limit on guessing, JWT and the keys that sign them |
@@ -52,7 +53,9 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod api_key;
 mod attempts;
+mod bots;
 mod config;
 mod devices;
 mod error;
@@ -80,8 +83,8 @@ mod username;
 mod users;
 
 pub use config::{
-    CacheConfig, Config, DevicesConfig, FriendsConfig, LogInConfig, PasswordConfig, Targets,
-    TokenConfig, UsernameConfig,
+    ApiKeysConfig, CacheConfig, Config, DevicesConfig, FriendsConfig, LogInConfig, PasswordConfig,
+    Targets, TokenConfig, UsernameConfig,
 };
 pub use gone::OriginalConfig;
 pub use start::{StartError, start};

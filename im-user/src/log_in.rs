@@ -24,7 +24,10 @@ impl<S: UserStore> Users<S> {
             None => None,
         };
         let disabled = credentials.as_ref().is_some_and(|known| known.disabled);
-        let (account, hash) = credentials.map(|known| (known.account, known.password_hash)).unzip();
+        let (account, hash) = match credentials {
+            Some(known) => (Some(known.account), known.password_hash),
+            None => (None, None),
+        };
         // Nobody has such a password. Hashing all of it would show in the time, so check an
         // empty one against nobody.
         let (password, hash) = if password.is_too_long(&self.config.password) {

@@ -13,9 +13,12 @@ pub(crate) enum Standing {
     Unwritten,
     /// A row, which goes when it ends.
     Written,
+    /// An API key, for as long as there is one: it is the key's id.
+    Key,
 }
 
 const WRITTEN: u8 = b'1';
+const KEY: u8 = b'2';
 const DIGITS: usize = 32;
 
 /// A new one.
@@ -27,6 +30,7 @@ pub(crate) fn new(standing: Standing) -> Result<String, KeyError> {
     let first = match standing {
         Standing::Unwritten => "0",
         Standing::Written => "1",
+        Standing::Key => "2",
     };
     id.replace_range(..1, first);
     Ok(id)
@@ -42,6 +46,7 @@ pub(crate) fn is_one(id: &str) -> bool {
 pub(crate) fn standing(id: &str) -> Standing {
     match id.as_bytes().first() {
         Some(&WRITTEN) => Standing::Written,
+        Some(&KEY) => Standing::Key,
         _ => Standing::Unwritten,
     }
 }
@@ -52,7 +57,7 @@ mod tests {
 
     #[test]
     fn an_id_says_what_its_log_in_stands_on_and_is_no_other_s() {
-        for of in [Standing::Unwritten, Standing::Written] {
+        for of in [Standing::Unwritten, Standing::Written, Standing::Key] {
             let (one, other) = (new(of).unwrap(), new(of).unwrap());
             assert!(standing(&one) == of && is_one(&one));
             assert_ne!(one, other);

@@ -3,13 +3,14 @@
 //! | metric | what |
 //! |---|---|
 //! | `mpim_log_ins_total{outcome}` | `ok`, `refused` (name or password), `limited` (too many guesses), `failed` |
-//! | `mpim_registrations_total{outcome}` | `ok`, `refused`, `failed` |
+//! | `mpim_registrations_total{outcome}` | `ok`, `refused`, `limited` (too many of an address), `failed` |
 //! | `mpim_password_changes_total{outcome}` | as of log-ins |
 //! | `mpim_password_hashes{state}` | `computing` and `waiting`, of which the configuration bounds either |
 //! | `mpim_friend_changes_total{change}` | `added`, `removed` |
 //! | `mpim_devices_begun_total`, `mpim_devices_revoked_total` | devices that logged in first, and that were put out |
 //! | `mpim_log_in_refreshes_total{outcome}` | `ok`, `refused`, `failed` |
-//! | `mpim_log_ins_ended_total{reason}` | `logged_out`, `everywhere`, `password_changed` and `disabled` (all of a user count once), `replaced` by another one of the device or as one too many, `reused`: a refresh token that had been used |
+//! | `mpim_log_ins_ended_total{reason}` | `logged_out`, `everywhere`, `password_changed` and `disabled` (all of a user count once), `replaced` by another one of the device or as one too many, `reused`: a refresh token that had been used, `key_revoked` and `key_expired`: an API key, with all that was open |
+//! | `mpim_api_keys_made_total` | API keys that were made |
 //! | `mpim_revocations_untold` | devices revoked and log-ins ended of which others have yet to be told |
 //! | `mpim_revocations_total{outcome}` | those of which all were `told`, and those that were `postponed` |
 //! | `mpim_log_outs_untold_total` | log-outs of which no gateway is told, for so many others were untold |

@@ -1,8 +1,9 @@
-//! The services that have to know of devices and of what ended, as im-user needs them.
+//! The services that have to know of devices and of what ended, or who know who shuts out whom, as im-user
+//! needs them.
 
 use mpim_proto::{
-    CloseDeviceReq, CloseEndedReq, CloseSessionsResp, ForgetDeviceReq, OpenDeviceReq,
-    message_service, presence_service,
+    CloseDeviceReq, CloseEndedReq, CloseSessionsResp, ForgetDeviceReq, ListBlockedReq,
+    OpenDeviceReq, message_service, presence_service,
 };
 use mprpc::{Code, Context, Status};
 
@@ -28,6 +29,16 @@ pub(crate) trait Neighbours: Send + Sync + 'static {
         cx: &Context,
         revoked: &RevokedDevice,
     ) -> impl Future<Output = Result<(), Status>> + Send;
+
+    /// Whom a user shuts out: by ascending id from the one after `after`, at most `limit` (0: as many as
+    /// im-message gives at a time), and whether there are more.
+    fn blocked(
+        &self,
+        cx: &Context,
+        by: i64,
+        after: i64,
+        limit: i32,
+    ) -> impl Future<Output = Result<(Vec<i64>, bool), Status>> + Send;
 
     /// Every gateway closes the sessions of a device, also those of what had its name before. Fails unless
     /// all have answered, and those are known to be all.
@@ -74,6 +85,22 @@ impl Neighbours for Services {
         let RevokedDevice { user_id, name: device, generation } = revoked.clone();
         let request = ForgetDeviceReq { user_id, device, generation };
         done(message_service::Server::forget_device(&self.message, cx, request).await?.result)
+    }
+
+    async fn blocked(
+        &self,
+        cx: &Context,
+        by: i64,
+        after: i64,
+        limit: i32,
+    ) -> Result<(Vec<i64>, bool), Status> {
+        let request = ListBlockedReq { user_id: by, after_user_id: after, limit };
+        match message_service::Server::list_blocked(&self.message, cx, request).await {
+            Ok(page) => done(page.result).map(|()| (page.user_ids, page.more)),
+            // One of the original system, where nobody is shut out.
+            Err(status) if status.code() == Code::Unimplemented => Ok((Vec::new(), false)),
+            Err(status) => Err(status),
+        }
     }
 
     async fn close_device(&self, cx: &Context, revoked: &RevokedDevice) -> Result<(), Status> {

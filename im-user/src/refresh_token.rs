@@ -7,10 +7,10 @@
 //! of 256 bits that nobody guesses it gives nothing away.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use aws_lc_rs::{digest, hmac};
 
-use crate::hex::hex;
+use crate::hex::{hex, sha256};
 use crate::log_in_id;
 use crate::token::{KeyError, TokenKey};
 
@@ -31,10 +31,7 @@ impl RefreshToken {
     }
 
     pub(crate) fn hash(&self) -> [u8; 32] {
-        let digest = digest::digest(&digest::SHA256, self.secret.as_bytes());
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest.as_ref());
-        hash
+        sha256(&self.secret)
     }
 }
 

@@ -54,10 +54,15 @@ impl<S: UserStore, N: Neighbours> Devices<S, N> {
     }
 
     async fn round(&self) -> bool {
-        self.tell_due().await.unwrap_or_else(|error| {
+        self.look().await.unwrap_or_else(|error| {
             error.report();
             false
         })
+    }
+
+    async fn look(&self) -> Result<bool, StoreError> {
+        self.users.end_keys_over().await?;
+        self.tell_due().await
     }
 
     /// One bounded round. Whether there may be more that is due.

@@ -6,15 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mpim_proto::{
-    AddFriendReq, AddFriendResp, ChangePasswordReq, ChangePasswordResp, Device, GetFriendsReq,
-    GetFriendsResp, GetUsersReq, GetUsersResp, ListDevicesReq, ListDevicesResp, LoginReq,
-    LoginResp, LogoutReq, LogoutResp, RefreshReq, RefreshResp, RegisterReq, RegisterResp,
-    RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp, Role, SetDisabledReq,
-    SetDisabledResp, SetRoleReq, SetRoleResp, User, VerifyTokenReq, VerifyTokenResp, user_service,
+    AddFriendReq, AddFriendResp, ChangePasswordReq, ChangePasswordResp, CreateApiKeyReq,
+    CreateApiKeyResp, CreateBotReq, CreateBotResp, Device, GetFriendsReq, GetFriendsResp,
+    GetUsersReq, GetUsersResp, ListApiKeysReq, ListApiKeysResp, ListDevicesReq, ListDevicesResp,
+    LoginReq, LoginResp, LogoutReq, LogoutResp, RefreshReq, RefreshResp, RegisterReq, RegisterResp,
+    RemoveFriendReq, RemoveFriendResp, RevokeApiKeyReq, RevokeApiKeyResp, RevokeDeviceReq,
+    RevokeDeviceResp, Role, SetDisabledReq, SetDisabledResp, SetRoleReq, SetRoleResp, User,
+    VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
+use crate::bots::Made;
 use crate::devices::Devices;
+use crate::friends::Friends;
 use crate::gone::Gone;
 use crate::grant::Wanted;
 use crate::log_out::Whose;
@@ -23,7 +27,7 @@ use crate::neighbours::Neighbours;
 use crate::password::Password;
 use crate::store::UserStore;
 use crate::users::Users;
-use answers::{answer, answered, retry_after_ms, short};
+use answers::{answer, answered, key_as_said, retry_after_ms, short};
 
 /// What refreshing a log-in may take: as long as the store tries.
 const REFRESH_MAX: Duration = Duration::from_secs(10);
@@ -64,11 +68,13 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
     async fn register(&self, _cx: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
         let password = Password::new(&req.password);
         let wanted = Wanted { device: req.device, refreshes: req.refreshes };
-        let outcome = self.devices.register(&req.username, password, wanted).await;
+        let outcome = self.devices.register(&req.username, password, wanted, &req.address).await;
         count_registration(&outcome);
+        let retry_after_ms = retry_after_ms(&outcome);
         let (result, granted) = answered("ok", outcome)?;
         let (user_id, token, generation) = short(&granted);
-        Ok(RegisterResp { result: Some(result), user_id, token, generation, granted })
+        let result = Some(result);
+        Ok(RegisterResp { result, user_id, token, generation, granted, retry_after_ms })
     }
 
     async fn refresh(&self, cx: &Context, req: RefreshReq) -> Result<RefreshResp, Status> {
@@ -114,6 +120,41 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
         Ok(SetRoleResp { result: Some(result) })
     }
 
+    async fn create_bot(&self, _cx: &Context, req: CreateBotReq) -> Result<CreateBotResp, Status> {
+        let (result, user_id) = answer("ok", self.users.create_bot(&req.username).await)?;
+        Ok(CreateBotResp { result: Some(result), user_id })
+    }
+
+    async fn create_api_key(
+        &self,
+        _cx: &Context,
+        req: CreateApiKeyReq,
+    ) -> Result<CreateApiKeyResp, Status> {
+        let outcome = self.users.make_key(req.user_id, &req.label, req.ttl_s).await;
+        let (result, made) = answer("ok", outcome)?;
+        let Made { text: key, key_id, expires_at_ms } = made;
+        Ok(CreateApiKeyResp { result: Some(result), key, key_id, expires_at_ms })
+    }
+
+    async fn list_api_keys(
+        &self,
+        _cx: &Context,
+        req: ListApiKeysReq,
+    ) -> Result<ListApiKeysResp, Status> {
+        let (result, keys) = answer("ok", self.users.keys(req.user_id).await)?;
+        let keys = keys.into_iter().map(key_as_said).collect();
+        Ok(ListApiKeysResp { result: Some(result), keys })
+    }
+
+    async fn revoke_api_key(
+        &self,
+        _cx: &Context,
+        req: RevokeApiKeyReq,
+    ) -> Result<RevokeApiKeyResp, Status> {
+        let (result, ()) = answer("revoked", self.users.revoke_key(req.key_id).await)?;
+        Ok(RevokeApiKeyResp { result: Some(result) })
+    }
+
     async fn logout(&self, cx: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
         let whose = match req.held {
             Some(said) => Whose::session(said),
@@ -129,12 +170,12 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
 
     async fn verify_token(
         &self,
-        _cx: &Context,
+        cx: &Context,
         req: VerifyTokenReq,
     ) -> Result<VerifyTokenResp, Status> {
         let outcome = match req.held {
             Some(said) => self.users.session_holder(said.into()).await,
-            None => self.users.token_holder(&req.token).await,
+            None => self.devices.token_holder(cx, &req.token).await,
         };
         let (result, granted) = answered("ok", outcome)?;
         let known = granted.clone().unwrap_or_default();
@@ -142,8 +183,8 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
         Ok(VerifyTokenResp { result: Some(result), user_id, device, generation, granted })
     }
 
-    async fn add_friend(&self, _cx: &Context, req: AddFriendReq) -> Result<AddFriendResp, Status> {
-        let outcome = self.users.add_friend(req.user_id, req.friend_id).await;
+    async fn add_friend(&self, cx: &Context, req: AddFriendReq) -> Result<AddFriendResp, Status> {
+        let outcome = self.devices.add_friend(cx, req.user_id, req.friend_id).await;
         let (result, ()) = answer("friend added", outcome)?;
         Ok(AddFriendResp { result: Some(result) })
     }
@@ -160,11 +201,12 @@ impl<S: UserStore, N: Neighbours> user_service::Server for UserService<S, N> {
 
     async fn get_friends(
         &self,
-        _cx: &Context,
+        cx: &Context,
         req: GetFriendsReq,
     ) -> Result<GetFriendsResp, Status> {
-        let (result, friend_ids) = answer("ok", self.users.friends(req.user_id).await)?;
-        Ok(GetFriendsResp { result: Some(result), friend_ids })
+        let outcome = self.devices.friends(cx, req.user_id, req.blocked).await;
+        let (result, Friends { all, blocked }) = answer("ok", outcome)?;
+        Ok(GetFriendsResp { result: Some(result), friend_ids: all, blocked_ids: blocked })
     }
 
     async fn get_users(&self, _cx: &Context, req: GetUsersReq) -> Result<GetUsersResp, Status> {

@@ -1,6 +1,7 @@
 //! What this crate's tests share: a service on a data directory of its own, with neighbours that can
 //! be made to fail.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,12 +44,21 @@ pub(crate) enum Told {
 
 /// im-message and im-presence. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Others(Arc<Mutex<(Vec<Told>, Option<mprpc::Code>)>>, Arc<Mutex<Duration>>);
+pub(crate) struct Others(
+    Arc<Mutex<(Vec<Told>, Option<mprpc::Code>)>>,
+    Arc<Mutex<Duration>>,
+    Arc<Mutex<HashMap<i64, Vec<i64>>>>,
+);
 
 impl Others {
     /// From now on each call fails with this, or none does.
     pub(crate) fn fail(&self, with: Option<mprpc::Code>) {
         self.0.lock().unwrap().1 = with;
+    }
+
+    /// From now on a user shuts out these and no others.
+    pub(crate) fn block(&self, by: i64, whom: &[i64]) {
+        self.2.lock().unwrap().insert(by, whom.to_vec());
     }
 
     /// What they were told since the last time.
@@ -86,6 +96,27 @@ impl Neighbours for Others {
     async fn forget_device(&self, cx: &Context, revoked: &RevokedDevice) -> Result<(), Status> {
         let RevokedDevice { name, generation, .. } = revoked.clone();
         self.tell(cx, Told::Forget { name, generation })
+    }
+
+    async fn blocked(
+        &self,
+        _cx: &Context,
+        by: i64,
+        after: i64,
+        limit: i32,
+    ) -> Result<(Vec<i64>, bool), Status> {
+        if let Some(code) = self.0.lock().unwrap().1 {
+            return Err(Status::new(code, "away"));
+        }
+        let all = self.2.lock().unwrap().get(&by).cloned().unwrap_or_default();
+        let mut rest: Vec<i64> = all.into_iter().filter(|whom| *whom > after).collect();
+        let page = match limit {
+            0 => 2,
+            limit => usize::try_from(limit).unwrap(),
+        };
+        let more = rest.len() > page;
+        rest.truncate(page);
+        Ok((rest, more))
     }
 
     async fn close_device(&self, cx: &Context, revoked: &RevokedDevice) -> Result<(), Status> {
@@ -142,6 +173,13 @@ impl Fixture {
         Self { service, others, clock, config, directory }
     }
 
+    /// The content of whatever is stored.
+    pub(crate) fn files(&self) -> Vec<Vec<u8>> {
+        let all = std::fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap());
+        let files = all.filter(|entry| entry.file_type().unwrap().is_file());
+        files.map(|entry| std::fs::read(entry.path()).unwrap()).collect()
+    }
+
     pub(crate) async fn register(&self, name: &str, password: &str) -> RegisterResp {
         register(&self.service, name, password).await.unwrap()
     }
@@ -191,7 +229,11 @@ impl Fixture {
     }
 
     pub(crate) async fn friends(&self, user_id: i64) -> Vec<i64> {
-        let answer = self.service.get_friends(&cx(), GetFriendsReq { user_id }).await.unwrap();
+        let answer = self
+            .service
+            .get_friends(&cx(), GetFriendsReq { user_id, blocked: false })
+            .await
+            .unwrap();
         assert!(answer.result.unwrap().is_ok());
         answer.friend_ids
     }

@@ -57,5 +57,7 @@ fn is_end_of_log_in(reason: &str) -> bool {
             | "refresh token reused"
             | "password changed"
             | "account disabled"
+            | "key revoked"
+            | "key expired"
     )
 }

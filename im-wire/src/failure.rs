@@ -18,6 +18,8 @@ pub const UNKNOWN_TYPE: &str = "unsupported type";
 pub const UNKNOWN_OPERATION: &str = "unsupported op";
 /// The command needs a log-in.
 pub const NOT_LOGIN: &str = "not login";
+/// It is not for users of this role, or not for who has shown what they have.
+pub const NOT_ALLOWED: &str = "not allowed";
 /// A text or a name is not UTF-8.
 pub const NOT_UTF8: &str = "not valid UTF-8";
 
@@ -25,6 +27,8 @@ pub const NOT_UTF8: &str = "not valid UTF-8";
 pub const USAGE_REGISTER: &str = "REGISTER <user> <pwd>";
 /// An argument is missing or empty.
 pub const USAGE_LOGIN: &str = "LOGIN <user> <pwd>";
+/// The same for a token or an API key.
+pub const USAGE_TOKEN: &str = "TOKEN <token>";
 /// An argument is missing or the text is empty.
 pub const USAGE_SEND: &str = "SEND <toUid> <text>";
 /// An argument is missing or the text is empty.

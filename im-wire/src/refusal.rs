@@ -158,7 +158,7 @@ impl Why {
             "group not found" | "no such device" | "not found" => Self::NotFound,
             failure::NOT_A_MEMBER | "not in group" => Self::NotInGroup,
             failure::BLOCKED
-            | "not allowed"
+            | failure::NOT_ALLOWED
             | "not a friend"
             | "account disabled"
             | "auth account disabled" => Self::NotAllowed,

@@ -1,7 +1,9 @@
-//! `mpim admin`: what an operator does with accounts.
+//! `mpim admin`: what an operator does with accounts, and with the keys of bots.
 //!
 //! It asks im-user itself, which takes its callers for services: whoever has the token of the fleet may do
 //! this.
+
+mod keys;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -12,7 +14,7 @@ use anyhow::{Context as _, bail};
 use clap::{ArgMatches, Args, Command, Subcommand, ValueEnum};
 use im_common::service_main::Tool;
 use mpim_proto::user_service::Client;
-use mpim_proto::{GetUsersReq, SetDisabledReq, SetRoleReq};
+use mpim_proto::{CreateBotReq, GetUsersReq, SetDisabledReq, SetRoleReq};
 use mprpc::Context;
 
 use crate::acting;
@@ -40,6 +42,14 @@ enum Action {
         name: String,
         role: Role,
     },
+    /// Make an account without a password, for a program
+    Bot {
+        /// Its name
+        name: String,
+    },
+    /// The keys that programs log in with
+    #[command(subcommand)]
+    Key(keys::Action),
     /// Log somebody out everywhere, and let them in no more
     Disable {
         /// Their name
@@ -62,7 +72,10 @@ enum Role {
 /// The subcommand.
 pub fn tool() -> Tool {
     let command = Arguments::augment_args(Command::new("admin"));
-    Tool { command: command.about("Give a role, disable an account, enable it"), run }
+    Tool {
+        command: command.about("Give a role, disable an account, make bots and their keys"),
+        run,
+    }
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
@@ -83,6 +96,13 @@ async fn act(arguments: Arguments) -> anyhow::Result<()> {
             done(client.set_role(&cx(), request).await?.result)?;
             (name, format!("is {role:?} now").to_lowercase())
         }
+        Action::Bot { name } => {
+            let request = CreateBotReq { username: name.clone().into() };
+            let made = client.create_bot(&cx(), request).await?;
+            done(made.result)?;
+            (name, format!("is a bot, and user {}", made.user_id))
+        }
+        Action::Key(action) => return keys::act(&client, action).await,
         Action::Disable { name } => {
             set_disabled(&client, &name, true).await?;
             (name, "is out, and is let in no more".to_owned())
@@ -138,7 +158,8 @@ mod tests {
         let arguments = parsed("role ada admin --user 127.0.0.1:9").unwrap();
         assert_eq!(arguments.user.port(), 9);
         assert!(matches!(arguments.action, Action::Role { role: Role::Admin, .. }));
-        for wrong in ["", "role ada", "role ada emperor", "disable", "enable ada bob"] {
+        for wrong in ["", "role ada", "role ada emperor", "disable", "enable ada bob", "key", "bot"]
+        {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }

@@ -16,12 +16,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Closings that are not answered by logging in again. Of the first the other session would be closed,
 /// come back in its turn, and so on without end; the others somebody wants to be so.
-const SESSION_OVER: [&str; 5] = [
+const SESSION_OVER: [&str; 7] = [
     "logged in elsewhere",
     "device revoked",
     "logged out",
     "logged out everywhere",
     "account disabled",
+    "key revoked",
+    "key expired",
 ];
 
 /// Closings after which the token is worth nothing, and a password may be.

@@ -13,6 +13,7 @@ use crate::events;
 use crate::granting;
 use crate::log_in;
 use crate::mailbox::Mailbox;
+use crate::roles::may;
 use crate::session::{Client, Ending, Session};
 use crate::sessions::Who;
 use crate::{
@@ -87,6 +88,9 @@ impl Connection {
             // A log-in that ended the former session may have failed to begin the next.
             return self.wire.reply(slot, Reply::err(failure::NOT_LOGIN));
         };
+        if !may(session.registration().handle().role(), &command) {
+            return self.wire.reply(slot, Reply::err(failure::NOT_ALLOWED));
+        }
         let mut client = Client {
             wire: &mut self.wire,
             peer_has: self.peer_has,

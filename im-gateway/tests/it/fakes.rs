@@ -16,6 +16,8 @@ use mpim_proto::{
 use mprpc::Status;
 use tokio::sync::Semaphore;
 
+pub(crate) use users::KEY_ID;
+
 /// What was asked, in short, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Asked {

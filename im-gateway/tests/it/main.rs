@@ -2,6 +2,7 @@
 //! are fakes in this process.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bots;
 mod client;
 mod commands;
 mod delivery;

@@ -17,6 +17,7 @@ const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 
+/// A client that speaks WebSocket.
 pub(crate) struct WebSocket {
     stream: TcpStream,
 }

@@ -94,24 +94,40 @@ impl user_service::Server for Users {
         Ok(GetUsersResp { result: Some(mpim_proto::Result::ok()), users })
     }
 
-    async fn login(&self, _cx: &Context, _request: LoginReq) -> Answer<LoginResp> {
+    async fn login(&self, _: &Context, _: LoginReq) -> Answer<LoginResp> {
         unreachable!("im-message does not log in")
     }
 
-    async fn register(&self, _cx: &Context, _request: RegisterReq) -> Answer<RegisterResp> {
+    async fn register(&self, _: &Context, _: RegisterReq) -> Answer<RegisterResp> {
         unreachable!("im-message does not register")
     }
 
-    async fn refresh(&self, _cx: &Context, _request: RefreshReq) -> Answer<RefreshResp> {
+    async fn refresh(&self, _: &Context, _: RefreshReq) -> Answer<RefreshResp> {
         unreachable!("im-message sees no tokens")
     }
 
     async fn change_password(
         &self,
-        _cx: &Context,
-        _request: ChangePasswordReq,
+        _: &Context,
+        _: ChangePasswordReq,
     ) -> Answer<ChangePasswordResp> {
         unreachable!("im-message sees no passwords")
+    }
+
+    async fn create_bot(&self, _: &Context, _: CreateBotReq) -> Answer<CreateBotResp> {
+        unreachable!("im-message makes no accounts")
+    }
+
+    async fn create_api_key(&self, _: &Context, _: CreateApiKeyReq) -> Answer<CreateApiKeyResp> {
+        unreachable!("im-message sees no keys")
+    }
+
+    async fn list_api_keys(&self, _: &Context, _: ListApiKeysReq) -> Answer<ListApiKeysResp> {
+        unreachable!("im-message sees no keys")
+    }
+
+    async fn revoke_api_key(&self, _: &Context, _: RevokeApiKeyReq) -> Answer<RevokeApiKeyResp> {
+        unreachable!("im-message sees no keys")
     }
 
     async fn set_role(&self, _: &Context, _: SetRoleReq) -> Answer<SetRoleResp> {
@@ -122,15 +138,11 @@ impl user_service::Server for Users {
         unreachable!("im-message disables nobody")
     }
 
-    async fn logout(&self, _cx: &Context, _request: LogoutReq) -> Answer<LogoutResp> {
+    async fn logout(&self, _: &Context, _: LogoutReq) -> Answer<LogoutResp> {
         unreachable!("im-message does not log out")
     }
 
-    async fn verify_token(
-        &self,
-        _cx: &Context,
-        _request: VerifyTokenReq,
-    ) -> Answer<VerifyTokenResp> {
+    async fn verify_token(&self, _: &Context, _: VerifyTokenReq) -> Answer<VerifyTokenResp> {
         unreachable!("im-message sees no tokens")
     }
 
@@ -142,19 +154,15 @@ impl user_service::Server for Users {
         unreachable!("im-message is told of devices")
     }
 
-    async fn add_friend(&self, _cx: &Context, _request: AddFriendReq) -> Answer<AddFriendResp> {
+    async fn add_friend(&self, _: &Context, _: AddFriendReq) -> Answer<AddFriendResp> {
         unreachable!("im-message has no friends")
     }
 
-    async fn get_friends(&self, _cx: &Context, _request: GetFriendsReq) -> Answer<GetFriendsResp> {
+    async fn get_friends(&self, _: &Context, _: GetFriendsReq) -> Answer<GetFriendsResp> {
         unreachable!("im-message has no friends")
     }
 
-    async fn remove_friend(
-        &self,
-        _cx: &Context,
-        _request: RemoveFriendReq,
-    ) -> Answer<RemoveFriendResp> {
+    async fn remove_friend(&self, _: &Context, _: RemoveFriendReq) -> Answer<RemoveFriendResp> {
         unreachable!("im-message has no friends")
     }
 }

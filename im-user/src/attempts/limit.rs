@@ -23,6 +23,8 @@ pub(crate) struct Limits {
     /// Of an account, by whoever guesses; and of an account at an address where it has logged in.
     pub(super) account: Limit,
     pub(super) address: Limit,
+    /// Of accounts that an address makes.
+    pub(super) registering: Limit,
     /// For how long it is known where an account has logged in.
     pub(super) known_ms: i64,
 }
@@ -40,7 +42,9 @@ impl Limits {
             delay_max_ms: config.address_delay_max_ms.into(),
             ..account
         };
-        Self { account, address, known_ms: i64::from(config.known_days) * 24 * 3600 * 1000 }
+        let registering = Limit { free: config.registrations_free, ..address };
+        let known_ms = i64::from(config.known_days) * 24 * 3600 * 1000;
+        Self { account, address, registering, known_ms }
     }
 }
 

@@ -94,18 +94,43 @@ impl Shared {
     /// # Errors
     /// Redis did not answer, within the bound of its configuration.
     pub(super) async fn ask(&self, what: What, source: &Source) -> Result<i64, RedisFailure> {
+        let Limits { account, address, .. } = self.limits;
+        self.run(what, self.keys(source), [account, address]).await
+    }
+
+    /// An address makes one account more, unless it has to wait: for how long, in ms. Asks twice, so as
+    /// many more as others ask for in between can slip through.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(super) async fn registers(&self, source: &Source) -> Result<i64, RedisFailure> {
+        let Some(key) = source.registering() else { return Ok(0) };
+        let (keys, limits) = (vec![self.key("guess", &key)], [self.limits.registering; 2]);
+        let wait_ms = self.run(What::Look, keys.clone(), limits).await?;
+        if wait_ms == 0 {
+            self.run(What::Fail, keys, limits).await?;
+        }
+        Ok(wait_ms)
+    }
+
+    async fn run(
+        &self,
+        what: What,
+        keys: Vec<String>,
+        limits: [Limit; 2],
+    ) -> Result<i64, RedisFailure> {
         let (operation, word, outcomes) = match what {
             What::Look => ("look up failed log-ins", "look", &self.looks),
             What::Fail => ("count a failed log-in", "fail", &self.charges),
             What::Succeed => ("forget failed log-ins", "succeed", &self.charges),
         };
         let mut call = self.script.prepare_invoke();
-        for key in self.keys(source) {
+        for key in keys {
             call.key(key);
         }
-        let Limits { account, address, known_ms } = self.limits;
-        call.arg(word).arg(account.delay_ms).arg(account.forget_ms).arg(known_ms);
-        for Limit { free, delay_max_ms, .. } in [account, address] {
+        let [Limit { delay_ms, forget_ms, .. }, _] = limits;
+        call.arg(word).arg(delay_ms).arg(forget_ms).arg(self.limits.known_ms);
+        for Limit { free, delay_max_ms, .. } in limits {
             call.arg(free).arg(delay_max_ms);
         }
         let answer = self
@@ -121,15 +146,17 @@ impl Shared {
 
     /// Names can be of any length and content, and are nobody else's business; nor are addresses.
     pub(super) fn keys(&self, source: &Source) -> Vec<String> {
-        let key = |kind: &str, of: &[u8]| {
-            let digest = digest::digest(&digest::SHA256, of);
-            self.redis.key(format_args!("{kind}:{}", hex(&digest.as_ref()[..16])))
-        };
+        let key = |kind, of: &[u8]| self.key(kind, of);
         let mut keys = vec![key("guess", &source.account())];
         if let (Some(address), Some(pair)) = (source.address(), source.pair()) {
             keys.extend([key("guess", &address), key("guess", &pair), key("known", &pair)]);
         }
         keys
+    }
+
+    fn key(&self, kind: &str, of: &[u8]) -> String {
+        let digest = digest::digest(&digest::SHA256, of);
+        self.redis.key(format_args!("{kind}:{}", hex(&digest.as_ref()[..16])))
     }
 }
 

@@ -33,6 +33,11 @@ impl Source {
         self.address.as_ref().map(|address| key(b'i', &[address]))
     }
 
+    /// The address, where it makes accounts.
+    pub(super) fn registering(&self) -> Option<Vec<u8>> {
+        self.address.as_ref().map(|address| key(b'r', &[address]))
+    }
+
     /// This account at this address.
     pub(super) fn pair(&self) -> Option<Vec<u8>> {
         self.address.as_ref().map(|address| key(b'p', &[address, b"/", &self.name]))
@@ -65,6 +70,7 @@ mod tests {
     fn an_account_an_address_and_both_are_told_apart_and_case_is_not() {
         let ada = Source::new(b"Ada", "192.0.2.1", false);
         let keys = [Some(ada.account()), ada.address(), ada.pair()].map(Option::unwrap);
+        assert!(!keys.contains(&ada.registering().unwrap()));
         let other = Source::new(b"aDA", "192.0.2.1", false);
         assert_eq!(
             [Some(other.account()), other.address(), other.pair()].map(Option::unwrap),

@@ -51,6 +51,17 @@ impl Table {
         }
     }
 
+    /// Their address makes one account more, unless it has to wait: for how long.
+    pub(super) fn registers(&self, source: &Source, now_ms: i64) -> i64 {
+        let (Some(key), limit) = (source.registering(), self.limits.registering) else { return 0 };
+        let (place, _) = self.place(&self.failures, &key);
+        let taken = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+            let made = unpacked(state);
+            (limit.wait_ms(made, now_ms) == 0).then(|| packed(limit.failed(made, now_ms)))
+        });
+        taken.map_or_else(|state| limit.wait_ms(unpacked(state), now_ms), |_| 0)
+    }
+
     /// Whether that changes anything: most who log in have done so before, and have not failed.
     pub(super) fn succeeded(&self, source: &Source, now_ms: i64) -> bool {
         let mut changed = false;
@@ -130,10 +141,11 @@ mod tests {
             delay_max_ms: 4000,
             address_free: 4,
             address_delay_max_ms: 60_000,
+            registrations_free: 3,
             known_days: 30,
             ..LogInConfig::default()
         };
-        let keys = |it: &&Source| [Some(it.account()), it.address(), it.pair()];
+        let keys = |it: &&Source| [Some(it.account()), it.address(), it.pair(), it.registering()];
         let keys: HashSet<Vec<u8>> = of.iter().flat_map(keys).flatten().collect();
         loop {
             let table = Table::new(Limits::new(&config));
@@ -191,6 +203,26 @@ mod tests {
         assert_eq!(table.wait_ms(last, NOW_MS), 1000);
         assert_eq!(table.wait_ms(&other, NOW_MS), 0);
         assert_eq!(table.wait_ms(&from("", "e"), NOW_MS), 0, "no address, none that guesses");
+    }
+
+    #[test]
+    fn an_address_makes_so_many_accounts_and_then_waits_for_longer_each_time() {
+        let [one, same, other] = [("192.0.2.1", "a"), ("192.0.2.1", "b"), ("192.0.2.2", "a")]
+            .map(|(address, name)| from(address, name));
+        let table = table(&[&one, &same, &other]);
+        assert_eq!([&one, &same, &one].map(|it| table.registers(it, NOW_MS)), [0; 3]);
+        for _ in 0..9 {
+            assert_eq!(table.registers(&same, NOW_MS), 1000, "who is refused makes none");
+        }
+        let mut now_ms = NOW_MS;
+        for wait_ms in [2000, 4000, 8000] {
+            now_ms += table.registers(&one, now_ms);
+            assert_eq!(table.registers(&one, now_ms), 0);
+            assert_eq!(table.registers(&one, now_ms), wait_ms);
+        }
+        assert_eq!(table.registers(&other, NOW_MS), 0);
+        assert_eq!(table.wait_ms(&one, NOW_MS), 0, "nothing was guessed");
+        assert!((0..9).all(|_| table.registers(&from("", "a"), NOW_MS) == 0), "from nowhere");
     }
 
     #[test]

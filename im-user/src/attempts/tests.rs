@@ -58,6 +58,7 @@ fn config(free: u32, delay_ms: u32) -> LogInConfig {
         delay_max_ms,
         address_free,
         address_delay_max_ms,
+        registrations_free: free,
         ..LogInConfig::default()
     }
 }
@@ -123,6 +124,13 @@ async fn conforms(instance: impl AsyncFn(u32, u32) -> Attempts) {
         slow.failed(&home).await;
     }
     assert!(slow.wait_ms(&home).await > 0, "it is judged as any other");
+
+    // Accounts that an address makes, whatever they are called.
+    for name in ["a", "b", "c"] {
+        assert_eq!(slow.registers(&at(name, "192.0.2.9")).await, 0);
+    }
+    assert!(slow.registers(&at("d", "192.0.2.9")).await > 0);
+    assert_eq!(slow.registers(&at("d", "192.0.2.8")).await, 0);
 
     let quick = instance(3, 5_000).await;
     fail(&quick, "victim", 1_000).await;

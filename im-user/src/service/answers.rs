@@ -5,7 +5,7 @@ use mprpc::Status;
 use crate::error::UserError;
 use crate::grant::Granted;
 use crate::password::HashError;
-use crate::store::Held;
+use crate::store::{ApiKey, Held};
 
 /// Turns an outcome into the answer's `Result` and content. A refusal is an answer without
 /// content, in the words of the error; a failure is a status.
@@ -20,8 +20,10 @@ pub(super) fn answer<T: Default>(
     };
     let said = error.to_string();
     let refusal = match error {
-        E::Disabled => mpim_proto::Result::permission_denied(&said),
-        E::FriendNotFound | E::NoSuchDevice | E::NoSuchUser => mpim_proto::Result::not_found(&said),
+        E::Disabled | E::NotAllowed => mpim_proto::Result::permission_denied(&said),
+        E::FriendNotFound | E::NoSuchDevice | E::NoSuchKey | E::NoSuchUser => {
+            mpim_proto::Result::not_found(&said)
+        }
         E::BadUsername
         | E::WeakPassword
         | E::NameTaken
@@ -30,12 +32,15 @@ pub(super) fn answer<T: Default>(
         | E::InvalidToken
         | E::TokenExpired
         | E::TokenNotYet
+        | E::NoBot
+        | E::BadLabel
+        | E::TooManyKeys
         | E::BadFriendId
         | E::AlreadyFriends
         | E::TooManyFriends
         | E::BadDevice
         | E::TooManyDevices => mpim_proto::Result::invalid(&said),
-        E::NotOpened(_) => return Err(Status::unavailable(said)),
+        E::NotOpened(_) | E::NotAsked(_) => return Err(Status::unavailable(said)),
         E::Hash(HashError::Overloaded) => return Err(Status::resource_exhausted(said)),
         E::Store(error) => {
             error.report();
@@ -89,4 +94,10 @@ fn granted_as_said(granted: Granted) -> mpim_proto::Granted {
         epoch,
         username: granted.name,
     }
+}
+
+/// What is said of a key after it was made.
+pub(super) fn key_as_said(key: ApiKey) -> mpim_proto::ApiKey {
+    let ApiKey { key_id, device, created_at_ms, expires_at_ms, last_used_at_ms, .. } = key;
+    mpim_proto::ApiKey { key_id, device, created_at_ms, expires_at_ms, last_used_at_ms }
 }

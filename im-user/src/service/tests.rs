@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mpim_proto::user_service::Server as _;
-use mpim_proto::{Code, GetUsersReq, LoginReq, LoginResp, RegisterResp};
+use mpim_proto::{Code, GetUsersReq, LoginReq, LoginResp, RegisterReq, RegisterResp};
 use tokio::task::JoinSet;
 
 use crate::testing::{Fixture, cx, log_in, register};
@@ -134,6 +134,35 @@ async fn the_victim_of_guessing_gets_in_again_and_at_once_where_they_are_known()
     assert_eq!(log_in(PASSWORD, "192.0.2.1").await.user_id, 1);
     fixture.clock.advance_ms(longest_ms);
     assert_eq!(log_in(PASSWORD, "203.0.113.1").await.user_id, 1);
+}
+
+#[tokio::test]
+async fn an_address_makes_so_many_accounts_and_is_told_when_it_may_make_one_more() {
+    let fixture = Fixture::with(|config| config.log_in.registrations_free = 2);
+    let register = async |name: &str, password: &str, address: &str| {
+        let (username, password) = (name.to_owned().into(), password.to_owned().into());
+        let address = address.to_owned();
+        let req = RegisterReq { username, password, address, ..RegisterReq::default() };
+        let answer = fixture.service.register(&cx(), req).await.unwrap();
+        (answer.result.unwrap().msg, answer.retry_after_ms)
+    };
+    let ok = ("ok".to_owned(), 0);
+    for _ in 0..3 {
+        let refused = register("a b", PASSWORD, "192.0.2.1").await;
+        assert_eq!(refused, ("bad username".to_owned(), 0), "what is none costs none");
+    }
+    assert_eq!(register("a", PASSWORD, "192.0.2.1").await, ok);
+    assert_eq!(register("a", PASSWORD, "192.0.2.1").await, ("exists".to_owned(), 0));
+    let limited = ("too many attempts".to_owned(), 500);
+    assert_eq!(register("b", PASSWORD, "192.0.2.1").await, limited);
+    assert_eq!(register("a", PASSWORD, "192.0.2.1").await, limited, "nor is it told who exists");
+    for (name, address) in [("c", "192.0.2.2"), ("d", "127.0.0.1"), ("e", "127.0.0.1"), ("f", "")] {
+        assert_eq!(register(name, PASSWORD, address).await, ok, "{address}");
+    }
+    assert_eq!(log_in(&fixture.service, "a", PASSWORD).await.unwrap().user_id, 1);
+    fixture.clock.advance_ms(500);
+    assert_eq!(register("b", PASSWORD, "192.0.2.1").await, ok);
+    assert_eq!(register("g", PASSWORD, "192.0.2.1").await.1, 1000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,8 @@
 //! What every adapter of [`UserStore`] must do. An adapter's test gives [`run`] fresh stores.
 
 mod accounts;
+mod api_keys;
+mod at_once;
 mod devices;
 mod log_ins;
 
@@ -41,6 +43,9 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
     devices::a_revoked_device_is_gone_and_has_to_be_told(&*fresh().await[0]).await;
     devices::a_revocation_is_told_by_one(&fresh().await).await;
     log_ins::a_log_in_goes_on_with_each_secret_once(&*fresh().await[0]).await;
+    log_ins::an_account_is_made_with_its_first_log_in(&*fresh().await[0]).await;
+    at_once::a_log_in_ends_although_it_is_refreshed_meanwhile(&fresh().await).await;
+    at_once::no_log_in_outlives_its_device_however_many_begin(&fresh().await).await;
     log_ins::a_secret_of_before_ends_its_log_in(&*fresh().await[0]).await;
     log_ins::a_secret_that_is_shown_again_too_late_or_after_the_next_ends_its_log_in(
         &*fresh().await[0],
@@ -61,15 +66,22 @@ pub(super) async fn run<S: UserStore>(mut fresh: impl AsyncFnMut() -> Instances<
     accounts::another_password_ends_all_log_ins_but_one(&*fresh().await[0]).await;
     accounts::of_many_who_change_a_password_at_once_one_does(&fresh().await).await;
     accounts::nobody_is_in_while_disabled(&*fresh().await[0]).await;
+    api_keys::a_bot_has_no_password_and_is_let_in_by_its_keys(&*fresh().await[0]).await;
+    api_keys::keys_are_for_bots_and_bounded(&*fresh().await[0]).await;
+    api_keys::no_bot_has_too_many_keys_however_many_are_made_at_once(&fresh().await).await;
+    api_keys::a_key_that_ended_is_gone_and_has_to_be_told(&*fresh().await[0]).await;
     log_ins::log_ins_that_expired_are_forgotten(&*fresh().await[0]).await;
     devices::a_token_is_as_good_as_its_device(&*fresh().await[0]).await;
 }
 
-/// One account, friendship and revocation, for an adapter to find again after a restart.
+/// One account, friendship, revocation, log-in, role and key, for an adapter to find again after a restart.
 pub(super) async fn write_one_of_each(store: &impl UserStore) {
     let (alice, bob) = (create(store, "alice").await.unwrap(), create(store, "bob").await.unwrap());
     assert_eq!(store.befriend(alice, bob, 9, NOW_MS).await.unwrap(), Befriended::Added);
     revoke(store, "token", NOW_MS + 1, NOW_MS).await;
+    log_ins::begin(store, log_ins::ONE).await;
+    api_keys::make_one(store).await;
+    assert!(store.end_all_log_ins(2, 1, NOW_MS).await.unwrap());
 }
 
 /// What [`write_one_of_each`] wrote.
@@ -77,6 +89,10 @@ pub(super) async fn assert_one_of_each(store: &impl UserStore) {
     assert_eq!(store.credentials("alice".into()).await.unwrap().unwrap().account.user_id, 1);
     assert_eq!(store.friends(1).await.unwrap(), [2]);
     assert!(revoked(store, "token").await);
+    assert!(is_good(store, &held(log_ins::ONE)).await && api_keys::has_one(store).await);
+    let bob = store.credentials("bob".into()).await.unwrap().unwrap().account;
+    assert_eq!((bob.role, bob.epoch), (Role::Bot, 2));
+    assert_eq!(devices::due(store).await.len(), 2, "whom to tell, of the token and of bob");
     assert_eq!(create(store, "carol").await, Some(3));
 }
 
@@ -87,8 +103,10 @@ pub(super) async fn create(store: &impl UserStore, name: &str) -> Option<i64> {
 pub(super) fn account(name: &str) -> NewAccount {
     NewAccount {
         name: Username::parse(name.as_bytes(), 32).unwrap(),
-        password_hash: SecretString::from(format!("hash of {name}")),
+        password_hash: Some(SecretString::from(format!("hash of {name}"))),
+        role: Role::User,
         device: "text".to_owned(),
+        log_in: None,
         now_ms: NOW_MS,
     }
 }
@@ -128,7 +146,7 @@ async fn credentials_are_found_by_key(store: &impl UserStore) {
     let found = store.credentials("alice".into()).await.unwrap().unwrap();
     let account = Account { user_id: 1, name: "Alice".into(), role: Role::User, epoch: 1 };
     assert_eq!(found.account, account);
-    assert_eq!(found.password_hash.expose_secret(), "hash of Alice");
+    assert_eq!(found.password_hash.unwrap().expose_secret(), "hash of Alice");
     for unknown in ["bob", "", "' OR '1'='1", "alic%"] {
         assert!(store.credentials(unknown.into()).await.unwrap().is_none(), "{unknown}");
     }

@@ -5,6 +5,9 @@ use im_common::StoreError;
 use mpim_proto::Role;
 use secrecy::SecretString;
 
+/// Of what expired, forgotten by each that ends or begins.
+pub(super) const FORGOTTEN_AT_ONCE: u32 = 16;
+
 /// The epoch of an account until all its log-ins end for the first time.
 pub(crate) const FIRST_EPOCH: i64 = 1;
 
@@ -58,6 +61,15 @@ pub(crate) struct Account {
     pub(crate) role: Role,
     /// One more than before each time that all log-ins of the user ended.
     pub(crate) epoch: i64,
+}
+
+/// The first log-in of an account that is being made.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstLogIn {
+    pub(crate) log_in_id: String,
+    /// Of the secret that refreshes it.
+    pub(crate) refresh_hash: [u8; 32],
+    pub(crate) expires_at_ms: i64,
 }
 
 /// A log-in that begins and is to refresh.

@@ -5,6 +5,7 @@
 //! answered is durable. A write that failed with [`StoreError`] may or may not have happened, and
 //! may be repeated.
 
+mod api_keys;
 #[cfg(test)]
 mod conformance;
 mod devices;
@@ -14,13 +15,18 @@ mod revocations;
 mod sqlite;
 
 use im_common::StoreError;
-use secrecy::SecretString;
+use mpim_proto::Role;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::username::Username;
 
+pub(crate) use api_keys::{
+    ApiKey, ApiKeyStore, HeldKey, KEY_EXPIRED, KEY_REVOKED, KeyMade, NewApiKey,
+};
 pub(crate) use devices::{Device, DeviceStore, Noted, Room};
 pub(crate) use log_ins::{
-    Account, Change, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated, Rotation, Shown,
+    Account, Change, Ending, FIRST_EPOCH, FirstLogIn, Held, LogInStore, NewLogIn, Rotated,
+    Rotation, Shown,
 };
 pub(crate) use mysql::{MIGRATIONS as MYSQL_MIGRATIONS, MysqlStore};
 pub(crate) use revocations::{DueTime, EndedLogIns, Revocation, RevocationStore, RevokedDevice};
@@ -30,19 +36,43 @@ pub(crate) use sqlite::SqliteStore;
 #[derive(Debug)]
 pub(crate) struct NewAccount {
     pub(crate) name: Username,
-    pub(crate) password_hash: SecretString,
+    /// `None`: nobody logs in by password.
+    pub(crate) password_hash: Option<SecretString>,
+    pub(crate) role: Role,
     /// The name of the device that it is made with.
     pub(crate) device: String,
+    /// The log-in that it is made with, if that refreshes.
+    pub(crate) log_in: Option<FirstLogIn>,
     pub(crate) now_ms: i64,
+}
+
+impl NewAccount {
+    /// The log-in that it is made with, once it has an id.
+    fn first_log_in(&self, user_id: i64) -> Option<(Held, &FirstLogIn)> {
+        let first = self.log_in.as_ref()?;
+        let (device, log_in_id) = (self.device.clone(), first.log_in_id.clone());
+        Some((Held { user_id, device, generation: 1, log_in_id, epoch: FIRST_EPOCH }, first))
+    }
+
+    /// What stands for its password: nothing hashes to nothing.
+    fn stored_hash(&self) -> &str {
+        self.password_hash.as_ref().map_or("", |hash| hash.expose_secret())
+    }
 }
 
 /// What a log-in is checked against.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     pub(crate) account: Account,
-    pub(crate) password_hash: SecretString,
+    /// `None`: it has no password.
+    pub(crate) password_hash: Option<SecretString>,
     /// Nobody logs in.
     pub(crate) disabled: bool,
+}
+
+/// What stands there for a password, if there is one.
+fn password_hash(stored: String) -> Option<SecretString> {
+    (!stored.is_empty()).then(|| SecretString::from(stored))
 }
 
 /// A user as others see them.
@@ -65,16 +95,17 @@ pub(crate) enum Befriended {
     TooMany,
 }
 
-/// Accounts and friendships; [devices](DeviceStore), [log-ins](LogInStore), and
+/// Accounts and friendships; [devices](DeviceStore), [log-ins](LogInStore), [keys](ApiKeyStore), and
 /// [what others are told of them](RevocationStore).
 pub(crate) trait UserStore:
-    DeviceStore + LogInStore + RevocationStore + Send + Sync + 'static
+    DeviceStore + LogInStore + ApiKeyStore + RevocationStore + Send + Sync + 'static
 {
     /// Creates an account and gives its id; `None` if the name's [key](Username::key) is taken.
     ///
     /// Of any number of callers with one name exactly one gets an id. Ids are 1, 2, 3 … in the
     /// order of creation, and a name that was taken uses none up. The account has its device from the
-    /// beginning, of generation 1 and opened: nothing can wait for it yet.
+    /// beginning, of generation 1 and opened: nothing can wait for it yet; and its first log-in, if there is
+    /// to be one, has begun on that.
     fn create_account(
         &self,
         account: NewAccount,

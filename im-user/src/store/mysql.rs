@@ -5,6 +5,7 @@
 //! accounts concerned, smaller id first; and of a user whose devices or log-ins change the row in
 //! `device_numbering`, before any of those.
 
+mod api_keys;
 mod devices;
 mod log_ins;
 mod revocations;
@@ -13,15 +14,15 @@ use im_common::StoreError;
 use im_common::mysql::MySql;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Params, Value};
-use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Befriended, Credentials, NewAccount, Profile, UserStore};
+use super::{Befriended, Credentials, FirstLogIn, NewAccount, Profile, UserStore, password_hash};
 
 /// Steps of the schema; published ones are never changed.
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("mysql/0001_accounts.sql"),
     include_str!("mysql/0002_devices.sql"),
     include_str!("mysql/0003_log_ins.sql"),
+    include_str!("mysql/0004_api_keys.sql"),
 ];
 
 /// im-user's tables in a database. Clones share its connections.
@@ -170,7 +171,7 @@ type CredentialsRow = (i64, String, String, Option<i64>, Option<i32>, Option<boo
 fn credentials_from((user_id, name, hash, epoch, role, disabled): CredentialsRow) -> Credentials {
     Credentials {
         account: log_ins::account(user_id, name, epoch, role),
-        password_hash: SecretString::from(hash),
+        password_hash: password_hash(hash),
         disabled: disabled.unwrap_or_default(),
     }
 }
@@ -192,16 +193,15 @@ async fn insert_account(tx: &mut Conn, account: &NewAccount) -> mysql_async::Res
     tx.exec_drop(
         "INSERT INTO account (id, name, name_key, password_hash, created_at_ms)
          VALUES (?, ?, ?, ?, ?)",
-        (
-            id,
-            account.name.as_str(),
-            name_key.as_bytes(),
-            account.password_hash.expose_secret(),
-            account.now_ms,
-        ),
+        (id, account.name.as_str(), name_key.as_bytes(), account.stored_hash(), account.now_ms),
     )
     .await?;
     devices::insert_first(tx, id, &account.device, account.now_ms).await?;
+    log_ins::insert_role(tx, id, account.role).await?;
+    if let Some((held, first)) = account.first_log_in(id) {
+        let FirstLogIn { refresh_hash, expires_at_ms, .. } = first;
+        log_ins::insert(tx, &held, refresh_hash, account.now_ms, *expires_at_ms).await?;
+    }
     tx.exec_drop("UPDATE numbering SET last_id = ? WHERE name = 'account'", (id,)).await?;
     Ok(Some(id))
 }

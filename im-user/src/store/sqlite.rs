@@ -1,5 +1,7 @@
 //! The port on SQLite: one file, one writer, so that every write sees all before it.
 
+mod api_keys;
+mod auth;
 mod devices;
 mod log_ins;
 mod revocations;
@@ -8,16 +10,19 @@ use std::sync::Arc;
 
 use im_common::sqlite::{Database, DatabaseError};
 use im_common::{DataDir, StoreError};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
-use secrecy::{ExposeSecret as _, SecretString};
+use mpim_proto::Role;
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 
-use super::{Account, Befriended, Credentials, NewAccount, Profile, UserStore};
-use log_ins::Auth;
+use super::{
+    Account, Befriended, Credentials, FIRST_EPOCH, FirstLogIn, NewAccount, Profile, UserStore,
+    password_hash,
+};
 
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_accounts.sql"),
     include_str!("migrations/0002_devices.sql"),
     include_str!("migrations/0003_log_ins.sql"),
+    include_str!("migrations/0004_api_keys.sql"),
 ];
 
 /// im-user's tables in a SQLite file.
@@ -45,16 +50,20 @@ impl UserStore for SqliteStore {
     }
 
     async fn credentials(&self, name_key: String) -> Result<Option<Credentials>, StoreError> {
-        let select = "SELECT id, name, password_hash FROM account WHERE name_key = ?1";
+        let select = format!("{CREDENTIALS} WHERE name_key = ?1");
         self.database
-            .read("read credentials", move |conn| credentials(conn, select, [name_key]))
+            .read("read credentials", move |conn| {
+                conn.prepare_cached(&select)?.query_row([name_key], credentials_from).optional()
+            })
             .await
     }
 
     async fn credentials_of(&self, user_id: i64) -> Result<Option<Credentials>, StoreError> {
-        let select = "SELECT id, name, password_hash FROM account WHERE id = ?1";
+        let select = format!("{CREDENTIALS} WHERE id = ?1");
         self.database
-            .read("read credentials", move |conn| credentials(conn, select, [user_id]))
+            .read("read credentials", move |conn| {
+                conn.prepare_cached(&select)?.query_row([user_id], credentials_from).optional()
+            })
             .await
     }
 
@@ -149,22 +158,20 @@ impl UserStore for SqliteStore {
     }
 }
 
-fn credentials(
-    conn: &Connection,
-    select: &str,
-    of: impl rusqlite::Params,
-) -> rusqlite::Result<Option<Credentials>> {
-    let found = conn
-        .prepare_cached(select)?
-        .query_row(of, |row| {
-            let password_hash = SecretString::from(row.get::<_, String>(2)?);
-            Ok((row.get(0)?, row.get(1)?, password_hash))
-        })
-        .optional()?;
-    let Some((user_id, name, password_hash)) = found else { return Ok(None) };
-    let Auth { epoch, role, disabled, .. } = log_ins::auth(conn, user_id)?;
-    let account = Account { user_id, name, role, epoch };
-    Ok(Some(Credentials { account, password_hash, disabled }))
+/// One look, whether or not there is somebody: how long it takes is not to tell.
+const CREDENTIALS: &str = "SELECT id, name, password_hash, epoch, role, disabled
+                           FROM account LEFT JOIN account_auth ON user_id = id";
+
+fn credentials_from(row: &Row<'_>) -> rusqlite::Result<Credentials> {
+    let role = row.get::<_, Option<i32>>(4)?.and_then(|role| Role::try_from(role).ok());
+    let account = Account {
+        user_id: row.get(0)?,
+        name: row.get(1)?,
+        role: role.unwrap_or_default(),
+        epoch: row.get::<_, Option<i64>>(3)?.unwrap_or(FIRST_EPOCH),
+    };
+    let disabled = row.get::<_, Option<bool>>(5)?.unwrap_or_default();
+    Ok(Credentials { account, password_hash: password_hash(row.get(2)?), disabled })
 }
 
 /// The unique index decides whose name it is. An insert that it refuses is undone whole, so that
@@ -178,12 +185,17 @@ fn insert_account(tx: &Connection, account: &NewAccount) -> rusqlite::Result<Opt
         .insert(params![
             account.name.as_str(),
             account.name.key(),
-            account.password_hash.expose_secret(),
+            account.stored_hash(),
             account.now_ms,
         ]);
     match inserted {
         Ok(id) => {
             devices::insert_first(tx, id, &account.device, account.now_ms)?;
+            auth::insert_role(tx, id, account.role)?;
+            if let Some((held, first)) = account.first_log_in(id) {
+                let FirstLogIn { refresh_hash, expires_at_ms, .. } = first;
+                log_ins::insert(tx, &held, refresh_hash, account.now_ms, *expires_at_ms)?;
+            }
             Ok(Some(id))
         }
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),

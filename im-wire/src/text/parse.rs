@@ -1,7 +1,7 @@
 //! A line to a command.
 
 use crate::{
-    CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Priority, Secret, Status,
+    CLIENT_MSG_ID_BYTES_MAX, Command, Credential, Peer, Priority, Secret, Status,
     command::{non_negative, positive},
     failure,
 };
@@ -23,6 +23,7 @@ pub(crate) fn parse(line: &[u8], logged_in: bool) -> Result<Command, &'static st
 enum Kind {
     Register,
     Login,
+    Token,
     Logout,
     Send,
     SendId,
@@ -72,6 +73,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("PULL", Kind::Pull),
     ("REGISTER", Kind::Register),
     ("LOGIN", Kind::Login),
+    ("TOKEN", Kind::Token),
     ("LOGOUT", Kind::Logout),
     ("READ", Kind::Read),
     ("HISTORY", Kind::History),
@@ -108,7 +110,10 @@ impl Kind {
     }
 
     fn needs_session(self) -> bool {
-        !matches!(self, Self::Register | Self::Login | Self::Device | Self::Help | Self::Ping)
+        !matches!(
+            self,
+            Self::Register | Self::Login | Self::Token | Self::Device | Self::Help | Self::Ping
+        )
     }
 
     fn parse(self, arguments: &mut Arguments<'_>) -> Result<Command, &'static str> {
@@ -120,6 +125,10 @@ impl Kind {
             Self::Login => {
                 let (username, password) = arguments.credentials(failure::USAGE_LOGIN)?;
                 Command::Login { username, password }
+            }
+            Self::Token => {
+                let token = Bytes::from(arguments.last_word(failure::USAGE_TOKEN)?);
+                Command::LogIn(Box::new(Credential::Token(Secret::new(token)).into()))
             }
             Self::Send | Self::SendId => arguments.send(self)?,
             Self::SendGroup | Self::SendGroupId => arguments.send_group(self)?,

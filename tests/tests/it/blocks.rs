@@ -5,6 +5,7 @@ use mpim_tests::{Layout, Service, StackBuilder, register_two};
 on_all_stacks! {
     who_is_blocked_is_refused_until_they_are_let_in_again,
     a_block_outlives_a_crash,
+    who_is_blocked_makes_no_friend_and_sees_nobody_there,
 }
 
 async fn who_is_blocked_is_refused_until_they_are_let_in_again(stack: StackBuilder) {
@@ -70,4 +71,21 @@ async fn a_block_outlives_a_crash(stack: StackBuilder) {
     ada.client.expect("UNBLOCK 2", "+OK user unblocked").await;
     let id = bob.send(ada.uid, "hello").await;
     assert_eq!(ada.client.push().await.id, id);
+}
+
+async fn who_is_blocked_makes_no_friend_and_sees_nobody_there(stack: StackBuilder) {
+    let stack = stack.start().await;
+    let (mut ada, mut bob) = register_two(&stack).await;
+    ada.client.expect("BLOCK 2", "+OK user blocked").await;
+    // As of nobody.
+    bob.client.expect("ADDFRIEND 99", "-ERR friend not found").await;
+    bob.client.expect("ADDFRIEND 1", "-ERR friend not found").await;
+    ada.client.expect("GETFRIENDS", "+OK friends: ").await;
+    bob.client.expect("PRESENCE 1", "-ERR not a friend").await;
+    ada.client.expect("ADDFRIEND 2", "+OK friend added").await;
+    bob.client.expect("ADDFRIEND 1", "-ERR already friends").await;
+    bob.client.expect("PRESENCE 1", "+OK presence uid=1 status=offline").await;
+    ada.client.expect("PRESENCE 2", "+OK presence uid=2 status=online").await;
+    ada.client.expect("UNBLOCK 2", "+OK user unblocked").await;
+    bob.client.expect("PRESENCE 1", "+OK presence uid=1 status=online").await;
 }

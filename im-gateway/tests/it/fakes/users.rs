@@ -1,15 +1,20 @@
 //! im-user, as far as the gateway asks it.
 
 use mpim_proto::{
-    AddFriendReq, AddFriendResp, ChangePasswordReq, ChangePasswordResp, GetFriendsReq,
-    GetFriendsResp, GetUsersReq, GetUsersResp, Granted, ListDevicesReq, ListDevicesResp, LoginReq,
-    LoginResp, LogoutReq, LogoutResp, RefreshReq, RefreshResp, RegisterReq, RegisterResp,
-    RemoveFriendReq, RemoveFriendResp, RevokeDeviceReq, RevokeDeviceResp, SetDisabledReq,
-    SetDisabledResp, SetRoleReq, SetRoleResp, VerifyTokenReq, VerifyTokenResp, user_service,
+    AddFriendReq, AddFriendResp, ChangePasswordReq, ChangePasswordResp, CreateApiKeyReq,
+    CreateApiKeyResp, CreateBotReq, CreateBotResp, GetFriendsReq, GetFriendsResp, GetUsersReq,
+    GetUsersResp, Granted, ListApiKeysReq, ListApiKeysResp, ListDevicesReq, ListDevicesResp,
+    LoginReq, LoginResp, LogoutReq, LogoutResp, RefreshReq, RefreshResp, RegisterReq, RegisterResp,
+    RemoveFriendReq, RemoveFriendResp, RevokeApiKeyReq, RevokeApiKeyResp, RevokeDeviceReq,
+    RevokeDeviceResp, Role, SetDisabledReq, SetDisabledResp, SetRoleReq, SetRoleResp,
+    VerifyTokenReq, VerifyTokenResp, user_service,
 };
 use mprpc::{Context, Status};
 
 use super::{Asked, Fakes, invalid, ok};
+
+/// The id of everybody's API key, which is `mpk_<name>`.
+pub(crate) const KEY_ID: &str = "2123456789abcdef0123456789abcdef";
 
 /// What a log-in is given that refreshes.
 fn granted(user_id: i64, name: &str, device: &str) -> Granted {
@@ -97,7 +102,8 @@ impl user_service::Server for Fakes {
         let granted = state.original.is_none().then(|| granted(user_id, &name, &req.device));
         let granted = granted.map(|granted| begun(granted, req.refreshes));
         state.users.push((name, password));
-        Ok(RegisterResp { result: ok(), user_id, token, generation: 1, granted })
+        let result = ok();
+        Ok(RegisterResp { result, user_id, token, generation: 1, granted, ..Default::default() })
     }
 
     async fn refresh(&self, _: &Context, req: RefreshReq) -> Result<RefreshResp, Status> {
@@ -156,6 +162,34 @@ impl user_service::Server for Fakes {
         Err(Status::unimplemented("no gateway asks this"))
     }
 
+    async fn create_bot(&self, _: &Context, _: CreateBotReq) -> Result<CreateBotResp, Status> {
+        Err(Status::unimplemented("no gateway asks this"))
+    }
+
+    async fn create_api_key(
+        &self,
+        _: &Context,
+        _: CreateApiKeyReq,
+    ) -> Result<CreateApiKeyResp, Status> {
+        Err(Status::unimplemented("no gateway asks this"))
+    }
+
+    async fn list_api_keys(
+        &self,
+        _: &Context,
+        _: ListApiKeysReq,
+    ) -> Result<ListApiKeysResp, Status> {
+        Err(Status::unimplemented("no gateway asks this"))
+    }
+
+    async fn revoke_api_key(
+        &self,
+        _: &Context,
+        _: RevokeApiKeyReq,
+    ) -> Result<RevokeApiKeyResp, Status> {
+        Err(Status::unimplemented("no gateway asks this"))
+    }
+
     async fn set_role(&self, _: &Context, _: SetRoleReq) -> Result<SetRoleResp, Status> {
         Err(Status::unimplemented("no gateway asks this"))
     }
@@ -196,7 +230,10 @@ impl user_service::Server for Fakes {
             let result = if ended { invalid("invalid token") } else { ok() };
             return Ok(VerifyTokenResp { result, ..VerifyTokenResp::default() });
         }
-        let owner = |(name, _): &(String, String)| format!("token-{name}") == req.token;
+        let key = req.token.strip_prefix("mpk_");
+        let owner = |(name, _): &(String, String)| {
+            format!("token-{name}") == req.token || key == Some(name.as_str())
+        };
         let owner = state.users.iter().position(owner);
         let result = match (state.worthless.contains(&req.token), owner) {
             (false, Some(_)) => state.token_time.map_or_else(ok, invalid),
@@ -204,8 +241,12 @@ impl user_service::Server for Fakes {
         };
         let user_id = owner.map_or(0, |index| index as i64 + 1);
         let named = owner.map(|index| state.users[index].0.as_str());
-        let granted = named.map(|name| granted(user_id, name, "web"));
-        let device = "web".to_owned();
+        let device = if key.is_some() { "bot" } else { "web" }.to_owned();
+        let mut granted = named.map(|name| granted(user_id, name, &device));
+        if let (Some(granted), Some(_)) = (&mut granted, key) {
+            granted.login_id = KEY_ID.to_owned();
+            granted.set_role(Role::Bot);
+        }
         Ok(VerifyTokenResp { result, user_id, device, granted, ..VerifyTokenResp::default() })
     }
 
@@ -253,6 +294,7 @@ impl user_service::Server for Fakes {
         Ok(GetFriendsResp {
             result: ok(),
             friend_ids: friends.map(|(_, friend)| *friend).collect(),
+            blocked_ids: Vec::new(),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::system::System;
 
 /// What was answered.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     head: String,
     body: Value,
@@ -34,7 +34,7 @@ impl Answer {
 
     /// The data of what was done.
     #[track_caller]
-    fn data(&self) -> &Value {
+    pub(crate) fn data(&self) -> &Value {
         assert_eq!((self.status, &self.body["code"]), (200, &Value::from(0)), "{self:?}");
         assert_eq!(self.body["message"], "success");
         &self.body["data"]
@@ -42,7 +42,7 @@ impl Answer {
 
     /// Status, code and words of what was refused.
     #[track_caller]
-    fn refusal(&self) -> (u16, u64, &str) {
+    pub(crate) fn refusal(&self) -> (u16, u64, &str) {
         assert_eq!(self.header("content-type"), "application/json", "{self:?}");
         let request_id = self.body["request_id"].as_str().expect("a refusal names the request");
         assert_eq!(self.header("x-request-id"), request_id);
@@ -72,7 +72,13 @@ fn answer(text: &str) -> Answer {
 
 impl System {
     /// Sends one request with these lines in its head.
-    async fn request(&self, method: &str, path: &str, lines: &[&str], body: &[u8]) -> Answer {
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        lines: &[&str],
+        body: &[u8],
+    ) -> Answer {
         let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
         for line in lines {
             bytes.push_str(line);

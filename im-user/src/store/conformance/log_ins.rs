@@ -2,7 +2,7 @@
 
 use super::devices::{TIME, begun as device, claimed, due};
 use super::*;
-use crate::store::{DueTime, EndedLogIns, NewLogIn, Revocation, Rotated, Rotation};
+use crate::store::{DueTime, EndedLogIns, FirstLogIn, NewLogIn, Revocation, Rotated, Rotation};
 
 pub(super) const LATER_MS: i64 = NOW_MS + 1000;
 /// Log-ins that refresh are told from others by the first digit.
@@ -13,7 +13,7 @@ pub(super) fn hash(secret: u8) -> [u8; 32] {
     [secret; 32]
 }
 
-fn new(held: &Held) -> NewLogIn {
+pub(super) fn new(held: &Held) -> NewLogIn {
     NewLogIn {
         held: held.clone(),
         refresh_hash: hash(1),
@@ -87,6 +87,19 @@ pub(super) async fn a_log_in_goes_on_with_each_secret_once(store: &impl UserStor
     create(store, "bob").await.unwrap();
     assert!(!is_good(store, &of_another).await);
     assert_eq!(due(store).await, []);
+}
+
+pub(super) async fn an_account_is_made_with_its_first_log_in(store: &impl UserStore) {
+    let first = |log_in_id: &str| FirstLogIn {
+        log_in_id: log_in_id.to_owned(),
+        refresh_hash: hash(1),
+        expires_at_ms: LATER_MS,
+    };
+    let alice_of = |log_in_id| NewAccount { log_in: Some(first(log_in_id)), ..account("alice") };
+    assert_eq!(store.create_account(alice_of(ONE)).await.unwrap(), Some(1));
+    assert_eq!(store.create_account(alice_of(TWO)).await.unwrap(), None);
+    assert!(is_good(store, &held(ONE)).await && !is_good(store, &held(TWO)).await);
+    assert_eq!(rotate(store, ONE, 1, 2).await, Rotated::Done(held(ONE), alice(), LATER_MS));
 }
 
 pub(super) async fn a_secret_of_before_ends_its_log_in(store: &impl UserStore) {
@@ -368,4 +381,8 @@ pub(super) async fn log_ins_that_expired_are_forgotten(store: &impl UserStore) {
         assert!(!is_good(store, &held(&format!("1old{id}"))).await, "{id}");
     }
     assert!(is_good(store, &held("1new0")).await);
+    // What they still have open ends with them.
+    let mut told = store.due_revocations(TIME, 99).await.unwrap();
+    told.sort();
+    assert_eq!(told, (0..10).map(|id| ended(&format!("1old{id}"))).collect::<Vec<_>>());
 }

@@ -9,14 +9,13 @@ use secrecy::ExposeSecret as _;
 
 use super::{MysqlStore, devices, revocations};
 use crate::log_in_id::{Standing, standing};
-use crate::store::log_ins::{DISABLED, EVERYWHERE, LOGGED_OUT, PASSWORD_CHANGED, REPLACED, REUSED};
+use crate::store::log_ins::{
+    DISABLED, EVERYWHERE, FORGOTTEN_AT_ONCE, LOGGED_OUT, PASSWORD_CHANGED, REPLACED, REUSED,
+};
 use crate::store::{
     Account, Change, EndedLogIns, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated,
     Rotation, Shown,
 };
-
-/// Of what expired, forgotten by each that ends or begins.
-const FORGOTTEN_AT_ONCE: u32 = 16;
 
 impl LogInStore for MysqlStore {
     async fn begin_log_in(&self, begun: NewLogIn) -> std::result::Result<Option<u32>, StoreError> {
@@ -36,6 +35,7 @@ impl LogInStore for MysqlStore {
             let ended = match standing(log_in_id) {
                 Standing::Unwritten => revoke(tx, &ending).await?,
                 Standing::Written => delete(tx, *user_id, log_in_id).await?,
+                Standing::Key => false,
             };
             if let (true, Some(due_at_ms)) = (ended, due_at_ms) {
                 note_one(tx, *user_id, log_in_id.clone(), LOGGED_OUT, *due_at_ms).await?;
@@ -101,9 +101,7 @@ impl LogInStore for MysqlStore {
                 return Ok(false);
             }
             devices::lock(tx, user_id).await?;
-            let insert = "INSERT INTO account_auth (user_id, epoch, kept_log_in_id, role, disabled)
-                          VALUES (?, ?, '', ?, 0) ON DUPLICATE KEY UPDATE role = VALUES(role)";
-            tx.exec_drop(insert, (user_id, FIRST_EPOCH, i32::from(role))).await?;
+            give_role(tx, user_id, role).await?;
             Ok(true)
         };
         self.database.write("give a role", set).await
@@ -117,6 +115,17 @@ impl LogInStore for MysqlStore {
         let look = async move |conn: &mut Conn| account_of(conn, &held, shown).await;
         self.database.read("look up a log-in", look).await
     }
+}
+
+/// What an account that is being made may do; most have no row for it.
+pub(super) async fn insert_role(tx: &mut Conn, user_id: i64, role: Role) -> Result<()> {
+    if role == Role::User { Ok(()) } else { give_role(tx, user_id, role).await }
+}
+
+async fn give_role(tx: &mut Conn, user_id: i64, role: Role) -> Result<()> {
+    let insert = "INSERT INTO account_auth (user_id, epoch, kept_log_in_id, role, disabled)
+                  VALUES (?, ?, '', ?, 0) ON DUPLICATE KEY UPDATE role = VALUES(role)";
+    tx.exec_drop(insert, (user_id, FIRST_EPOCH, i32::from(role))).await
 }
 
 /// From columns that are NULL where there is no row.
@@ -136,6 +145,7 @@ async fn account_of(conn: &mut Conn, held: &Held, shown: Shown) -> Result<Option
         Standing::Written => {
             "EXISTS (SELECT 1 FROM log_in WHERE log_in_id = ? AND log_in.user_id = id)"
         }
+        Standing::Key => "EXISTS (SELECT 1 FROM api_key WHERE key_id = ? AND api_key.user_id = id)",
     };
     account_where(conn, stands, held, shown).await
 }
@@ -168,7 +178,7 @@ async fn account_where(
 }
 
 async fn begin(tx: &mut Conn, begun: &NewLogIn) -> Result<Option<u32>> {
-    let Held { user_id, device, generation, log_in_id, epoch } = &begun.held;
+    let Held { user_id, device, log_in_id, .. } = &begun.held;
     let user_id = *user_id;
     devices::lock(tx, user_id).await?;
     if account_where(tx, "? <> ''", &begun.held, Shown::Token).await?.is_none() {
@@ -190,16 +200,39 @@ async fn begin(tx: &mut Conn, begun: &NewLogIn) -> Result<Option<u32>> {
     let others_max = begun.per_user_max.saturating_sub(1);
     let too_many = tx.exec(too_many, (user_id, others_max)).await?;
     ended += end_each(tx, user_id, too_many, REPLACED, begun.now_ms).await?;
+    let NewLogIn { held, refresh_hash, now_ms, expires_at_ms, .. } = begun;
+    insert(tx, held, refresh_hash, *now_ms, *expires_at_ms).await?;
+    forget(tx, begun).await?;
+    Ok(Some(ended))
+}
+
+pub(super) async fn insert(
+    tx: &mut Conn,
+    held: &Held,
+    refresh_hash: &[u8; 32],
+    now_ms: i64,
+    expires_at_ms: i64,
+) -> Result<()> {
+    let Held { user_id, device, generation, log_in_id, epoch } = held;
     let insert = "INSERT INTO log_in (log_in_id, user_id, device, generation, epoch, refresh_hash,
                                       refreshed_at_ms, expires_at_ms)
                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    let hash = begun.refresh_hash.as_slice();
-    let (now_ms, expires_at_ms) = (begun.now_ms, begun.expires_at_ms);
+    let hash = refresh_hash.as_slice();
     let row = (log_in_id, user_id, device, generation, epoch, hash, now_ms, expires_at_ms);
-    tx.exec_drop(insert, row).await?;
-    let forget = "DELETE FROM log_in WHERE expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?";
-    tx.exec_drop(forget, (begun.forget_before_ms, FORGOTTEN_AT_ONCE)).await?;
-    Ok(Some(ended))
+    tx.exec_drop(insert, row).await
+}
+
+/// What nobody has refreshed for long ends for good, with whatever it still has open. Whose it was waits for
+/// none of this: nothing of it is good any more.
+async fn forget(tx: &mut Conn, begun: &NewLogIn) -> Result<()> {
+    let over = "SELECT user_id, log_in_id FROM log_in WHERE expires_at_ms < ?
+                ORDER BY expires_at_ms LIMIT ?";
+    let of = (begun.forget_before_ms, FORGOTTEN_AT_ONCE);
+    let over: Vec<(i64, String)> = tx.exec(over, of).await?;
+    for (user_id, log_in_id) in over {
+        end_each(tx, user_id, vec![log_in_id], LOGGED_OUT, begun.now_ms).await?;
+    }
+    Ok(())
 }
 
 async fn rotate(tx: &mut Conn, rotation: &Rotation) -> Result<Rotated> {
@@ -325,7 +358,7 @@ async fn end_each(
     Ok(ended)
 }
 
-async fn note_one(
+pub(super) async fn note_one(
     tx: &mut Conn,
     user_id: i64,
     log_in_id: String,

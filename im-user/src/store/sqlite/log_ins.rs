@@ -5,16 +5,15 @@ use mpim_proto::Role;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use secrecy::ExposeSecret as _;
 
+use super::auth::{Auth, auth, give_role};
 use super::{SqliteStore, devices, revocations};
 use crate::log_in_id::{Standing, standing};
-use crate::store::log_ins::{DISABLED, EVERYWHERE, LOGGED_OUT, PASSWORD_CHANGED, REPLACED, REUSED};
-use crate::store::{
-    Account, Change, EndedLogIns, Ending, FIRST_EPOCH, Held, LogInStore, NewLogIn, Rotated,
-    Rotation, Shown,
+use crate::store::log_ins::{
+    DISABLED, EVERYWHERE, FORGOTTEN_AT_ONCE, LOGGED_OUT, PASSWORD_CHANGED, REPLACED, REUSED,
 };
-
-/// Of what expired, forgotten by each that ends or begins.
-const FORGOTTEN_AT_ONCE: u32 = 16;
+use crate::store::{
+    Account, Change, EndedLogIns, Ending, Held, LogInStore, NewLogIn, Rotated, Rotation, Shown,
+};
 
 impl LogInStore for SqliteStore {
     async fn begin_log_in(&self, begun: NewLogIn) -> Result<Option<u32>, StoreError> {
@@ -32,6 +31,7 @@ impl LogInStore for SqliteStore {
                 let ended = match standing(&ending.log_in_id) {
                     Standing::Unwritten => revoke(tx, &ending)?,
                     Standing::Written => delete(tx, user_id, &ending.log_in_id)?,
+                    Standing::Key => false,
                 };
                 if let (true, Some(due_at_ms)) = (ended, due_at_ms) {
                     note_one(tx, user_id, ending.log_in_id.clone(), LOGGED_OUT, due_at_ms)?;
@@ -89,11 +89,7 @@ impl LogInStore for SqliteStore {
                 if !super::account_exists(tx, user_id)? {
                     return Ok(false);
                 }
-                tx.prepare_cached(
-                    "INSERT INTO account_auth (user_id, epoch, kept_log_in_id, role, disabled)
-                     VALUES (?1, ?2, '', ?3, 0) ON CONFLICT (user_id) DO UPDATE SET role = ?3",
-                )?
-                .execute(params![user_id, FIRST_EPOCH, i32::from(role)])?;
+                give_role(tx, user_id, role)?;
                 Ok(true)
             })
             .await
@@ -104,33 +100,6 @@ impl LogInStore for SqliteStore {
     }
 }
 
-/// What an account is beside its name and password.
-pub(super) struct Auth {
-    pub(super) epoch: i64,
-    pub(super) kept_log_in_id: String,
-    pub(super) role: Role,
-    pub(super) disabled: bool,
-}
-
-pub(super) fn auth(conn: &Connection, user_id: i64) -> rusqlite::Result<Auth> {
-    let found = conn
-        .prepare_cached(
-            "SELECT epoch, kept_log_in_id, role, disabled FROM account_auth WHERE user_id = ?1",
-        )?
-        .query_row([user_id], |row| {
-            let role = Role::try_from(row.get::<_, i32>(2)?).unwrap_or_default();
-            let (epoch, kept_log_in_id) = (row.get(0)?, row.get(1)?);
-            Ok(Auth { epoch, kept_log_in_id, role, disabled: row.get(3)? })
-        })
-        .optional()?;
-    Ok(found.unwrap_or_else(|| Auth {
-        epoch: FIRST_EPOCH,
-        kept_log_in_id: String::new(),
-        role: Role::User,
-        disabled: false,
-    }))
-}
-
 fn account_of(conn: &Connection, held: &Held, shown: Shown) -> rusqlite::Result<Option<Account>> {
     let Held { user_id, log_in_id, .. } = held;
     let stands = match standing(log_in_id) {
@@ -139,6 +108,9 @@ fn account_of(conn: &Connection, held: &Held, shown: Shown) -> rusqlite::Result<
             .exists([log_in_id])?,
         Standing::Written => conn
             .prepare_cached("SELECT 1 FROM log_in WHERE log_in_id = ?1 AND user_id = ?2")?
+            .exists(params![log_in_id, user_id])?,
+        Standing::Key => conn
+            .prepare_cached("SELECT 1 FROM api_key WHERE key_id = ?1 AND user_id = ?2")?
             .exists(params![log_in_id, user_id])?,
     };
     if stands { account_still(conn, held, shown) } else { Ok(None) }
@@ -168,33 +140,12 @@ fn account_still(
 }
 
 fn begin(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<Option<u32>> {
-    let Held { user_id, device, generation, log_in_id, epoch } = &begun.held;
+    let Held { user_id, device, log_in_id, .. } = &begun.held;
     if account_still(tx, &begun.held, Shown::Token)?.is_none() {
         return Ok(None);
     }
-    tx.prepare_cached(
-        "DELETE FROM log_in WHERE log_in_id IN (
-             SELECT log_in_id FROM log_in WHERE expires_at_ms < ?1
-             ORDER BY expires_at_ms LIMIT ?2)",
-    )?
-    .execute(params![begun.forget_before_ms, FORGOTTEN_AT_ONCE])?;
-    let inserted = tx
-        .prepare_cached(
-            "INSERT INTO log_in (log_in_id, user_id, device, generation, epoch, refresh_hash,
-                                 refreshed_at_ms, expires_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            log_in_id,
-            user_id,
-            device,
-            generation,
-            epoch,
-            begun.refresh_hash,
-            begun.now_ms,
-            begun.expires_at_ms
-        ])?;
-    if inserted == 0 {
+    forget(tx, begun)?;
+    if !insert(tx, &begun.held, &begun.refresh_hash, begun.now_ms, begun.expires_at_ms)? {
         return Ok(Some(0));
     }
     let mut ended = 0;
@@ -214,6 +165,51 @@ fn begin(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<Option<u32>> {
     )?;
     ended += end_each(tx, *user_id, too_many, REPLACED, begun.now_ms)?;
     Ok(Some(ended))
+}
+
+/// Whether it was not there before.
+pub(super) fn insert(
+    tx: &Connection,
+    held: &Held,
+    refresh_hash: &[u8; 32],
+    now_ms: i64,
+    expires_at_ms: i64,
+) -> rusqlite::Result<bool> {
+    let Held { user_id, device, generation, log_in_id, epoch } = held;
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO log_in (log_in_id, user_id, device, generation, epoch, refresh_hash,
+                                 refreshed_at_ms, expires_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            log_in_id,
+            user_id,
+            device,
+            generation,
+            epoch,
+            refresh_hash,
+            now_ms,
+            expires_at_ms
+        ])?;
+    Ok(inserted > 0)
+}
+
+/// What nobody has refreshed for long ends for good, with whatever it still has open.
+fn forget(tx: &Connection, begun: &NewLogIn) -> rusqlite::Result<()> {
+    let over: Vec<(i64, String)> = tx
+        .prepare_cached(
+            "SELECT user_id, log_in_id FROM log_in WHERE expires_at_ms < ?1
+             ORDER BY expires_at_ms LIMIT ?2",
+        )?
+        .query_map(params![begun.forget_before_ms, FORGOTTEN_AT_ONCE], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for (user_id, log_in_id) in over {
+        end_each(tx, user_id, vec![log_in_id], LOGGED_OUT, begun.now_ms)?;
+    }
+    Ok(())
 }
 
 fn rotate(tx: &Connection, rotation: &Rotation) -> rusqlite::Result<Rotated> {
@@ -352,7 +348,7 @@ fn end_each(
     Ok(ended)
 }
 
-fn note_one(
+pub(super) fn note_one(
     tx: &Connection,
     user_id: i64,
     log_in_id: String,

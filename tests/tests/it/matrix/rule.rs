@@ -58,9 +58,12 @@ pub(super) fn of(actor: Actor, way: Way, row: Row) -> Result<(), &'static str> {
             _ if way != Way::Text => Ok(()),
             _ => Err("not a friend"),
         },
+        Op::AddFriend if actor == Actor::Bot => Err("not allowed"),
         Op::AddFriend => match (actor, of) {
             (Actor::Owner, Object::Owner) => Err("bad friend_id"),
             (Actor::Friend, Object::Owner) => Err("already friends"),
+            // As of nobody: who is shut out is not told so.
+            (Actor::Blocked, Object::Owner) => Err("friend not found"),
             _ => user(of).map_err(|_| "friend not found"),
         },
         Op::RemoveFriend => match (actor, of) {
