@@ -19,6 +19,8 @@ pub(crate) enum Asker {
     Caller(oneshot::Sender<Answered>),
     /// To the outbox, which asks again by itself on the next connection.
     Outbox,
+    /// To the session, which asks again by itself on the next connection.
+    Refresh,
     /// Nowhere.
     Worker,
 }
@@ -45,7 +47,7 @@ impl Request {
     fn is_given_up(&self) -> bool {
         match &self.asker {
             Asker::Caller(answer) => answer.is_closed(),
-            Asker::Outbox | Asker::Worker => true,
+            Asker::Outbox | Asker::Refresh | Asker::Worker => true,
         }
     }
 }
