@@ -6,20 +6,21 @@
 
 mod bytes;
 mod commands;
+mod control;
 mod ending;
 mod timer;
 
+pub(crate) use control::Control;
 use timer::Timer;
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use im_wire::{Reply, Slot, closing};
 use tokio::io::Interest;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::calls;
@@ -30,26 +31,6 @@ use crate::session::{Answer, Client, Session};
 use crate::socket::Socket;
 use crate::tick::{Progress, Tick};
 use crate::wire::Wire;
-
-/// How a connection is woken, and told to end.
-#[derive(Debug, Default)]
-pub(crate) struct Control {
-    wake: Arc<Notify>,
-    shutdown: OnceLock<&'static str>,
-}
-
-impl Control {
-    /// Lets the connection finish what it works on, and end for this reason.
-    pub(crate) fn shut_down(&self, reason: &'static str) {
-        let _ = self.shutdown.set(reason);
-        self.wake.notify_one();
-    }
-
-    /// Why the connection is to end, once it is.
-    pub(crate) fn reason(&self) -> Option<&'static str> {
-        self.shutdown.get().copied()
-    }
-}
 
 /// Why a connection ends.
 #[derive(Debug)]
