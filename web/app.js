@@ -2,12 +2,14 @@
 
 import { html, render } from './vendor/preact.js';
 import { createClient } from './core/client.js';
+import { createNotices } from './core/notices.js';
 import { createPreferences } from './core/preferences.js';
-import { createRouter } from './core/router.js';
+import { chat, createRouter } from './core/router.js';
 import { translator } from './core/i18n.js';
 import { unreadOfAll } from './core/store.js';
 import { Shell } from './views/shell.js';
 import { Login } from './views/login.js';
+import { NARROW } from './views/parts.js';
 
 const preferences = createPreferences();
 let t = translator(preferences.get().lang);
@@ -46,11 +48,19 @@ function redraw() {
 }
 
 client.store.subscribe(redraw);
+client.store.subscribe(createNotices({
+  isWanted: () => document.hidden && preferences.get().notices,
+  onOpen(sessionId) {
+    window.focus();
+    router.go(chat(sessionId));
+  },
+}));
 router.subscribe(redraw);
 preferences.subscribe(() => {
   t = translator(preferences.get().lang);
   redraw();
 });
+matchMedia(NARROW).addEventListener('change', redraw);
 addEventListener('online', () => client.actions.hurry());
 addEventListener('pageshow', (event) => event.persisted && client.actions.refresh());
 addEventListener('pagehide', () => client.actions.hide());

@@ -33,8 +33,8 @@ async fn main() -> io::Result<()> {
     }
 }
 
-fn agree(mut request: Request<Incoming>) -> Response<axum::body::Body> {
-    match web_socket_agreement(request.uri(), request.headers(), &[]) {
+fn agree(mut request: Request<Incoming>) -> Response<String> {
+    match web_socket_agreement(&request, &[]) {
         Ok(response) => {
             let upgraded = upgrade::on(&mut request);
             tokio::spawn(async move {
@@ -43,10 +43,10 @@ fn agree(mut request: Request<Incoming>) -> Response<axum::body::Body> {
                     let _ = echo(parts.io.into_inner(), &parts.read_buf).await;
                 }
             });
-            response
+            response.map(|()| String::new())
         }
         Err((status, words)) => {
-            let mut response = Response::new(words.into());
+            let mut response = Response::new(words.to_owned());
             *response.status_mut() = status;
             response
         }

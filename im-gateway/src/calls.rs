@@ -53,7 +53,7 @@ pub(crate) async fn carry_out(gateway: &Arc<Gateway>, session: &Arc<Handle>, cal
                 device: session.device.clone(),
                 priority: manner.priority.into(),
                 receipts: manner.receipts,
-                again: false,
+                repeatable: manner.repeatable,
             };
             let hop = walk::hop!("gateway.send");
             let begun = Instant::now();
@@ -199,6 +199,7 @@ pub(crate) async fn send(
     // What goes to one conversation meets in one instance of im-message, and shares its batches.
     let cx = Context::with_timeout(ms(calls.send_timeout_ms)).with_affinity(conversation(&request));
     let mut pause = SEND_PAUSE.0;
+    let mut may_be_stored = false;
     loop {
         let tried = cx.capped(ms(calls.send_try_ms));
         let status = match gateway.services.message.send_batch(&tried, request.clone()).await {
@@ -221,10 +222,11 @@ pub(crate) async fn send(
         if !again || cx.remaining() <= pause {
             gateway.complaints.failed("SendBatch", &status);
             // Whoever is told to slow down believes that nothing was stored, and sends it anew.
-            let refused = status.code() == Code::ResourceExhausted && !request.again;
+            let refused = status.code() == Code::ResourceExhausted && !may_be_stored;
             return Err(if refused { failure::SLOW_DOWN } else { failure::UNAVAILABLE });
         }
-        request.again |= status.executed() != Executed::No;
+        may_be_stored |= status.executed() != Executed::No;
+        request.repeatable |= may_be_stored;
         tracing::debug!(%status, "a send is tried again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(SEND_PAUSE.1);

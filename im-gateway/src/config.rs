@@ -18,7 +18,7 @@ use im_wire::text::TextLimits;
 use serde::{Deserialize, Serialize};
 
 pub use self::frames::FramesConfig;
-pub use self::http::HttpConfig;
+pub use self::http::{HttpConfig, SecureCookie};
 pub use self::limits::LimitsConfig;
 pub use self::original::OriginalConfig;
 pub use self::public::PublicConfig;
@@ -163,6 +163,8 @@ pub struct CallsConfig {
     pub signals_max: usize,
     /// Log-ins under way, of all connections; others wait.
     pub logins_max: usize,
+    /// Tokens of requests that im-user looks at; others wait.
+    pub tokens_max: usize,
     /// Fetches under way, of all sessions; others wait.
     pub fetches_max: usize,
 }
@@ -279,6 +281,7 @@ impl Default for CallsConfig {
             signal_timeout_ms: 500,
             signals_max: 128,
             logins_max: 200,
+            tokens_max: 200,
             fetches_max: 256,
         }
     }

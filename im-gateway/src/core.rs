@@ -112,7 +112,7 @@ pub(crate) async fn send(gateway: &Gateway, principal: &Principal, single: Singl
         device: principal.device.clone(),
         priority: manner.priority.into(),
         receipts: manner.receipts,
-        again: false,
+        repeatable: manner.repeatable,
     };
     let begun = Instant::now();
     METRICS.count_batch(1);

@@ -1,7 +1,9 @@
 //! What all connections of this gateway share.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use im_common::{Clock, Tasks};
 use mpim_proto::{
     GatewayOffer, group_service, message_service, presence_service, routing_service, user_service,
@@ -52,6 +54,7 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) logins: Arc<Semaphore>,
+    pub(crate) tokens: Semaphore,
     pub(crate) fetches: Semaphore,
     pub(crate) ranges: Arc<Gather<Range, Reader>>,
     pub(crate) advances: Arc<Gather<(), Advance>>,
@@ -81,6 +84,7 @@ impl Gateway {
             services,
             sessions,
             logins: Arc::new(Semaphore::new(config.calls.logins_max)),
+            tokens: Semaphore::new(config.calls.tokens_max),
             fetches: Semaphore::new(config.calls.fetches_max),
             ranges: Arc::default(),
             advances: Arc::default(),
@@ -92,5 +96,38 @@ impl Gateway {
             original,
             config,
         }
+    }
+
+    /// Spawns what is done for one client.
+    pub(crate) fn spawn_for_client(
+        &self,
+        task: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.tasks.spawn(task, contained(task, work));
+    }
+}
+
+/// A bug that one client has found must not end the service for the others.
+fn contained(task: &'static str, work: impl Future<Output = ()>) -> impl Future<Output = ()> {
+    AssertUnwindSafe(work).catch_unwind().map(move |ended| {
+        if ended.is_err() {
+            tracing::error!(task, "what was done for a client panicked, and was given up");
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_for_one_client_ends_nothing_else() {
+        let tasks = Tasks::new("test", im_common::Shutdown::default());
+        tasks.spawn("bug", contained("bug", async { panic!("found") }));
+        let (done, waits) = tokio::sync::oneshot::channel();
+        tasks.spawn("after it", async move { done.send(()).unwrap() });
+        waits.await.unwrap();
+        assert!(!tasks.shutdown().is_triggered());
     }
 }

@@ -1,5 +1,8 @@
 //! What im-user grants beside a first log-in: the next tokens, and those after another password.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use im_wire::{LoggedIn, Refreshes, Refusal, Reply, Role, Secret, Why, failure};
 use mpim_proto::{ChangePasswordReq, Granted, RefreshReq};
 use mprpc::{Code, Context, Status};
@@ -19,9 +22,7 @@ pub(crate) async fn refresh(gateway: &Gateway, refresh_token: String) -> Result<
     let answer = answer.map_err(|status| {
         not_had(&status).unwrap_or_else(|| unavailable(gateway, "Refresh", &status))
     })?;
-    let refused =
-        |result: mpim_proto::Result| Reply::Err(Refusal::or(result.msg, Why::InvalidToken));
-    match refusal_as(answer.result, refused) {
+    match refusal_as(answer.result, not_good) {
         None => answer.granted.ok_or_else(|| Reply::err(failure::UNAVAILABLE)),
         Some(refused) => Err(refused),
     }
@@ -42,8 +43,28 @@ pub(crate) async fn change_password(
     })?;
     match refusal(answer.result) {
         None => answer.granted.ok_or_else(|| Reply::err(failure::UNAVAILABLE)),
-        Some(refused) => Err(refused),
+        Some(refused) => Err(until(refused, answer.retry_after_ms)),
     }
+}
+
+/// A client's address, as im-user takes it: empty if it is not known.
+pub(crate) fn address(from: Option<IpAddr>) -> String {
+    from.map(|from| from.to_string()).unwrap_or_default()
+}
+
+/// A refusal that says when to try again, if im-user does.
+pub(crate) fn until(refused: Reply, retry_after_ms: i64) -> Reply {
+    match (refused, u64::try_from(retry_after_ms)) {
+        (Reply::Err(refusal), Ok(ms @ 1..)) => {
+            Reply::Err(refusal.retry_after(Duration::from_millis(ms)))
+        }
+        (refused, _) => refused,
+    }
+}
+
+/// Whatever im-user says of a token: it is not good.
+pub(crate) fn not_good(result: mpim_proto::Result) -> Reply {
+    Reply::Err(Refusal::or(result.msg, Why::InvalidToken))
 }
 
 /// Beside services of the original system.

@@ -44,7 +44,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `start`, `config` | the wiring, and every bound by its name |
-//! | `listener`, `doorman` | who gets in, how all end |
+//! | `listener`, `accepting`, `doorman` | who gets in, how all end |
 //! | `entry` | before that: TLS, and whom a proxy says that it brings |
 //! | `connection` | one connection: socket, protocol and session in one task |
 //! | `wire`, `socket` | what it speaks, and what its bytes go through: one `match` each |
@@ -69,7 +69,9 @@
 
 #![deny(unsafe_code)]
 
+mod accepting;
 mod advances;
+mod backlog;
 mod calls;
 mod commands;
 mod complaints;
@@ -116,10 +118,11 @@ mod wire;
 
 pub use config::{
     CallsConfig, ClosingConfig, Config, FramesConfig, HttpConfig, LimitsConfig, OriginalConfig,
-    ProxyConfig, PublicConfig, RedisRoles, RoutesConfig, SessionConfig, TargetsConfig, TextConfig,
-    TlsConfig, WebSocketConfig,
+    ProxyConfig, PublicConfig, RedisRoles, RoutesConfig, SecureCookie, SessionConfig,
+    TargetsConfig, TextConfig, TlsConfig, WebSocketConfig,
 };
 #[doc(hidden)]
 pub use entry::TlsError;
+#[doc(hidden)]
 pub use http::web_socket_agreement;
 pub use start::{StartError, start};

@@ -3,30 +3,24 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use im_common::{InUse, Shutdown};
+use im_wire::closing;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
-use crate::config::ms;
+use crate::accepting::{Refusals, accept};
 use crate::connection::{Connection, Control};
 use crate::doorman::{Doorman, Place};
 use crate::entry::{ClientStream, Denied, Entry};
 use crate::gateway::Gateway;
-use crate::metrics::METRICS;
 use crate::socket::Socket;
 use crate::wire::{Speaks, Wire};
 
-/// Clients that are being told so at the same time; more are closed without a word.
-const REFUSALS_MAX: usize = 64;
-/// How long to wait when accepting fails, rather than to try in a circle.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Questions of TCP to a silent client, this far apart, before it counts as gone.
 const KEEPALIVE_RETRIES: u32 = 3;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -37,7 +31,7 @@ pub(crate) struct Listener {
     gateway: Arc<Gateway>,
     controls: Arc<Controls>,
     doorman: Doorman,
-    refusals: Arc<Semaphore>,
+    refusals: Refusals,
     number: AtomicU64,
 }
 
@@ -58,13 +52,14 @@ impl Listener {
     pub(crate) fn new(speaks: Speaks, gateway: Arc<Gateway>) -> Self {
         let places = speaks.connections_max(&gateway.config);
         let address_max = gateway.config.limits.address_connections_max;
+        let refusals = Refusals::new(Arc::clone(&gateway));
         let doorman = Doorman::new(places, address_max, Arc::clone(&gateway.limits));
         Self {
             speaks,
             gateway,
             controls: Arc::default(),
             doorman,
-            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+            refusals,
             number: AtomicU64::new(0),
         }
     }
@@ -76,45 +71,32 @@ impl Listener {
         entry: Entry,
         shutdown: Shutdown,
     ) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = shutdown.triggered() => break,
-            };
-            let (stream, from) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, most likely: others have to close first.
-                    tracing::warn!(%error, "accepting failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
+        accept(listener, &shutdown, |stream, from| {
             if entry.is_open() {
                 self.take(ClientStream::Plain(stream), from.ip(), &[]);
             } else {
                 self.let_in(stream, from, entry.clone(), &shutdown);
             }
-        }
-        drop(listener);
-        self.controls.shut_down("server shutting down");
+        })
+        .await;
+        self.controls.shut_down(closing::SHUTTING_DOWN);
     }
 
     /// Lets all connections end once the shutdown is triggered. For one that accepts none itself.
     pub(crate) async fn until(self: Arc<Self>, shutdown: Shutdown) {
         shutdown.triggered().await;
-        self.controls.shut_down("server shutting down");
+        self.controls.shut_down(closing::SHUTTING_DOWN);
     }
 
     /// Serves a connection that comes from there, of which this was read already, or refuses it if there
     /// is no place.
     pub(crate) fn take(&self, stream: ClientStream, from: IpAddr, read: &[u8]) {
         match self.doorman.admit(from) {
-            Some(place) => self.serve(stream, read, place),
+            Some(place) => self.serve(stream, from, read, place),
             None => {
                 tracing::debug!("a connection was refused: there is no place");
-                METRICS.connections_refused.increment(1);
-                self.refuse(stream, self.speaks.full());
+                self.speaks.refused().increment(1);
+                self.refusals.say(stream, self.speaks.full());
             }
         }
     }
@@ -135,7 +117,7 @@ impl Listener {
         };
         let Some(place) = admitted else {
             // It could only be told after the handshake, which is what costs.
-            METRICS.connections_refused.increment(1);
+            self.speaks.refused().increment(1);
             return;
         };
         let (listener, shutdown) = (Arc::clone(self), shutdown.clone());
@@ -152,57 +134,46 @@ impl Listener {
                         false => Some(place),
                     };
                     match known {
-                        Some(place) => listener.serve(stream, &[], place),
-                        None => METRICS.connections_refused.increment(1),
+                        Some(place) => listener.serve(stream, from.ip(), &[], place),
+                        None => listener.speaks.refused().increment(1),
                     }
                 }
                 Err(Denied::Plain(stream)) => {
                     let words = listener.speaks.closing("TLS is spoken here");
-                    listener.refuse(ClientStream::Plain(stream), words);
+                    listener.refusals.say(ClientStream::Plain(stream), words);
                 }
                 Err(Denied::Gone(_)) => {}
             }
         };
-        self.gateway.tasks.spawn("entry", Box::pin(coming_in));
+        self.gateway.spawn_for_client("entry", Box::pin(coming_in));
     }
 
-    fn serve(&self, stream: ClientStream, read: &[u8], place: Place) {
+    fn serve(&self, stream: ClientStream, from: IpAddr, read: &[u8], place: Place) {
         if let Err(error) = prepare(stream.tcp(), self.speaks.keepalive(&self.gateway.config)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let mut wire = self.speaks.wire(&self.gateway.config);
         wire.receive(read);
-        self.open(Socket::from(stream), wire, place);
+        self.open(Socket::from(stream), Some(from), wire, place);
     }
 
     /// Serves a connection that has its place, whatever it came by, and keeps that for as long.
-    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: impl Send + 'static) {
+    pub(crate) fn open(
+        &self,
+        socket: Socket,
+        from: Option<IpAddr>,
+        wire: Wire,
+        place: impl Send + 'static,
+    ) {
         let control = Arc::new(Control::default());
         let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
+        let held = (place, InUse::of(wire.connections()), listed);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
-        let connection =
-            Box::pin(Connection::new(Arc::clone(&self.gateway), control, socket, wire).run());
-        self.gateway.tasks.spawn("connection", async move {
-            let _place = (place, InUse::of(&METRICS.connections));
-            let _listed = listed;
-            // A bug that one client has found must not end the service for the others.
-            if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
-                tracing::error!("a connection panicked and was closed");
-            }
-        });
-    }
-
-    /// Says these last words.
-    fn refuse(&self, stream: ClientStream, words: Vec<u8>) {
-        let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else {
-            return;
-        };
-        let at_most = ms(self.gateway.config.closing.linger_ms);
-        self.gateway.tasks.spawn("refusal", async move {
-            let _place = place;
-            Socket::from(stream).linger(&words, at_most).await;
-        });
+        let gateway = Arc::clone(&self.gateway);
+        let connection = Box::new(Connection::new(gateway, control, socket, from, wire));
+        let connection = Box::pin(connection.run());
+        self.gateway.spawn_for_client("connection", connection.map(move |()| drop(held)));
     }
 }
 
@@ -255,10 +226,10 @@ mod tests {
         let controls = Arc::<Controls>::default();
         let (before, after) = (Arc::<Control>::default(), Arc::<Control>::default());
         let _before = controls.list(1, &before);
-        controls.shut_down("server shutting down");
+        controls.shut_down(closing::SHUTTING_DOWN);
         let listed = controls.list(2, &after);
         for control in [&before, &after] {
-            assert_eq!(control.reason(), Some("server shutting down"));
+            assert_eq!(control.reason(), Some(closing::SHUTTING_DOWN));
         }
         drop(listed);
         assert_eq!(controls.listed.lock().unwrap().by_number.len(), 1);

@@ -1,9 +1,10 @@
 //! Logging in and out: the calls that begin and end a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use im_common::InUse;
-use im_wire::{Credential, LoggedIn, Refusal, Reply, Secret, Wants, Why, failure};
+use im_wire::{Credential, LoggedIn, Refusal, Reply, Secret, Wants, closing, failure};
 use mpim_proto::{
     Granted, LoginReq, LogoutReq, RegisterReq, TEXT_DEVICE, UnbindRouteReq, VerifyTokenReq,
 };
@@ -24,8 +25,6 @@ use crate::sessions::{Handle, Registration};
 /// What im-user says of a token that is good but for its time. One that only grew old has let its session
 /// begin, and one whose time has not come was made by an instance with another clock.
 const GOOD_AT_ANOTHER_TIME: [&str; 2] = ["token expired", "token not yet valid"];
-/// What the client of a session that is over, though nobody could tell its gateway, is told.
-pub(crate) const LOGGED_OUT: &str = "logged out";
 
 /// Somebody who has proved who they are.
 pub(crate) struct Proved {
@@ -48,20 +47,29 @@ pub(crate) struct Begun {
     pub(crate) wants: Wants,
 }
 
+/// What a log-in asks for besides being let in.
+pub(crate) struct Asked {
+    pub(crate) device: String,
+    /// A token of a short life, and one that refreshes it.
+    pub(crate) refreshes: bool,
+    /// From where it comes, if that is known.
+    pub(crate) from: Option<IpAddr>,
+}
+
 /// What im-user says of whoever logs in.
-struct Known {
-    user_id: i64,
-    token: String,
+pub(crate) struct Known {
+    pub(crate) user_id: i64,
+    pub(crate) token: String,
     device: String,
     generation: i64,
-    granted: Option<Granted>,
+    pub(crate) granted: Option<Granted>,
 }
 
 /// Asks im-user who a client is. The error is the reply.
 pub(crate) async fn prove(
     gateway: &Arc<Gateway>,
     credential: Credential,
-    device: String,
+    asked: Asked,
     wants: Wants,
 ) -> Result<Proved, Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
@@ -81,7 +89,7 @@ pub(crate) async fn prove(
             Credential::Token(_) => String::new(),
         };
         let token_is_new = !matches!(credential, Credential::Token(_));
-        let known = ask(&concerned, &cx, credential, device, wants.refresh).await?;
+        let known = ask(&concerned, &cx, credential, asked).await?;
         let Known { user_id, token, device, generation, granted } = known;
         let unbegun = Unbegun::new(&concerned, user_id, &token);
         let held = Held::of(granted.as_ref());
@@ -94,31 +102,32 @@ pub(crate) async fn prove(
     original::to_its_end(gateway, asking).await
 }
 
-async fn ask(
+/// The same where nothing is to begin.
+pub(crate) async fn ask(
     gateway: &Gateway,
     cx: &Context,
     credential: Credential,
-    device: String,
-    refreshes: bool,
+    asked: Asked,
 ) -> Result<Known, Reply> {
     let users = &gateway.services.user;
+    let Asked { device, refreshes, from } = asked;
+    let (named, address) = (device.clone(), granting::address(from));
     match credential {
         Credential::Password { username, password } => {
             let password = password.into_exposed();
-            let (device_named, address) = (device.clone(), String::new());
-            let request = LoginReq { username, password, device: device_named, address, refreshes };
+            let request = LoginReq { username, password, device: named, address, refreshes };
             let answer = users.login(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "LOGIN", &status))?;
             let refused = |result: mpim_proto::Result| Reply::err(format!("auth {}", result.msg));
             if let Some(refused) = refusal_as(answer.result, refused) {
-                return Err(refused);
+                return Err(granting::until(refused, answer.retry_after_ms));
             }
             let (user_id, token, generation) = (answer.user_id, answer.token, answer.generation);
             Ok(Known { user_id, token, device, generation, granted: answer.granted })
         }
         Credential::New { username, password } => {
             let password = password.into_exposed();
-            let request = RegisterReq { username, password, device: device.clone(), refreshes };
+            let request = RegisterReq { username, password, device: named, address, refreshes };
             let answer = users.register(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "REGISTER", &status))?;
             if let Some(refused) = refusal(answer.result) {
@@ -134,7 +143,7 @@ async fn ask(
 
 /// A token says who its user is and at which device.
 async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Known, Reply> {
-    let invalid = || Reply::Err(Refusal::or("invalid token", Why::InvalidToken));
+    let invalid = || Reply::Err(Refusal::of(failure::INVALID_TOKEN));
     let token = String::from_utf8(token.expose().to_vec()).map_err(|_| invalid())?;
     let request = VerifyTokenReq { token: token.clone(), ..VerifyTokenReq::default() };
     let answer = gateway.services.user.verify_token(cx, request).await;
@@ -143,9 +152,7 @@ async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Kno
         Code::Unimplemented => Reply::err(failure::NOT_SUPPORTED),
         _ => unavailable(gateway, "LOGIN", &status),
     })?;
-    let refused =
-        |result: mpim_proto::Result| Reply::Err(Refusal::or(result.msg, Why::InvalidToken));
-    if let Some(refused) = refusal_as(answer.result, refused) {
+    if let Some(refused) = refusal_as(answer.result, granting::not_good) {
         return Err(refused);
     }
     if answer.user_id <= 0 {
@@ -196,7 +203,7 @@ pub(crate) async fn begin(
     let outcome = match (bound, verified) {
         (Err(reply), _) => return Err(reply),
         (Ok(()), Ok(true)) => return Ok(()),
-        (Ok(()), Ok(false)) => Reply::err(format!("auth {LOGGED_OUT}")),
+        (Ok(()), Ok(false)) => Reply::err(format!("auth {}", closing::LOGGED_OUT)),
         (Ok(()), Err(status)) => unavailable(gateway, "LOGIN", &status),
     };
     unbind(gateway, registration.handle()).await;

@@ -11,10 +11,11 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 
 /// See [`METRICS`].
 pub(crate) struct Metrics {
-    /// Connections of clients (`text.connections_max`).
-    pub(crate) connections: Gauge,
-    /// Clients that found no place.
-    pub(crate) connections_refused: Counter,
+    /// Connections of clients: text lines (`text.connections_max`), frames (`frames.connections_max`),
+    /// WebSockets (`web_socket.connections_max`), streams of events (`http.event_streams_max`).
+    pub(crate) connections: [Gauge; 4],
+    /// Clients of the first three that found no place.
+    pub(crate) connections_refused: [Counter; 3],
     /// Handshakes of TLS that came to their end.
     pub(crate) tls_handshakes: Counter,
     /// Those that did not, in time or at all (`tls.handshake_timeout_ms`).
@@ -34,12 +35,16 @@ pub(crate) struct Metrics {
     pub(crate) http_requests: [Counter; 4],
     /// From a request's head to its answer's, in seconds.
     pub(crate) http_time: Histogram,
-    /// Requests that were answered 429 (`http.address_requests_per_s`, `http.user_requests_per_s`).
-    pub(crate) http_slow_downs: Counter,
+    /// Requests that were answered 429 because of their address (`http.address_requests_per_s`).
+    pub(crate) http_slow_downs_address: Counter,
+    /// Those because of their user (`http.user_requests_per_s`).
+    pub(crate) http_slow_downs_user: Counter,
     /// Sessions that are logged in.
     pub(crate) sessions: Gauge,
     /// Log-ins that im-user works on (`calls.logins_max`).
     pub(crate) logins: Gauge,
+    /// Tokens that im-user looks at (`calls.tokens_max`).
+    pub(crate) tokens: Gauge,
     /// Fetches that im-message works on (`calls.fetches_max`).
     pub(crate) fetches: Gauge,
     /// Sessions for which one fetch asked.
@@ -74,10 +79,15 @@ impl Metrics {
     fn new() -> Self {
         let dropped = |at: &'static str| counter!("mpim_gateway_events_dropped_total", "at" => at);
         let limited = |by: &'static str| counter!("mpim_gateway_limited_total", "by" => by);
+        let connections =
+            |protocol: &'static str| gauge!("mpim_gateway_connections", "protocol" => protocol);
+        let refused = |protocol: &'static str| counter!("mpim_gateway_connections_refused_total", "protocol" => protocol);
+        let slow_downs =
+            |by: &'static str| counter!("mpim_gateway_http_slow_downs_total", "by" => by);
         let answered = |class| counter!("mpim_gateway_http_requests_total", "status" => class);
         Self {
-            connections: gauge!("mpim_gateway_connections"),
-            connections_refused: counter!("mpim_gateway_connections_refused_total"),
+            connections: ["text", "frames", "web_socket", "event_stream"].map(connections),
+            connections_refused: ["text", "frames", "web_socket"].map(refused),
             tls_handshakes: counter!("mpim_gateway_tls_handshakes_total"),
             tls_handshake_failures: counter!("mpim_gateway_tls_handshake_failures_total"),
             tls_reloads: counter!("mpim_gateway_tls_reloads_total"),
@@ -87,9 +97,11 @@ impl Metrics {
             http_connections_refused: counter!("mpim_gateway_http_connections_refused_total"),
             http_requests: ["2xx", "3xx", "4xx", "5xx"].map(answered),
             http_time: histogram!("mpim_gateway_http_seconds"),
-            http_slow_downs: counter!("mpim_gateway_http_slow_downs_total"),
+            http_slow_downs_address: slow_downs("address"),
+            http_slow_downs_user: slow_downs("user"),
             sessions: gauge!("mpim_gateway_sessions"),
             logins: gauge!("mpim_gateway_logins"),
+            tokens: gauge!("mpim_gateway_tokens"),
             fetches: gauge!("mpim_gateway_fetches"),
             fetch_sessions: histogram!("mpim_gateway_fetch_sessions"),
             cursor_sessions: histogram!("mpim_gateway_cursor_sessions"),

@@ -17,6 +17,8 @@ pub(crate) struct Manner {
     pub(crate) priority: Priority,
     /// The client wants to know how far others are.
     pub(crate) receipts: bool,
+    /// The client chose the ids, and may send the same again, here or through another gateway.
+    pub(crate) repeatable: bool,
 }
 
 /// What one `SendBatch` carries, with the place of each reply.
@@ -40,7 +42,7 @@ pub(crate) struct BatchLimits {
 /// since each waits for its reply, and by the caller, who asks for their [`bytes`](Self::bytes).
 #[derive(Debug, Default)]
 pub(crate) struct Sending {
-    /// That of messages which do not say how they are sent.
+    /// That of messages which do not say how they are sent, and have no id of their own.
     pub(crate) manner: Manner,
     /// One for each conversation with a batch under way, or whose next may go.
     queues: HashMap<Peer, Queue>,
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn what_is_sent_otherwise_goes_in_a_batch_of_its_own_and_in_its_turn() {
         let mut sending = Sending::default();
-        let high = Manner { priority: Priority::High, receipts: false };
+        let high = Manner { priority: Priority::High, ..Manner::default() };
         let manners = [Manner::default(), high, high, Manner::default()];
         for (slot, manner) in send_slots(4).into_iter().zip(manners) {
             sending.push(Peer::User(2), slot, manner, message("x"));

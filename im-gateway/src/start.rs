@@ -13,6 +13,7 @@ use mpim_proto::{
 use mprpc::{ChannelError, Server, ServerError};
 use tokio::net::TcpListener;
 
+use crate::backlog;
 use crate::config::{Config, TargetsConfig, ms};
 use crate::entry::{Entries, TlsError};
 use crate::gateway::{Gateway, Identity, Services};
@@ -75,13 +76,13 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let http_entry = entries.entry(config.http.tls, config.http.proxy, Some(b"http/1.1"))?;
 
     // All ports are bound before anything is served: the address of one is told over the other.
-    let (text, text_addr) = listen("text lines", config.text.listen).await?;
+    let (text, text_addr) = listen("text lines", config.text.listen)?;
     let frames = match config.frames.enabled {
-        true => Some(listen("frames", config.frames.listen).await?),
+        true => Some(listen("frames", config.frames.listen)?),
         false => None,
     };
     let http = match config.http.enabled {
-        true => Some(listen("HTTP", config.http.listen).await?),
+        true => Some(listen("HTTP", config.http.listen)?),
         false => None,
     };
     let sessions = Arc::new(Sessions::new());
@@ -149,12 +150,9 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     Ok(running)
 }
 
-async fn listen(
-    speaks: &'static str,
-    addr: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(speaks: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Clients { speaks, addr, source };
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let listener = backlog::bind(addr).map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     Ok((listener, addr))
 }

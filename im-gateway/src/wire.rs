@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use im_wire::{Command, Reply, Secret, Shown, Slot, event_stream, frames, text, web_socket};
+use im_wire::{
+    Command, Reply, Secret, Shown, Slot, event_stream, failure, frames, text, web_socket,
+};
+use metrics::{Counter, Gauge};
 use mpim_proto::TEXT_DEVICE;
 
 use crate::config::{Config, ms};
+use crate::metrics::METRICS;
 
 /// The protocol's side of one connection. A connection and its session see no further than this.
 #[derive(Debug)]
@@ -54,6 +58,16 @@ impl Speaks {
         }
     }
 
+    /// Counts clients that find no place.
+    pub(crate) fn refused(self) -> &'static Counter {
+        let [text, frames, web_socket] = &METRICS.connections_refused;
+        match self {
+            Self::Text => text,
+            Self::Frames => frames,
+            Self::WebSocket => web_socket,
+        }
+    }
+
     /// After how long without traffic TCP asks whether the client is still there.
     pub(crate) fn keepalive(self, config: &Config) -> Duration {
         match self {
@@ -65,7 +79,7 @@ impl Speaks {
 
     /// All that is said to a client that finds no place.
     pub(crate) fn full(self) -> Vec<u8> {
-        self.closing("server full")
+        self.closing(failure::SERVER_FULL)
     }
 
     /// All that is said to a client that is closed at once.
@@ -84,13 +98,23 @@ impl Wire {
         Self::EventStream(Box::new(event_stream::ServerConnection::new(token)))
     }
 
+    /// Counts connections that there are.
+    pub(crate) fn connections(&self) -> &'static Gauge {
+        let [text, frames, web_socket, event_stream] = &METRICS.connections;
+        match self {
+            Self::Text(_) => text,
+            Self::Frames(_) => frames,
+            Self::WebSocket(_) => web_socket,
+            Self::EventStream(_) => event_stream,
+        }
+    }
+
     /// The device that a session is if nobody says which.
     pub(crate) fn device(&self) -> &'static str {
         match self {
             Self::Text(_) => TEXT_DEVICE,
-            Self::Frames(_) => "desktop",
-            Self::WebSocket(_) => "web",
-            Self::EventStream(_) => "web",
+            Self::Frames(_) => frames::DEVICE,
+            Self::WebSocket(_) | Self::EventStream(_) => web_socket::DEVICE,
         }
     }
 

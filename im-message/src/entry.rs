@@ -63,9 +63,9 @@ pub(crate) struct NewEntry {
     pub(crate) receipts: bool,
     /// How it is treated beside what is written to other conversations. It is not stored.
     pub(crate) priority: Priority,
-    /// It was tried before and nobody knows what became of that, so an earlier try may still be on its
-    /// way. If it is refused now, its key is used up, and that one is refused as well.
-    pub(crate) again: bool,
+    /// Another try of it may be on its way: its author chose the key, or nobody knows what became of an
+    /// earlier one. If this one is refused, its key is used up, and all the others are refused as well.
+    pub(crate) repeatable: bool,
 }
 
 /// An entry of a timeline.

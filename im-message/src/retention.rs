@@ -3,6 +3,8 @@
 //!
 //! What is young is kept whatever the numbers say: a sender who was not answered sends the same
 //! again, and is recognised by what is there.
+//!
+//! Refusals that used up the ids of their messages go as well, whatever is kept of conversations.
 
 use std::time::Duration;
 
@@ -17,6 +19,9 @@ use crate::store::{Expired, Front, Retention};
 /// Conversations that are looked at together.
 const FRONTS_MAX: usize = 500;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// For how long a refusal holds for other tries of its message: no process stands still for longer, and
+/// goes on.
+const REFUSAL_MS: i64 = DAY_MS;
 
 /// What looks for expired entries, and removes them.
 #[derive(Debug)]
@@ -31,9 +36,6 @@ impl<T: Retention> Keeper<T> {
     /// Looks again at every interval, if it is this instance's turn, until the shutdown. Whatever it
     /// cannot remove now it finds again.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        if !self.config.expires_anything() {
-            return;
-        }
         let every = Duration::from_millis(self.config.interval_ms);
         let mut rounds = tokio::time::interval(every);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,9 +71,15 @@ impl<T: Retention> Keeper<T> {
         }
     }
 
-    /// Goes through all conversations once. Cancel safe: batches that were removed stay so.
+    /// Forgets old refusals, and goes through all conversations once, if there is anything to look for.
+    /// Cancel safe: batches that were removed stay so.
     pub(crate) async fn pass(&self) -> Result<(), StoreError> {
         let now_ms = self.clock.now_ms();
+        let batch = self.config.batch_entries_max;
+        while self.store.forget_refusals(now_ms - REFUSAL_MS, batch).await? == batch {}
+        if !self.config.expires_anything() {
+            return Ok(());
+        }
         let mut after = 0;
         loop {
             let fronts = self.store.fronts(after, FRONTS_MAX).await?;

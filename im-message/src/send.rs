@@ -36,8 +36,8 @@ pub(crate) struct Wishes {
     /// To be told how far others are.
     pub(crate) receipts: bool,
     pub(crate) priority: Priority,
-    /// The sender does not know what became of an earlier try.
-    pub(crate) again: bool,
+    /// The same may come in another call, now or later.
+    pub(crate) repeatable: bool,
 }
 
 /// A message that was not checked yet.
@@ -124,7 +124,7 @@ impl<U: user_service::Server> Sender<U> {
             .map(|draft| {
                 let (key, content) = self.check(draft)?;
                 let device = device.to_owned();
-                let Wishes { receipts, priority, again } = wishes;
+                let Wishes { receipts, priority, repeatable } = wishes;
                 let author = from;
                 entries.push(NewEntry {
                     conv,
@@ -134,7 +134,7 @@ impl<U: user_service::Server> Sender<U> {
                     device,
                     receipts,
                     priority,
-                    again,
+                    repeatable,
                 });
                 Ok(())
             })
@@ -190,7 +190,7 @@ impl<U: user_service::Server> Sender<U> {
             device: String::new(),
             receipts: false,
             priority: Priority::Normal,
-            again: false,
+            repeatable: false,
         };
         let mut answers = self.append(cx, conv, vec![entry]).await?;
         let answer = answers.pop().ok_or(SendError::Closing)?;

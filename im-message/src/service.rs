@@ -65,8 +65,9 @@ where
 {
     async fn send(&self, cx: &Context, request: SendReq) -> Result<SendResp, Status> {
         let C2cMsg { from, to, text, .. } = request.msg.unwrap_or_default();
+        let repeatable = !request.client_msg_id.is_empty();
         let draft = Draft { client_msg_id: request.client_msg_id, text };
-        let wishes = wishes(request.receipts, request.priority)?;
+        let wishes = wishes(request.receipts, request.priority, repeatable)?;
         let SendOutcome { result, msg_id, seq } =
             self.send_one(cx, from, To::User(to), draft, wishes).await?;
         Ok(SendResp { result, msg_id, seq })
@@ -78,8 +79,9 @@ where
         request: SendGroupReq,
     ) -> Result<SendGroupResp, Status> {
         let GroupMsg { from, group_id, text, .. } = request.msg.unwrap_or_default();
+        let repeatable = !request.client_msg_id.is_empty();
         let draft = Draft { client_msg_id: request.client_msg_id, text };
-        let wishes = wishes(request.receipts, request.priority)?;
+        let wishes = wishes(request.receipts, request.priority, repeatable)?;
         let SendOutcome { result, msg_id, seq } =
             self.send_one(cx, from, To::Group(group_id), draft, wishes).await?;
         Ok(SendGroupResp { result, msg_id, seq })
@@ -104,7 +106,7 @@ where
         };
         let drafts = request.messages.into_iter().map(draft).collect();
         let from = Reader { uid: request.from, device: request.device };
-        let wishes = Wishes { again: request.again, ..wishes(request.receipts, request.priority)? };
+        let wishes = wishes(request.receipts, request.priority, request.repeatable)?;
         match self.send_walking(cx, &from, to, drafts, wishes).await {
             Ok(answers) => Ok(SendBatchResp { result: ok(), outcomes: outcomes(answers)? }),
             Err(error) => Ok(SendBatchResp { result: refusal(error)?, outcomes: Vec::new() }),

@@ -187,7 +187,7 @@ pub enum Command {
     Blocked,
     /// `CREATEGROUP <name> [description]`.
     CreateGroup {
-        /// Not empty, no space.
+        /// Not empty; in text lines without a space.
         name: String,
         /// May be empty.
         description: String,

@@ -30,7 +30,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod closing;
+pub mod closing;
 mod command;
 mod event;
 pub mod event_stream;
@@ -54,7 +54,6 @@ pub mod text;
 pub mod web_socket;
 
 pub use self::{
-    closing::{close_code, closing_code},
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     event::{Event, Receipt, Status},
     listed::{Conv, Group, Hist, LISTED, User},

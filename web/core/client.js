@@ -13,6 +13,7 @@ import { explain } from './i18n.js';
 const TOAST_MS = 5_000;
 /** Lists are asked for again when the client comes to the front after so long. */
 const STALE_MS = 15_000;
+const makeId = () => randomHex(16);
 
 /** `page`: {location, isHidden}; the others are what tests put in the browser's place. */
 export function createClient({
@@ -77,6 +78,7 @@ export function createClient({
       me: me.user_id,
       disk,
       send: sync.send,
+      makeId,
       on: {
         pending: (entry) => outbox === mine && dispatch({ type: 'pending', entry }),
         sent: (entry, message) => outbox === mine && dispatch({ type: 'sent', entry, message }),
@@ -190,14 +192,14 @@ export function createClient({
 
     send(sessionId, peer, content) {
       lastAt = Math.max(Date.now(), lastAt + 1);
-      return outbox.add({ clientId: randomHex(16), peer, content, at: lastAt });
+      return outbox.add({ clientId: makeId(), peer, content, at: lastAt });
     },
     retry: (clientId) => outbox.retry(clientId),
     discard: (clientId) => outbox.discard(clientId),
     atEnd: (sessionId, on) => dispatch({ type: 'at-end', sessionId, on }),
     open: (sessionId) => sync.open(sessionId).catch(() => {}),
     older: (sessionId) => sync.older(sessionId),
-    read: (sessionId) => sync.read(sessionId),
+    read: (sessionId, seq) => sync.read(sessionId, seq),
     typing: (sessionId) => sync.typing(sessionId),
     draft: (sessionId, draft) => dispatch({ type: 'draft', sessionId, draft }),
 
@@ -248,7 +250,8 @@ export function createClient({
     revoke: (name) =>
       attempt(async () => {
         await operation('revoke_device', { name });
-        await actions.devices();
+        // The server may list it until its connection is closed, a moment later.
+        dispatch({ type: 'revoked', name });
       }, 'devices.revoked'),
     setStatus: (status) =>
       attempt(async () => {

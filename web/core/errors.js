@@ -12,8 +12,13 @@ export class Refusal extends Error {
 
   /** Whether the same request may succeed later. */
   get passes() {
-    return [5001, 5002, 5003].includes(this.code);
+    return passes(this.code);
   }
+}
+
+/** Whether a refusal with this code says nothing of the request: the server failed, or was busy. */
+export function passes(code) {
+  return [5001, 5002, 5003].includes(code);
 }
 
 /** Nobody knows what became of it: the connection was lost, or there is none. */

@@ -30,6 +30,7 @@ export function translator(lang) {
 /** What went wrong, in the user's words. */
 export function explain(t, error) {
   if (error.name === 'Lost') return t('error.lost');
+  if (error.retryAfterMs >= 1000) return t('error.wait', { n: Math.ceil(error.retryAfterMs / 1000) });
   const byWords = `error.${(error.words ?? '').replaceAll(' ', '_')}`;
   if (en[byWords]) return t(byWords);
   const byCode = `error.${error.code}`;

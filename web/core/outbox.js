@@ -6,7 +6,7 @@
 // A disk that fails keeps nothing from being sent; what stays on it by that is sent again, with the same
 // id, and so is the same message.
 
-import { Lost, Refusal } from './errors.js';
+import { Lost, Refusal, passes } from './errors.js';
 import { sessionOf } from './peer.js';
 
 const BACKOFF_MIN_MS = 500;
@@ -16,10 +16,10 @@ const INTERNAL = 5001;
 const FAILURES_MAX = 8;
 
 /**
- * `disk` keeps entries ({all, put, remove}); `send(entry)` gives what became of one, or rejects;
- * `on` hears of it: pending(entry), sent(entry, answer), discarded(entry).
+ * `disk` keeps entries ({all, put, remove}); `send(entry)` gives what became of one, or rejects; `makeId()`
+ * gives an id that no message had; `on` hears of it: pending(entry), sent(entry, answer), discarded(entry).
  */
-export function createOutbox({ me, disk, send, on, setTimeout = globalThis.setTimeout.bind(globalThis) }) {
+export function createOutbox({ me, disk, send, makeId, on, setTimeout = globalThis.setTimeout.bind(globalThis) }) {
   const queues = new Map(); // session_id → entries in order
   const busy = new Set();
   let online = false;
@@ -93,12 +93,19 @@ export function createOutbox({ me, disk, send, on, setTimeout = globalThis.setTi
       await disk.put(kept).catch(() => {});
       if (online) work(idOf(kept));
     },
-    /** Sends again what was refused. */
+    /** Sends again what was refused: as a new message, since a refusal is final for the id that it had. */
     async retry(clientId) {
       const entry = find(clientId);
       if (!entry?.refused) return;
+      const isFinal = !passes(entry.refused.code);
+      if (isFinal) entry.clientId = makeId();
+      await disk.put({ ...entry, refused: null }).catch(() => {});
+      if (isFinal) {
+        await disk.remove(clientId).catch(() => {});
+        on.discarded({ ...entry, clientId });
+      }
+      // Not before: it is on disk before it is sent.
       entry.refused = null;
-      await disk.put(entry).catch(() => {});
       on.pending({ ...entry });
       if (online) work(idOf(entry));
     },

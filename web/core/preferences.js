@@ -1,4 +1,4 @@
-// What this browser remembers of how its user wants it: language and theme.
+// What this browser remembers of how its user wants it: language, theme, and whether it tells them of messages.
 
 import { pick, tagOf } from './i18n.js';
 
@@ -6,7 +6,7 @@ const KEY = 'mpim.preferences';
 export const themes = ['system', 'light', 'dark'];
 
 export function createPreferences({ storage = localStorage, root = document.documentElement } = {}) {
-  let value = { lang: pick(navigator.languages ?? ['en']), theme: 'system', ...stored(storage) };
+  let value = { lang: pick(navigator.languages ?? ['en']), theme: 'system', notices: false, ...stored(storage) };
   const listeners = new Set();
 
   function apply() {
@@ -33,10 +33,11 @@ export function createPreferences({ storage = localStorage, root = document.docu
 /** Only what is known, whatever stands there. */
 function stored(storage) {
   try {
-    const { lang, theme } = JSON.parse(storage.getItem(KEY) ?? '{}');
+    const { lang, theme, notices } = JSON.parse(storage.getItem(KEY) ?? '{}');
     return {
       ...(pick([lang ?? '']) === lang && { lang }),
       ...(themes.includes(theme) && { theme }),
+      ...(notices === true && { notices }),
     };
   } catch {
     return {};

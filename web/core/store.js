@@ -59,6 +59,7 @@ const changes = {
   synced: (state) => ({ ...state, synced: true }),
   status: (state, { status }) => ({ ...state, status }),
   devices: (state, { devices }) => ({ ...state, devices }),
+  revoked: (state, { name }) => ({ ...state, devices: state.devices?.filter((device) => device.name !== name) ?? null }),
 
   users: (state, { users }) => {
     const all = { ...state.users };
@@ -87,7 +88,7 @@ const changes = {
     return { ...state, conversations: all };
   },
   open: (state, { sessionId }) => {
-    const opened = within(state, sessionId, (conv) => ({ ...conv, opened: true, atEnd: true }));
+    const opened = within(state, sessionId, (conv) => (conv.opened ? conv : { ...conv, opened: true, atEnd: true }));
     // One looks at one at a time.
     const others = Object.values(opened.conversations).filter((conv) => conv.opened && conv.id !== sessionId);
     const closed = others.map((conv) => [conv.id, { ...conversation.trimmed(conv), opened: false }]);

@@ -289,11 +289,11 @@ export function createSync({
       }
     },
 
-    /** Everything that is there was seen. */
-    async read(sessionId) {
+    /** What is there was seen, up to a number. */
+    async read(sessionId, upTo = Infinity) {
       const conv = store.get().conversations[sessionId];
-      if (!conv || conv.head <= conv.read) return;
-      const seq = conv.head;
+      const seq = Math.min(conv?.head ?? 0, upTo);
+      if (!conv || seq <= conv.read) return;
       dispatch({ type: 'read', sessionId, seq });
       // What is lost on the way is said again after the next log-in.
       await tellRead(sessionId, seq).catch(() => {});

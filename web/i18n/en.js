@@ -88,6 +88,7 @@ export default {
   'chat.bytes_left': '{n} left',
   'chat.hint': 'Enter sends, Shift + Enter makes a new line',
   'chat.not_member': 'You are not in this group.',
+  'chat.no_friend': 'Not one of your friends',
   'chat.is_blocked': 'You have blocked {name}.',
 
   'message.sending': 'Sending',
@@ -99,6 +100,7 @@ export default {
   'message.failed_short': 'Not sent',
   'message.resend': 'Send again',
   'message.discard': 'Delete',
+  'message.author': 'About {name}',
   'message.label': '{name}, {time}: {text}',
   'message.label_mine': 'You, {time}, {state}: {text}',
 
@@ -176,6 +178,10 @@ export default {
   'settings.theme_system': 'System',
   'settings.theme_light': 'Light',
   'settings.theme_dark': 'Dark',
+  'settings.notices': 'Notifications of new messages',
+  'settings.notices_yes': 'On',
+  'settings.notices_no': 'Off',
+  'settings.notices_denied': 'Your browser does not allow notifications from here.',
   'settings.language': 'Language',
   'settings.password': 'Change password',
   'settings.password_old': 'Current password',
@@ -199,6 +205,7 @@ export default {
   'time.yesterday': 'Yesterday',
 
   'error.lost': 'No connection. Please try again.',
+  'error.wait': { one: 'Please try again in a second.', other: 'Please try again in {n} seconds.' },
   'error.unknown': 'Something went wrong.',
   'error.words': 'That did not work: {words}',
   'error.signed_out': 'You were signed out.',

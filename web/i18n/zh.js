@@ -88,6 +88,7 @@ export default {
   'chat.bytes_left': '还剩 {n}',
   'chat.hint': 'Enter 发送，Shift + Enter 换行',
   'chat.not_member': '你不在这个群组里。',
+  'chat.no_friend': '还不是你的好友',
   'chat.is_blocked': '你已屏蔽 {name}。',
 
   'message.sending': '发送中',
@@ -99,6 +100,7 @@ export default {
   'message.failed_short': '未发送',
   'message.resend': '重新发送',
   'message.discard': '删除',
+  'message.author': '关于 {name}',
   'message.label': '{name}，{time}：{text}',
   'message.label_mine': '我，{time}，{state}：{text}',
 
@@ -176,6 +178,10 @@ export default {
   'settings.theme_system': '跟随系统',
   'settings.theme_light': '浅色',
   'settings.theme_dark': '深色',
+  'settings.notices': '新消息通知',
+  'settings.notices_yes': '开启',
+  'settings.notices_no': '关闭',
+  'settings.notices_denied': '浏览器不允许此网站发送通知。',
   'settings.language': '语言',
   'settings.password': '修改密码',
   'settings.password_old': '当前密码',
@@ -199,6 +205,7 @@ export default {
   'time.yesterday': '昨天',
 
   'error.lost': '没有连接，请重试。',
+  'error.wait': '请在 {n} 秒后重试。',
   'error.unknown': '出错了。',
   'error.words': '操作未成功：{words}',
   'error.signed_out': '你已退出登录。',

@@ -92,17 +92,18 @@ class Row extends Component {
   render({ state, t, conv, current, lang }) {
     const name = nameOf(state, conv);
     const isGroup = conv.peer.group !== undefined;
+    const status = isGroup ? undefined : state.presence[conv.peer.user];
     const last = lastOf(conv);
     const unread = conv.unread > 99 ? t('chats.many') : conv.unread;
     return html`<li>
       <a class="row-link" href=${chat(conv.id)} aria-current=${current ? 'true' : undefined}
           data-session=${conv.id} data-unread=${conv.unread} onClick=${() => current && focusComposer()}>
         <${Avatar} name=${name} seed=${conv.peer.group ?? conv.peer.user} group=${isGroup}
-          status=${isGroup ? undefined : state.presence[conv.peer.user] ?? 0} />
+          status=${status} />
         <span class="row-main">
           <span class="row-top">
             <span class="row-name" dir="auto">${name}</span>
-            ${!isGroup && html`<span class="hidden">, ${t(`status.${state.presence[conv.peer.user] ?? 0}`)}, </span>`}
+            ${status !== undefined && html`<span class="hidden">, ${t(`status.${status}`)}, </span>`}
             ${last?.at > 0 && html`<time class="row-time" datetime=${new Date(last.at).toISOString()}>${short(lang, last.at, Date.now(), t)}</time>`}
           </span>
           <span class="row-bottom">

@@ -10,7 +10,7 @@ export function Dialog({ t, title, lead, onClose, children }) {
     const dialog = ref.current;
     dialog.showModal();
     // Otherwise it would be the button that closes it.
-    dialog.querySelector('input:not([readonly]), .dialog-body > .form-actions button, .row-link')?.focus();
+    (dialog.querySelector('[autofocus]') ?? dialog.querySelector('input:not([readonly]), .dialog-body > .form-actions button, .row-link'))?.focus();
     return () => dialog.close();
   }, []);
   const onClick = (event) => event.target === ref.current && onClose();

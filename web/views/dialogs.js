@@ -30,7 +30,7 @@ function NewChat({ state, t, act, go, show, onClose }) {
     <ul class="rows dialog-rows">
       ${[...friends, state.me.user_id].map((id) => html`<li key=${id}>
         <button type="button" class="row-link" onClick=${() => start(id)}>
-          <${Avatar} name=${nameOfUser(state, id)} seed=${id} status=${id === state.me.user_id ? undefined : state.presence[id] ?? 0} />
+          <${Avatar} name=${nameOfUser(state, id)} seed=${id} status=${id === state.me.user_id ? undefined : state.presence[id]} />
           <span class="row-main"><span class="row-name">${nameOfUser(state, id)}</span>
             ${id === state.me.user_id && html`<span class="row-text">${t('chat.self')}</span>`}</span>
         </button></li>`)}
@@ -60,6 +60,7 @@ function Person({ state, t, act, go, show, dialog, onClose }) {
   const name = nameOfUser(state, userId);
   const isFriend = state.friends.includes(userId);
   const isBlocked = state.blocked.includes(userId);
+  const status = state.presence[userId];
   const ask = (title, lead, onYes) => show({ kind: 'confirm', title, lead, action: title, onYes });
   async function befriend() {
     await act.attempt(() => act.addFriend(userId));
@@ -67,9 +68,9 @@ function Person({ state, t, act, go, show, dialog, onClose }) {
   }
   return html`<${Dialog} t=${t} title=${name} onClose=${onClose}>
     <div class="profile">
-      <${Avatar} name=${name} seed=${userId} size="large" status=${state.presence[userId] ?? 0} />
+      <${Avatar} name=${name} seed=${userId} size="large" status=${status} />
       <div class="row-main">
-        <span class="row-name">${t(`status.${state.presence[userId] ?? 0}`)}</span>
+        <span class="row-name">${status === undefined ? t('chat.no_friend') : t(`status.${status}`)}</span>
         <span class="row-text">${t('settings.number', { id: userId })}</span>
       </div>
     </div>
@@ -140,18 +141,24 @@ function GroupInfo({ state, t, act, go, show, dialog, onClose }) {
   return html`<${Dialog} t=${t} title=${group.name ?? `#${groupId}`} lead=${group.description} onClose=${onClose}>
     <p class="hint">${t('groups.id', { id: groupId })}</p>
     <div class="dialog-choices">
-      <button type="button" class="button primary" onClick=${() => show({ kind: 'invite', groupId })}><${Icon} name="plus" />${t('groups.invite')}</button>
+      <button type="button" class="button primary" autofocus onClick=${() => show({ kind: 'invite', groupId })}><${Icon} name="plus" />${t('groups.invite')}</button>
       <button type="button" class="button danger" onClick=${leave}>${t('groups.leave')}</button>
     </div>
     <h3 class="list-part">${t('chat.members', { n: members.length })}</h3>
     <ul class="rows dialog-rows">
-      ${members.map((id) => html`<li key=${id} class="row">
-        <${Avatar} name=${nameOfUser(state, id)} seed=${id} />
-        <span class="row-main"><span class="row-name">${nameOfUser(state, id)}${id === state.me.user_id ? ` (${t('app.you')})` : ''}</span></span>
-        ${id === group.creator_id && html`<span class="tag">${t('groups.creator')}</span>`}
-      </li>`)}
+      ${members.map((id) => html`<li key=${id}><${Member} state=${state} t=${t} id=${id} show=${show} isCreator=${id === group.creator_id} /></li>`)}
     </ul>
   <//>`;
+}
+
+function Member({ state, t, id, show, isCreator }) {
+  const isMe = id === state.me.user_id;
+  const name = nameOfUser(state, id);
+  const shown = html`<${Avatar} name=${name} seed=${id} status=${state.presence[id]} />
+    <span class="row-main"><span class="row-name">${isMe ? `${name} (${t('app.you')})` : name}</span></span>
+    ${isCreator && html`<span class="tag">${t('groups.creator')}</span>`}`;
+  if (isMe) return html`<div class="row">${shown}</div>`;
+  return html`<button type="button" class="row-link" onClick=${() => show({ kind: 'person', userId: id })}>${shown}</button>`;
 }
 
 function Invite({ state, t, act, dialog, onClose }) {
@@ -174,7 +181,7 @@ function Invite({ state, t, act, dialog, onClose }) {
     </div>
     <ul class="rows dialog-rows">
       ${friends.map((id) => html`<li key=${id} class="row">
-        <${Avatar} name=${nameOfUser(state, id)} seed=${id} status=${state.presence[id] ?? 0} />
+        <${Avatar} name=${nameOfUser(state, id)} seed=${id} status=${state.presence[id]} />
         <span class="row-main"><span class="row-name">${nameOfUser(state, id)}</span></span>
         <button type="button" class="button" disabled=${sent.includes(id)} onClick=${() => invite(id)}
           aria-label=${`${t('groups.invite_do')} ${nameOfUser(state, id)}`}>

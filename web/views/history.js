@@ -1,93 +1,28 @@
-// The messages of a conversation, with the place where one reads kept while more are put before
-// them, and at the end as long as one is there.
+// The messages of a conversation, by day and by author, and where what is unread begins.
 
-import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/preact.js';
+import { html, useMemo, useRef } from '../vendor/preact.js';
 import { stateOf } from '../core/conversation.js';
 import { nameOfUser, othersIn } from '../core/store.js';
 import { day, dayOf } from '../core/time.js';
 import { Message } from './message.js';
 import { Icon, moveFocus } from './parts.js';
+import { useReader } from './reader.js';
 
-/** So near the end counts as being there, so near the beginning asks for more. */
-const NEAR_END_PX = 60;
-const NEAR_BEGINNING_PX = 400;
 /** Messages of one author within this stand together. */
 const TOGETHER_MS = 5 * 60_000;
 
-export function History({ state, t, act, conv, name, lang }) {
+/** `written` counts what the reader has written here: whoever writes wants to see it. */
+export function History({ state, t, act, show, conv, name, lang, written }) {
   const box = useRef(null);
-  const place = useRef({ atEnd: true, height: 0, first: undefined });
-  const [away, setAway] = useState(false);
-  const [unreadFrom] = useState(() => (conv.unread > 0 ? conv.read : Infinity));
-
-  useLayoutEffect(() => {
-    const { current } = box;
-    const first = conv.messages[0]?.seq;
-    const grewAbove = place.current.first !== undefined && first < place.current.first;
-    if (place.current.atEnd) current.scrollTop = current.scrollHeight;
-    else if (grewAbove) current.scrollTop += current.scrollHeight - place.current.height;
-    place.current = { ...place.current, height: current.scrollHeight, first };
-  });
-  useEffect(() => {
-    seen();
-    fill();
-  });
-  useEffect(() => {
-    const watch = new ResizeObserver(() => {
-      if (place.current.atEnd) box.current.scrollTop = box.current.scrollHeight;
-    });
-    watch.observe(box.current);
-    document.addEventListener('visibilitychange', seen);
-    return () => {
-      watch.disconnect();
-      document.removeEventListener('visibilitychange', seen);
-    };
-  }, [conv.id]);
-
-  /** What stands at the end of a page that somebody looks at is read. */
-  function seen() {
-    const now = current.current;
-    if (!document.hidden && place.current.atEnd && now.conv.head > now.conv.read && now.online && now.conv.messages.length) {
-      act.read(conv.id);
-    }
-  }
-  const current = useRef({});
-  current.current = { conv, online: state.link.state === 'online' };
-
-  function fill() {
-    const { scrollTop } = box.current;
-    if (scrollTop < NEAR_BEGINNING_PX && conv.opened && conv.messages.length && !conv.begun && !conv.loading && !conv.failed
-        && state.link.state === 'online') {
-      act.older(conv.id);
-    }
-  }
-
-  function onScroll() {
-    const { scrollTop, clientHeight, scrollHeight } = box.current;
-    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    place.current = { ...place.current, atEnd, height: scrollHeight };
-    if (away === atEnd) {
-      setAway(!atEnd);
-      act.atEnd(conv.id, atEnd);
-    }
-    if (atEnd) seen();
-    fill();
-  }
-
-  function toEnd() {
-    place.current.atEnd = true;
-    box.current.scrollTo({ top: box.current.scrollHeight, behavior: 'instant' });
-    setAway(false);
-    act.atEnd(conv.id, true);
-  }
+  const online = state.link.state === 'online';
+  const { away, line, onScroll, toEnd } = useReader({ box, conv, act, online, written });
 
   // Much happens that changes nothing here: somebody comes, another conversation goes on.
   const members = state.groups[conv.peer.group]?.members;
-  const online = state.link.state === 'online';
   const today = dayOf(Date.now());
   const shown = useMemo(
-    () => rows({ state, t, act, conv, lang, unreadFrom }),
-    [conv.messages, conv.pending, conv.readBy, conv.delivered, members, state.users, online, today, t, unreadFrom],
+    () => rows({ state, t, act, show, conv, lang, line }),
+    [conv.messages, conv.pending, conv.readBy, conv.delivered, members, state.users, online, today, t, line],
   );
 
   return html`<div class="history-place">
@@ -119,7 +54,7 @@ function Beginning({ t, act, state, conv, name }) {
   return html`<p class="history-top">${t(key, { name })}</p>`;
 }
 
-function rows({ state, t, act, conv, lang, unreadFrom }) {
+function rows({ state, t, act, show, conv, lang, line }) {
   const me = state.me.user_id;
   const others = othersIn(state, conv);
   const isGroup = conv.peer.group !== undefined;
@@ -136,7 +71,7 @@ function rows({ state, t, act, conv, lang, unreadFrom }) {
     if (newDay) {
       shown.push(html`<li class="day" key=${`day ${message.seq ?? message.clientId}`}><span>${day(lang, message.at, Date.now(), t)}</span></li>`);
     }
-    const isUnread = !unreadSaid && !mine && message.seq > unreadFrom;
+    const isUnread = !unreadSaid && !mine && message.seq > line;
     if (isUnread) {
       unreadSaid = true;
       shown.push(html`<li class="unread-line" key="unread"><span>${t('chat.unread_line')}</span></li>`);
@@ -144,11 +79,11 @@ function rows({ state, t, act, conv, lang, unreadFrom }) {
     const joins = (one, other) => one && other && one.from === other.from
       && dayOf(one.at) === dayOf(other.at) && Math.abs(other.at - one.at) < TOGETHER_MS;
     const first = isUnread || newDay || !joins(before, message);
-    const last = !joins(message, after);
-    shown.push(html`<${Message} key=${message.clientId ?? message.seq} t=${t} lang=${lang} act=${act}
+    const last = !joins(message, after) || (!unreadSaid && after?.from !== me && after?.seq > line);
+    shown.push(html`<${Message} key=${message.clientId ?? message.seq} t=${t} lang=${lang} act=${act} show=${show}
       message=${message.pending ? conv.pending[index - conv.messages.length] : message}
       mine=${mine} author=${nameOfUser(state, message.from)} first=${first} last=${last}
-      showAuthor=${isGroup && !mine && first} refused=${message.refused ?? null}
+      faced=${isGroup && !mine} refused=${message.refused ?? null}
       state=${markOf(conv, message, others, online)} />`);
   });
   return shown;

@@ -3,7 +3,7 @@
 import { html, Component } from '../vendor/preact.js';
 import { explain } from '../core/i18n.js';
 import { clock, exact } from '../core/time.js';
-import { HUES, Icon } from './parts.js';
+import { Avatar, HUES, Icon } from './parts.js';
 
 const marks = {
   sending: 'clock', waiting: 'clock', sent: 'tick', delivered: 'ticks', read: 'ticks', failed: 'warn',
@@ -46,23 +46,28 @@ export function richText(text, origin = globalThis.location?.origin) {
 
 const PICTURES = /^(?:\p{Extended_Pictographic}(?:\uFE0F|\p{Emoji_Modifier}|\u200D\p{Extended_Pictographic})*\s?){1,3}$/u;
 
+/** `faced`: among several people, so that it says whose it is. */
 export class Message extends Component {
   /** A long history is drawn once: only what changed is drawn again. */
   shouldComponentUpdate(next) {
     return Object.keys(next).some((key) => next[key] !== this.props[key]);
   }
 
-  render({ t, lang, message, mine, author, state, first, last, showAuthor, refused, act }) {
+  render({ t, lang, message, mine, author, state, first, last, faced, refused, act, show }) {
     const size = PICTURES.test(message.content) ? 'pictures' : '';
     const time = clock(lang, message.at);
     const label = mine
       ? t('message.label_mine', { time, state: stateWords(t, state), text: message.content })
       : t('message.label', { name: author, time, text: message.content });
-    return html`<li class="message ${mine ? 'mine' : 'theirs'} ${first ? 'first' : ''} ${last ? 'last' : ''} ${size}"
+    return html`<li class="message ${mine ? 'mine' : 'theirs'} ${first ? 'first' : ''} ${last ? 'last' : ''} ${faced ? 'faced' : ''} ${size}"
         tabindex="-1" data-seq=${message.seq} data-message-id=${message.id} data-state=${mine ? state : undefined}
         data-client-id=${message.clientId} aria-label=${label}>
+      ${faced && last && html`<button type="button" class="face" tabindex="-1" onClick=${() => show({ kind: 'person', userId: message.from })}>
+        <span class="hidden">${t('message.author', { name: author })}</span>
+        <${Avatar} name=${author} seed=${message.from} size="small" />
+      </button>`}
       <div class="bubble">
-        ${showAuthor && html`<span class="author hue-${message.from % HUES}" dir="auto">${author}</span>`}
+        ${faced && first && html`<span class="author hue-${message.from % HUES}" dir="auto">${author}</span>`}
         <span class="text" dir="auto">${richText(message.content)}</span>
         <span class="meta">
           <time datetime=${new Date(message.at).toISOString()} title=${exact(lang, message.at)}>${time}</time>

@@ -42,11 +42,18 @@ export const HUES = 10;
 
 /** A round picture with initials; `seed` decides its colour, `status` adds a dot. */
 export function Avatar({ name, seed, status, group, size = '' }) {
-  const letters = Array.from(name.replace(/^#/, '')).slice(0, /[^\x00-\x7f]/.test(name) ? 1 : 2).join('');
   return html`<span class="avatar hue-${seed % HUES} ${size} ${group ? 'square' : ''}" aria-hidden="true">
-    <span class="initials">${letters}</span>
+    <span class="initials">${initials(name)}</span>
     ${status !== undefined && html`<span class="dot status-${status}"></span>`}
   </span>`;
+}
+
+/** Of two words their first letters, of one two of its own; what is not Latin is wide enough alone. */
+export function initials(name) {
+  const words = name.split(/[\s#._@+-]+/).filter(Boolean).map((word) => Array.from(word));
+  const [first = Array.from(name), second] = words;
+  if (/[^\x00-\x7f]/.test(first[0])) return first[0];
+  return (second ? [first[0], second[0]] : first.slice(0, 2)).join('');
 }
 
 export function Empty({ icon, title, hint, children }) {
@@ -86,4 +93,5 @@ export function moveFocus(event, selector) {
 }
 
 /** On telephones, and in narrow windows, there is one pane. */
-export const isNarrow = () => matchMedia('(max-width: 720px)').matches;
+export const NARROW = '(max-width: 720px)';
+export const isNarrow = () => matchMedia(NARROW).matches;

@@ -3,6 +3,7 @@
 import { html, useState } from '../vendor/preact.js';
 import { Choice, LanguageChoice, ThemeChoice } from './choices.js';
 import { Confirm, Form } from './dialog.js';
+import { canNotify, mayNotify } from '../core/notices.js';
 import { waitingOfAll } from '../core/store.js';
 import { Avatar } from './parts.js';
 
@@ -25,6 +26,11 @@ export function Settings({ state, t, act, preferences }) {
   ];
   const unsent = waitingOfAll(state);
   const leave = () => (unsent > 0 ? setAsks('here') : act.signOut(false));
+  async function notify(wanted) {
+    const may = wanted === 'yes' && (await mayNotify());
+    if (wanted === 'yes' && !may) act.toast('error', 'settings.notices_denied');
+    preferences.set({ notices: may });
+  }
   async function change({ old, fresh }, form) {
     await act.changePassword(old, fresh);
     form.reset();
@@ -48,10 +54,14 @@ export function Settings({ state, t, act, preferences }) {
       <h2 id="s-look">${t('settings.appearance')}</h2>
       <${ThemeChoice} t=${t} preferences=${preferences} />
       <${LanguageChoice} t=${t} preferences=${preferences} />
+      ${canNotify() && html`<${Choice} name="notices" label=${t('settings.notices')} value=${preferences.get().notices ? 'yes' : 'no'}
+        options=${['yes', 'no'].map((wanted) => [wanted, t(`settings.notices_${wanted}`)])} onChoose=${notify} />`}
     </section>
     <section class="card" aria-labelledby="s-password">
       <h2 id="s-password">${t('settings.password')}</h2>
-      <${Form} t=${t} fields=${fields} action=${t('settings.password_do')} onSubmit=${change} />
+      <${Form} t=${t} fields=${fields} action=${t('settings.password_do')} onSubmit=${change}>
+        <input type="text" autocomplete="username" value=${me.username} readonly hidden />
+      <//>
     </section>
     <section class="card keys" aria-labelledby="s-keys">
       <h2 id="s-keys">${t('settings.keys')}</h2>

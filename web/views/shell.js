@@ -78,6 +78,9 @@ function useShortcuts(state, route, go, left) {
         if (route.section !== 'chats' || isNarrow()) go('#/chats');
         document.getElementById('find')?.focus();
       }
+      // Who begins to write writes, wherever they were among the messages.
+      const isText = event.key.length === 1 && event.key !== ' ' && !event.ctrlKey && !event.metaKey && !event.altKey;
+      if (isText && document.activeElement.matches('body, .history, .message')) document.querySelector('.composer textarea')?.focus();
       if (event.altKey && (event.key === 'ArrowUp' || event.key === 'ArrowDown')) {
         const all = inOrder(state);
         const at = all.findIndex((conv) => conv.id === route.sessionId);

@@ -30,6 +30,10 @@ pub struct HttpConfig {
     pub timeout_ms: u32,
     /// For how long a client may take nothing of an answer; then the connection is cut off.
     pub stalled_ms: u32,
+    /// For how long it may take an answer; then the connection is cut off.
+    pub answer_timeout_ms: u32,
+    /// Whether cookies go over TLS alone.
+    pub secure_cookie: SecureCookie,
     /// Streams of server-sent events at once; one more is answered 503.
     pub event_streams_max: usize,
     /// After how long without an event a stream gives a sign of life.
@@ -38,6 +42,16 @@ pub struct HttpConfig {
     pub address_requests_per_s: u32,
     /// Requests a second of one user; more are answered 429.
     pub user_requests_per_s: u32,
+}
+
+/// Whether cookies go over TLS alone.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum SecureCookie {
+    /// Those that were asked for over TLS, as far as is known.
+    Auto,
+    /// All: there is TLS before the gateway, and nobody says so.
+    Always,
 }
 
 impl Default for HttpConfig {
@@ -55,6 +69,8 @@ impl Default for HttpConfig {
             body_timeout_ms: 5_000,
             timeout_ms: 15_000,
             stalled_ms: 30_000,
+            answer_timeout_ms: 120_000,
+            secure_cookie: SecureCookie::Auto,
             event_streams_max: 500,
             event_beat_ms: 15_000,
             address_requests_per_s: 200,
@@ -72,6 +88,7 @@ impl HttpConfig {
         rules.within("http.body_timeout_ms", self.body_timeout_ms, 10..=600_000);
         rules.within("http.timeout_ms", self.timeout_ms, 10..=600_000);
         rules.within("http.stalled_ms", self.stalled_ms, 100..=3_600_000);
+        rules.within("http.answer_timeout_ms", self.answer_timeout_ms, 100..=3_600_000);
         rules.within("http.event_streams_max", self.event_streams_max, 1..=10_000_000);
         rules.within("http.event_beat_ms", self.event_beat_ms, 10..=600_000);
         rules.within("http.address_requests_per_s", self.address_requests_per_s, 1..=10_000_000);

@@ -50,6 +50,7 @@ impl Validate for Config {
         rules.within("calls.signal_timeout_ms", calls.signal_timeout_ms, 1..=60_000);
         rules.within("calls.signals_max", calls.signals_max, 1..=1 << 20);
         rules.within("calls.logins_max", calls.logins_max, 1..=1 << 20);
+        rules.within("calls.tokens_max", calls.tokens_max, 1..=1 << 20);
         rules.within("calls.fetches_max", calls.fetches_max, 1..=1 << 20);
         let routes = &self.routes;
         rules.within("routes.renew_interval_ms", routes.renew_interval_ms, 10..=60_000);

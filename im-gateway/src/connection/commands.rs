@@ -17,7 +17,7 @@ use crate::session::{Client, Ending, Session};
 use crate::sessions::Who;
 use crate::{
     commands,
-    log_in::{Begun, Proved, Revoked},
+    log_in::{Asked, Begun, Proved, Revoked},
 };
 
 impl Connection {
@@ -74,8 +74,9 @@ impl Connection {
             return self.wire.reply(slot, Reply::err(failure::BAD_DEVICE));
         }
         let gateway = Arc::clone(&self.gateway);
+        let asked = Asked { device, refreshes: wants.refresh, from: self.from };
         self.work.push(Box::pin(async move {
-            let outcome = log_in::prove(&gateway, credential, device, wants).await;
+            let outcome = log_in::prove(&gateway, credential, asked, wants).await;
             Done::Proved { slot, outcome }
         }));
     }
@@ -155,9 +156,10 @@ impl Connection {
                     return self.wire.reply(slot, Reply::err(failure::NOT_SUPPORTED));
                 };
                 let [old_password, new_password] = [old, new].map(Secret::into_exposed);
-                let held = Some(held);
+                let (held, address) = (Some(held), granting::address(self.from));
+                let token = String::new();
                 let request =
-                    ChangePasswordReq { held, old_password, new_password, ..Default::default() };
+                    ChangePasswordReq { held, old_password, new_password, token, address };
                 self.later(slot, async move {
                     told(granting::change_password(&gateway, request).await)
                 });

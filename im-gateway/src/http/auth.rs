@@ -6,15 +6,17 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
+use im_common::InUse;
 use im_wire::failure;
-use mpim_proto::VerifyTokenReq;
+use mpim_proto::{Granted, VerifyTokenReq};
 use mprpc::{Code, Context};
 
 use super::Http;
 use super::error::Refused;
-use crate::commands::{refusal, unavailable};
+use crate::commands::{refusal_as, unavailable};
 use crate::config::ms;
 use crate::core::Principal;
+use crate::granting::not_good;
 use crate::metrics::METRICS;
 
 /// The longest token that im-user is asked about, in bytes.
@@ -29,8 +31,14 @@ impl FromRequestParts<Arc<Http>> for Principal {
         };
         let gateway = &http.gateway;
         let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
+        // Whoever has only made one up comes this far as well.
+        let place = tokio::time::timeout_at(cx.deadline(), gateway.tokens.acquire()).await;
+        let Ok(Ok(place)) = place else { return Err(Refused::of(failure::UNAVAILABLE)) };
+        let counted = InUse::of(&METRICS.tokens);
         let request = VerifyTokenReq { token: token.to_owned(), ..VerifyTokenReq::default() };
-        let answer = match gateway.services.user.verify_token(&cx, request).await {
+        let verified = gateway.services.user.verify_token(&cx, request).await;
+        drop((place, counted));
+        let answer = match verified {
             Ok(answer) => answer,
             // One of the original system, whose tokens say nothing.
             Err(status) if status.code() == Code::Unimplemented => {
@@ -40,23 +48,29 @@ impl FromRequestParts<Arc<Http>> for Principal {
                 return Err(Refused::from(unavailable(gateway, "VerifyToken", &status)));
             }
         };
-        if let Some(refused) = refusal(answer.result) {
+        if let Some(refused) = refusal_as(answer.result, not_good) {
             return Err(Refused::from(refused));
         }
         let Some(granted) = answer.granted else {
             return Err(Refused::of(failure::NOT_SUPPORTED));
         };
         http.users.take(granted.user_id, http.of_user, 1).map_err(|wait| {
-            METRICS.http_slow_downs.increment(1);
+            METRICS.http_slow_downs_user.increment(1);
             Refused::slow_down(wait)
         })?;
-        Ok(Self {
+        Ok(Self { token: token.to_owned(), ..Self::from(granted) })
+    }
+}
+
+impl From<Granted> for Principal {
+    fn from(granted: Granted) -> Self {
+        Self {
             user_id: granted.user_id,
             role: granted.role(),
             username: granted.username,
             device: granted.device,
-            token: token.to_owned(),
-        })
+            token: granted.token,
+        }
     }
 }
 

@@ -42,13 +42,17 @@ pub(super) fn about() -> OpenApi {
         .build()
 }
 
-/// The document, and the page.
-pub(super) fn routes(document: &OpenApi) -> Router<Arc<Http>> {
+/// The document.
+pub(super) fn document(document: &OpenApi) -> Router<Arc<Http>> {
     // Made of constants: that it can be written is for a test to say.
     let document: bytes::Bytes = document.to_json().unwrap_or_default().into();
     let json = async move || ([(CONTENT_TYPE, "application/json")], document);
+    Router::new().route(DOCUMENT, get(json))
+}
+
+/// The page that shows it.
+pub(super) fn page() -> Router<Arc<Http>> {
     Router::new()
-        .route(DOCUMENT, get(json))
         .route("/docs", get(async || Redirect::permanent("/docs/")))
         .route("/docs/", get(async || file("index.html")))
         .route("/docs/{file}", get(async |At(name): At<String>| file(&name)))

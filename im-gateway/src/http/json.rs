@@ -110,7 +110,8 @@ fn unsupported() -> Refused {
     Refused::with(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad content-type")
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a body is said to be JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);
     let essence =
@@ -150,7 +151,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
 fn complaint(error: &serde_json::Error) -> Refused {
     let said = error.to_string();
     // What was found instead may be a secret, in a field of another kind.
-    let said = said.split_once(", expected ").map_or(&*said, |(_, expected)| expected);
+    let said = said.rsplit_once(", expected ").map_or(&*said, |(_, expected)| expected);
     let complaint: String = said.chars().take(COMPLAINT_CHARS_MAX).collect();
     Refused::of(format!("bad body: {complaint}"))
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use im_wire::failure;
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::Http;
 use super::error::Refused;
+use super::line::Line;
 use crate::config::ms;
 use crate::doorman::network;
 use crate::entry::CameFrom;
@@ -27,28 +29,12 @@ pub(super) async fn secured(request: Request, next: Next) -> Response {
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    let secure = request.extensions().get::<CameFrom>().is_some_and(|from| from.secure);
     let mut response = next.run(request).await;
-    if secure {
-        only_secure(response.headers_mut());
-    }
     for (name, value) in HEADERS {
         let headers = response.headers_mut();
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
-}
-
-/// A cookie that came over TLS is not to go over anything else.
-fn only_secure(headers: &mut HeaderMap) {
-    for (name, value) in headers.iter_mut() {
-        let secured = || [value.as_bytes(), b"; Secure"].concat();
-        if name == SET_COOKIE
-            && let Ok(cookie) = HeaderValue::from_bytes(&secured())
-        {
-            *value = cookie;
-        }
-    }
 }
 
 /// An address other than this machine's asks only so often.
@@ -65,7 +51,7 @@ pub(super) async fn by_address(
     match taken {
         Ok(()) => next.run(request).await,
         Err(wait) => {
-            METRICS.http_slow_downs.increment(1);
+            METRICS.http_slow_downs_address.increment(1);
             Refused::slow_down(wait).into_response()
         }
     }
@@ -78,6 +64,25 @@ pub(super) async fn timed(State(http): State<Arc<Http>>, request: Request, next:
         Ok(response) => response,
         Err(_) => Refused::of(failure::UNAVAILABLE).into_response(),
     }
+}
+
+/// Goes on to its end although nobody waits any more: whoever goes away in the middle must not leave
+/// behind a log-in that nobody has, or one that they believe to be over. Such a request keeps the place of
+/// its connection for as long.
+pub(super) async fn to_its_end(
+    State(http): State<Arc<Http>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (answer, answered) = oneshot::channel();
+    let line = request.extensions().get::<Arc<Line>>().cloned();
+    let answering = async move {
+        let _line = line;
+        let _ = answer.send(next.run(request).await);
+    };
+    http.gateway.spawn_for_client("request", Box::pin(answering.in_current_span()));
+    // Without an answer it has panicked.
+    answered.await.unwrap_or_else(|_| Refused::of("internal").into_response())
 }
 
 /// A body that says that it is too long is not begun. One that does not say so is measured while it is

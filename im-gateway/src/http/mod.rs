@@ -12,6 +12,7 @@ mod error;
 mod granting;
 mod json;
 mod layers;
+mod line;
 mod request_id;
 mod router;
 mod routes;

@@ -15,10 +15,16 @@ use super::{Http, docs, layers, request_id, upgrade, web};
 
 /// The whole API.
 pub(super) fn router(http: &Arc<Http>) -> Router {
-    let (api, document) = api().split_for_parts();
+    let state = || Arc::clone(http);
+    let to_its_end = from_fn_with_state(state(), layers::to_its_end);
+    let (api, document) = api().merge(log_ins().route_layer(to_its_end)).split_for_parts();
     let routes = api
-        .merge(docs::routes(&document))
+        .merge(docs::document(&document))
         .route("/ws", get(upgrade::upgrade))
+        // Who asks, and whether they may that often, is for handlers to say: some are open.
+        .route_layer(from_fn_with_state(state(), layers::by_address))
+        // A page is many files, which cost nothing but their bytes.
+        .merge(docs::page())
         .merge(web::routes())
         .fallback(layers::nowhere)
         .method_not_allowed_fallback(layers::not_so)
@@ -30,8 +36,6 @@ pub(super) fn router(http: &Arc<Http>) -> Router {
 fn layered(routes: Router, http: &Arc<Http>) -> Router {
     let state = || Arc::clone(http);
     routes
-        // Who asks, and whether they may that often, is for handlers to say: some are open.
-        .layer(from_fn_with_state(state(), layers::by_address))
         // Cheap, and before anything is read.
         .layer(from_fn_with_state(state(), layers::bounded))
         // Around all that waits: for the body, for services.
@@ -41,14 +45,20 @@ fn layered(routes: Router, http: &Arc<Http>) -> Router {
         .layer(from_fn(request_id::named))
 }
 
-/// Those that the document describes.
-fn api() -> OpenApiRouter<Arc<Http>> {
-    OpenApiRouter::with_openapi(docs::about())
+/// Those by which log-ins come and go.
+fn log_ins() -> OpenApiRouter<Arc<Http>> {
+    OpenApiRouter::new()
         .routes(routes!(account::register))
         .routes(routes!(account::login))
         .routes(routes!(account::refresh))
         .routes(routes!(account::password))
         .routes(routes!(account::logout))
+        .routes(routes!(devices::revoke))
+}
+
+/// The others that the document describes.
+fn api() -> OpenApiRouter<Arc<Http>> {
+    OpenApiRouter::with_openapi(docs::about())
         .routes(routes!(account::me))
         .routes(routes!(users::list))
         .routes(routes!(friends::list))
@@ -68,6 +78,5 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(groups::members))
         .routes(routes!(groups::join, groups::leave))
         .routes(routes!(devices::list))
-        .routes(routes!(devices::revoke))
         .routes(routes!(presence::list))
 }

@@ -11,18 +11,18 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use im_common::{InUse, Shutdown};
+use im_common::Shutdown;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
+use super::line::{Line, Patient};
 use super::{Http, router};
+use crate::accepting::{Refusals, accept};
 use crate::config::ms;
 use crate::doorman::{Doorman, Place};
 use crate::entry::{ClientStream, Denied, Entry};
 use crate::gateway::Gateway;
 use crate::metrics::METRICS;
-use crate::socket::Socket;
 
 /// What a client that finds no place is told. There is no request yet that could be named.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -32,23 +32,18 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     content-type: application/json\r\ncontent-length: 79\r\nconnection: close\r\n\r\n\
     {\"code\":4001,\"message\":\"TLS is spoken here: https\",\"status\":\"INVALID_ARGUMENT\"}";
-/// Clients that are being told so at the same time; more are closed without a word.
-const REFUSALS_MAX: usize = 64;
-/// How long to wait when accepting fails, rather than to try in a circle.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// Accepts connections of HTTP/1.1.
 pub(crate) struct HttpServer {
     gateway: Arc<Gateway>,
     router: Router,
     doorman: Doorman,
-    refusals: Arc<Semaphore>,
+    refusals: Refusals,
 }
 
 impl HttpServer {
     pub(crate) fn new(http: Http) -> Self {
         let gateway = Arc::clone(&http.gateway);
-        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        let refusals = Refusals::new(Arc::clone(&gateway));
         let (places, limits) = (gateway.config.http.connections_max, Arc::clone(&gateway.limits));
         let address_max = gateway.config.limits.address_connections_max;
         let doorman = Doorman::new(places, address_max, limits);
@@ -59,20 +54,7 @@ impl HttpServer {
     /// their own.
     pub(crate) async fn run(self, listener: TcpListener, entry: Entry, shutdown: Shutdown) {
         let server = Arc::new(self);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = shutdown.triggered() => break,
-            };
-            let (stream, from) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, most likely: others have to close first.
-                    tracing::warn!(%error, "accepting failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
+        accept(listener, &shutdown, |stream, from| {
             // Those whom a proxy brings are counted with each of their requests.
             let admitted = match entry.proxies().has(from.ip()) {
                 true => server.doorman.admit_brought(),
@@ -85,11 +67,12 @@ impl HttpServer {
                     METRICS.http_connections_refused.increment(1);
                     // Where TLS is spoken it could only be told after the handshake, which is what costs.
                     if entry.is_open() {
-                        server.refuse(stream, FULL);
+                        server.refusals.say(ClientStream::Plain(stream), FULL);
                     }
                 }
             }
-        }
+        })
+        .await;
     }
 
     fn let_in(
@@ -112,11 +95,13 @@ impl HttpServer {
             };
             match entered {
                 Ok((stream, from)) => server.serve(stream, from, entry, place, shutdown),
-                Err(Denied::Plain(stream)) => server.refuse(stream, PLAIN),
+                Err(Denied::Plain(stream)) => {
+                    server.refusals.say(ClientStream::Plain(stream), PLAIN);
+                }
                 Err(Denied::Gone(_)) => {}
             }
         };
-        self.gateway.tasks.spawn("entry", Box::pin(coming_in));
+        self.gateway.spawn_for_client("entry", Box::pin(coming_in));
     }
 
     fn serve(
@@ -134,9 +119,12 @@ impl HttpServer {
         }
         let router = TowerToHyperService::new(self.router.clone());
         let secure = stream.is_secure();
+        let line = Line::new(place);
+        let stream = Patient::new(stream, Arc::clone(&line), ms(config.http.answer_timeout_ms));
         let service = service_fn(move |mut request: Request<Incoming>| {
             let origin = entry.proxies().origin(from, secure, request.headers());
             request.extensions_mut().insert(origin);
+            request.extensions_mut().insert(Arc::clone(&line));
             router.call(request)
         });
         let connection = http1::Builder::new()
@@ -148,7 +136,6 @@ impl HttpServer {
             .with_upgrades();
         let drain = ms(config.closing.drain_ms);
         let connection = async move {
-            let _place = (place, InUse::of(&METRICS.http_connections));
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
@@ -162,19 +149,7 @@ impl HttpServer {
             }
         };
         // What wraps a task keeps it twice.
-        self.gateway.tasks.spawn("http connection", Box::pin(connection));
-    }
-
-    /// Says these last words.
-    fn refuse(&self, stream: TcpStream, words: &'static [u8]) {
-        let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else {
-            return;
-        };
-        let at_most = ms(self.gateway.config.closing.linger_ms);
-        self.gateway.tasks.spawn("refusal", async move {
-            let _place = place;
-            Socket::plain(stream).linger(words, at_most).await;
-        });
+        self.gateway.spawn_for_client("http connection", Box::pin(connection));
     }
 }
 

@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::header::{
     CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+};
 use axum::response::IntoResponse as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 use sha1_smol::Sha1;
 use socket2::SockRef;
 
 use super::Http;
 use super::error::Refused;
-use crate::entry::{CameFrom, ClientStream};
+use super::line::Patient;
+use crate::entry::CameFrom;
 
 /// The subprotocol of our clients, chosen where it is offered.
 const SUBPROTOCOL: &str = "mpim.v1";
@@ -35,17 +39,24 @@ const KEY_BYTES: usize = 16;
 /// of an origin, from anywhere.
 ///
 /// # Errors
-/// The status and the words of the refusal, when what it asks for is no WebSocket of version 13, comes from a page of somebody else, or has a token in
-/// its address, where it would be in everybody's logs.
-pub fn agree(
-    uri: &Uri,
-    headers: &HeaderMap,
+/// The status and the words of the refusal, when what it asks for is no WebSocket of version 13, has a
+/// body, comes from a page of somebody else, or has a token in its address, where it would be in
+/// everybody's logs.
+pub fn agree<B: HttpBody>(
+    request: &Request<B>,
     origins: &[String],
-) -> Result<Response<Body>, (StatusCode, &'static str)> {
-    let is_upgrade =
-        has_token(headers, &CONNECTION, "upgrade") && has_token(headers, &UPGRADE, "websocket");
+) -> Result<Response<()>, (StatusCode, &'static str)> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let is_upgrade = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && has_token(headers, &CONNECTION, "upgrade")
+        && has_token(headers, &UPGRADE, "websocket");
     if !is_upgrade || headers.get(SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
         return Err((StatusCode::UPGRADE_REQUIRED, "bad upgrade: WebSocket of version 13"));
+    }
+    // It would be taken for what is said on the socket.
+    if !request.body().is_end_stream() {
+        return Err((StatusCode::BAD_REQUEST, "bad upgrade: it has a body"));
     }
     let mut parameters = uri.query().unwrap_or_default().split('&');
     if parameters.any(|parameter| parameter.split('=').next() == Some("token")) {
@@ -60,7 +71,7 @@ pub fn agree(
         return Err((StatusCode::BAD_REQUEST, "bad sec-websocket-key"));
     };
     let accepted = STANDARD.encode(Sha1::from(format!("{key}{GUID}")).digest().bytes());
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let answer = response.headers_mut();
     answer.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -68,7 +79,8 @@ pub fn agree(
     if let Ok(accepted) = HeaderValue::from_str(&accepted) {
         answer.insert(SEC_WEBSOCKET_ACCEPT, accepted);
     }
-    if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+    // Its names are told apart by case, unlike those of HTTP.
+    if words(headers, &SEC_WEBSOCKET_PROTOCOL).any(|word| word == SUBPROTOCOL) {
         answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     Ok(response)
@@ -76,8 +88,12 @@ pub fn agree(
 
 /// Whether a list of words, over however many headers, has this one.
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
+    words(headers, name).any(|word| word.eq_ignore_ascii_case(token))
+}
+
+fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// Whether a request comes from a page that may connect, or from none.
@@ -95,9 +111,12 @@ fn is_welcome(headers: &HeaderMap, origins: &[String]) -> bool {
 }
 
 /// `GET /ws`.
-pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request) -> Response<Body> {
+pub(super) async fn upgrade(
+    State(http): State<Arc<Http>>,
+    mut request: Request<Body>,
+) -> Response<Body> {
     let origins = &http.gateway.config.web_socket.origins;
-    let response = match agree(request.uri(), request.headers(), origins) {
+    let response = match agree(&request, origins) {
         Ok(response) => response,
         Err((status, words)) => {
             let mut response = Refused::with(status, words).into_response();
@@ -113,9 +132,9 @@ pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request)
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let sockets = Arc::clone(&http.sockets);
-    http.gateway.tasks.spawn("upgrade", async move {
+    http.gateway.spawn_for_client("upgrade", async move {
         let parts = match upgraded.await {
-            Ok(upgraded) => upgraded.downcast::<TokioIo<ClientStream>>(),
+            Ok(upgraded) => upgraded.downcast::<TokioIo<Patient>>(),
             Err(error) => {
                 tracing::debug!(%error, "a connection was gone before it was a WebSocket");
                 return;
@@ -123,7 +142,7 @@ pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request)
         };
         match parts {
             Ok(parts) => {
-                let stream = parts.io.into_inner();
+                let stream = parts.io.into_inner().into_inner();
                 // That of requests; who does not read is the session's to notice.
                 let _ = SockRef::from(stream.tcp()).set_tcp_user_timeout(None);
                 sockets.take(stream, from.ip, &parts.read_buf);
@@ -131,7 +150,7 @@ pub(super) async fn upgrade(State(http): State<Arc<Http>>, mut request: Request)
             Err(_) => tracing::error!("a connection of HTTP is of no kind that is known"),
         }
     });
-    response
+    response.map(|()| Body::empty())
 }
 
 #[cfg(test)]
@@ -147,17 +166,27 @@ mod tests {
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
 
-    /// Asks with these headers in place of, or beside, what is usual; without those that are empty.
-    fn ask(uri: &str, changed: &[(&'static str, &'static str)]) -> Result<Response<Body>, u16> {
-        let mut headers = HeaderMap::new();
+    /// A request with these headers in place of, or beside, what is usual; without those that are empty.
+    fn request(uri: &str, changed: &[(&'static str, &'static str)]) -> Request<String> {
+        let mut request = Request::new(String::new());
+        *request.uri_mut() = uri.parse().unwrap();
+        let headers = request.headers_mut();
         for (name, value) in ASKED.iter().chain(changed) {
             match value.is_empty() {
                 true => drop(headers.remove(*name)),
                 false => drop(headers.insert(*name, HeaderValue::from_static(value))),
             }
         }
+        request
+    }
+
+    fn answer(request: &Request<String>) -> Result<Response<()>, u16> {
         let origins = ["https://chat.example.com".to_owned()];
-        agree(&uri.parse().unwrap(), &headers, &origins).map_err(|(status, _)| status.as_u16())
+        agree(request, &origins).map_err(|(status, _)| status.as_u16())
+    }
+
+    fn ask(uri: &str, changed: &[(&'static str, &'static str)]) -> Result<Response<()>, u16> {
+        answer(&request(uri, changed))
     }
 
     #[test]
@@ -168,6 +197,20 @@ mod tests {
         assert!(!response.headers().contains_key(SEC_WEBSOCKET_PROTOCOL));
         let response = ask("/ws", &[("sec-websocket-protocol", "other, mpim.v1")]).unwrap();
         assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], SUBPROTOCOL);
+        let response = ask("/ws", &[("sec-websocket-protocol", "MPIM.V1")]).unwrap();
+        assert!(!response.headers().contains_key(SEC_WEBSOCKET_PROTOCOL));
+    }
+
+    #[test]
+    fn a_handshake_is_a_request_without_a_body_that_http_can_upgrade() {
+        let denied = |change: &dyn Fn(&mut Request<String>)| {
+            let mut request = request("/ws", &[]);
+            change(&mut request);
+            answer(&request).unwrap_err()
+        };
+        assert_eq!(denied(&|request| *request.method_mut() = Method::HEAD), 426);
+        assert_eq!(denied(&|request| *request.version_mut() = Version::HTTP_10), 426);
+        assert_eq!(denied(&|request| request.body_mut().push_str("frames")), 400);
     }
 
     #[test]

@@ -36,15 +36,15 @@ macro_rules! files {
 #[rustfmt::skip]
 const FILES: &[File] = files! {
     "app.js" "core/client.js" "core/conversation.js" "core/device.js" "core/errors.js"
-    "core/i18n.js" "core/lock.js" "core/outbox.js" "core/peer.js" "core/preferences.js"
-    "core/router.js" "core/session.js" "core/socket.js" "core/store.js" "core/sync.js"
-    "core/time.js" "core/window.js" "i18n/en.js" "i18n/zh.js" "icon.svg" "index.html"
+    "core/i18n.js" "core/lock.js" "core/notices.js" "core/outbox.js" "core/peer.js"
+    "core/preferences.js" "core/router.js" "core/session.js" "core/socket.js" "core/store.js"
+    "core/sync.js" "core/time.js" "core/window.js" "i18n/en.js" "i18n/zh.js" "icon.svg" "index.html"
     "manifest.webmanifest" "styles/base.css" "styles/chat.css" "styles/over.css" "styles/pages.css"
     "styles/parts.css" "styles/phone.css" "styles/shell.css" "styles/tokens.css" "vendor/preact.js"
     "views/banner.js" "views/chat.js" "views/choices.js" "views/composer.js"
     "views/conversations.js" "views/devices.js" "views/dialog.js" "views/dialogs.js"
     "views/friends.js" "views/groups.js" "views/history.js" "views/login.js" "views/message.js"
-    "views/parts.js" "views/settings.js" "views/shell.js" "views/toast.js"
+    "views/parts.js" "views/reader.js" "views/settings.js" "views/shell.js" "views/toast.js"
 };
 
 /// A route for each file, and `/` for the page.
@@ -54,18 +54,22 @@ pub(super) fn routes() -> Router<Arc<Http>> {
             "index.html" => "/".to_owned(),
             path => format!("/{path}"),
         };
-        router.route(&path, get(async move |headers: HeaderMap| file.answer(&headers)))
+        let tag = file.tag();
+        router.route(&path, get(async move |headers: HeaderMap| file.answer(&tag, &headers)))
     })
 }
 
 impl File {
+    /// What tells its contents from others.
+    fn tag(&self) -> String {
+        format!("\"{:016x}\"", FixedState::default().hash_one(self.bytes))
+    }
+
     /// The file, or that it is the one that the browser has.
-    fn answer(&self, headers: &HeaderMap) -> Response {
-        let tag = format!("\"{:016x}\"", FixedState::default().hash_one(self.bytes));
-        let is_kept =
-            headers.get(IF_NONE_MATCH).is_some_and(|kept| kept.as_bytes() == tag.as_bytes());
+    fn answer(&self, tag: &str, headers: &HeaderMap) -> Response {
+        let is_kept = has(headers, tag);
         // It is asked for again each time, since all files are of one version.
-        let about = [(ETAG, tag), (CACHE_CONTROL, "no-cache".to_owned())];
+        let about = [(ETAG, tag), (CACHE_CONTROL, "no-cache")];
         // What is said with a 304 replaces what the browser has: the stricter policy of the API would.
         let policy = [(CONTENT_SECURITY_POLICY, POLICY)];
         if is_kept {
@@ -84,6 +88,13 @@ impl File {
             _ => "application/octet-stream",
         }
     }
+}
+
+/// Whether the browser has what has this tag. A proxy that packs what it passes on makes the tag a weak one.
+fn has(headers: &HeaderMap, tag: &str) -> bool {
+    let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
+    let mut kept = lists.flat_map(|list| list.split(',')).map(str::trim);
+    kept.any(|kept| kept.strip_prefix("W/").unwrap_or(kept) == tag)
 }
 
 #[cfg(test)]
@@ -117,15 +128,24 @@ mod tests {
     #[test]
     fn a_file_that_the_browser_has_is_not_sent_again() {
         let page = FILES.iter().find(|file| file.path == "index.html").unwrap();
-        let sent = page.answer(&HeaderMap::new());
+        let tag = page.tag();
+        let sent = page.answer(&tag, &HeaderMap::new());
         assert_eq!(
             (sent.status(), &sent.headers()[CONTENT_TYPE]),
             (StatusCode::OK, &"text/html; charset=utf-8".parse().unwrap())
         );
-        let kept = HeaderMap::from_iter([(IF_NONE_MATCH, sent.headers()[ETAG].clone())]);
-        let kept = page.answer(&kept);
-        assert_eq!(kept.status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(kept.headers()[CONTENT_SECURITY_POLICY], POLICY);
+        assert_eq!(sent.headers()[ETAG], tag);
+        for (kept, status) in [
+            (tag.clone(), StatusCode::NOT_MODIFIED),
+            (format!("W/{tag}"), StatusCode::NOT_MODIFIED),
+            (format!("\"other\", {tag}"), StatusCode::NOT_MODIFIED),
+            ("\"other\"".to_owned(), StatusCode::OK),
+        ] {
+            let kept = HeaderMap::from_iter([(IF_NONE_MATCH, kept.parse().unwrap())]);
+            let answer = page.answer(&tag, &kept);
+            assert_eq!(answer.status(), status, "{kept:?}");
+            assert_eq!(answer.headers()[CONTENT_SECURITY_POLICY], POLICY);
+        }
         assert!(FILES.iter().all(|file| file.kind() != "application/octet-stream"));
     }
 }

@@ -55,10 +55,11 @@ impl Session {
 
     /// How a message is sent: as it says, or else as the session has said.
     pub(super) fn manner_of(&self, message: &Outgoing) -> Manner {
-        let Manner { priority, receipts } = self.sending.manner;
+        let Manner { priority, receipts, .. } = self.sending.manner;
         Manner {
             priority: message.priority.map_or(priority, to_proto),
             receipts: message.receipts.unwrap_or(receipts),
+            repeatable: message.client_msg_id.is_some(),
         }
     }
 

@@ -119,6 +119,15 @@ async fn frames_http_and_websocket_are_spoken_over_tls_too() {
         .unwrap();
     assert!(rest(http).await.starts_with("HTTP/1.1 200 OK"));
 
+    let mut http = authority.connect(system.http).await.unwrap();
+    let body = r#"{"username":"ada","password":"password","cookie":true}"#;
+    let head = "POST /api/register HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        content-type: application/json\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    http.write_all(request.as_bytes()).await.unwrap();
+    let told = rest(http).await;
+    assert!(told.contains("__Host-mpim_refresh=") && told.contains("; Secure;"), "{told}");
+
     let mut socket = authority.connect(system.http).await.unwrap();
     socket
         .write_all(

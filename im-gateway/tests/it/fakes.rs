@@ -48,7 +48,7 @@ pub(crate) enum Asked {
         ids: Vec<String>,
         priority: Priority,
         receipts: bool,
-        again: bool,
+        repeatable: bool,
     },
     Signal(SignalReq),
     StatusChanged(i64),
@@ -76,6 +76,8 @@ pub(crate) enum Fault {
 pub(crate) struct State {
     pub(crate) asked: Vec<Asked>,
     pub(crate) faults: HashMap<&'static str, Fault>,
+    /// Operations that came to wait for a permit, whatever became of them.
+    pub(crate) waited: Vec<&'static str>,
     /// By user id: name and password.
     users: Vec<(String, String)>,
     friends: BTreeSet<(i64, i64)>,
@@ -89,6 +91,10 @@ pub(crate) struct State {
     pub(crate) worthless: BTreeSet<String>,
     /// What im-user says of everybody who logs in, instead of what is right.
     pub(crate) verdict: Option<mpim_proto::Result>,
+    /// After how long they may try again, it says then.
+    pub(crate) wait_ms: i64,
+    /// From where somebody has shown a password, each time.
+    pub(crate) came_from: Vec<String>,
     /// Longer texts are refused; 0: none is.
     pub(crate) text_bytes_max: usize,
     /// What is wrong with the time of the others, if anything.
@@ -158,6 +164,15 @@ impl State {
         entry
     }
 
+    /// A user who is there, with the next id and the usual password.
+    pub(crate) fn has_user(&mut self, name: &str) {
+        self.users.push((name.to_owned(), "password".to_owned()));
+    }
+
+    pub(crate) fn has_password(&self, name: &str, password: &str) -> bool {
+        self.users.contains(&(name.to_owned(), password.to_owned()))
+    }
+
     pub(crate) fn next_since_ms(&mut self) -> i64 {
         self.last_since_ms += 1;
         self.last_since_ms
@@ -217,6 +232,13 @@ impl Fakes {
         self.state().faults.insert(operation, fault);
     }
 
+    /// Whoever shows a password has failed too often, and waits for so long.
+    pub(crate) fn make_wait(&self, wait_ms: i64) {
+        let mut state = self.state();
+        state.verdict = Some(mpim_proto::Result::invalid("too many attempts"));
+        state.wait_ms = wait_ms;
+    }
+
     pub(crate) fn heal(&self) {
         self.state().faults.clear();
     }
@@ -227,13 +249,20 @@ impl Fakes {
 
     /// The faults of an operation that happen before its work.
     async fn before(&self, operation: &'static str) -> Result<(), Status> {
-        let gate = match self.state().faults.get_mut(operation) {
-            Some(Fault::Fails(times, status)) if *times > 0 => {
-                *times -= 1;
-                return Err(status.clone());
+        let gate = {
+            let mut state = self.state();
+            match state.faults.get_mut(operation) {
+                Some(Fault::Fails(times, status)) if *times > 0 => {
+                    *times -= 1;
+                    return Err(status.clone());
+                }
+                Some(Fault::Waits(gate)) => {
+                    let gate = Arc::clone(gate);
+                    state.waited.push(operation);
+                    gate
+                }
+                _ => return Ok(()),
             }
-            Some(Fault::Waits(gate)) => Arc::clone(gate),
-            _ => return Ok(()),
         };
         gate.acquire().await.unwrap().forget();
         Ok(())

@@ -98,7 +98,10 @@ async fn a_log_in_tells_who_it_is_how_long_it_is_good_and_how_it_goes_on() {
 async fn a_refresh_gives_the_next_tokens_once_and_before_a_log_in_too() {
     for (_system, mut client) in clients().await {
         let next = client.data(1007, refresh()).await;
-        assert_eq!((&next["session_key"], &next["refresh_token"]), (&json!("token-ada"), &json!("refresh-ada")));
+        assert_eq!(
+            (&next["session_key"], &next["refresh_token"]),
+            (&json!("token-ada"), &json!("refresh-ada"))
+        );
         let invalid = (1004, "invalid token".to_owned());
         assert_eq!(client.refused(1007, refresh()).await, invalid, "good once");
         let whoami = client.ask(4001, json!({"op": "whoami"})).await.1;
@@ -144,6 +147,29 @@ async fn all_log_ins_of_a_user_end_by_one_that_is_good() {
     }
 }
 
+/// Lines have no field for when.
+#[tokio::test]
+async fn who_has_guessed_too_often_is_told_when_to_come_back() {
+    for (system, mut client) in clients().await {
+        client.data(1001, ada()).await;
+        let mut text = system.connect().await;
+        system.fakes.make_wait(1_500);
+        let (_, refused) = client.ask(1009, json!({"old": "guess", "new": "another"})).await;
+        assert_eq!((&refused["code"], &refused["retry_after_ms"]), (&json!(5003), &json!(1_500)));
+        assert_eq!(text.ask("LOGIN ada guess").await, "-ERR auth too many attempts");
+        let mut other = match client {
+            Client::Frames(_) => Client::Frames(Frames::connect(system.frames()).await),
+            Client::WebSocket(_) => Client::WebSocket(WebSocket::connect(&system).await),
+        };
+        let (kind, refused) = other.ask(1001, ada()).await;
+        assert_eq!((kind, &refused["message"]), (1002, &json!("auth too many attempts")));
+        assert_eq!((&refused["code"], &refused["retry_after_ms"]), (&json!(5003), &json!(1_500)));
+        system.fakes.state().wait_ms = 0;
+        let (_, refused) = other.ask(1001, ada()).await;
+        assert!(refused["retry_after_ms"].is_null(), "nobody knows: {refused}");
+    }
+}
+
 /// It has no word for what is asked.
 #[tokio::test]
 async fn what_an_im_user_of_before_cannot_do_is_not_supported() {
@@ -151,9 +177,10 @@ async fn what_an_im_user_of_before_cannot_do_is_not_supported() {
     for (system, mut client) in clients().await {
         system.fakes.state().log_in_id.clear();
         client.data(1001, ada()).await;
-        for (kind, body) in
-            [(1003, json!({"everywhere": true})), (1009, json!({"old": "password", "new": "another"}))]
-        {
+        for (kind, body) in [
+            (1003, json!({"everywhere": true})),
+            (1009, json!({"old": "password", "new": "another"})),
+        ] {
             assert_eq!(client.refused(kind, body).await, unsupported);
         }
         let lacks = mprpc::Status::unimplemented("the original has none");

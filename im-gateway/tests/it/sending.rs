@@ -52,18 +52,18 @@ async fn a_send_whose_answer_is_lost_is_tried_again_with_the_same_id_and_stored_
     let lost = Status::unavailable("the answer is lost");
     system.fakes.fault("send_batch", Fault::Mute(2, lost));
     assert_eq!(ada.ask("SEND 1 hi").await, "+OK msg_id=1");
-    let (ids, again): (Vec<Vec<String>>, Vec<bool>) = system
+    let (ids, repeatable): (Vec<Vec<String>>, Vec<bool>) = system
         .asked()
         .into_iter()
         .filter_map(|asked| match asked {
-            Asked::Send { ids, again, .. } => Some((ids, again)),
+            Asked::Send { ids, repeatable, .. } => Some((ids, repeatable)),
             _ => None,
         })
         .unzip();
     assert_eq!(ids.len(), 3);
     assert!(ids.iter().all(|id| *id == ids[0]));
     // The first may still be on its way, so a refusal of the others has to hold for it, too.
-    assert_eq!(again, [false, true, true]);
+    assert_eq!(repeatable, [false, true, true]);
     assert_eq!(system.fakes.state().timelines["c2c_1_1"].len(), 1);
 }
 
@@ -77,7 +77,25 @@ async fn a_send_that_may_be_stored_is_not_refused_because_its_retry_was() {
     system.until("stored", |state| state.timelines.contains_key("c2c_1_1")).await;
     system.fakes.fault("send_batch", Fault::Fails(99, Status::resource_exhausted("full")));
     assert_eq!(ada.line().await, "-ERR unavailable, try again");
-    assert_eq!(ada.ask("SEND 1 again").await, "-ERR slow down");
+    for line in ["SEND 1 again", "SENDID own 1 again"] {
+        assert_eq!(ada.ask(line).await, "-ERR slow down", "to {line}");
+    }
+}
+
+/// A refusal has to hold for the other tries, too, which may be on their way through another gateway.
+#[tokio::test]
+async fn what_has_an_id_of_the_clients_own_says_that_it_may_come_again() {
+    let system = System::start().await;
+    let mut ada = system.register("ada").await;
+    for (line, expected) in [("SEND 1 a", false), ("SENDID own 1 b", true), ("SEND 1 c", false)] {
+        system.asked();
+        assert!(ada.ask(line).await.starts_with("+OK msg_id="));
+        let said = system.asked().into_iter().find_map(|asked| match asked {
+            Asked::Send { repeatable, .. } => Some(repeatable),
+            _ => None,
+        });
+        assert_eq!(said, Some(expected), "of {line}");
+    }
 }
 
 #[tokio::test]

@@ -21,14 +21,14 @@ pub(crate) struct WebSocket {
     stream: TcpStream,
 }
 
-/// The answer to a handshake with these lines, up to its head's end.
-async fn shake(addr: SocketAddr, path: &str, lines: &str) -> (TcpStream, String) {
+/// The answer to a handshake with these lines and what comes right behind it, up to its head's end.
+async fn shake(addr: SocketAddr, path: &str, lines: &str, behind: &[u8]) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
     );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(&[request.as_bytes(), behind].concat()).await.unwrap();
     let mut head = Vec::new();
     let read = async {
         while !head.ends_with(b"\r\n\r\n") {
@@ -41,14 +41,19 @@ async fn shake(addr: SocketAddr, path: &str, lines: &str) -> (TcpStream, String)
 
 impl WebSocket {
     pub(crate) async fn connect(system: &System) -> Self {
-        let (stream, head) = shake(system.http, "/ws", "").await;
+        Self::connect_with(system, "").await
+    }
+
+    /// With these lines in the head of its request.
+    pub(crate) async fn connect_with(system: &System, lines: &str) -> Self {
+        let (stream, head) = shake(system.http, "/ws", lines, b"").await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         Self { stream }
     }
 
     /// Registers, logged in as `web`.
-    async fn register(system: &System, name: &str) -> Self {
+    pub(crate) async fn register(system: &System, name: &str) -> Self {
         let mut client = Self::connect(system).await;
         let body = json!({"username": name, "password": "password"});
         let answer = client.ask(1005, &body).await;
@@ -83,18 +88,29 @@ impl WebSocket {
         tokio::time::timeout(SOON, read).await.expect("a frame in time")
     }
 
+    /// The next message. It may have been asked meanwhile whether it is there.
     async fn envelope(&mut self) -> Value {
-        let (flags, payload) = self.next().await.expect("a message");
-        assert_eq!(flags, TEXT, "{}", String::from_utf8_lossy(&payload));
-        serde_json::from_slice(&payload).unwrap()
+        loop {
+            let (flags, payload) = self.next().await.expect("a message");
+            if flags == PING {
+                continue;
+            }
+            assert_eq!(flags, TEXT, "{}", String::from_utf8_lossy(&payload));
+            return serde_json::from_slice(&payload).unwrap();
+        }
     }
 
     pub(crate) async fn ask(&mut self, kind: u16, body: &Value) -> Value {
         let asked = json!({"type": kind, "id": "i", "body": body});
         self.send(TEXT, asked.to_string().as_bytes()).await;
-        let answer = self.envelope().await;
-        assert_eq!(answer["id"], "i", "{answer}");
-        answer
+        loop {
+            let answer = self.envelope().await;
+            // Pushes come between answers.
+            if !answer["body"]["code"].is_null() {
+                assert_eq!(answer["id"], "i", "{answer}");
+                return answer;
+            }
+        }
     }
 
     /// The code and the reason of the last frame; nothing comes after it.
@@ -203,10 +219,34 @@ async fn a_handshake_with_a_token_or_from_a_foreign_page_is_refused() {
         ("/ws", "origin: https://chat.example.org\r\nsec-websocket-protocol: mpim.v1\r\n", "101"),
         ("/ws", "origin: http://x\r\n", "101"),
     ] {
-        let (_, head) = shake(system.http, path, lines).await;
+        let (_, head) = shake(system.http, path, lines, b"").await;
         assert_eq!(head.split(' ').nth(1), Some(status), "{path} {lines} {head}");
         assert_eq!(head.contains("sec-websocket-protocol: mpim.v1"), lines.contains("mpim.v1"));
     }
+}
+
+/// A client need not wait for the answer to its handshake.
+#[tokio::test]
+async fn what_comes_right_behind_the_handshake_is_read() {
+    let system = System::start().await;
+    // A ping, masked with zeroes.
+    let (mut stream, head) =
+        shake(system.http, "/ws", "", &[0x89, 0x82, 0, 0, 0, 0, b'h', b'i']).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let mut pong = [0; 4];
+    let read = tokio::time::timeout(SOON, stream.read_exact(&mut pong)).await;
+    read.expect("a pong in time").unwrap();
+    assert_eq!(pong, [0x8a, 2, b'h', b'i']);
+}
+
+#[tokio::test]
+async fn at_the_shutdown_a_client_is_told_to_come_back() {
+    let deps = im_common::Deps::default();
+    let shutdown = deps.shutdown.clone();
+    let system = System::with_services(|_, _| {}, deps).await;
+    let mut bob = WebSocket::register(&system, "bob").await;
+    shutdown.trigger();
+    assert_eq!(bob.closing().await, (1001, "server shutting down".to_owned()));
 }
 
 #[tokio::test]

@@ -74,9 +74,9 @@ pub(super) fn conv(conv_id: &str) -> Result<ConvId, Status> {
 }
 
 /// What a request says about how its messages are sent.
-pub(super) fn wishes(receipts: bool, priority: i32) -> Result<Wishes, Status> {
+pub(super) fn wishes(receipts: bool, priority: i32, repeatable: bool) -> Result<Wishes, Status> {
     match proto::priority(priority) {
-        Some(priority) => Ok(Wishes { receipts, priority, again: false }),
+        Some(priority) => Ok(Wishes { receipts, priority, repeatable }),
         None => Err(Status::invalid_argument(format!("no priority is {priority}"))),
     }
 }

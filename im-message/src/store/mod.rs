@@ -71,9 +71,10 @@ pub(crate) trait Timeline:
     /// `Left` begin and end a span with it. The first message of a pair begins the spans of both.
     /// `receipts` of an entry that was there before changes nothing.
     ///
-    /// What is refused leaves no trace, unless the entry is tried [again](NewEntry::again): then its key
-    /// is answered with the same refusal from then on, also to an earlier try that comes late. Who was
-    /// told that their message is refused must not find it in the history later.
+    /// What is refused leaves no trace, unless the entry is [repeatable](NewEntry::repeatable), and its author
+    /// shut out or not a member of a group: then its key is answered with the same refusal until that is
+    /// [forgotten](Retention::forget_refusals), also to a try that comes late. Who was told that their message
+    /// is refused must not find it in the history later.
     ///
     /// msg_ids are unique in the whole system. Blocks of them start at
     /// `max(previous end, now_ms << 22)`, so neither a clock that went back nor a restart repeats

@@ -115,7 +115,7 @@ impl State {
             return Ok(Appended { seq, msg_id, ts_ms, new: false });
         }
         let used_up = (new.key.clone(), new.author);
-        if let Some(refusal) = conversation.refused.get(&used_up) {
+        if let Some((refusal, _)) = conversation.refused.get(&used_up) {
             return Err(refusal.clone());
         }
         let shut_out = new.conv.other_of_pair(new.author);
@@ -126,8 +126,8 @@ impl State {
             _ => shut_out.then_some(AppendError::Blocked),
         };
         if let Some(refusal) = refusal {
-            if new.again {
-                conversation.refused.insert(used_up, refusal.clone());
+            if new.repeatable {
+                conversation.refused.insert(used_up, (refusal.clone(), now_ms));
             }
             return Err(refusal);
         }

@@ -52,6 +52,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("mysql/0006_retention.sql"),
     include_str!("mysql/0007_receipts.sql"),
     include_str!("mysql/0008_devices_begin.sql"),
+    include_str!("mysql/0009_refusals_by_age.sql"),
 ];
 /// How often a batch is written again because nobody knows whether it was committed. The keys of
 /// its entries make that safe.

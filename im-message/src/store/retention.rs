@@ -34,6 +34,14 @@ pub(crate) trait Retention {
         entries_max: usize,
     ) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
+    /// Forgets refusals from before this moment that [used up](super::Timeline::append) their keys, the oldest
+    /// first and at most `refusals_max`; how many. Such a key is as good as new.
+    fn forget_refusals(
+        &self,
+        before_ms: i64,
+        refusals_max: usize,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
     /// Whether it is this instance's turn to look for what has expired. Of all that share the
     /// timelines, one is told so in the time of `every`, by the clock that they share. It saves work
     /// and guards nothing: two that trim at once do no harm.

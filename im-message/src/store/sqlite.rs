@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0007_keys_in_order.sql"),
     include_str!("sqlite/0008_receipts.sql"),
     include_str!("sqlite/0009_devices_begin.sql"),
+    include_str!("sqlite/0010_refusals_by_age.sql"),
 ];
 
 /// [`Timeline`] on a SQLite file. Clones share it.
@@ -280,7 +281,7 @@ mod tests {
             device,
             receipts: false,
             priority: Priority::Normal,
-            again: false,
+            repeatable: false,
         }
     }
 

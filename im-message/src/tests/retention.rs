@@ -1,6 +1,6 @@
 //! Letting go of old entries, from the configuration to what readers are told.
 
-use mpim_proto::FetchRangeReq;
+use mpim_proto::{FetchRangeReq, SetBlockReq};
 
 use super::*;
 use crate::config::RetentionConfig;
@@ -53,7 +53,30 @@ async fn by_default_everything_is_kept() {
     world.send(1, 2, "hello").await;
     let keeper = keeper(&world, RetentionConfig::default(), 36_500 * DAY_MS);
     keeper.pass().await.unwrap();
-    // It does not even look.
-    keeper.run(im_common::Shutdown::new()).await;
     assert_eq!(seen(&world, 2, "c2c_1_2").await, (vec![1], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_holds_for_its_message_for_a_day_whatever_is_kept() {
+    let world = World::new();
+    let block = async |blocked| {
+        let request = SetBlockReq { user_id: 1, other_id: 2, blocked };
+        world.service.set_block(&cx(), request).await.unwrap();
+    };
+    block(true).await;
+    // More than go at once.
+    let ids: Vec<String> = (0..5).map(|n| n.to_string()).collect();
+    for id in &ids {
+        assert_eq!(said(world.send_as(2, 1, id, "hello").await.result), "Invalid blocked");
+    }
+    block(false).await;
+    let config = RetentionConfig { batch_entries_max: 2, ..RetentionConfig::default() };
+    keeper(&world, config.clone(), DAY_MS).pass().await.unwrap();
+    for id in &ids {
+        assert_eq!(said(world.send_as(2, 1, id, "hello").await.result), "Invalid blocked");
+    }
+    keeper(&world, config, DAY_MS + 1).pass().await.unwrap();
+    for (id, seq) in ids.iter().zip(1..) {
+        assert_eq!(world.send_as(2, 1, id, "hello").await.seq, seq);
+    }
 }

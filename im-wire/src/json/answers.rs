@@ -195,7 +195,11 @@ pub(super) fn answer(tag: &Tag, me: Option<&Me>, reply: &Reply) -> (u16, Vec<u8>
 /// The body that tells why a connection ends.
 pub(crate) fn closing(reason: &str) -> Vec<u8> {
     let message = format!("closing {reason}");
-    to_json(&Answer { code: crate::closing_code(reason), message: &message, ..Answer::default() })
+    to_json(&Answer {
+        code: crate::closing::closing_code(reason),
+        message: &message,
+        ..Answer::default()
+    })
 }
 
 /// The body that tells why nothing begins.

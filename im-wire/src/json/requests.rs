@@ -4,7 +4,7 @@ use super::fields::{Id, MsgId, bad, fields, missing, read};
 use super::{About, Me, Tag, kinds, operations, peer_of};
 use crate::{
     CLIENT_MSG_ID_BYTES_MAX, Command, Credential, LISTED, LogIn, Outgoing, Peer, Refusal, Secret,
-    Status, Wants, Why, failure,
+    Status, Wants, failure,
 };
 use bytes::Bytes;
 
@@ -47,7 +47,7 @@ fn asked(tag: &mut Tag, body: &[u8], class: Class, me: Option<&Me>) -> Result<Co
             let _: Named = read(body)?;
             Ok(Command::Ping)
         }
-        kind if !is_known(kind) => Err(Refusal::or("unsupported type", Why::UnknownOperation)),
+        kind if !is_known(kind) => Err(Refusal::of(failure::UNKNOWN_TYPE)),
         _ => match me {
             Some(me) => of_session(tag, body, me.user_id),
             None => Err(Refusal::of(failure::NOT_LOGIN)),

@@ -110,7 +110,7 @@ fn every_answer_has_its_body() {
             r#"{"op":"whoami","id":"w"}"#,
             Reply::Uid(7),
             4002,
-            r#"{"op":"whoami","code":0,"message":"success","data":{"user_id":7,"username":"ada","device":"web:k3v9"},"id":"w"}"#,
+            r#"{"op":"whoami","code":0,"message":"success","data":{"user_id":7,"username":"ada","device":"web:k3v9","role":"user"},"id":"w"}"#,
         ),
         (
             4001,
@@ -195,13 +195,6 @@ fn every_answer_has_its_body() {
             Reply::err("auth bad cred"),
             1010,
             r#"{"code":1002,"message":"auth bad cred","status":"UNAUTHENTICATED"}"#,
-        ),
-        (
-            4001,
-            r#"{"op":"whoami"}"#,
-            Reply::Uid(7),
-            4002,
-            r#"{"op":"whoami","code":0,"message":"success","data":{"user_id":7,"username":"ada","device":"web:k3v9","role":"user"}}"#,
         ),
         (1003, "{}", Reply::LoggedOut, 1004, r#"{"code":0,"message":"success"}"#),
     ];

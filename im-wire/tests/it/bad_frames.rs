@@ -203,6 +203,8 @@ fn another_version_is_skipped_and_a_length_that_none_has_ends_it() {
         (0_u32, "bad length", 4001),
         (7, "bad length", 4001),
         (1_025, "too big", 2003),
+        ((1 << 31) - 1, "too big", 2003),
+        (1 << 31, "too big", 2003),
         (u32::MAX, "too big", 2003),
     ] {
         let mut connection = logged_in();
@@ -216,6 +218,40 @@ fn another_version_is_skipped_and_a_length_that_none_has_ends_it() {
         let answers = take(&mut connection);
         assert_eq!((answers.len(), answers[0].0, code(&answers[0].1)), (1, 9001, expected));
         assert_eq!(connection.buffer_bytes(), 0, "nothing is kept of what cannot be read");
+    }
+}
+
+#[test]
+fn the_shortest_frame_and_the_longest_are_read() {
+    let limits = FrameLimits { frame_bytes_max: 1_024, ..FrameLimits::default() };
+    for length in [8, 9, 1_023, 1_024] {
+        let mut connection = ServerConnection::new(limits);
+        let body = match length - 8 {
+            0 => String::new(),
+            1 => "7".to_owned(),
+            longer => format!("{{{:1$}}}", "", longer - 2),
+        };
+        let bytes = frame(9002, body.as_bytes());
+        assert_eq!(bytes.len(), length);
+        let (last, others) = bytes.split_last().unwrap();
+        connection.receive(others);
+        assert!(connection.next_command().is_none() && take(&mut connection).is_empty());
+        connection.receive(&[*last]);
+        assert!(connection.next_command().is_none());
+        assert_eq!((take(&mut connection).len(), connection.ended()), (1, None), "{length}");
+    }
+}
+
+#[test]
+fn all_of_a_frame_may_be_brackets() {
+    let body = "[".repeat(64 * 1024 - 8);
+    for body in [body.clone(), format!(r#"{{"content":{}"#, &body[..body.len() - 11])] {
+        let mut connection = ServerConnection::new(FrameLimits::default());
+        connection.receive(&frame(1001, body.as_bytes()));
+        assert!(connection.next_command().is_none());
+        let answers = take(&mut connection);
+        assert!(answers[0].1.contains("bad JSON: nested too deeply"), "{answers:?}");
+        assert_eq!((answers.len(), connection.ended()), (1, None));
     }
 }
 

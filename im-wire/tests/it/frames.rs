@@ -18,7 +18,11 @@ pub(crate) fn connection() -> ServerConnection {
 
 /// One that is logged in as user 7.
 pub(crate) fn logged_in() -> ServerConnection {
-    let mut connection = connection();
+    logged_in_within(FrameLimits { frame_bytes_max: 1_024, ..FrameLimits::default() })
+}
+
+pub(crate) fn logged_in_within(limits: FrameLimits) -> ServerConnection {
+    let mut connection = ServerConnection::new(limits);
     connection.receive(&frame(1001, r#"{"username":"ada","password":"secret"}"#));
     let (slot, _) = connection.next_command().expect("a log-in");
     connection.reply(slot, Reply::LoggedIn(Box::new(ada())));

@@ -44,7 +44,7 @@ fn a_program_that_serves_is_alive_and_ready_and_tells_how_it_does() {
     let (status, text) = fetch(admin, "/metrics");
     assert_eq!(status, 200);
     for (name, value) in [
-        ("mpim_gateway_connections", 2.0),
+        ("mpim_gateway_connections{protocol=\"text\"}", 2.0),
         ("mpim_gateway_sessions", 2.0),
         ("mpim_gateway_sends_total", 1.0),
         ("mpim_gateway_messages_shown_total", 1.0),

@@ -14,9 +14,8 @@ use tokio::process::{Child, Command};
 /// For a scene and its faults; its own waits are far shorter.
 const SCENE: Duration = Duration::from_secs(300);
 
-/// What the one process is asked for: all but what takes two gateways, and `devices_are_shown_and_put_out`,
-/// since here the page goes on showing a device that was put out, for longer than the scene waits.
-const IN_ONE_PROCESS: [&str; 15] = [
+/// What the one process is asked for: all but what takes two gateways.
+const IN_ONE_PROCESS: [&str; 18] = [
     "a_group_talks",
     "a_refused_message_stays_with_its_author",
     "text_is_only_text",
@@ -24,7 +23,10 @@ const IN_ONE_PROCESS: [&str; 15] = [
     "a_busy_conversation_stays_light",
     "a_keyboard_is_enough",
     "a_long_history_keeps_its_place",
+    "a_reader_goes_on_where_they_stopped",
+    "a_reader_is_not_thrown_back",
     "a_telephone_shows_one_pane",
+    "devices_are_shown_and_put_out",
     "settings_change_what_they_say",
     "every_view_is_accessible",
     "a_gateway_dies_in_between",

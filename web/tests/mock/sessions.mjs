@@ -3,6 +3,8 @@
 import { No, no } from './world.mjs';
 
 const LOGIN_MS = 5_000;
+/** So long after its device was put out a connection is closed. */
+const CLOSED_MS = 100;
 
 export class Sessions {
   all = new Set();
@@ -238,7 +240,8 @@ export class Sessions {
       },
       devices: () => {
         const names = [...world.logins.values()].filter((login) => login.user === me).map((login) => login.device);
-        return { devices: names.map((name) => ({
+        const connected = this.of(me.id).map((one) => one.device);
+        return { devices: [...new Set([...names, ...connected])].map((name) => ({
           name, online: this.of(me.id).some((one) => one.device === name), current: name === session.device,
         })) };
       },
@@ -246,7 +249,9 @@ export class Sessions {
         const login = [...world.logins.values()].find((one) => one.user === me && one.device === args.name);
         if (!login) throw no.noDevice();
         world.end(login.id);
-        for (const one of this.of(me.id)) if (one.device === args.name) this.close(one, 4002, 'device revoked');
+        // Its connections are closed a moment later, and it is listed until then.
+        const open = this.of(me.id).filter((one) => one.device === args.name);
+        setTimeout(() => open.forEach((one) => this.close(one, 4002, 'device revoked')), CLOSED_MS);
         return {};
       },
     };

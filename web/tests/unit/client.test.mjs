@@ -166,3 +166,23 @@ test('a disk that fails keeps nobody out', async () => {
   await letIn(1);
   assert.equal(state().link.state, 'online');
 });
+
+test('a device that was put out is not shown, though its connection is open for a moment more', async () => {
+  const { open } = browser();
+  const { act, letIn, state, sockets } = open();
+  await act.signIn('ada', 'secret');
+  await letIn(1);
+  const devices = ['web:here', 'web:there'].map((name) => ({ name, online: true, current: name === 'web:here' }));
+  const answer = async (op, data) => {
+    await settle();
+    const { id, body } = sockets.latest().sent.at(-1);
+    assert.equal(body.op, op);
+    sockets.latest().say({ type: 4002, id, body: { op, code: 0, data } });
+    await settle();
+  };
+  act.devices();
+  await answer('devices', { devices });
+  act.revoke('web:there');
+  await answer('revoke_device', {});
+  assert.deepEqual(state().devices.map((one) => one.name), ['web:here']);
+});

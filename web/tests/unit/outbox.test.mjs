@@ -10,10 +10,12 @@ function fixture({ disk = memoryDisk() } = {}) {
   const stored = [];
   const failures = [];
   const events = [];
+  let made = 0;
   const outbox = createOutbox({
     me: 1,
     disk,
     setTimeout: clock.setTimeout,
+    makeId: () => `new ${(made += 1)}`,
     async send(entry) {
       const failure = failures.shift();
       // Lost on the way back: the server has it.
@@ -96,9 +98,36 @@ test('a refusal that stays is kept for its author, and lets the others pass', as
   assert.deepEqual(stored.map((one) => one.clientId), ['b']);
   assert.ok(events.some(([what, id, words]) => what === 'pending' && id === 'a' && words === 'blocked'));
   assert.equal((await disk.all())[0].refused.code, 3001);
+});
+
+test('what was refused for good is sent again as a new message', async () => {
+  const { stored, failures, events, outbox, entry, disk } = fixture();
+  failures.push(new Refusal({ code: 3001, message: 'blocked' }));
+  outbox.start();
+  await outbox.add(entry('a'));
+  await settle();
+  outbox.stop();
+  events.length = 0;
+  // Two clicks.
+  await Promise.all([outbox.retry('a'), outbox.retry('a')]);
+  assert.deepEqual(events, [['discarded', 'a'], ['pending', 'new 1', undefined]]);
+  assert.deepEqual((await disk.all()).map((one) => [one.clientId, one.content, one.refused]), [['new 1', 'a', null]]);
+  outbox.start();
+  await settle();
+  assert.deepEqual(stored.map((one) => [one.clientId, one.content]), [['new 1', 'a']]);
+  assert.deepEqual(await disk.all(), []);
+});
+
+test('what the server failed at may be stored, and is sent again as the same message', async () => {
+  const { clock, stored, failures, outbox, entry } = fixture();
+  for (let n = 0; n < 8; n += 1) failures.push(new Refusal({ code: 5001, message: 'internal' }));
+  outbox.start();
+  await outbox.add(entry('a'));
+  await settle();
+  await clock.pass(60_000);
   await outbox.retry('a');
   await settle();
-  assert.deepEqual(stored.map((one) => one.clientId), ['b', 'a']);
+  assert.deepEqual(stored.map((one) => one.clientId), ['a']);
 });
 
 test('what is thrown away is not sent', async () => {
@@ -164,7 +193,7 @@ test('a disk that fails at any other moment stops nothing either', async () => {
   assert.ok(events.some(([what, id, words]) => what === 'pending' && id === 'c' && words === 'blocked'));
   await outbox.retry('c');
   await settle();
-  assert.equal(stored.at(-1).clientId, 'c');
+  assert.equal(stored.at(-1).content, 'c');
 });
 
 test('what the server fails at again and again is given back to its author, and what waited goes', async () => {

@@ -239,6 +239,16 @@ test('however long a conversation stays open, what is kept of it is bounded', ()
   assert.deepEqual([conv().messages.length, conv().messages[0].seq], [200, 6802]);
 });
 
+test('who reads further up while the connection comes back keeps what they read', () => {
+  const { act, conv } = signedIn();
+  act('open', { sessionId: PAIR });
+  act('at-end', { sessionId: PAIR, on: false });
+  for (let seq = 1; seq <= 700; seq += 1) act('message', { message: message(seq) });
+  act('open', { sessionId: PAIR });
+  act('message', { message: message(701) });
+  assert.deepEqual([conv().messages[0].seq, conv().messages.length], [1, 701]);
+});
+
 test('a backlog of a conversation that nobody looks at is cut as it comes', () => {
   const { act, conv } = signedIn();
   const messages = Array.from({ length: 900 }, (_, index) => message(index + 1));

@@ -191,13 +191,16 @@ test('somebody else’s typing is over after six seconds', async () => {
   assert.deepEqual(store.get().typing, {});
 });
 
-test('reading is told up to the head, once', async () => {
+test('reading is told as far as it went and up to the head, each once', async () => {
   const { asked, conv, push, sync } = fixture();
-  push(1);
-  push(2);
+  for (const seq of [1, 2, 3]) push(seq);
+  await sync.read(PAIR, 1);
+  await sync.read(PAIR, 1);
+  assert.equal(conv().unread, 2);
   await sync.read(PAIR);
-  await sync.read(PAIR);
-  assert.deepEqual(asked.filter(([type]) => type === 2003), [[2003, { kind: 'read', session_id: PAIR, seq: 2 }]]);
+  await sync.read(PAIR, 2);
+  const told = [1, 3].map((seq) => [2003, { kind: 'read', session_id: PAIR, seq }]);
+  assert.deepEqual(asked.filter(([type]) => type === 2003), told);
   assert.equal(conv().unread, 0);
 });
 

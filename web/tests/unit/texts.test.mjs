@@ -57,6 +57,8 @@ test('what went wrong is said in the user’s words', () => {
   assert.equal(explain(t, new Refusal({ code: 1002, message: 'auth bad cred' })), t('error.auth_bad_cred'));
   assert.equal(explain(t, new Refusal({ code: 5003, message: 'something new' })), t('error.5003'));
   assert.equal(explain(t, new Refusal({ code: 7, message: 'odd' })), t('error.words', { words: 'odd' }));
+  const busy = new Refusal({ code: 5003, message: 'auth too many attempts', retry_after_ms: 3200 });
+  assert.equal(explain(t, busy), 'Please try again in 4 seconds.');
 });
 
 test('an address says what is shown, and an odd one shows the chats', () => {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
-use im_wire::{Secret, failure};
+use im_wire::{Credential, Secret, failure};
 use mpim_proto::{DeviceName, Granted, PickGatewayReq, Role};
 use mprpc::Context;
 use serde::{Deserialize, Serialize};
@@ -14,10 +15,13 @@ use utoipa::ToSchema;
 use super::problems::Problems;
 use crate::config::ms;
 use crate::core::{self, Principal};
+use crate::entry::CameFrom;
+use crate::http::Http;
+use crate::http::cookies::Cookie;
 use crate::http::error::Refused;
-use crate::http::granting::{Asking, change_password, grant, refresh as next};
-use crate::http::json::{Answer, Body, BodyOrNone, Done, Nothing};
-use crate::http::{Http, cookies};
+use crate::http::granting::{change_password, grant, refresh as next};
+use crate::http::json::{Answer, Body, BodyOrNone, Done, Nothing, is_json};
+use crate::log_in::Asked;
 
 /// The device of a log-in that names none.
 const DEVICE: &str = "web";
@@ -105,9 +109,12 @@ pub(in crate::http) struct LogOut {
 /// Makes an account and logs in.
 pub(in crate::http) async fn register(
     State(http): State<Arc<Http>>,
+    Extension(from): Extension<CameFrom>,
+    kept: Cookie,
     Body(credentials): Body<Credentials>,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
-    begin(&http, credentials, true).await
+    let new = |username, password| Credential::New { username, password };
+    begin(&http, from, &kept, credentials, new).await
 }
 
 #[utoipa::path(post, path = "/api/login", tag = "account", security(()),
@@ -115,24 +122,30 @@ pub(in crate::http) async fn register(
 /// Logs in.
 pub(in crate::http) async fn login(
     State(http): State<Arc<Http>>,
+    Extension(from): Extension<CameFrom>,
+    kept: Cookie,
     Body(credentials): Body<Credentials>,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
-    begin(&http, credentials, false).await
+    let known = |username, password| Credential::Password { username, password };
+    begin(&http, from, &kept, credentials, known).await
 }
 
 async fn begin(
     http: &Http,
+    from: CameFrom,
+    kept: &Cookie,
     credentials: Credentials,
-    is_new: bool,
+    credential: impl FnOnce(Bytes, Secret) -> Credential,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
     let Credentials { username, password, device, cookie } = credentials;
     let device = device.unwrap_or_else(|| DEVICE.to_owned());
     if DeviceName::parse(&device).is_none() {
         return Err(Refused::of(failure::BAD_DEVICE));
     }
-    let asking = Asking { username, password: Secret::new(password), device, is_new };
-    let granted = grant(http, asking).await?;
-    Ok(logged_in(http, granted, cookie == Some(true)).await)
+    let credential = credential(username.into(), Secret::new(password));
+    let asked = Asked { device, refreshes: true, from: Some(from.ip) };
+    let granted = grant(http, credential, asked).await?;
+    Ok(logged_in(http, granted, kept.only_if(cookie)).await)
 }
 
 #[utoipa::path(post, path = "/api/refresh", tag = "account", security(()),
@@ -140,22 +153,24 @@ async fn begin(
 /// The next tokens of a log-in. A refresh token that is used twice ends it.
 pub(in crate::http) async fn refresh(
     State(http): State<Arc<Http>>,
-    headers: HeaderMap,
+    cookie: Cookie,
     Body(Refresh { refresh_token }): Body<Refresh>,
 ) -> Response {
-    let by_cookie = refresh_token.is_none();
-    let token = refresh_token.or_else(|| cookies::kept(&headers).map(str::to_owned));
-    let granted = match token {
+    let by_cookie = refresh_token.is_none().then_some(&cookie);
+    let granted = match refresh_token.or_else(|| cookie.kept()) {
         Some(token) => next(&http, token).await,
         None => Err(Refused::of("invalid token")),
     };
     match granted {
         Ok(granted) => logged_in(&http, granted, by_cookie).await.into_response(),
-        Err(refused) if by_cookie && refused.is_unauthenticated() => {
-            (cookies::forget(), refused).into_response()
-        }
-        Err(refused) => refused.into_response(),
+        Err(refused) => without(by_cookie, refused),
     }
+}
+
+/// Refuses. A browser forgets the cookie by which nobody can log in.
+fn without(cookie: Option<&Cookie>, refused: Refused) -> Response {
+    let cookie = cookie.filter(|_| refused.is_unauthenticated());
+    (cookie.map_or_else(HeaderMap::new, Cookie::forget), refused).into_response()
 }
 
 #[utoipa::path(post, path = "/api/password", tag = "account", request_body = Change,
@@ -164,23 +179,25 @@ pub(in crate::http) async fn refresh(
 pub(in crate::http) async fn password(
     State(http): State<Arc<Http>>,
     principal: Principal,
+    Extension(from): Extension<CameFrom>,
+    kept: Cookie,
     Body(Change { old, new, cookie }): Body<Change>,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
-    let [old, new] = [old, new].map(Secret::new);
-    let granted = change_password(&http, principal, old, new).await?;
-    Ok(logged_in(&http, granted, cookie == Some(true)).await)
+    let passwords = [old, new].map(Secret::new);
+    let granted = change_password(&http, principal, from.ip, passwords).await?;
+    Ok(logged_in(&http, granted, kept.only_if(cookie)).await)
 }
 
-/// What is told of a log-in, and what the browser keeps of it.
-async fn logged_in(http: &Http, granted: Granted, by_cookie: bool) -> (HeaderMap, Done<LoggedIn>) {
+/// What is told of a log-in, and what the browser keeps of it in a cookie.
+async fn logged_in(
+    http: &Http,
+    granted: Granted,
+    cookie: Option<&Cookie>,
+) -> (HeaderMap, Done<LoggedIn>) {
     let role = role(granted.role());
     let refresh_expire_time = granted.refresh_expires_at_ms / 1_000;
-    let kept = if by_cookie {
-        let now = http.gateway.clock.now_ms() / 1_000;
-        cookies::keep(&granted.refresh_token, refresh_expire_time - now)
-    } else {
-        HeaderMap::new()
-    };
+    let left_s = refresh_expire_time - http.gateway.clock.now_ms() / 1_000;
+    let kept = cookie.map(|cookie| cookie.keep(&granted.refresh_token, left_s));
     let data = LoggedIn {
         user_id: granted.user_id,
         nickname: granted.username.clone(),
@@ -191,10 +208,10 @@ async fn logged_in(http: &Http, granted: Granted, by_cookie: bool) -> (HeaderMap
         tcp_endpoint: endpoint(http, granted.user_id).await,
         device: granted.device,
         role,
-        refresh_token: (!by_cookie).then_some(granted.refresh_token),
+        refresh_token: cookie.is_none().then_some(granted.refresh_token),
         refresh_expire_time,
     };
-    (kept, Done::with(data))
+    (kept.unwrap_or_default(), Done::with(data))
 }
 
 fn role(role: Role) -> &'static str {
@@ -232,15 +249,31 @@ fn parse_endpoint(endpoint: &str) -> Option<Endpoint> {
 
 #[utoipa::path(post, path = "/api/logout", tag = "account", request_body = Option<LogOut>,
     responses((status = 200, body = Done<Nothing>), Problems))]
-/// Ends the log-in: its tokens are worthless, its connections end.
+/// Ends the log-in: its tokens are worthless, its connections end. Without a good token it is that of the
+/// cookie.
 pub(in crate::http) async fn logout(
     State(http): State<Arc<Http>>,
-    principal: Principal,
+    principal: Result<Principal, Refused>,
+    cookie: Cookie,
+    headers: HeaderMap,
     BodyOrNone(LogOut { everywhere }): BodyOrNone<LogOut>,
-) -> Result<(HeaderMap, Done<Nothing>), Refused> {
-    let ended = core::log_out(&http.gateway, principal, everywhere == Some(true)).await;
-    ended.map_err(Refused::from)?;
-    Ok((cookies::forget(), Done::nothing()))
+) -> Response {
+    // A page of another site cannot say that it sends JSON.
+    let kept = cookie.kept().filter(|_| is_json(&headers));
+    let (principal, by_cookie) = match (principal, kept) {
+        (Err(refused), Some(token)) if refused.is_unauthenticated() => {
+            (next(&http, token).await.map(Principal::from), Some(&cookie))
+        }
+        (principal, _) => (principal, None),
+    };
+    let ended = match principal {
+        Ok(principal) => core::log_out(&http.gateway, principal, everywhere == Some(true)).await,
+        Err(refused) => return without(by_cookie, refused),
+    };
+    match ended {
+        Ok(()) => (cookie.forget(), Done::nothing()).into_response(),
+        Err(reply) => Refused::from(reply).into_response(),
+    }
 }
 
 #[utoipa::path(get, path = "/api/me", tag = "account",

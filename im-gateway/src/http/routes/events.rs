@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body as Sent;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 use im_wire::Secret;
@@ -17,6 +18,7 @@ use crate::core::{self, Principal};
 use crate::http::Http;
 use crate::http::error::Refused;
 use crate::http::json::{Answer, Body, Done, Nothing};
+use crate::http::line::Line;
 use crate::pipe::pipe;
 use crate::socket::Socket;
 use crate::wire::Wire;
@@ -44,6 +46,7 @@ pub(in crate::http) struct Got {
 pub(in crate::http) async fn stream(
     State(http): State<Arc<Http>>,
     principal: Principal,
+    Extension(line): Extension<Arc<Line>>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let Ok(place) = Arc::clone(&http.streams).try_acquire_owned() else {
@@ -53,10 +56,13 @@ pub(in crate::http) async fn stream(
         // Before the session begins, which goes on where the device is.
         confirm(&http, &principal, id.to_str().unwrap_or_default()).await?;
     }
+    line.becomes_stream();
     let (pipe, body) = pipe();
     let wire = Wire::event_stream(Secret::new(principal.token));
-    http.sockets.open(Socket::Body(pipe), wire, place);
-    let head = [(CONTENT_TYPE, "text/event-stream"), BUFFERING];
+    // It logs in by its token, wherever it comes from.
+    http.sockets.open(Socket::Body(pipe), None, wire, place);
+    // A connection that was a stream is nothing else.
+    let head = [(CONTENT_TYPE, "text/event-stream"), BUFFERING, (CONNECTION, "close")];
     Ok((head, Sent::from_stream(body)).into_response())
 }
 

@@ -84,6 +84,7 @@ pub(in crate::http) async fn send(
     let manner = Manner {
         priority: message.priority.map_or(Priority::default(), priority),
         receipts: message.receipts.unwrap_or(false),
+        repeatable: client_msg_id.is_some(),
     };
     let single = Single { to, client_msg_id, text: message.content, manner };
     match core::send(&http.gateway, &principal, single).await {

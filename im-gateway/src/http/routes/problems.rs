@@ -9,7 +9,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 pub(super) struct Problems;
 
 /// Statuses of HTTP, and when they come.
-const STATUSES: [(&str, &str); 12] = [
+const STATUSES: [(&str, &str); 13] = [
     ("400", "The request is bad."),
     ("401", "There is no token, or it is not good."),
     ("403", "The caller may not do this."),
@@ -21,6 +21,7 @@ const STATUSES: [(&str, &str); 12] = [
     ("415", "The body is not JSON."),
     ("429", "Too many requests."),
     ("500", "A mistake of the server."),
+    ("501", "A server beside an older system cannot do this."),
     ("503", "Something is not there at the moment."),
 ];
 

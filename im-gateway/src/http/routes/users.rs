@@ -1,4 +1,4 @@
-//! Users by their ids.
+//! Users, by their ids or by their names.
 
 use std::sync::Arc;
 
@@ -18,9 +18,12 @@ use crate::http::json::{Answer, Asked, Done};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Wanted {
-    /// At most 100, with commas between them.
+    /// At most 100, with commas between them. Either this or `username`.
     #[param(example = "8,9", pattern = r"^[1-9][0-9]{0,17}(,[1-9][0-9]{0,17}){0,99}$")]
-    ids: String,
+    ids: Option<String>,
+    /// The name of one. Either this or `ids`.
+    #[param(min_length = 1)]
+    username: Option<String>,
 }
 
 /// Those of them that exist.
@@ -39,13 +42,17 @@ pub(in crate::http) struct Named {
 
 #[utoipa::path(get, path = "/api/users", tag = "users", params(Wanted),
     responses((status = 200, body = Done<Users>), Problems))]
-/// The names of users. Who does not exist is left out.
+/// Users by their ids, or one by the name. Who does not exist is left out.
 pub(in crate::http) async fn list(
     State(http): State<Arc<Http>>,
     principal: Principal,
     Asked(wanted): Asked<Wanted>,
 ) -> Answer<Users> {
-    let command = Command::Users { user_ids: ids(&wanted.ids)? };
+    let command = match (wanted.ids, wanted.username) {
+        (Some(list), None) => Command::Users { user_ids: ids(&list)? },
+        (None, Some(username)) if !username.is_empty() => Command::UserNamed { username },
+        _ => return Err(Refused::of("bad query: either ids or username")),
+    };
     let named = |user: im_wire::User| Named {
         user_id: user.user_id,
         nickname: user.username.clone(),

@@ -22,7 +22,7 @@ impl message_service::Server for Fakes {
             ids: req.messages.iter().map(|message| message.client_msg_id.clone()).collect(),
             priority: req.priority(),
             receipts: req.receipts,
-            again: req.again,
+            repeatable: req.repeatable,
         });
         self.before("send_batch").await?;
         let refused = |msg| SendBatchResp { result: invalid(msg), outcomes: Vec::new() };

@@ -45,7 +45,8 @@ impl Fakes {
         self.before("login").await?;
         let mut state = self.state();
         if let Some(verdict) = state.verdict.clone() {
-            return Ok(LoginResp { result: Some(verdict), ..LoginResp::default() });
+            let (result, retry_after_ms) = (Some(verdict), state.wait_ms);
+            return Ok(LoginResp { result, retry_after_ms, ..LoginResp::default() });
         }
         let found = state.users.iter().position(|user| *user == (name.clone(), password.clone()));
         if let (Some(index), Some(original)) = (found, &mut state.original) {
@@ -74,10 +75,10 @@ impl user_service::Server for Fakes {
         let name = String::from_utf8(req.username.to_vec()).unwrap();
         let password = String::from_utf8(req.password.to_vec()).unwrap();
         self.note(Asked::Login(name.clone()));
+        self.state().came_from.push(req.address);
         // The original's goes on although its caller has gone.
         let fakes = self.clone();
-        let log_in =
-            async move { fakes.log_in(name, password, req.device, req.refreshes).await };
+        let log_in = async move { fakes.log_in(name, password, req.device, req.refreshes).await };
         tokio::spawn(log_in).await.unwrap()
     }
 
@@ -86,6 +87,7 @@ impl user_service::Server for Fakes {
         let name = String::from_utf8(req.username.to_vec()).unwrap();
         let password = String::from_utf8(req.password.to_vec()).unwrap();
         let mut state = self.state();
+        state.came_from.push(req.address);
         if state.users.iter().any(|(other, _)| *other == name) {
             return Ok(RegisterResp { result: invalid("exists"), ..RegisterResp::default() });
         }
@@ -122,6 +124,15 @@ impl user_service::Server for Fakes {
         let [old, new] = [req.old_password, req.new_password]
             .map(|password| String::from_utf8(password.to_vec()).unwrap());
         let mut state = self.state();
+        state.came_from.push(req.address);
+        if let Some(verdict) = state.verdict.clone() {
+            let (result, retry_after_ms) = (Some(verdict), state.wait_ms);
+            return Ok(ChangePasswordResp {
+                result,
+                retry_after_ms,
+                ..ChangePasswordResp::default()
+            });
+        }
         let owner = |(name, _): &(String, String)| format!("token-{name}") == req.token;
         let of_session = req.held.map(|held| usize::try_from(held.user_id - 1).unwrap());
         let Some(index) = of_session.or_else(|| state.users.iter().position(owner)) else {
@@ -155,7 +166,9 @@ impl user_service::Server for Fakes {
             self.note(asked(held.login_id.clone()));
             self.before("logout").await?;
             let is_over = self.state().ended.contains(&held.login_id);
-            return Ok(LogoutResp { result: if is_over { invalid("invalid token") } else { ok() } });
+            return Ok(LogoutResp {
+                result: if is_over { invalid("invalid token") } else { ok() },
+            });
         }
         self.before("logout").await?;
         if let Some(original) = &mut self.state().original {

@@ -132,7 +132,15 @@ async fn the_request_s_name_is_the_caller_s_or_a_new_one() {
 #[tokio::test]
 async fn nothing_of_a_password_is_in_a_refusal() {
     let system = System::start().await;
-    let body = br#"{"username":"ada","password":["hunter2-hunter2"]}"#;
-    let refused = system.request("POST", "/api/login", &[JSON], body).await;
-    assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+    for body in [
+        r#"{"username":"ada","password":["70707070"]}"#,
+        r#"{"username":"ada","password":70707070}"#,
+        r#"{"username":"ada","password":"x","cookie":"70707070"}"#,
+        r#"{"username":"ada","password":"x","cookie":", expected 70707070"}"#,
+        r#"{"username":"ada","password":"70707070"#,
+    ] {
+        let refused = system.request("POST", "/api/login", &[JSON], body.as_bytes()).await;
+        assert_eq!(refused.refusal().0, 400, "{body}");
+        assert!(!format!("{refused:?}").contains("7070"), "{refused:?}");
+    }
 }

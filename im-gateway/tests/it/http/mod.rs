@@ -1,6 +1,8 @@
 //! The HTTP API, byte by byte: a client that hides nothing.
 
+mod alike;
 mod connections;
+mod contract;
 mod input;
 mod routes;
 

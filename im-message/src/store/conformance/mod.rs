@@ -68,6 +68,9 @@ macro_rules! timeline_conformance {
             a_first_message_that_is_refused_when_it_is_tried_again_stays_refused
             who_is_no_member_when_they_try_again_stays_refused
             what_was_written_is_answered_to_another_try_also_after_a_block
+            tries_of_the_same_at_once_are_all_accepted_or_all_refused
+            refusals_are_forgotten_by_their_age_and_a_few_at_a_time
+            what_was_refused_is_not_located
             msg_ids_follow_the_time_and_survive_a_clock_that_goes_back
             a_pair_is_its_two_users_from_the_first_message_on
             notes_to_oneself_have_one_member
@@ -157,7 +160,7 @@ fn new(conv: ConvId, author: i64, key: DedupKey, content: Content) -> NewEntry {
         device: String::new(),
         receipts: false,
         priority: Priority::Normal,
-        again: false,
+        repeatable: false,
     }
 }
 

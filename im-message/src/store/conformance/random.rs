@@ -42,6 +42,8 @@ async fn histories(store: &(impl Timeline + ReadState), in_order: bool) {
         for step in 0..STEPS {
             world.step(store, &model, step).await;
         }
+        // The next model knows nothing of them.
+        store.forget_refusals(i64::MAX, usize::MAX >> 1).await.unwrap();
     }
 }
 
@@ -90,7 +92,7 @@ impl World {
             _ => {
                 let receipts = self.random.u8(0..4) == 0;
                 let text = text(conv, author, &key, ["yes", "no"][self.random.usize(0..2)]);
-                NewEntry { receipts, ..text }
+                NewEntry { receipts, repeatable: self.random.bool(), ..text }
             }
         }
     }
@@ -104,7 +106,7 @@ impl World {
     async fn step(&mut self, store: &(impl Timeline + ReadState), model: &Model, step: usize) {
         let (conv, reader) = (self.conv(), self.reader());
         let moves = vec![(conv, self.random.i64(0..9)), (self.conv(), self.random.i64(0..9))];
-        match self.random.u8(0..14) {
+        match self.random.u8(0..15) {
             0..5 => {
                 let batch = self.batch();
                 let ours = store.append(batch.clone(), NOW_MS).await;
@@ -155,6 +157,11 @@ impl World {
                 let generation = self.random.i64(1..5);
                 store.forget_device(&reader, generation).await.unwrap();
                 model.forget_device(&reader, generation).await.unwrap();
+            }
+            13 => {
+                let ours = store.forget_refusals(NOW_MS + 1, 1_000).await.unwrap();
+                let theirs = model.forget_refusals(NOW_MS + 1, 1_000).await.unwrap();
+                assert_eq!(ours, theirs, "step {step}");
             }
             _ => {
                 let (by, whom, max) = (reader.uid, self.uid(), self.random.usize(1..4));

@@ -8,8 +8,8 @@ use crate::store::AppendError;
 #[derive(Default, Clone)]
 pub(super) struct Conversation {
     pub(super) entries: Vec<(DedupKey, Entry)>,
-    /// Keys of authors that a refusal has used up.
-    pub(super) refused: HashMap<(DedupKey, i64), AppendError>,
+    /// Keys of authors that a refusal has used up, and when.
+    pub(super) refused: HashMap<(DedupKey, i64), (AppendError, i64)>,
     pub(super) spans: Vec<Span>,
     /// The newest seq there ever was.
     pub(super) max_seq: i64,

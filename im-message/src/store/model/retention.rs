@@ -47,6 +47,28 @@ impl Retention for Model {
         Ok(removed)
     }
 
+    async fn forget_refusals(
+        &self,
+        before_ms: i64,
+        refusals_max: usize,
+    ) -> Result<usize, StoreError> {
+        let mut state = self.state();
+        let conversations = state.conversations.iter();
+        let mut old: Vec<_> = conversations
+            .flat_map(|(conv, conversation)| {
+                let refused = conversation.refused.iter();
+                refused.map(|(key, (_, ts_ms))| (*ts_ms, *conv, key.clone()))
+            })
+            .filter(|(ts_ms, ..)| *ts_ms < before_ms)
+            .collect();
+        old.sort_by_key(|(ts_ms, ..)| *ts_ms);
+        old.truncate(refusals_max);
+        for (_, conv, key) in &old {
+            state.conversations.get_mut(conv).unwrap().refused.remove(key);
+        }
+        Ok(old.len())
+    }
+
     async fn take_turn(&self, _every: Duration) -> Result<bool, StoreError> {
         Ok(true)
     }

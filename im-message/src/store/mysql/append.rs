@@ -17,6 +17,7 @@ use super::outbox::Untold;
 use super::plan::{Locked, NewRow, Plan, UsedUp, plan};
 use super::sql::{filled, pieces, repeated};
 use super::{MysqlTimeline, cause, outbox};
+use crate::conversation::ConvId;
 use crate::entry::{Content, NewEntry};
 use crate::store::{AppendError, Appended};
 
@@ -36,9 +37,6 @@ pub(super) struct Thorough {
     pub(super) look_up: bool,
 }
 
-/// Of a conversation: nothing is kept of it, not even a key that a refusal has used up.
-pub(super) const NO_ROWS: &str =
-    "NOT EXISTS (SELECT 1 FROM entry WHERE entry.conv = conversation.id)";
 /// A key is there already.
 const DUPLICATE: u16 = 1062;
 
@@ -124,13 +122,7 @@ fn is_duplicate(failure: &StoreError) -> bool {
 
 async fn write(tx: &mut Conn, batch: &[NewEntry], plan: &Plan, now_ms: i64) -> Result<(), Error> {
     if !plan.unused.is_empty() {
-        let names = plan.unused.iter().map(|conv| conv.to_string().into()).collect();
-        let (length, params) = filled(names, 1);
-        let delete = format!(
-            "DELETE FROM conversation WHERE max_seq = 0 AND blocks = 0 AND conv_id IN ({}) AND {NO_ROWS}",
-            repeated("?", length, ", ")
-        );
-        tx.exec_drop(delete, params).await?;
+        locked::remove_unused(tx, plan.unused.iter().map(ConvId::to_string)).await?;
     }
     insert_rows(tx, batch, plan, now_ms).await?;
     if plan.rows.is_empty() {
@@ -180,6 +172,18 @@ async fn insert_rows(
     let insert = "INSERT INTO entry (conv, seq, msg_id, author, dedup_key, kind, ts_ms, text, device) VALUES ";
     for (length, params) in pieces(rows, 9) {
         let insert = format!("{insert}{}", repeated("(?, ?, ?, ?, ?, ?, ?, ?, ?)", length, ", "));
+        changed(tx, insert, params, length).await?;
+    }
+    let refusals = plan
+        .used_up
+        .iter()
+        .flat_map(|UsedUp { conv, msg_id, .. }| [now_ms.into(), (*msg_id).into(), (*conv).into()])
+        .collect();
+    for (length, params) in pieces(refusals, 3) {
+        let insert = format!(
+            "INSERT INTO refusal (ts_ms, msg_id, conv) VALUES {}",
+            repeated("(?, ?, ?)", length, ", ")
+        );
         changed(tx, insert, params, length).await?;
     }
     Ok(())

@@ -5,7 +5,6 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 
 use super::MysqlTimeline;
-use super::append::NO_ROWS;
 use super::locked::{self, Name};
 use super::plan::Locked;
 use crate::conversation::ConvId;
@@ -67,10 +66,7 @@ async fn block(
     let count: Option<usize> = tx.exec_first(count, (by,)).await?;
     if count.unwrap_or(0) >= blocked_max {
         // If it was made for this, it goes again.
-        let delete = format!(
-            "DELETE FROM conversation WHERE conv_id = ? AND max_seq = 0 AND blocks = 0 AND {NO_ROWS}"
-        );
-        tx.exec_drop(delete, (&name.text,)).await?;
+        locked::remove_unused(tx, [name.text.clone()]).await?;
         return Ok(false);
     }
     let update = "UPDATE conversation SET blocks = blocks | ? WHERE conv_id = ?";

@@ -86,6 +86,27 @@ async fn insert(tx: &mut Conn, names: &[Name]) -> Result<(), Error> {
     tx.exec_drop(insert, params).await
 }
 
+/// Removes those of these conversations, which are locked, of which nothing is kept: not even a key that a
+/// refusal has used up. At least one.
+pub(super) async fn remove_unused(
+    tx: &mut Conn,
+    names: impl IntoIterator<Item = String>,
+) -> Result<(), Error> {
+    let (length, params) = filled(names.into_iter().map(Value::from).collect(), 1);
+    tx.exec_drop(unused(length), params).await
+}
+
+/// The indexes are named: a small table would be scanned, and others be waited for in another order than
+/// that of the locks.
+pub(super) fn unused(length: usize) -> String {
+    format!(
+        "DELETE c FROM conversation c FORCE INDEX (PRIMARY) \
+         LEFT JOIN entry e FORCE INDEX (PRIMARY) ON e.conv = c.id \
+         WHERE c.conv_id IN ({}) AND c.max_seq = 0 AND c.blocks = 0 AND e.conv IS NULL",
+        repeated("?", length, ", ")
+    )
+}
+
 /// What is known of the conversations, with the present members among the batch's authors.
 pub(super) async fn members(
     tx: &mut Conn,

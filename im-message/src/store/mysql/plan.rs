@@ -16,7 +16,7 @@ use crate::store::{AppendError, Appended, PairBlocks, refused};
 pub(super) struct Locked {
     pub(super) id: i64,
     /// 0: it was made by this transaction, and goes again unless something is written to it; or it is
-    /// a pair of whom one shut the other out before either wrote.
+    /// a pair of whom one shut the other out before either wrote, now or once.
     pub(super) max_seq: i64,
     pub(super) last_msg_id: i64,
     pub(super) blocks: PairBlocks,
@@ -147,7 +147,7 @@ impl Planning {
             _ => shut_out.then_some(AppendError::Blocked),
         };
         if let Some(refusal) = refusal {
-            if let Some(kind) = refused::kind_of(&refusal).filter(|_| entry.again) {
+            if let Some(kind) = refused::kind_of(&refusal).filter(|_| entry.repeatable) {
                 let (conv, msg_id) = (conversation.id, self.msg_id());
                 self.plan.used_up.push(UsedUp { index, conv, msg_id, kind });
                 loaded.earlier.insert(key, Err(refusal.clone()));

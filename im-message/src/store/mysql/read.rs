@@ -282,7 +282,7 @@ pub(super) async fn locate(conn: &mut Conn, msg_ids: &[i64]) -> Result<Vec<(Conv
         let (length, params) = filled(msg_ids.iter().map(|id| (*id).into()).collect(), 1);
         let select = format!(
             "SELECT e.msg_id, c.conv_id, e.seq FROM entry e JOIN conversation c ON c.id = e.conv
-             WHERE e.msg_id IN ({})",
+             WHERE e.msg_id IN ({}) AND e.seq > 0",
             repeated("?", length, ", ")
         );
         let rows: Vec<(i64, String, i64)> = conn.exec(select, params).await?;

@@ -18,6 +18,18 @@ pub(super) const FRONTS: &str = "
     JOIN entry e FORCE INDEX (PRIMARY) ON e.conv = c.id AND e.seq = c.min_seq
     WHERE c.id > ? ORDER BY c.id LIMIT ?";
 
+/// The oldest refusals.
+pub(super) const OLD_REFUSALS: &str = "
+    SELECT ts_ms, msg_id FROM refusal FORCE INDEX (PRIMARY)
+    WHERE ts_ms < ? ORDER BY ts_ms, msg_id LIMIT ?";
+
+/// All refusals up to one, with the rows that keep their keys. No conversation is locked: nothing else changes
+/// such rows, and a try that meets one on its way out is refused, or is not.
+pub(super) const FORGET_REFUSALS: &str = "
+    DELETE r, e FROM refusal r FORCE INDEX (PRIMARY)
+    LEFT JOIN entry e FORCE INDEX (PRIMARY) ON e.conv = r.conv AND e.seq = -r.msg_id
+    WHERE r.ts_ms < ? OR (r.ts_ms = ? AND r.msg_id <= ?)";
+
 impl Retention for MysqlTimeline {
     async fn fronts(&self, after: i64, limit: usize) -> Result<Vec<Front>, StoreError> {
         let fronts = async move |conn: &mut Conn| {
@@ -39,6 +51,21 @@ impl Retention for MysqlTimeline {
         let name = Name { text: conv.to_string(), id: 0, may_begin: false };
         let trim = async move |tx: &mut _| trim(tx, &name, expired, entries_max).await;
         self.db.write("remove what has expired", trim).await
+    }
+
+    async fn forget_refusals(
+        &self,
+        before_ms: i64,
+        refusals_max: usize,
+    ) -> Result<usize, StoreError> {
+        let forget = async move |tx: &mut Conn| {
+            let old: Vec<(i64, i64)> = tx.exec(OLD_REFUSALS, (before_ms, refusals_max)).await?;
+            if let Some((ts_ms, msg_id)) = old.last() {
+                tx.exec_drop(FORGET_REFUSALS, (ts_ms, ts_ms, msg_id)).await?;
+            }
+            Ok(old.len())
+        };
+        self.db.write("forget old refusals", forget).await
     }
 
     async fn take_turn(&self, every: Duration) -> Result<bool, StoreError> {

@@ -48,8 +48,8 @@ mod conformance {
 fn text(conv: ConvId, author: i64, key: &str) -> NewEntry {
     let content = Content::Text(key.to_owned());
     let (key, device) = (DedupKey::client(key), String::new());
-    let (receipts, again, priority) = (false, false, Priority::Normal);
-    NewEntry { conv, author, key, content, device, receipts, priority, again }
+    let (receipts, repeatable, priority) = (false, false, Priority::Normal);
+    NewEntry { conv, author, key, content, device, receipts, priority, repeatable }
 }
 
 /// The seqs and texts of a conversation, as a user sees them.

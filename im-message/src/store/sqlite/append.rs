@@ -105,7 +105,7 @@ impl<'tx> Batch<'tx> {
             if let Some(earlier) = self.earlier(row, entry)? {
                 return Ok(earlier);
             }
-            if entry.again {
+            if entry.repeatable {
                 self.use_up(row, entry, &refusal)?;
             }
             return Ok(Err(refusal));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use im_common::{DataDir, Priority};
 use rusqlite::{Connection, StatementStatus, params};
 
-use super::{SqliteTimeline, members, read, read_state};
+use super::{SqliteTimeline, members, read, read_state, retention};
 use crate::conversation::ConvId;
 use crate::entry::{Content, DedupKey, NewEntry};
 use crate::store::{ReadState as _, Timeline as _};
@@ -24,7 +24,7 @@ async fn write(store: &SqliteTimeline, from: i64, count: i64) {
             device: String::new(),
             receipts: false,
             priority: Priority::Normal,
-            again: false,
+            repeatable: false,
         };
         let batch: Arc<[NewEntry]> = (from..from + count).map(entry).collect();
         store.append(batch, 1).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
@@ -79,6 +79,17 @@ async fn a_log_in_takes_as_many_steps_however_many_messages_are_stored() {
 }
 
 #[tokio::test]
+async fn old_refusals_take_as_many_steps_to_find_however_many_messages_are_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteTimeline::open(DataDir::open(directory.path()).unwrap()).unwrap();
+    let cost = |db: &Connection| cost(db, retention::FORGET_REFUSALS, [1, 200]);
+    write(&store, 0, 2).await;
+    let few = store.db.write("measure", cost).await.unwrap();
+    write(&store, 2, 500).await;
+    assert_eq!(store.db.write("measure", cost).await.unwrap(), few);
+}
+
+#[tokio::test]
 async fn a_few_members_take_as_many_steps_however_many_there_are() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteTimeline::open(DataDir::open(directory.path()).unwrap()).unwrap();
@@ -91,7 +102,7 @@ async fn a_few_members_take_as_many_steps_however_many_there_are() {
             device: String::new(),
             receipts: false,
             priority: Priority::Normal,
-            again: false,
+            repeatable: false,
         };
         let answers = store.append(uids.map(joined).collect(), 1).await;
         answers.into_iter().for_each(|answer| assert!(answer.is_ok()));

@@ -194,7 +194,7 @@ pub(super) fn spans(
 pub(super) fn locate(db: &Connection, msg_ids: &[i64]) -> rusqlite::Result<Vec<(ConvId, i64)>> {
     let mut statement = db.prepare_cached(
         "SELECT c.conv_id, e.seq FROM entry e JOIN conversation c ON c.id = e.conv
-         WHERE e.msg_id = ?",
+         WHERE e.msg_id = ? AND e.seq > 0",
     )?;
     let mut found = Vec::with_capacity(msg_ids.len());
     for msg_id in msg_ids {

@@ -9,6 +9,11 @@ use super::{SqliteTimeline, conv_id};
 use crate::conversation::ConvId;
 use crate::store::{Expired, Front, Retention};
 
+/// By the index of them.
+pub(super) const FORGET_REFUSALS: &str = "
+    DELETE FROM entry WHERE msg_id IN
+        (SELECT msg_id FROM entry WHERE seq < 0 AND ts_ms < ? ORDER BY ts_ms LIMIT ?)";
+
 impl Retention for SqliteTimeline {
     async fn fronts(&self, after: i64, limit: usize) -> Result<Vec<Front>, StoreError> {
         self.db.read("list where conversations begin", move |db| fronts(db, after, limit)).await
@@ -22,6 +27,18 @@ impl Retention for SqliteTimeline {
     ) -> Result<usize, StoreError> {
         let trim = move |tx: &Connection| trim(tx, conv, expired, entries_max);
         self.db.write("remove what has expired", trim).await
+    }
+
+    async fn forget_refusals(
+        &self,
+        before_ms: i64,
+        refusals_max: usize,
+    ) -> Result<usize, StoreError> {
+        let refusals_max = i64::try_from(refusals_max).unwrap_or(i64::MAX);
+        let forget = move |tx: &Connection| {
+            tx.prepare_cached(FORGET_REFUSALS)?.execute([before_ms, refusals_max])
+        };
+        self.db.write("forget old refusals", forget).await
     }
 
     /// The file has one process.

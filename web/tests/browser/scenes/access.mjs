@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { befriend, nameOf, openChat, person, say, sees, signUp, synced } from '../people.mjs';
+import { api, befriend, nameOf, openChat, person, say, sees, signUp, synced, tokenOf } from '../people.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -20,6 +20,8 @@ async function check({ page }, where) {
 export async function every_view_is_accessible(world) {
   const bob = await person(world, nameOf('bob'));
   await signUp(world, bob);
+  const bobs = await tokenOf(bob);
+  const { group_id: crew } = await api(world, 'POST', '/api/groups', { name: nameOf('crew '), description: 'for a test' }, bobs);
   for (const [theme, lang, size] of [
     ['light', 'en', [1280, 800]], ['dark', 'en', [1280, 800]], ['light', 'zh', [1280, 800]], ['dark', 'zh', [390, 844]],
   ]) {
@@ -41,6 +43,18 @@ export async function every_view_is_accessible(world) {
     await page.locator('.chat-head .icon-button').last().click();
     await page.waitForSelector('dialog[open]');
     await check(ada, where('person'));
+    await page.keyboard.press('Escape');
+    await api(world, 'PUT', `/api/groups/${crew}/members/me`, undefined, await tokenOf(ada));
+    await page.goto(`${world.base}#/chats/grp_${crew}`);
+    await api(world, 'POST', '/api/messages', { group_id: crew, content: 'to all' }, bobs);
+    await sees(ada, 'to all');
+    await check(ada, where('group'));
+    await page.locator('.message.faced .face').click();
+    await page.waitForSelector('dialog[open]');
+    await page.keyboard.press('Escape');
+    await page.locator('.chat-head .icon-button').last().click();
+    await page.waitForSelector('dialog[open] .row-link');
+    await check(ada, where('members'));
     await page.keyboard.press('Escape');
     for (const section of ['chats', 'friends', 'groups', 'devices', 'settings']) {
       await page.goto(`${world.base}#/${section}`);

@@ -155,6 +155,96 @@ export async function a_long_history_keeps_its_place(world) {
   await until('at the end', () => history.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 5));
 }
 
+/** What is drawn follows where the reader is at that moment, not where an event has seen them last. */
+export async function a_reader_is_not_thrown_back(world) {
+  const COUNT = 40;
+  const ada = await person(world, nameOf('ada'));
+  await signUp(world, ada);
+  const writer = await register(world, nameOf('writer'));
+  const to = await idOf(ada);
+  const write = (content) => api(world, 'POST', '/api/messages', { to_user_id: to, content }, writer.token);
+  for (let n = 1; n <= COUNT; n += 1) await write(`message ${n}`);
+  await openChat(ada, writer.username);
+  await sees(ada, `message ${COUNT}`);
+  await ada.page.locator('.jump').click();
+  await ada.page.locator('.jump').waitFor({ state: 'detached' });
+  // Up and down again before anything is drawn: the button that leads to the end is not needed.
+  const history = ada.page.locator('.history');
+  const needed = await history.evaluate(async (box) => {
+    for (const top of [0, box.scrollHeight]) {
+      box.scrollTop = top;
+      box.dispatchEvent(new Event('scroll'));
+    }
+    for (let n = 0; n < 10; n += 1) await Promise.resolve();
+    return document.querySelector('.jump') !== null;
+  });
+  if (needed) throw new Error('at the end, and a button to go there');
+  // Down, and on up before what that asked for is drawn.
+  const top = await history.evaluate(async (box) => {
+    const drawn = async () => { for (let n = 0; n < 10; n += 1) await Promise.resolve(); };
+    for (const [place, wait] of [[0, drawn], [box.scrollHeight, () => {}]]) {
+      box.scrollTop = place;
+      box.dispatchEvent(new Event('scroll'));
+      await wait();
+    }
+    box.scrollTop = 100;
+    await drawn();
+    return box.scrollTop;
+  });
+  if (top !== 100) throw new Error(`thrown to ${top}`);
+  await ada.page.locator('.jump').waitFor();
+  // Nor by what comes meanwhile.
+  await write('one more');
+  await sees(ada, 'one more');
+  const now = await history.evaluate((box) => box.scrollTop);
+  if (now !== 100) throw new Error(`thrown to ${now}`);
+}
+
+/** What is unread begins where it can be seen, and is read once its end was; whoever writes sees what they wrote. */
+export async function a_reader_goes_on_where_they_stopped(world) {
+  const COUNT = 30;
+  const ada = await person(world, nameOf('ada'));
+  await signUp(world, ada);
+  const writer = await register(world, nameOf('writer'));
+  const to = await idOf(ada);
+  const write = (content) => api(world, 'POST', '/api/messages', { to_user_id: to, content }, writer.token);
+  const more = async (from) => {
+    for (let n = from; n < from + COUNT; n += 1) await write(`message ${n}`);
+  };
+  const unread = (count) => until(`${count} are unread`, async () => {
+    const now = await ada.page.locator('.row-link[data-session]').first().getAttribute('data-unread');
+    return now === String(count) || now;
+  });
+  const isInSight = (selector) => ada.page.locator(selector).last().evaluate((one) => {
+    const [{ top, bottom }, box] = [one, one.closest('.history')].map((each) => each.getBoundingClientRect());
+    return top >= box.top && bottom <= box.bottom;
+  });
+  await more(0);
+  await unread(COUNT);
+  await openChat(ada, writer.username);
+  await ada.page.locator('.jump').click();
+  await unread(0);
+  await ada.page.goto(`${world.base}#/chats`);
+  await ada.page.waitForSelector('.chat', { state: 'detached' });
+  await more(COUNT);
+  await unread(COUNT);
+  await openChat(ada, writer.username);
+  await until('where it begins is in sight', () => isInSight('.unread-line'));
+  if (await isInSight('.message')) throw new Error('the end is in sight, too');
+  if (!(await isInSight(`.message[data-seq="${COUNT + 1}"]`))) throw new Error('the line stands elsewhere');
+  // What is in sight is read, and nothing else.
+  const end = COUNT * 2;
+  const { inSight } = await ada.page.locator('.history').evaluate((box) => {
+    const below = box.getBoundingClientRect().bottom + 1;
+    const all = [...box.querySelectorAll('.message')].filter((one) => one.getBoundingClientRect().bottom <= below);
+    return { inSight: Number(all.at(-1).dataset.seq) };
+  });
+  await unread(end - inSight);
+  await say(ada, 'hers');
+  await until('what she wrote is in sight', async () => (await sees(ada, 'hers'), isInSight('.message.mine')));
+  await unread(0);
+}
+
 /** A group that is left open for days does not fill the page. */
 export async function a_busy_conversation_stays_light(world) {
   const [COUNT, AT_ONCE, NODES_MAX] = [900, 20, 620];
@@ -212,11 +302,15 @@ export async function settings_change_what_they_say(world) {
   await page.locator('input[name=language][value=zh]').check({ force: true });
   await until('Chinese', async () => (await page.locator('h1').textContent()) === '设置');
   await page.locator('input[name=theme][value=dark]').check({ force: true });
+  await ada.context.grantPermissions(['notifications']);
+  await page.locator('input[name=notices][value=yes]').check({ force: true });
+  await page.waitForSelector('input[name=notices][value=yes]:checked');
   await page.reload();
   await synced(ada);
   await until('still Chinese', async () => (await page.locator('h1').textContent()) === '设置');
   const theme = await page.evaluate(() => [document.documentElement.dataset.theme, document.documentElement.lang].join());
   if (theme !== 'dark,zh-CN') throw new Error(theme);
+  await page.waitForSelector('input[name=notices][value=yes]:checked');
   await page.fill('#field-old', 'wrong horse');
   await page.fill('#field-fresh', 'another horse');
   await page.locator('.card .form button[type=submit]').click();

@@ -34,6 +34,12 @@ timeline_conformance! { two().await;
     the_same_message_again_is_given_the_same_numbers
     the_same_key_with_other_text_is_a_conflict_and_changes_nothing
     a_refused_entry_leaves_no_trace_and_harms_no_other
+    what_is_refused_when_it_is_tried_again_stays_refused
+    a_first_message_that_is_refused_when_it_is_tried_again_stays_refused
+    who_is_no_member_when_they_try_again_stays_refused
+    what_was_written_is_answered_to_another_try_also_after_a_block
+    tries_of_the_same_at_once_are_all_accepted_or_all_refused
+    refusals_are_forgotten_by_their_age_and_a_few_at_a_time
     msg_ids_follow_the_time_and_survive_a_clock_that_goes_back
     only_members_write_to_a_group
     who_comes_back_sees_both_times_but_not_what_was_between
@@ -165,6 +171,14 @@ impl Retention for Several {
         entries_max: usize,
     ) -> Result<usize, StoreError> {
         self.next().trim(conv, expired, entries_max).await
+    }
+
+    async fn forget_refusals(
+        &self,
+        before_ms: i64,
+        refusals_max: usize,
+    ) -> Result<usize, StoreError> {
+        self.next().forget_refusals(before_ms, refusals_max).await
     }
 
     async fn take_turn(&self, every: Duration) -> Result<bool, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::ReadState as _;
-use crate::store::mysql::{members, read, read_state};
+use crate::store::mysql::{locked, members, read, read_state, retention};
 
 /// Conversations of the user.
 const CONVERSATIONS: i64 = 20;
@@ -89,4 +89,20 @@ async fn a_few_members_are_as_many_rows_however_many_there_are() {
     let first = filled_in(members::FIRST, &["'grp_7'", "4"]);
     let read = rows_read(&database, &first);
     assert!(read <= 10, "{read} rows\n{}", database.execute(&format!("EXPLAIN {first}")));
+}
+
+/// A plan that scans waits for locks of others, and how many rows it reads depends on them.
+#[tokio::test]
+async fn what_is_removed_is_found_by_index_however_few_there_are() {
+    let Some((store, database)) = fresh().await else { return };
+    let few = (2..5).map(|peer| text(ConvId::pair(1, peer), 1, "x"));
+    store.append(few.collect(), 1).await.into_iter().for_each(|answer| assert!(answer.is_ok()));
+    let unused = filled_in(&locked::unused(4), &["'c2c_1_2'", "'c2c_1_3'", "'c2c_1_4'", "'grp_1'"]);
+    let old = filled_in(retention::OLD_REFUSALS, &["9", "200"]);
+    let forget = filled_in(retention::FORGET_REFUSALS, &["1", "1", "9"]);
+    for query in [unused, old, forget] {
+        let plan = database.execute(&format!("EXPLAIN {query}"));
+        let scans = plan.contains("\tALL\t") || plan.contains("\tindex\t");
+        assert!(!scans, "{query}\n{plan}");
+    }
 }
