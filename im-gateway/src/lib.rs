@@ -122,7 +122,5 @@ pub use config::{
     TargetsConfig, TextConfig, TlsConfig, WebSocketConfig,
 };
 #[doc(hidden)]
-pub use entry::TlsError;
-#[doc(hidden)]
 pub use http::web_socket_agreement;
 pub use start::{StartError, start};

@@ -23,13 +23,13 @@ fn memory_grows_with_what_arrives_and_not_with_what_is_announced() {
         assert_eq!(drain(&mut messages), []);
         let begun = messages.buffer_bytes();
         assert!(begun < 1_024, "holds {begun} for {} bytes", begin.len());
-        let mut came = 0;
-        while came < BYTES as usize {
-            messages.receive(&[0; 1_000][..1_000.min(BYTES as usize - came)]);
+        let (mut came, bytes) = (0, usize::try_from(BYTES).unwrap());
+        while came < bytes {
+            messages.receive(&[0; 1_000][..1_000.min(bytes - came)]);
             came += 1_000;
             let held = messages.buffer_bytes();
             assert!(held <= begun + 3 * came, "holds {held} of {came}");
-            if came < BYTES as usize {
+            if came < bytes {
                 assert_eq!(drain(&mut messages), []);
             }
         }

@@ -197,7 +197,10 @@ async fn who_was_away_for_longer_than_a_token_lives_is_back(stack: StackBuilder)
         let uid = person.uid;
         person
             .told("that it is back", |event| match event {
-                Event::Reconnected { uid: back } => Some(assert_eq!(back, Some(uid))),
+                Event::Reconnected { uid: back } => {
+                    assert_eq!(back, Some(uid));
+                    Some(())
+                }
                 Event::SessionClosed { .. } => panic!("{event:?}"),
                 _ => None,
             })

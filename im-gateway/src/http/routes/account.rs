@@ -52,7 +52,7 @@ pub(in crate::http) struct LoggedIn {
     token: String,
     /// Until when it is good, in seconds since 1970.
     expire_time: i64,
-    /// Where to connect with the protocols of TCP.
+    /// Where to connect with binary frames; with text lines, where no gateway has frames.
     tcp_endpoint: Endpoint,
     device: String,
     /// `user`, `admin` or `bot`.
@@ -229,7 +229,7 @@ async fn endpoint(http: &Http, user_id: i64) -> Endpoint {
     let picked = gateway.services.routing.pick_gateway(&cx, PickGatewayReq { user_id }).await;
     let picked = match picked {
         Ok(picked) if picked.result.as_ref().is_some_and(mpim_proto::Result::is_ok) => {
-            parse_endpoint(&picked.endpoint)
+            of_frames(&picked.frames_endpoint, &picked.endpoint)
         }
         Ok(_) => None,
         Err(status) => {
@@ -237,8 +237,14 @@ async fn endpoint(http: &Http, user_id: i64) -> Endpoint {
             None
         }
     };
-    let here = || parse_endpoint(&gateway.identity.offer.endpoint);
+    let offer = &gateway.identity.offer;
+    let here = || of_frames(&offer.frames_endpoint, &offer.endpoint);
     picked.or_else(here).unwrap_or(Endpoint { host: String::new(), port: 0 })
+}
+
+/// Where frames are spoken; text lines, if they are nowhere.
+fn of_frames(frames: &str, text: &str) -> Option<Endpoint> {
+    parse_endpoint(if frames.is_empty() { text } else { frames })
 }
 
 fn parse_endpoint(endpoint: &str) -> Option<Endpoint> {
