@@ -30,7 +30,8 @@ const SESSION_OVER: [&str; 7] = [
 const TOKEN_OVER: [&str; 2] = ["password changed", "refresh token reused"];
 
 /// Closings after which nobody needs a connection before there is something to say on it.
-const NOTHING_TO_SAY: [&str; 3] = ["login timeout", "not login", "logged out"];
+const NOTHING_TO_SAY: [&str; 4] =
+    ["login timeout", "not login", "logged out", "logged out everywhere"];
 
 /// The closing of a server that has no room, and how long it is left alone then.
 const FULL: &str = "server full";

@@ -6,7 +6,14 @@ use im_client::{
     BadRequest, Client, Command, ConnectError, Connection, ConnectionError, Credential, Events,
     Incoming, Options, Refusal, Reply, Transport, Wants,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use std::time::Duration;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::Instant,
+};
+
+/// Longer than anything here takes, in a time that passes at once.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// The way to the server.
 pub(crate) struct Played(UnboundedSender<Peer>);
@@ -63,12 +70,14 @@ impl Stage {
 impl Peer {
     /// What is asked next, but for heartbeats; `None`: the client has hung up.
     pub(crate) async fn command(&mut self) -> Option<Command> {
-        loop {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
             match self.asked.recv().await? {
                 Command::Ping => self.grant(Reply::Pong),
                 command => return Some(command),
             }
         }
+        panic!("nothing but heartbeats in {PATIENCE:?}")
     }
 
     /// How somebody logs in, who does so next, and what they want.

@@ -59,14 +59,16 @@ async fn refreshed(peer: &mut Peer) -> Secret {
     }
 }
 
+/// Why the session has ended, of which the loss of the connection may be told first.
 async fn closed(events: &mut Events) -> String {
-    loop {
+    for _ in 0..2 {
         match next(events).await {
             Event::SessionClosed { reason } => return reason,
             Event::Disconnected { .. } => {}
             other => panic!("{other:?}"),
         }
     }
+    panic!("the session goes on")
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,8 +150,6 @@ async fn a_log_in_that_was_ended_does_not_come_back_by_itself() {
         let (_client, mut events, peer, _stage) = client().await;
         peer.say(Err(ConnectionError::Closing(reason.to_owned())));
         assert_eq!(closed(&mut events).await, reason);
-        assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
-        assert_eq!(next(&mut events).await, Event::Reconnected { uid: None });
     }
 }
 
