@@ -18,9 +18,13 @@ use std::{env, path::PathBuf};
 /// Answers everybody who writes to it. The password is in `BOT_PASSWORD`, or an API key in `BOT_KEY`.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The server: text://HOST:PORT, frames://HOST:PORT or ws://HOST:PORT.
+    /// The server: text://HOST:PORT, frames://HOST:PORT or ws://HOST:PORT, behind TLS text+tls://,
+    /// frames+tls:// or wss://.
     #[arg(long, default_value = "ws://127.0.0.1:8080")]
     server: Server,
+    /// Behind TLS: trust whom the certificates in this file vouch for, not whom the system trusts.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The bot's name; with an API key it is not needed.
     #[arg(long)]
     user: Option<String>,
@@ -39,7 +43,11 @@ const HELP: &str = "!ping, !whoami, !roll [sides], !history, !help; anything els
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { server, user, register, outbox } = Arguments::parse();
+    let Arguments { server, ca, user, register, outbox } = Arguments::parse();
+    let server = match ca {
+        Some(ca) => server.trusting(ca),
+        None => server,
+    };
     let device = Some("bot".to_owned());
     let options = Options { device, outbox_file: outbox, ..Options::default() };
     let (client, mut events) = Client::connect(server, options).await?;

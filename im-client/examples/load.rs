@@ -15,6 +15,7 @@ use hdrhistogram::Histogram;
 use im_client::{Client, Event, Events, Options, RequestError, Server};
 use std::{
     collections::HashSet,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -31,10 +32,13 @@ const TOLD_MAX_US: u64 = 60_000_000;
 /// Makes new users on the server, two for each pair.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The server: text://HOST:PORT, frames://HOST:PORT or ws://HOST:PORT. More than one: in turn, so that
-    /// the two of a pair speak different protocols.
+    /// The server: text://HOST:PORT, frames://HOST:PORT or ws://HOST:PORT, behind TLS text+tls://,
+    /// frames+tls:// or wss://. More than one: in turn, so that the two of a pair speak different protocols.
     #[arg(long, default_value = "ws://127.0.0.1:8080")]
     server: Vec<Server>,
+    /// Behind TLS: trust whom the certificates in this file vouch for, not whom the system trusts.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// How many pairs.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pairs: u32,
@@ -132,7 +136,11 @@ type Person = (Client, Events, i64);
 /// Registers everybody.
 async fn people(arguments: &Arguments) -> anyhow::Result<Vec<(Person, Person)>> {
     let run = fastrand::u32(..);
-    let mut servers = arguments.server.iter().cycle().cloned();
+    let trusting = |server: &Server| match &arguments.ca {
+        Some(ca) => server.clone().trusting(ca),
+        None => server.clone(),
+    };
+    let mut servers = arguments.server.iter().cycle().map(trusting);
     let mut pairs = Vec::new();
     for pair in 0..arguments.pairs {
         let mut two = Vec::new();

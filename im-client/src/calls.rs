@@ -59,7 +59,8 @@ impl Client {
     }
 
     /// Logs in. Answers the uid. From here on the client logs in again whenever it connects again:
-    /// by the token that the server gave, where the protocol has any, and otherwise as here.
+    /// by the tokens that the server gave, which it refreshes before they end; the password is not kept
+    /// then. Where the protocol has none, or [`Wants::refresh`](crate::Wants) is off, as here.
     ///
     /// # Errors
     ///
@@ -77,8 +78,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError`], `Refused` with `invalid token` or `token expired` among them, and
-    /// `Invalid` for text lines, which have no word for it.
+    /// [`RequestError`], `Refused` with `invalid token` or `token expired` among them.
     pub async fn login_with_token(&self, token: impl Into<Bytes>) -> Result<i64, RequestError> {
         self.begin(Credential::Token(Secret::new(token))).await
     }
@@ -130,6 +130,11 @@ impl Client {
 done! {
     /// Logs out. The client does not log in again by itself.
     log_out() -> Command::Logout;
+    /// The same of all log-ins of the user. Text lines have no word for it.
+    log_out_everywhere() -> Command::LogoutEverywhere;
+    /// Has another password from now on; all other log-ins of the user end. Text lines have no word for it.
+    change_password(old: String, new: String) ->
+        Command::ChangePassword { old: Secret::new(old), new: Secret::new(new) };
     /// Waits until everything that waited for the user was pushed, and so is among the
     /// [`Events`](crate::Events).
     pull() -> Command::Pull;

@@ -17,12 +17,13 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// A handle to one user's connection. Cheap to clone; when the last one and every [`Submitted`] are
-/// gone, the connection ends.
+/// A handle to one user's connection. Cheap to clone. When the last one is gone, the connection ends as
+/// soon as every request is answered, and everything that was posted is stored or nobody takes
+/// [`Events`] any more.
 ///
 /// [`send`](Self::send) waits for the answer and gives up in time; [`post`](Self::post) leaves the message
-/// in an outbox that does not. The typed calls give up waiting when they are dropped; the server may do what was asked all
-/// the same.
+/// in an outbox that does not. Every call gives up waiting when its future is dropped; the server may do
+/// what was asked all the same.
 #[derive(Debug, Clone)]
 pub struct Client {
     jobs: mpsc::Sender<Job>,
@@ -36,6 +37,8 @@ impl Client {
     ///
     /// [`ConnectError`] when the first attempt fails, or the outbox's file cannot be used. Later attempts
     /// are repeated, without end.
+    ///
+    /// Cancel safe: dropping the future connects nothing, and gives the outbox's file back.
     pub async fn connect<T: Transport>(
         transport: T,
         options: Options,
@@ -59,8 +62,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError::TimedOut`] when the queue stayed full, [`RequestError::Closed`]. The request
-    /// was not sent then, and dropping the future before it is done does not send it either.
+    /// [`RequestError::Busy`] when the queue stayed full, [`RequestError::Closed`].
+    ///
+    /// Cancel safe: dropping the future before it is done sends nothing.
     pub async fn submit(&self, command: Command) -> Result<Submitted, RequestError> {
         let request_timeout = self.options.request_timeout;
         let deadline = Instant::now() + request_timeout;
@@ -80,8 +84,8 @@ impl Client {
     /// # Errors
     ///
     /// `Refused` with `not login` while nobody is, `Invalid` for a text that is too long, `Outbox` when
-    /// it is full or cannot be written, `TimedOut`. Dropping the future leaves open whether the message
-    /// is sent.
+    /// it is full or cannot be written, `Busy`; `TimedOut` leaves open whether the message is sent, and so
+    /// does dropping the future.
     pub async fn post(&self, to: Peer, text: impl Into<String>) -> Result<String, RequestError> {
         let request_timeout = self.options.request_timeout;
         let deadline = Instant::now() + request_timeout;
@@ -98,7 +102,7 @@ impl Client {
         match timeout_at(deadline, self.jobs.send(job)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(RequestError::Closed),
-            Err(_) => Err(RequestError::TimedOut(self.options.request_timeout)),
+            Err(_) => Err(RequestError::Busy(self.options.request_timeout)),
         }
     }
 
@@ -106,7 +110,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RequestError`]. Dropping the future gives up the answer, not what the server does.
+    /// [`RequestError`].
+    ///
+    /// Dropping the future gives up the answer, not what the server does.
     pub async fn request(&self, command: Command) -> Result<Reply, RequestError> {
         self.submit(command).await?.answer().await
     }
@@ -126,6 +132,8 @@ impl Submitted {
     /// # Errors
     ///
     /// [`RequestError`].
+    ///
+    /// Dropping the future gives up the answer, not what the server does.
     pub async fn answer(self) -> Result<Reply, RequestError> {
         self.answered().await.outcome
     }

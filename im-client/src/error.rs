@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use im_wire::{Refusal, text::EncodeError};
+use im_wire::{Refusal, Why, text::EncodeError};
 use std::{io, path::PathBuf, time::Duration};
 
 /// Why no connection came about.
@@ -30,6 +30,14 @@ pub enum ConnectError {
         /// The reason.
         source: io::Error,
     },
+    /// There is no TLS to be had with whoever answered, or they are not who they should be.
+    #[error("cannot speak TLS with {address}: {source}")]
+    Tls {
+        /// Where to.
+        address: String,
+        /// The reason.
+        source: io::Error,
+    },
     /// Something answered, and hung up or was no such server.
     #[error("{address} does not take the connection: {source}")]
     Rejected {
@@ -45,7 +53,7 @@ pub enum ConnectError {
 pub enum ConnectionError {
     /// The network failed.
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// The server hung up without a word.
     #[error("the server closed the connection")]
     Ended,
@@ -55,9 +63,30 @@ pub enum ConnectionError {
     /// What came is not the protocol.
     #[error("the server does not speak the protocol: {0}")]
     Protocol(&'static str),
+    /// The server does not take the log-in now.
+    #[error("the server puts the log-in off: {words}")]
+    PutOff {
+        /// Its words, for example `auth too many attempts`.
+        words: String,
+        /// After this time it may; 0: it has not said.
+        retry_after: Duration,
+    },
+    /// The server does not refresh the log-in any more: it has ended. In these words.
+    #[error("the log-in was not refreshed: {0}")]
+    NotRefreshed(String),
     /// The server is connected and answers nothing.
     #[error("the server did not answer within {0:?}")]
     Silent(Duration),
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // TLS and WebSocket say goodbye; who does not is gone all the same.
+            io::ErrorKind::UnexpectedEof => Self::Ended,
+            _ => Self::Io(error),
+        }
+    }
 }
 
 /// Why a protocol cannot say a request.
@@ -89,6 +118,9 @@ pub enum RequestError {
     /// The protocol cannot say this. It was not sent.
     #[error(transparent)]
     Invalid(#[from] BadRequest),
+    /// There was no room for it in time. It was not sent.
+    #[error("no room for another request within {0:?}; it was not sent")]
+    Busy(Duration),
     /// There was no answer in time.
     #[error("no answer within {0:?}; it may have been carried out")]
     TimedOut(Duration),
@@ -114,7 +146,9 @@ impl RequestError {
     pub fn may_have_run(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Lost | Self::SessionClosed(_) | Self::Unexpected(_) => true,
-            Self::Refused(_) | Self::Invalid(_) | Self::Outbox(_) | Self::Closed => false,
+            // A service did not answer, or something went wrong on the way.
+            Self::Refused(refusal) => matches!(refusal.why(), Why::Unavailable | Why::Internal),
+            Self::Invalid(_) | Self::Busy(_) | Self::Outbox(_) | Self::Closed => false,
         }
     }
 }

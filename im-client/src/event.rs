@@ -33,7 +33,8 @@ pub enum Event {
         /// Its number in the conversation, where the server tells it.
         seq: Option<i64>,
     },
-    /// A message that was [posted](crate::Client::post) is not stored and will not be.
+    /// A message that was [posted](crate::Client::post) is not sent again. Whether it may be stored all the
+    /// same, the error [says](RequestError::may_have_run).
     Unsent {
         /// Its id, as posting it has answered.
         client_msg_id: String,

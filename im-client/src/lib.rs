@@ -35,11 +35,26 @@
 //! - **Nothing lost, nothing doubled.** What was [posted](Client::post) is sent until it is stored, once.
 //!   What was pushed is acknowledged after [`Events`] were asked past it, and so comes again until then;
 //!   what comes again is not shown again.
-//! - **Bounds.** Requests waiting, requests in flight, events that nobody took, remembered ids:
-//!   [`Options`] has the numbers. A consumer that stops reading [`Events`] stops the connection,
-//!   not the process.
+//! - **Logged in for as long as the log-in lasts.** Tokens of a short life are replaced after some
+//!   two thirds of it, and the next connection begins with the last. Once the server refreshes them no
+//!   more, [`Event::SessionClosed`] says so: then it takes the password, which is not kept.
+//! - **Bounds.** Of requests that wait [`queue_max`](Options::queue_max), of those in flight
+//!   [`in_flight_max`](Options::in_flight_max), of events that nobody took
+//!   [`events_max`](Options::events_max), of remembered ids [`seen_max`](Options::seen_max), of posted
+//!   messages [`outbox_max`](Options::outbox_max). A request has at most 64 KiB, a posted text 32 KiB, a
+//!   line from the server 1 MiB, a frame or a message of WebSocket 8 MiB. A consumer that stops reading
+//!   [`Events`] stops the connection, not the process.
 //! - **Deadlines.** Every request ends within [`Options::request_timeout`], and a server that
 //!   answers nothing for that long is taken for lost.
+//! - **Pauses** before connecting again double from [`backoff_min`](Options::backoff_min) to
+//!   [`backoff_max`](Options::backoff_max), each cut by a random part, and are no shorter than the server
+//!   asks for.
+//! - **Cancellation.** Every future may be dropped. A request that was handed over is carried out all the
+//!   same; what [`Client::submit`] had no room for is not sent.
+//!
+//! # TLS
+//!
+//! `wss://`, `text+tls://` and `frames+tls://` are spoken where the feature `tls` is, which is on by default.
 //!
 //! # Where things are
 //!
@@ -51,9 +66,10 @@
 //! | `server.rs` | [`Server`]: an address, and the protocol that is spoken there |
 //! | `transport.rs` | [`Transport`] and [`Connection`]: what a protocol must offer |
 //! | `protocol/` | text lines, frames and the JSON of WebSocket, without sockets and clocks |
-//! | `pipe.rs`, `web_socket.rs` | the same on a socket |
+//! | `stream.rs`, `tls.rs` | a socket, perhaps behind TLS |
+//! | `pipe.rs`, `web_socket.rs` | a protocol on it |
 //! | `worker/` | the task that owns the connection: serve, lose, connect, log in, send again |
-//! | `session.rs` | who is logged in, and how to log in again |
+//! | `session.rs`, `session/` | who is logged in, and how the log-in goes on |
 //! | `outbox/` | messages that are to be sent, in memory and in a file |
 //! | `acks.rs` | which messages arrived, and were not said to |
 //! | `pending.rs` | the requests in flight, and which may be sent again |
@@ -78,6 +94,9 @@ mod protocol;
 mod seen;
 mod server;
 mod session;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod web_socket;
 mod worker;
@@ -93,5 +112,5 @@ pub use self::{
 };
 pub use im_wire::{
     Command, Conv, Credential, Group, Hist, LogIn, LoggedIn, Message, Outgoing, Peer, Priority,
-    Receipt, Refusal, Reply, Secret, Status, User, Wants, What, Why,
+    Receipt, Refreshes, Refusal, Reply, Role, Secret, Status, User, Wants, What, Why,
 };

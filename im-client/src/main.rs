@@ -7,22 +7,30 @@ mod terminal;
 use anyhow::anyhow;
 use clap::Parser;
 use im_client::{Client, Options, Server};
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 use terminal::{Keyboard, Left, Screen};
 
 /// Chat over MPIM from a terminal, or from a script that writes commands into a pipe.
 #[derive(Debug, Parser)]
 #[command(version, after_help = command::help())]
 struct Arguments {
-    /// The server: text://HOST:PORT, frames://HOST:PORT, or ws://HOST:PORT; without a word, text lines.
+    /// The server: text://HOST:PORT, frames://HOST:PORT or ws://HOST:PORT, behind TLS text+tls://,
+    /// frames+tls:// or wss://; without a word, text lines.
     #[arg(short, long, default_value = "127.0.0.1:6000")]
     server: Server,
+    /// Behind TLS: trust whom the certificates in this file vouch for, not whom the system trusts.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 #[expect(clippy::print_stderr, reason = "what the person who started it reads")]
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run(arguments.server).unwrap_or_else(|error| {
+    let Arguments { server, ca } = Arguments::parse();
+    let server = match ca {
+        Some(ca) => server.trusting(ca),
+        None => server,
+    };
+    run(server).unwrap_or_else(|error| {
         // Each says its whole reason in one line; how it came here helps nobody who uses it.
         eprintln!("error: {error}");
         ExitCode::FAILURE

@@ -29,7 +29,8 @@ pub struct Options {
     /// for the protocol. Each device gets every message once, and of each only one is connected.
     pub device: Option<String>,
     /// What the sessions are told. With `acks` only what [`Events`](crate::Events) were asked past counts
-    /// as delivered; without, what the kernel took does.
+    /// as delivered; without, what the kernel took does. With `refresh` the server gives tokens of a short
+    /// life, which the client replaces by itself before they end, where the protocol has any.
     pub wants: Wants,
     /// How long messages may wait to be acknowledged, so that one acknowledgement says it of many.
     pub ack_every: Duration,
@@ -53,7 +54,7 @@ impl Default for Options {
             events_max: 1024,
             seen_max: 8192,
             device: None,
-            wants: Wants { acks: true, ..Wants::default() },
+            wants: Wants { acks: true, refresh: true, ..Wants::default() },
             ack_every: Duration::from_millis(200),
             outbox_max: 1024,
             outbox_file: None,

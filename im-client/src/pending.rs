@@ -19,6 +19,8 @@ pub(crate) enum Asker {
     Caller(oneshot::Sender<Answered>),
     /// To the outbox, which asks again by itself on the next connection.
     Outbox,
+    /// To the session, which asks again by itself on the next connection.
+    Refresh,
     /// Nowhere.
     Worker,
 }
@@ -45,7 +47,7 @@ impl Request {
     fn is_given_up(&self) -> bool {
         match &self.asker {
             Asker::Caller(answer) => answer.is_closed(),
-            Asker::Outbox | Asker::Worker => true,
+            Asker::Outbox | Asker::Refresh | Asker::Worker => true,
         }
     }
 }
@@ -150,6 +152,7 @@ fn may_run_twice(command: &Command) -> bool {
         Command::Message(message) => message.client_msg_id.is_some(),
         Command::Login { .. }
         | Command::Logout
+        | Command::LogoutEverywhere
         | Command::Pull
         | Command::Ack { .. }
         | Command::History { .. }
@@ -181,7 +184,10 @@ fn may_run_twice(command: &Command) -> bool {
         | Command::WhoAmI
         | Command::Ping => true,
         // The second time these answer `exists`, `already friends`, or make a second one.
+        // A refresh token is good once, and so is a password that is replaced.
         Command::Register { .. }
+        | Command::Refresh { .. }
+        | Command::ChangePassword { .. }
         | Command::AddFriend { .. }
         | Command::RemoveFriend { .. }
         | Command::CreateGroup { .. }

@@ -3,15 +3,13 @@
 use crate::{
     error::{BadRequest, ConnectionError},
     protocol::Dialogue,
+    stream::Stream,
     transport::Incoming,
 };
 use bytes::{Buf, BytesMut};
 use im_wire::Command;
 use std::{future::poll_fn, pin::Pin, task::Poll};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 /// How much is read at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -19,13 +17,13 @@ const READ_BYTES: usize = 8 * 1024;
 /// A socket, what is to be written to it, and who understands what it says.
 #[derive(Debug)]
 pub(crate) struct Pipe<D> {
-    stream: TcpStream,
+    stream: Stream,
     output: BytesMut,
     dialogue: D,
 }
 
 impl<D: Dialogue> Pipe<D> {
-    pub(crate) fn new(stream: TcpStream, dialogue: D) -> Self {
+    pub(crate) fn new(stream: Stream, dialogue: D) -> Self {
         Self { stream, output: BytesMut::new(), dialogue }
     }
 

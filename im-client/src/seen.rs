@@ -16,8 +16,12 @@ impl Seen {
         Self { ids: HashSet::new(), oldest_first: VecDeque::new(), max }
     }
 
-    /// Whether this is the first time; from then on it is not.
+    /// Whether this is the first time; from then on it is not. A message without an id, as some systems
+    /// push them, is always new: nobody could know it again.
     pub(crate) fn is_new(&mut self, msg_id: i64) -> bool {
+        if msg_id == 0 {
+            return true;
+        }
         if !self.ids.insert(msg_id) {
             return false;
         }
@@ -52,5 +56,12 @@ mod tests {
         assert_eq!(seen.ids.len(), 2);
         seen.forget();
         assert!(seen.is_new(3));
+    }
+
+    #[test]
+    fn what_has_no_id_is_always_new_and_pushes_nothing_out() {
+        let mut seen = Seen::new(1);
+        assert!(seen.is_new(1) && seen.is_new(0) && seen.is_new(0));
+        assert!(!seen.is_new(1));
     }
 }

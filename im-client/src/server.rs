@@ -4,17 +4,19 @@ use crate::{
     error::{BadRequest, ConnectError, ConnectionError},
     pipe::Pipe,
     protocol::{FramesDialogue, TextDialogue},
+    stream::{self, Stream},
     transport::{Connection, Incoming, Transport},
     web_socket::WebSocket,
 };
 use im_wire::Command;
-use std::{fmt, io, str::FromStr};
-use tokio::net::{TcpStream, lookup_host};
+use std::{fmt, io, path::PathBuf, str::FromStr};
+use tokio::net::TcpStream;
 
 /// The ports of servers that are set up as usual.
 const TEXT_PORT: u16 = 6000;
 const FRAMES_PORT: u16 = 6001;
 const HTTP_PORT: u16 = 8080;
+const HTTPS_PORT: u16 = 443;
 
 /// A server: the protocol to speak, and where. A name is looked up at every attempt to connect.
 ///
@@ -23,6 +25,7 @@ const HTTP_PORT: u16 = 8080;
 /// | `text://host:6000`, `host:6000` | text lines |
 /// | `frames://host:6001` | binary frames |
 /// | `ws://host:8080` | WebSocket, at `/ws` unless a path is given |
+/// | `text+tls://`, `frames+tls://`, `wss://host:443` | the same behind TLS, where the feature `tls` is |
 ///
 /// ```
 /// let server: im_client::Server = "ws://[::1]:8080".parse()?;
@@ -34,8 +37,8 @@ pub struct Server {
     protocol: Protocol,
     host: String,
     port: u16,
-    /// Empty but for WebSocket.
-    path: String,
+    /// Where TLS is spoken: with whom.
+    tls: Option<Trust>,
     /// All of it, for people.
     url: String,
 }
@@ -47,11 +50,25 @@ enum Protocol {
     WebSocket,
 }
 
+/// Who may vouch for a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Whom the system trusts.
+    System,
+    /// The certificates in this file.
+    File(PathBuf),
+}
+
+#[cfg(feature = "tls")]
+const SCHEMES: &str = "text, frames, ws, text+tls, frames+tls and wss";
+#[cfg(not(feature = "tls"))]
+const SCHEMES: &str = "text, frames and ws";
+
 /// This is no server's address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadServer {
     /// There is no such protocol, or none that this program was built with.
-    #[error("{0}:// is no protocol that is spoken here; there are text, frames and ws")]
+    #[error("{0}:// is no protocol that is spoken here; there are {SCHEMES}")]
     Protocol(String),
     /// It is no `host:port`.
     #[error("{0:?} is no address of a server")]
@@ -66,12 +83,18 @@ impl Server {
     /// [`BadServer`].
     pub fn parse(address: &str) -> Result<Self, BadServer> {
         let (scheme, rest) = address.split_once("://").unwrap_or(("text", address));
-        let (protocol, default_port) = match scheme {
-            "text" => (Protocol::Text, TEXT_PORT),
-            "frames" => (Protocol::Frames, FRAMES_PORT),
-            "ws" => (Protocol::WebSocket, HTTP_PORT),
+        let (protocol, default_port, is_tls) = match scheme {
+            "text" => (Protocol::Text, TEXT_PORT, false),
+            "frames" => (Protocol::Frames, FRAMES_PORT, false),
+            "ws" => (Protocol::WebSocket, HTTP_PORT, false),
+            "text+tls" => (Protocol::Text, TEXT_PORT, true),
+            "frames+tls" => (Protocol::Frames, FRAMES_PORT, true),
+            "wss" => (Protocol::WebSocket, HTTPS_PORT, true),
             _ => return Err(BadServer::Protocol(scheme.to_owned())),
         };
+        if is_tls && cfg!(not(feature = "tls")) {
+            return Err(BadServer::Protocol(scheme.to_owned()));
+        }
         let bad = || BadServer::Address(address.to_owned());
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = host_and_port(authority).ok_or_else(bad)?;
@@ -84,21 +107,33 @@ impl Server {
         };
         let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let url = format!("{scheme}://{shown}:{port}{path}");
-        Ok(Self { protocol, host: host.to_owned(), port, path, url })
+        Ok(Self {
+            protocol,
+            host: host.to_owned(),
+            port,
+            tls: is_tls.then_some(Trust::System),
+            url,
+        })
     }
 
-    async fn open(&self) -> io::Result<TcpStream> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in lookup_host((self.host.as_str(), self.port)).await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return stream.set_nodelay(true).map(|()| stream),
-                Err(error) => last = error,
-            }
+    /// Trusts whom the certificates in this file (PEM) vouch for, and not whom the system trusts. The file
+    /// is read at every attempt to connect. Where no TLS is spoken it means nothing.
+    #[must_use]
+    pub fn trusting(mut self, certificates: impl Into<PathBuf>) -> Self {
+        self.tls = self.tls.map(|_| Trust::File(certificates.into()));
+        self
+    }
+
+    async fn secure(&self, stream: TcpStream) -> io::Result<Stream> {
+        #[cfg(feature = "tls")]
+        if let Some(trust) = &self.tls {
+            let secured = crate::tls::secure(stream, &self.host, trust.clone()).await?;
+            return Ok(Stream::Tls(Box::new(secured)));
         }
-        Err(last)
+        Ok(Stream::Plain(stream))
     }
 
-    async fn greet(&self, stream: TcpStream) -> Result<Link, ConnectionError> {
+    async fn greet(&self, stream: Stream) -> Result<Link, ConnectionError> {
         Ok(Link(match self.protocol {
             Protocol::Text => {
                 let mut pipe = Pipe::new(stream, TextDialogue::new());
@@ -117,24 +152,24 @@ impl Server {
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port`.
 fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
+            let (host, rest) = rest.split_once(']')?;
             host.parse::<std::net::Ipv6Addr>().ok()?;
-            (
-                host,
-                port.strip_prefix(':').or(Some(port).filter(|port| port.is_empty()).map(|_| ""))?,
-            )
+            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
         }
-        None => authority.split_once(':').unwrap_or((authority, "")),
+        None => {
+            authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
+        }
     };
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    let is_host = !host.is_empty() && (authority.starts_with('[') || host.bytes().all(is_name));
-    let port = match port {
-        "" => None,
-        digits => Some(digits.parse().ok().filter(|port| *port > 0)?),
-    };
-    is_host.then_some((host, port))
+    if host.is_empty() || !(authority.starts_with('[') || host.bytes().all(is_name)) {
+        return None;
+    }
+    match port {
+        None => Some((host, None)),
+        Some(digits) => Some((host, Some(digits.parse().ok().filter(|port| *port > 0)?))),
+    }
 }
 
 impl FromStr for Server {
@@ -160,10 +195,13 @@ impl Transport for Server {
 
     async fn connect(&self) -> Result<Link, ConnectError> {
         let address = || self.url.clone();
-        let stream = self
-            .open()
+        let stream = stream::connect(&self.host, self.port)
             .await
             .map_err(|source| ConnectError::Unreachable { address: address(), source })?;
+        let stream = self
+            .secure(stream)
+            .await
+            .map_err(|source| ConnectError::Tls { address: address(), source })?;
         let rejected = |source| ConnectError::Rejected { address: address(), source };
         self.greet(stream).await.map_err(rejected)
     }
@@ -217,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn tls_is_spoken_by_those_who_were_built_with_it() {
+        let parsed = Server::parse("wss://im.example.org").map(|server| server.to_string());
+        match cfg!(feature = "tls") {
+            true => assert_eq!(parsed.as_deref(), Ok("wss://im.example.org:443/ws")),
+            false => assert_eq!(parsed, Err(BadServer::Protocol("wss".to_owned()))),
+        }
+    }
+
+    #[test]
     fn what_is_no_address_is_refused() {
         for written in [
             "",
@@ -235,8 +282,7 @@ mod tests {
             "smtp://host",
             "ws:///ws",
         ] {
-            // A port that is left out is the usual one, said or not.
-            assert!(written == "host:" || Server::parse(written).is_err(), "{written:?}");
+            assert!(Server::parse(written).is_err(), "{written:?}");
         }
     }
 }

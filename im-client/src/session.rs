@@ -1,61 +1,76 @@
-//! Who is logged in, and how to log in again.
+//! Who is logged in, and how the log-in goes on: without sockets and without clocks.
 
-use im_wire::{Command, Credential, LogIn, LoggedIn, Refusal, Reply, Why};
+mod refresh;
 
-/// Who is logged in, and how to log in again.
+pub(crate) use self::refresh::Moment;
+
+use im_wire::{Command, Credential, LogIn, LoggedIn, Refusal, Reply, Secret, Wants, Why};
+use refresh::Refresh;
+use tokio::time::Instant;
+
+/// Who is logged in, and what brings them back on the next connection: the token, while it lives; then the
+/// one that refreshes it; and where there is none, what the user has logged in with.
 #[derive(Debug)]
 pub(crate) struct Session {
     uid: i64,
-    /// As the user did.
-    again: Command,
-    /// By the token that the server gave. It costs a server much less than a password does.
-    by_token: Option<Command>,
+    wants: Wants,
+    /// It costs a server much less than a password does.
+    token: Option<Secret>,
+    refresh: Option<Refresh>,
+    /// As the user did. Not kept where the log-in goes on by being refreshed: whoever ends it, and does
+    /// not know the password, means it.
+    again: Option<Command>,
 }
 
-/// What a log-in that was refused says of the session.
+/// What it means that a way back was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Try the next way.
     TryAgain,
     /// It may pass.
     Later,
-    /// It is over.
+    /// There is none left.
     Over,
 }
 
 impl Session {
     /// The session that a granted request has begun, if it was a log-in.
-    pub(crate) fn begun_by(command: &Command, reply: &Reply) -> Option<Self> {
-        let again = match command.clone() {
-            Command::Register { username, password } => Command::Login { username, password },
+    pub(crate) fn begun_by(command: &Command, reply: &Reply, now: Moment) -> Option<Self> {
+        let (again, wants) = match command.clone() {
+            Command::Register { username, password } => {
+                (Command::Login { username, password }, Wants::default())
+            }
             Command::LogIn(mut log_in) => {
                 if let Credential::New { username, password } = log_in.credential {
                     log_in.credential = Credential::Password { username, password };
                 }
-                Command::LogIn(log_in)
+                let wants = log_in.wants;
+                (Command::LogIn(log_in), wants)
             }
-            again @ Command::Login { .. } => again,
+            again @ Command::Login { .. } => (again, Wants::default()),
             _ => return None,
         };
-        let mut session = match reply {
-            Reply::Uid(uid) => Self { uid: *uid, again, by_token: None },
-            Reply::LoggedIn(logged_in) => Self { uid: logged_in.user_id, again, by_token: None },
+        let uid = match reply {
+            Reply::Uid(uid) => *uid,
+            Reply::LoggedIn(logged_in) => logged_in.user_id,
             _ => return None,
         };
-        session.keep_token(reply);
+        let mut session = Self { uid, wants, token: None, refresh: None, again: Some(again) };
+        session.keep(reply, now);
         Some(session)
     }
 
-    /// Remembers the token of a log-in that was granted.
-    pub(crate) fn keep_token(&mut self, reply: &Reply) {
-        let (Command::LogIn(log_in), Reply::LoggedIn(logged_in)) = (&self.again, reply) else {
+    /// Remembers the tokens that an answer gives to this user.
+    pub(crate) fn keep(&mut self, reply: &Reply, now: Moment) {
+        let (Reply::LoggedIn(given) | Reply::Granted(given)) = reply else { return };
+        let LoggedIn { user_id, token, expires_at_ms, refreshes, .. } = &**given;
+        if *user_id != self.uid || token.expose().is_empty() {
             return;
-        };
-        let LoggedIn { token, .. } = &**logged_in;
-        if !token.expose().is_empty() {
-            let credential = Credential::Token(token.clone());
-            let again = LogIn { credential, device: None, wants: log_in.wants };
-            self.by_token = Some(Command::LogIn(Box::new(again)));
+        }
+        self.token = Some(token.clone());
+        if let Some(refreshes) = refreshes {
+            self.refresh = Some(Refresh::new(refreshes.token.clone(), now, *expires_at_ms));
+            self.again = None;
         }
     }
 
@@ -63,76 +78,164 @@ impl Session {
         self.uid
     }
 
-    /// How to log in now.
-    pub(crate) fn log_in(&self) -> Command {
-        self.by_token.as_ref().unwrap_or(&self.again).clone()
+    /// What brings the session back on a new connection: a log-in, or what has to come before it. `None`:
+    /// nothing does.
+    pub(crate) fn way_back(&self) -> Option<Command> {
+        let by_token = || {
+            let credential = Credential::Token(self.token.clone()?);
+            let wants = Wants { refresh: false, ..self.wants };
+            Some(Command::LogIn(Box::new(LogIn { credential, device: None, wants })))
+        };
+        let refresh = || self.refresh.as_ref().map(Refresh::command);
+        by_token().or_else(refresh).or_else(|| self.again.clone())
     }
 
-    /// The log-in was refused.
+    /// That was refused.
     pub(crate) fn refused(&mut self, refusal: &Refusal) -> Verdict {
-        let for_good = matches!(
-            refusal.why(),
-            Why::BadCredentials | Why::InvalidToken | Why::TokenExpired | Why::NotAllowed
-        );
-        match (for_good, self.by_token.take()) {
-            (true, Some(_)) => Verdict::TryAgain,
-            (true, None) => Verdict::Over,
-            (false, by_token) => {
-                self.by_token = by_token;
-                Verdict::Later
-            }
+        if !is_for_good(refusal) {
+            return Verdict::Later;
+        }
+        if self.token.take().is_none() && self.refresh.take().is_none() {
+            self.again = None;
+        }
+        match self.way_back() {
+            Some(_) => Verdict::TryAgain,
+            None => Verdict::Over,
         }
     }
 
-    /// The log-in is over, and with it what it gave.
-    pub(crate) fn forget_token(&mut self) {
-        self.by_token = None;
+    /// The log-in is over, and with it what it gave; a password may be good.
+    pub(crate) fn forget_tokens(&mut self) {
+        self.token = None;
+        self.refresh = None;
     }
+
+    /// When the next tokens are to be asked for; `None` if they were, or there are none.
+    pub(crate) fn refresh_due(&self) -> Option<Instant> {
+        self.refresh.as_ref()?.due()
+    }
+
+    /// Asks for them.
+    pub(crate) fn begin_refresh(&mut self) -> Option<Command> {
+        self.refresh.as_mut().map(Refresh::begin)
+    }
+
+    /// They are to be asked for again then.
+    pub(crate) fn put_off_refresh(&mut self, until: Instant) {
+        if let Some(refresh) = &mut self.refresh {
+            refresh.put_off(until);
+        }
+    }
+
+    /// What was asked for and not answered is to be asked for again.
+    pub(crate) fn connection_lost(&mut self, now: Instant) {
+        if let Some(refresh) = &mut self.refresh {
+            refresh.connection_lost(now);
+        }
+    }
+}
+
+/// Whether the same will never be taken.
+fn is_for_good(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.why(),
+        Why::BadCredentials
+            | Why::InvalidToken
+            | Why::TokenExpired
+            | Why::NotAllowed
+            // By servers that refresh nothing for those who are not logged in, or nothing at all.
+            | Why::NotLoggedIn
+            | Why::NotSupported
+            | Why::UnknownOperation
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use im_wire::{Secret, Wants};
+    use im_wire::{Refreshes, Role};
+
+    fn now() -> Moment {
+        Moment { at: Instant::now(), unix_ms: 1_790_000_000_000 }
+    }
 
     fn log_in(credential: Credential) -> Command {
         Command::LogIn(Box::new(LogIn { credential, device: None, wants: Wants::default() }))
     }
 
-    fn session() -> Session {
+    fn by_token(token: &'static str) -> Option<Command> {
+        Some(log_in(Credential::Token(Secret::new(token))))
+    }
+
+    fn by_refresh(token: &'static str) -> Option<Command> {
+        Some(Command::Refresh { token: Secret::new(token) })
+    }
+
+    fn given(user_id: i64, token: &'static str, refresh: Option<&'static str>) -> Box<LoggedIn> {
+        let expires_at_ms = now().unix_ms + 900_000;
+        let refreshes = refresh.map(|token| Refreshes { token: Secret::new(token), expires_at_ms });
+        let (username, device) = ("ada".to_owned(), "web".to_owned());
+        let (token, role) = (Secret::new(token), Role::User);
+        Box::new(LoggedIn { user_id, username, role, device, token, expires_at_ms, refreshes })
+    }
+
+    fn session(refresh: Option<&'static str>) -> Session {
         let (username, password) = ("ada".into(), Secret::new("secret"));
-        let register = log_in(Credential::New { username, password });
-        let logged_in = LoggedIn {
-            user_id: 7,
-            username: "ada".to_owned(),
-            device: "web".to_owned(),
-            token: Secret::new("t"),
-        };
-        let granted = Reply::LoggedIn(Box::new(logged_in));
-        Session::begun_by(&register, &granted).expect("a session")
+        let mut register = LogIn::from(Credential::New { username, password });
+        register.wants.refresh = refresh.is_some();
+        let granted = Reply::LoggedIn(given(7, "t", refresh));
+        let register = Command::LogIn(Box::new(register));
+        Session::begun_by(&register, &granted, now()).expect("a session")
     }
 
     #[test]
     fn a_session_comes_back_by_its_token_and_then_by_its_password_and_never_registers_again() {
-        let mut session = session();
-        assert_eq!(session.log_in(), log_in(Credential::Token(Secret::new("t"))));
-        let expired = Refusal::or("token expired", Why::TokenExpired);
-        assert_eq!(session.refused(&expired), Verdict::TryAgain);
+        let mut session = session(None);
+        assert_eq!(session.way_back(), by_token("t"));
+        assert_eq!(session.refused(&Refusal::of("token expired")), Verdict::TryAgain);
         let (username, password) = ("ada".into(), Secret::new("secret"));
-        assert_eq!(session.log_in(), log_in(Credential::Password { username, password }));
+        let by_password = log_in(Credential::Password { username, password });
+        assert_eq!(session.way_back(), Some(by_password));
         assert_eq!(session.refused(&Refusal::of("auth bad cred")), Verdict::Over);
     }
 
     #[test]
-    fn a_log_in_that_is_put_off_costs_nothing() {
-        let mut session = session();
-        let before = session.log_in();
-        assert_eq!(session.refused(&Refusal::of("auth too many attempts")), Verdict::Later);
-        assert_eq!(session.log_in(), before);
+    fn one_that_is_refreshed_comes_back_by_its_tokens_alone() {
+        let mut session = session(Some("r"));
+        assert_eq!(session.way_back(), by_token("t"));
+        assert_eq!(session.refused(&Refusal::of("token expired")), Verdict::TryAgain);
+        assert_eq!(session.way_back(), by_refresh("r"));
+        session.keep(&Reply::Granted(given(7, "t2", Some("r2"))), now());
+        assert_eq!(session.way_back(), by_token("t2"));
+        // The answer to that log-in says nothing of refreshing.
+        session.keep(&Reply::LoggedIn(given(7, "t2", None)), now());
+        assert_eq!(session.refused(&Refusal::of("token expired")), Verdict::TryAgain);
+        assert_eq!(session.way_back(), by_refresh("r2"));
+        assert_eq!(session.refused(&Refusal::of("invalid token")), Verdict::Over);
+        assert_eq!(session.way_back(), None);
+    }
+
+    #[test]
+    fn tokens_of_somebody_else_are_not_kept() {
+        let mut session = session(Some("r"));
+        session.keep(&Reply::Granted(given(8, "t2", Some("r2"))), now());
+        assert_eq!(session.way_back(), by_token("t"));
+    }
+
+    #[test]
+    fn what_is_put_off_costs_nothing() {
+        let mut session = session(Some("r"));
+        for way in [by_token("t"), by_refresh("r")] {
+            for words in ["auth too many attempts", "unavailable, try again"] {
+                assert_eq!(session.refused(&Refusal::of(words)), Verdict::Later, "{words}");
+                assert_eq!(session.way_back(), way);
+            }
+            session.refused(&Refusal::of("token expired"));
+        }
     }
 
     #[test]
     fn nothing_but_a_log_in_begins_a_session() {
-        assert!(Session::begun_by(&Command::WhoAmI, &Reply::Uid(7)).is_none());
+        assert!(Session::begun_by(&Command::WhoAmI, &Reply::Uid(7), now()).is_none());
     }
 }

@@ -3,25 +3,25 @@
 use crate::{
     error::{BadRequest, ConnectionError},
     protocol::{ENVELOPE_BYTES_MAX, JsonDialogue},
+    stream::Stream,
     transport::Incoming,
 };
 use futures_util::{Sink as _, Stream as _};
 use im_wire::Command;
-use std::{collections::VecDeque, future::poll_fn, io, pin::Pin, task::Poll};
-use tokio::net::TcpStream;
+use std::{collections::VecDeque, future::poll_fn, pin::Pin, task::Poll};
 use tokio_websockets::{ClientBuilder, Error, Limits, Message, WebSocketStream};
 
 /// A WebSocket, what is to be written to it, and who understands what it says.
 #[derive(Debug)]
 pub(crate) struct WebSocket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Stream>,
     output: VecDeque<Message>,
     dialogue: JsonDialogue,
 }
 
 impl WebSocket {
     /// Agrees on WebSocket with whoever is at the other end.
-    pub(crate) async fn open(stream: TcpStream, url: &str) -> Result<Self, ConnectionError> {
+    pub(crate) async fn open(stream: Stream, url: &str) -> Result<Self, ConnectionError> {
         let limits = Limits::default().max_payload_len(Some(ENVELOPE_BYTES_MAX));
         let builder = ClientBuilder::new().limits(limits).uri(url);
         let builder = builder.map_err(|_| ConnectionError::Protocol("no address that is one"))?;
@@ -80,8 +80,7 @@ impl WebSocket {
 
 fn broken(error: Error) -> ConnectionError {
     match error {
-        Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => ConnectionError::Ended,
-        Error::Io(error) => ConnectionError::Io(error),
+        Error::Io(error) => error.into(),
         Error::AlreadyClosed => ConnectionError::Ended,
         Error::PayloadTooLong { .. } => ConnectionError::Protocol("a message of more than 8 MiB"),
         Error::Upgrade(_) => ConnectionError::Protocol("no WebSocket is to be had there"),

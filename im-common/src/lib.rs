@@ -90,8 +90,8 @@ mod weighted;
 pub use clock::Clock;
 pub use config::{
     AdminConfig, ClassicConfig, ConfigError, LogConfig, LogFormat, Origin, Problem, ProcessConfig,
-    RpcConfig, Rules, ServiceConfig, ShutdownConfig, Target, TargetError, Validate,
-    ZooKeeperConfig, load, networks,
+    RpcConfig, Rules, ServiceConfig, ServiceTlsConfig, ShutdownConfig, Target, TargetError,
+    Validate, ZooKeeperConfig, load, networks,
 };
 pub use data_dir::{DataDir, DataDirError};
 pub use error::{StoreError, in_one_line};

@@ -168,6 +168,9 @@ async fn ask(
         | Command::Login { .. }
         | Command::LogIn(_)
         | Command::Logout
+        | Command::LogoutEverywhere
+        | Command::Refresh { .. }
+        | Command::ChangePassword { .. }
         | Command::Device { .. }
         | Command::Send { .. }
         | Command::SendGroup { .. }

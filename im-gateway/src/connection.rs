@@ -11,12 +11,13 @@ mod timer;
 
 use timer::Timer;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use im_wire::{Reply, Slot};
+use im_wire::{Reply, Slot, closing};
 use tokio::io::Interest;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -101,6 +102,8 @@ pub(crate) struct Connection {
     gateway: Arc<Gateway>,
     control: Arc<Control>,
     socket: Socket,
+    /// From where it comes, if that is known.
+    from: Option<IpAddr>,
     wire: Wire,
     work: Work,
     session: Option<Box<Session>>,
@@ -142,6 +145,7 @@ impl Connection {
         gateway: Arc<Gateway>,
         control: Arc<Control>,
         socket: Socket,
+        from: Option<IpAddr>,
         wire: Wire,
     ) -> Self {
         let now = Instant::now();
@@ -151,6 +155,7 @@ impl Connection {
             gateway,
             control,
             socket,
+            from,
             device: wire.device().to_owned(),
             wire,
             work: Work::new(),
@@ -169,11 +174,11 @@ impl Connection {
         }
     }
 
-    /// Serves the client until it goes or has to go.
-    pub(crate) async fn run(mut self) {
+    /// Serves the client until it goes or has to go. In a box: the future would hold it twice.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let end = self.serve().await;
         // Boxed: what the end needs is more than all that was before it, and most connections last.
-        Box::pin(self.finish(end)).await;
+        Box::pin((*self).finish(end)).await;
     }
 
     async fn serve(&mut self) -> End {
@@ -238,7 +243,7 @@ impl Connection {
         let waiting = blocked || self.wire.output_end() > self.peer_has;
         let due = self.tick.tick(now, found, waiting);
         if due.stalled >= ms(self.gateway.config.session.stalled_ms) {
-            return Err(End::Closing("not reading".to_owned()));
+            return Err(End::Closing(closing::NOT_READING.to_owned()));
         }
         if let Some(session) = &mut self.session {
             session.tick(now, self.peer_has, due.write);
@@ -278,10 +283,10 @@ impl Connection {
             return Err(End::Eof);
         }
         if self.session.is_none() && idle && self.login_by <= now {
-            return Err(End::Closing("login timeout".to_owned()));
+            return Err(End::Closing(closing::LOGIN_TIMEOUT.to_owned()));
         }
         if self.idle_at().is_some_and(|at| at <= now) && !self.hears_more(now) {
-            return Err(End::Closing("idle".to_owned()));
+            return Err(End::Closing(closing::IDLE.to_owned()));
         }
         Ok(())
     }
@@ -387,8 +392,8 @@ impl Connection {
 mod tests {
     use super::*;
 
-    fn bytes_of<F: Future>(_made_by: impl FnOnce(Connection) -> F) -> usize {
-        size_of::<F>()
+    fn bytes_of<F: Future>(_made_by: impl FnOnce(Box<Connection>) -> F) -> usize {
+        size_of::<Connection>() + size_of::<F>()
     }
 
     #[test]

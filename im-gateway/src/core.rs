@@ -48,6 +48,9 @@ pub(crate) async fn perform(gateway: &Gateway, principal: &Principal, command: C
         | Command::Login { .. }
         | Command::LogIn(_)
         | Command::Logout
+        | Command::LogoutEverywhere
+        | Command::Refresh { .. }
+        | Command::ChangePassword { .. }
         | Command::Device { .. }
         | Command::Send { .. }
         | Command::SendGroup { .. }

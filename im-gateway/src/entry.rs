@@ -1,6 +1,6 @@
 //! How a client comes in, before anything of its protocol: whom its proxy says that it is, and TLS.
 
-mod certificates;
+mod certificate;
 mod forwarded;
 mod proxy;
 mod stream;
@@ -10,16 +10,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use im_common::{Deps, Tasks};
+use mprpc::{ListenerTls, TlsError};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use certificates::Certificates;
-pub use certificates::TlsError;
 pub(crate) use forwarded::{CameFrom, Proxies};
 pub(crate) use stream::ClientStream;
 
-use crate::config::{Config, ms};
+use crate::config::{Config, TlsConfig, ms};
 use crate::metrics::METRICS;
 
 /// How TLS begins: a record of a handshake. No protocol of ours begins so.
@@ -28,16 +26,15 @@ const HANDSHAKE: u8 = 0x16;
 /// What the listeners of a gateway have in common.
 pub(crate) struct Entries {
     proxies: Arc<Proxies>,
-    certificates: Option<Arc<Certificates>>,
+    tls: TlsConfig,
     header_timeout: Duration,
-    handshake_timeout: Duration,
 }
 
 /// The way in to one listener. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Entry {
     proxies: Arc<Proxies>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<ListenerTls>,
     /// Whether each connection begins with the header of a proxy.
     is_behind_proxy: bool,
     header_timeout: Duration,
@@ -54,45 +51,28 @@ pub(crate) enum Denied {
 }
 
 impl Entries {
-    /// Reads the certificate, if a listener needs it, and follows its files.
+    pub(crate) fn new(config: &Config) -> Self {
+        let proxies = Arc::new(Proxies::new(config.proxy.networks()));
+        let header_timeout = ms(config.proxy.header_timeout_ms);
+        Self { proxies, tls: config.tls.clone(), header_timeout }
+    }
+
+    /// The way in to a listener. Its certificate is read again when its files change.
     ///
     /// # Errors
     /// The certificate cannot be used.
-    pub(crate) fn open(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Self, TlsError> {
-        let needs_tls = config.text.tls || config.frames.tls || config.http.tls;
-        let tls = &config.tls;
-        let certificates = match needs_tls {
-            true => Some(Certificates::open(&tls.cert_file, &tls.key_file)?),
-            false => None,
-        };
-        if let Some(certificates) = certificates.clone() {
-            let following = certificates.follow(ms(tls.reload_ms), deps.shutdown.clone());
-            tasks.spawn_essential("certificate", following);
-        }
-        let proxies = Arc::new(Proxies::new(config.proxy.networks()));
-        let header_timeout = ms(config.proxy.header_timeout_ms);
-        let handshake_timeout = ms(tls.handshake_timeout_ms);
-        Ok(Self { proxies, certificates, header_timeout, handshake_timeout })
-    }
-
-    /// The way in to a listener.
-    ///
-    /// # Errors
-    /// See [`Certificates::config`].
     pub(crate) fn entry(
         &self,
         tls: bool,
         is_behind_proxy: bool,
-        protocol: Option<&[u8]>,
+        protocol: Option<&'static [u8]>,
     ) -> Result<Entry, TlsError> {
-        let certificates = self.certificates.as_ref().filter(|_| tls);
-        let config = certificates.map(|certificates| certificates.config(protocol)).transpose()?;
         Ok(Entry {
             proxies: Arc::clone(&self.proxies),
-            tls: config.map(TlsAcceptor::from),
+            tls: if tls { Some(certificate::open(&self.tls, protocol)?) } else { None },
             is_behind_proxy,
             header_timeout: self.header_timeout,
-            handshake_timeout: self.handshake_timeout,
+            handshake_timeout: ms(self.tls.handshake_timeout_ms),
         })
     }
 }
@@ -148,12 +128,13 @@ impl Entry {
     }
 }
 
-async fn secure(tls: &TlsAcceptor, stream: TcpStream) -> Result<ClientStream, Denied> {
+async fn secure(tls: &ListenerTls, stream: TcpStream) -> Result<ClientStream, Denied> {
     let mut first = [0];
     let bytes = stream.peek(&mut first).await.map_err(Denied::Gone)?;
     if bytes > 0 && first[0] != HANDSHAKE {
         return Err(Denied::Plain(stream));
     }
-    let stream = tls.accept(stream).await.map_err(Denied::Gone)?;
+    let accept = TlsAcceptor::from(tls.config().await).accept(stream);
+    let stream = accept.await.map_err(Denied::Gone)?;
     Ok(ClientStream::Tls(Box::new(stream)))
 }

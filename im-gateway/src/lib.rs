@@ -58,7 +58,7 @@
 //! | `sending` | pure: the order of a session's own messages |
 //! | `window`, `cursors`, `tick` | pure: what has arrived, what is written of it, and when |
 //! | `kernel` | how much of what was written the peer has not acknowledged |
-//! | `calls`, `commands`, `log_in`, `complaints` | the calls to services, and what comes of them |
+//! | `calls`, `commands`, `log_in`, `granting`, `complaints` | the calls to services, and what comes of them |
 //! | `push`, `mailbox`, `pushed`, `sessions` | what im-presence brings, and to whom |
 //! | `events` | what is told and not kept |
 //! | `stream` | the same, where it comes over a stream in Redis |
@@ -87,6 +87,7 @@ mod events;
 mod fetches;
 mod gateway;
 mod gather;
+mod granting;
 mod held;
 mod http;
 mod kernel;
@@ -120,8 +121,6 @@ pub use config::{
     ProxyConfig, PublicConfig, RedisRoles, RoutesConfig, SecureCookie, SessionConfig,
     TargetsConfig, TextConfig, TlsConfig, WebSocketConfig,
 };
-#[doc(hidden)]
-pub use entry::TlsError;
 #[doc(hidden)]
 pub use http::web_socket_agreement;
 pub use start::{StartError, start};

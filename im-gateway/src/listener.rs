@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use im_common::{InUse, Shutdown};
+use im_wire::closing;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -78,20 +79,20 @@ impl Listener {
             }
         })
         .await;
-        self.controls.shut_down("server shutting down");
+        self.controls.shut_down(closing::SHUTTING_DOWN);
     }
 
     /// Lets all connections end once the shutdown is triggered. For one that accepts none itself.
     pub(crate) async fn until(self: Arc<Self>, shutdown: Shutdown) {
         shutdown.triggered().await;
-        self.controls.shut_down("server shutting down");
+        self.controls.shut_down(closing::SHUTTING_DOWN);
     }
 
     /// Serves a connection that comes from there, of which this was read already, or refuses it if there
     /// is no place.
     pub(crate) fn take(&self, stream: ClientStream, from: IpAddr, read: &[u8]) {
         match self.doorman.admit(from) {
-            Some(place) => self.serve(stream, read, place),
+            Some(place) => self.serve(stream, from, read, place),
             None => {
                 tracing::debug!("a connection was refused: there is no place");
                 self.speaks.refused().increment(1);
@@ -133,7 +134,7 @@ impl Listener {
                         false => Some(place),
                     };
                     match known {
-                        Some(place) => listener.serve(stream, &[], place),
+                        Some(place) => listener.serve(stream, from.ip(), &[], place),
                         None => listener.speaks.refused().increment(1),
                     }
                 }
@@ -147,24 +148,31 @@ impl Listener {
         self.gateway.spawn_for_client("entry", Box::pin(coming_in));
     }
 
-    fn serve(&self, stream: ClientStream, read: &[u8], place: Place) {
+    fn serve(&self, stream: ClientStream, from: IpAddr, read: &[u8], place: Place) {
         if let Err(error) = prepare(stream.tcp(), self.speaks.keepalive(&self.gateway.config)) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let mut wire = self.speaks.wire(&self.gateway.config);
         wire.receive(read);
-        self.open(Socket::from(stream), wire, place);
+        self.open(Socket::from(stream), Some(from), wire, place);
     }
 
     /// Serves a connection that has its place, whatever it came by, and keeps that for as long.
-    pub(crate) fn open(&self, socket: Socket, wire: Wire, place: impl Send + 'static) {
+    pub(crate) fn open(
+        &self,
+        socket: Socket,
+        from: Option<IpAddr>,
+        wire: Wire,
+        place: impl Send + 'static,
+    ) {
         let control = Arc::new(Control::default());
         let listed = self.controls.list(self.number.fetch_add(1, Ordering::Relaxed), &control);
         let held = (place, InUse::of(wire.connections()), listed);
         // Boxed: each wrapper around it would hold it twice, while it waits for it and before.
-        let connection =
-            Box::pin(Connection::new(Arc::clone(&self.gateway), control, socket, wire).run());
+        let gateway = Arc::clone(&self.gateway);
+        let connection = Box::new(Connection::new(gateway, control, socket, from, wire));
+        let connection = Box::pin(connection.run());
         self.gateway.spawn_for_client("connection", connection.map(move |()| drop(held)));
     }
 }
@@ -218,10 +226,10 @@ mod tests {
         let controls = Arc::<Controls>::default();
         let (before, after) = (Arc::<Control>::default(), Arc::<Control>::default());
         let _before = controls.list(1, &before);
-        controls.shut_down("server shutting down");
+        controls.shut_down(closing::SHUTTING_DOWN);
         let listed = controls.list(2, &after);
         for control in [&before, &after] {
-            assert_eq!(control.reason(), Some("server shutting down"));
+            assert_eq!(control.reason(), Some(closing::SHUTTING_DOWN));
         }
         drop(listed);
         assert_eq!(controls.listed.lock().unwrap().by_number.len(), 1);

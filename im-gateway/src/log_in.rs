@@ -1,10 +1,13 @@
 //! Logging in and out: the calls that begin and end a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use im_common::InUse;
-use im_wire::{Credential, Refusal, Reply, Secret, Wants, Why, failure};
-use mpim_proto::{LoginReq, LogoutReq, RegisterReq, TEXT_DEVICE, UnbindRouteReq, VerifyTokenReq};
+use im_wire::{Credential, LoggedIn, Refusal, Reply, Secret, Wants, closing, failure};
+use mpim_proto::{
+    Granted, LoginReq, LogoutReq, RegisterReq, TEXT_DEVICE, UnbindRouteReq, VerifyTokenReq,
+};
 use mprpc::{Code, Context, Status};
 
 use crate::calls;
@@ -12,6 +15,7 @@ use crate::commands::{refusal, refusal_as, unavailable};
 use crate::config::ms;
 use crate::events;
 use crate::gateway::Gateway;
+use crate::granting;
 use crate::held::Held;
 use crate::metrics::METRICS;
 use crate::original::{self, Unbegun};
@@ -21,19 +25,13 @@ use crate::sessions::{Handle, Registration};
 /// What im-user says of a token that is good but for its time. One that only grew old has let its session
 /// begin, and one whose time has not come was made by an instance with another clock.
 const GOOD_AT_ANOTHER_TIME: [&str; 2] = ["token expired", "token not yet valid"];
-/// What the client of a session that is over, though nobody could tell its gateway, is told.
-pub(crate) const LOGGED_OUT: &str = "logged out";
 
 /// Somebody who has proved who they are.
 pub(crate) struct Proved {
-    pub(crate) user_id: i64,
-    /// Empty if nobody has said it.
-    pub(crate) username: String,
+    pub(crate) logged_in: Box<LoggedIn>,
     pub(crate) token: String,
     /// It was made for this log-in, and nobody else knows it yet.
     pub(crate) token_is_new: bool,
-    /// The device that they are at.
-    pub(crate) device: String,
     /// Of the device; 0 if im-user knows of none.
     pub(crate) generation: i64,
     pub(crate) held: Option<Held>,
@@ -44,25 +42,34 @@ pub(crate) struct Proved {
 /// A session that has a route, and of which the client does not know yet.
 pub(crate) struct Begun {
     pub(crate) registration: Registration,
-    pub(crate) username: String,
+    pub(crate) logged_in: Box<LoggedIn>,
     pub(crate) token: String,
     pub(crate) wants: Wants,
 }
 
+/// What a log-in asks for besides being let in.
+pub(crate) struct Asked {
+    pub(crate) device: String,
+    /// A token of a short life, and one that refreshes it.
+    pub(crate) refreshes: bool,
+    /// From where it comes, if that is known.
+    pub(crate) from: Option<IpAddr>,
+}
+
 /// What im-user says of whoever logs in.
-struct Known {
-    user_id: i64,
-    token: String,
+pub(crate) struct Known {
+    pub(crate) user_id: i64,
+    pub(crate) token: String,
     device: String,
     generation: i64,
-    held: Option<Held>,
+    pub(crate) granted: Option<Granted>,
 }
 
 /// Asks im-user who a client is. The error is the reply.
 pub(crate) async fn prove(
     gateway: &Arc<Gateway>,
     credential: Credential,
-    device: String,
+    asked: Asked,
     wants: Wants,
 ) -> Result<Proved, Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
@@ -82,54 +89,45 @@ pub(crate) async fn prove(
             Credential::Token(_) => String::new(),
         };
         let token_is_new = !matches!(credential, Credential::Token(_));
-        let known = ask(&concerned, &cx, credential, device).await?;
-        let Known { user_id, token, device, generation, held } = known;
+        let known = ask(&concerned, &cx, credential, asked).await?;
+        let Known { user_id, token, device, generation, granted } = known;
         let unbegun = Unbegun::new(&concerned, user_id, &token);
-        Ok(Proved {
-            user_id,
-            username,
-            token,
-            token_is_new,
-            device,
-            generation,
-            held,
-            wants,
-            unbegun,
-        })
+        let held = Held::of(granted.as_ref());
+        // The account's own name; of an im-user that says none, as it was typed.
+        let typed = Granted { user_id, username, device: device.clone(), ..Granted::default() };
+        let named = granted.filter(|granted| !granted.username.is_empty()).unwrap_or(typed);
+        let logged_in = granting::told(Granted { token: token.clone(), device, ..named });
+        Ok(Proved { logged_in, token, token_is_new, generation, held, wants, unbegun })
     };
     original::to_its_end(gateway, asking).await
 }
 
-async fn ask(
+/// The same where nothing is to begin.
+pub(crate) async fn ask(
     gateway: &Gateway,
     cx: &Context,
     credential: Credential,
-    device: String,
+    asked: Asked,
 ) -> Result<Known, Reply> {
     let users = &gateway.services.user;
+    let Asked { device, refreshes, from } = asked;
+    let (named, address) = (device.clone(), granting::address(from));
     match credential {
         Credential::Password { username, password } => {
             let password = password.into_exposed();
-            let request =
-                LoginReq { username, password, device: device.clone(), ..LoginReq::default() };
+            let request = LoginReq { username, password, device: named, address, refreshes };
             let answer = users.login(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "LOGIN", &status))?;
             let refused = |result: mpim_proto::Result| Reply::err(format!("auth {}", result.msg));
             if let Some(refused) = refusal_as(answer.result, refused) {
-                return Err(refused);
+                return Err(granting::until(refused, answer.retry_after_ms));
             }
             let (user_id, token, generation) = (answer.user_id, answer.token, answer.generation);
-            let held = Held::of(answer.granted.as_ref());
-            Ok(Known { user_id, token, device, generation, held })
+            Ok(Known { user_id, token, device, generation, granted: answer.granted })
         }
         Credential::New { username, password } => {
             let password = password.into_exposed();
-            let request = RegisterReq {
-                username,
-                password,
-                device: device.clone(),
-                ..RegisterReq::default()
-            };
+            let request = RegisterReq { username, password, device: named, address, refreshes };
             let answer = users.register(cx, request).await;
             let answer = answer.map_err(|status| busy(gateway, "REGISTER", &status))?;
             if let Some(refused) = refusal(answer.result) {
@@ -137,8 +135,7 @@ async fn ask(
             }
             let (user_id, generation) = (answer.user_id, answer.generation);
             let token = original::token(user_id, answer.token);
-            let held = Held::of(answer.granted.as_ref());
-            Ok(Known { user_id, token, device, generation, held })
+            Ok(Known { user_id, token, device, generation, granted: answer.granted })
         }
         Credential::Token(token) => by_token(gateway, cx, &token).await,
     }
@@ -146,7 +143,7 @@ async fn ask(
 
 /// A token says who its user is and at which device.
 async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Known, Reply> {
-    let invalid = || Reply::Err(Refusal::or("invalid token", Why::InvalidToken));
+    let invalid = || Reply::Err(Refusal::of(failure::INVALID_TOKEN));
     let token = String::from_utf8(token.expose().to_vec()).map_err(|_| invalid())?;
     let request = VerifyTokenReq { token: token.clone(), ..VerifyTokenReq::default() };
     let answer = gateway.services.user.verify_token(cx, request).await;
@@ -155,9 +152,7 @@ async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Kno
         Code::Unimplemented => Reply::err(failure::NOT_SUPPORTED),
         _ => unavailable(gateway, "LOGIN", &status),
     })?;
-    let refused =
-        |result: mpim_proto::Result| Reply::Err(Refusal::or(result.msg, Why::InvalidToken));
-    if let Some(refused) = refusal_as(answer.result, refused) {
+    if let Some(refused) = refusal_as(answer.result, granting::not_good) {
         return Err(refused);
     }
     if answer.user_id <= 0 {
@@ -167,8 +162,7 @@ async fn by_token(gateway: &Gateway, cx: &Context, token: &Secret) -> Result<Kno
     if device.is_empty() {
         device.push_str(TEXT_DEVICE);
     }
-    let held = Held::of(answer.granted.as_ref());
-    Ok(Known { user_id, token, device, generation, held })
+    Ok(Known { user_id, token, device, generation, granted: answer.granted })
 }
 
 /// im-user bounds how many passwords it looks at.
@@ -209,7 +203,7 @@ pub(crate) async fn begin(
     let outcome = match (bound, verified) {
         (Err(reply), _) => return Err(reply),
         (Ok(()), Ok(true)) => return Ok(()),
-        (Ok(()), Ok(false)) => Reply::err(format!("auth {LOGGED_OUT}")),
+        (Ok(()), Ok(false)) => Reply::err(format!("auth {}", closing::LOGGED_OUT)),
         (Ok(()), Err(status)) => unavailable(gateway, "LOGIN", &status),
     };
     unbind(gateway, registration.handle()).await;
@@ -247,30 +241,40 @@ pub(crate) struct Revoked {
     user_id: i64,
     token: String,
     held: Option<mpim_proto::Held>,
+    everywhere: bool,
 }
 
 impl Revoked {
     pub(crate) fn of_token(user_id: i64, token: String) -> Self {
-        Self { user_id, token, held: None }
+        Self { user_id, token, held: None, everywhere: false }
     }
 
     pub(crate) fn of_session(session: &Handle, token: &str) -> Self {
         let held = session.held.map(|held| held.said(session));
-        Self { user_id: session.user_id, token: token.to_owned(), held }
+        Self { user_id: session.user_id, token: token.to_owned(), held, everywhere: false }
+    }
+
+    /// All log-ins of the user are.
+    pub(crate) fn everywhere(self) -> Self {
+        Self { everywhere: true, ..self }
     }
 }
 
 /// Ends a log-in.
 ///
 /// # Errors
-/// The reply, if it is unknown whether its token still opens doors.
+/// The reply, if it is unknown whether its token still opens doors, or if others of the user do.
 pub(crate) async fn revoke(gateway: &Gateway, revoked: Revoked) -> Result<(), Reply> {
     let cx = Context::with_timeout(ms(gateway.config.calls.timeout_ms));
-    let Revoked { user_id, token, held } = revoked;
-    let request = LogoutReq { user_id, token, held, unbinds_route: true, everywhere: false };
+    let Revoked { user_id, token, held, everywhere } = revoked;
+    let request = LogoutReq { user_id, token, held, unbinds_route: true, everywhere };
     let answer = gateway.services.user.logout(&cx, request).await;
-    // One that im-user refuses is of no use to anybody either.
-    answer.map(drop).map_err(|status| unavailable(gateway, "LOGOUT", &status))
+    let answer = answer.map_err(|status| unavailable(gateway, "LOGOUT", &status))?;
+    match everywhere {
+        true => refusal(answer.result).map_or(Ok(()), Err),
+        // One that im-user refuses is of no use to anybody either.
+        false => Ok(()),
+    }
 }
 
 /// Ends a session at the services: first its cursors, so that a successor does not show again what

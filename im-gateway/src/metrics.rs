@@ -20,10 +20,6 @@ pub(crate) struct Metrics {
     pub(crate) tls_handshakes: Counter,
     /// Those that did not, in time or at all (`tls.handshake_timeout_ms`).
     pub(crate) tls_handshake_failures: Counter,
-    /// Certificates that were read again (`tls.reload_ms`).
-    pub(crate) tls_reloads: Counter,
-    /// New files of a certificate that could not be used.
-    pub(crate) tls_reload_failures: Counter,
     /// Connections that were closed because they did not come through a proxy that is believed, where
     /// they have to (`proxy.trusted`).
     pub(crate) proxy_refused: Counter,
@@ -90,8 +86,6 @@ impl Metrics {
             connections_refused: ["text", "frames", "web_socket"].map(refused),
             tls_handshakes: counter!("mpim_gateway_tls_handshakes_total"),
             tls_handshake_failures: counter!("mpim_gateway_tls_handshake_failures_total"),
-            tls_reloads: counter!("mpim_gateway_tls_reloads_total"),
-            tls_reload_failures: counter!("mpim_gateway_tls_reload_failures_total"),
             proxy_refused: counter!("mpim_gateway_proxy_refused_total"),
             http_connections: gauge!("mpim_gateway_http_connections"),
             http_connections_refused: counter!("mpim_gateway_http_connections_refused_total"),

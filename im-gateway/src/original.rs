@@ -30,7 +30,7 @@ use crate::gateway::Gateway;
 use crate::push::Pushes;
 
 /// What older sessions of a user are told, where no im-presence of ours tells them.
-const REASON: &str = "logged in elsewhere";
+const REASON: &str = im_wire::closing::LOGGED_IN_ELSEWHERE;
 
 /// The routes that the original's services look at, with the mode on.
 pub(crate) fn routes(config: &Config, gateway_id: &str, readiness: &Readiness) -> Option<Routes> {

@@ -15,6 +15,9 @@ use crate::entry::ClientStream;
 use crate::kernel;
 use crate::pipe::Pipe;
 
+/// Bytes at once of what is read and not looked at any more.
+const IGNORED_BYTES: usize = 512;
+
 /// A connection's socket. Nothing here waits but [`ready`](Self::ready) and [`linger`](Self::linger).
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -150,7 +153,7 @@ impl Socket {
                 }
             };
             stream.shutdown().await?;
-            let mut ignored = [0; 512];
+            let mut ignored = [0; IGNORED_BYTES];
             while stream.read(&mut ignored).await? > 0 {}
             Ok::<(), io::Error>(())
         };

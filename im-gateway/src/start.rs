@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::backlog;
 use crate::config::{Config, TargetsConfig, ms};
-use crate::entry::{Entries, TlsError};
+use crate::entry::Entries;
 use crate::gateway::{Gateway, Identity, Services};
 use crate::http::{Http, HttpServer};
 use crate::listener::Listener;
@@ -39,7 +39,7 @@ pub enum StartError {
     Server(#[from] ServerError),
     /// The certificate of those that speak TLS.
     #[error("[tls]")]
-    Tls(#[from] TlsError),
+    Tls(#[from] mprpc::TlsError),
     /// A port for clients.
     #[error("listening for {speaks} on {addr}")]
     Clients {
@@ -70,7 +70,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     im_common::warn_if_too_few_open_files(places as u64, "the sum of all connections_max");
     let services = services(&config.targets, &deps)?;
     let tasks = Tasks::new("im-gateway", deps.shutdown.clone());
-    let entries = Entries::open(&config, &deps, &tasks)?;
+    let entries = Entries::new(&config);
     let text_entry = entries.entry(config.text.tls, config.text.proxy, None)?;
     let frames_entry = entries.entry(config.frames.tls, config.frames.proxy, None)?;
     let http_entry = entries.entry(config.http.tls, config.http.proxy, Some(b"http/1.1"))?;
@@ -109,7 +109,8 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         "" => reached_at.clone(),
         configured => configured.to_owned(),
     };
-    let offer = config.public.offer(text_addr, advertised);
+    let frames_addr = frames.as_ref().map(|(_, addr)| *addr);
+    let offer = config.public.offer(text_addr, frames_addr, advertised);
     let identity = Identity { gateway_id, addr: reached_at, boot_id, offer };
     let original = original::routes(&config, &identity.gateway_id, &deps.readiness);
     let redis = &config.redis;

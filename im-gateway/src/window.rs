@@ -1,8 +1,8 @@
 //! What was shown to a client and has perhaps not arrived: the window of unacknowledged pushes.
 //!
-//! A client of text lines acknowledges nothing, so at first a push counts as delivered once the
-//! peer's kernel has acknowledged its last byte. The first `ACK` switches the connection: from then
-//! on only what the client names, and what came before it in the same conversation, is delivered.
+//! Most clients acknowledge nothing, so at first a push counts as delivered once the peer's kernel has
+//! acknowledged its last byte. The first `ACK`, or a log-in that says so, switches the connection: from
+//! then on only what the client names, and what came before it in the same conversation, is delivered.
 //!
 //! Pure: the caller says how many bytes the peer has.
 

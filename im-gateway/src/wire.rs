@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use im_wire::{Command, Reply, Secret, Shown, Slot, event_stream, frames, text, web_socket};
+use im_wire::{
+    Command, Reply, Secret, Shown, Slot, event_stream, failure, frames, text, web_socket,
+};
 use metrics::{Counter, Gauge};
 use mpim_proto::TEXT_DEVICE;
 
@@ -77,7 +79,7 @@ impl Speaks {
 
     /// All that is said to a client that finds no place.
     pub(crate) fn full(self) -> Vec<u8> {
-        self.closing("server full")
+        self.closing(failure::SERVER_FULL)
     }
 
     /// All that is said to a client that is closed at once.
@@ -111,9 +113,8 @@ impl Wire {
     pub(crate) fn device(&self) -> &'static str {
         match self {
             Self::Text(_) => TEXT_DEVICE,
-            Self::Frames(_) => "desktop",
-            Self::WebSocket(_) => "web",
-            Self::EventStream(_) => "web",
+            Self::Frames(_) => frames::DEVICE,
+            Self::WebSocket(_) | Self::EventStream(_) => web_socket::DEVICE,
         }
     }
 

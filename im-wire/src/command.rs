@@ -31,6 +31,20 @@ pub enum Command {
     LogIn(Box<LogIn>),
     /// `LOGOUT`.
     Logout,
+    /// The same of all log-ins of the user. Text lines have no word for it.
+    LogoutEverywhere,
+    /// The next tokens of a log-in. Text lines have no word for it.
+    Refresh {
+        /// The one that was given with the last.
+        token: Secret,
+    },
+    /// Another password; all other log-ins of the user end. Text lines have no word for it.
+    ChangePassword {
+        /// The present one.
+        old: Secret,
+        /// The next one.
+        new: Secret,
+    },
     /// `SEND <uid> <text>`, and `SENDID <client_msg_id> <uid> <text>`.
     Send {
         /// Makes a retry safe; `None` for `SEND`.
@@ -173,7 +187,7 @@ pub enum Command {
     Blocked,
     /// `CREATEGROUP <name> [description]`.
     CreateGroup {
-        /// Not empty, no space.
+        /// Not empty; in text lines without a space.
         name: String,
         /// May be empty.
         description: String,
@@ -243,7 +257,9 @@ impl Command {
         match self {
             Self::Register { .. } => "REGISTER",
             Self::Login { .. } | Self::LogIn(_) => "LOGIN",
-            Self::Logout => "LOGOUT",
+            Self::Logout | Self::LogoutEverywhere => "LOGOUT",
+            Self::Refresh { .. } => "REFRESH",
+            Self::ChangePassword { .. } => "PASSWORD",
             Self::Send { client_msg_id: None, .. } => "SEND",
             Self::Send { client_msg_id: Some(_), .. } => "SENDID",
             Self::SendGroup { client_msg_id: None, .. } => "SENDGROUP",

@@ -70,7 +70,7 @@ impl ServerConnection {
     /// The log-in, once.
     pub fn next_command(&mut self) -> Option<(Slot, Command)> {
         let credential = Credential::Token(self.log_in.take()?);
-        let wants = Wants { events: true, receipts: true, acks: true };
+        let wants = Wants { events: true, receipts: true, acks: true, refresh: false };
         let log_in = LogIn { credential, device: None, wants };
         self.pipeline.admit((), Command::LogIn(Box::new(log_in)))
     }

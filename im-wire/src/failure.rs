@@ -8,6 +8,14 @@
 pub const UNKNOWN_COMMAND: &str = "unknown cmd";
 /// The line is longer than the limit; it was skipped to its end.
 pub const LINE_TOO_LONG: &str = "line too long";
+/// The frame, message or body is longer than the limit.
+pub const TOO_BIG: &str = "too big";
+/// A frame of a version that is not spoken here.
+pub const BAD_VERSION: &str = "unsupported version";
+/// No request has this type.
+pub const UNKNOWN_TYPE: &str = "unsupported type";
+/// No operation has this name.
+pub const UNKNOWN_OPERATION: &str = "unsupported op";
 /// The command needs a log-in.
 pub const NOT_LOGIN: &str = "not login";
 /// A text or a name is not UTF-8.
@@ -76,6 +84,8 @@ pub const ALREADY_LOGGED_IN: &str = "already logged in";
 /// The user has as many sessions as one may have.
 pub const TOO_MANY_SESSIONS: &str = "too many sessions";
 
+/// A token that is none, or is good for nothing any more.
+pub const INVALID_TOKEN: &str = "invalid token";
 /// Unknown name or wrong password: the same text, so that nobody learns which.
 pub const AUTH_BAD_CRED: &str = "auth bad cred";
 /// Too many log-ins failed, or are running.
@@ -92,7 +102,11 @@ pub const TEXT_TOO_LONG: &str = "text too long";
 pub const SLOW_DOWN: &str = "slow down";
 /// The client message id was used for another text.
 pub const CONFLICT: &str = "conflict";
+/// The server has as many connections as it may have.
+pub const SERVER_FULL: &str = "server full";
 /// The fleet has no service for it.
 pub const NOT_SUPPORTED: &str = "not supported by this fleet";
 /// A service did not answer in time; whether the command took effect is unknown.
 pub const UNAVAILABLE: &str = "unavailable, try again";
+/// A mistake of ours.
+pub const INTERNAL: &str = "internal";

@@ -30,7 +30,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod closing;
+pub mod closing;
 mod command;
 mod event;
 pub mod event_stream;
@@ -48,20 +48,21 @@ mod pipeline;
 mod priority;
 mod refusal;
 mod reply;
+mod role;
 mod shown;
 pub mod text;
 pub mod web_socket;
 
 pub use self::{
-    closing::{close_code, closing_code},
     command::{CLIENT_MSG_ID_BYTES_MAX, Command, Peer, Secret},
     event::{Event, Receipt, Status},
     listed::{Conv, Group, Hist, LISTED, User},
-    log_in::{Credential, LogIn, LoggedIn, Wants},
+    log_in::{Credential, LogIn, LoggedIn, Refreshes, Wants},
     outgoing::Outgoing,
     pipeline::Slot,
     priority::Priority,
     refusal::{Refusal, Why},
     reply::Reply,
+    role::Role,
     shown::{Message, Shown, What},
 };

@@ -1,6 +1,6 @@
-//! What a log-in says.
+//! What a log-in says, and what it is answered with.
 
-use super::Secret;
+use super::{Role, Secret};
 use bytes::Bytes;
 
 /// A log-in, with what the session is to be.
@@ -42,7 +42,7 @@ impl From<Credential> for LogIn {
     }
 }
 
-/// What a session is told without asking, and who says what has arrived.
+/// What a session is told without asking, who says what has arrived, and how it goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wants {
     /// Typing, whispers, the presence of friends.
@@ -51,6 +51,8 @@ pub struct Wants {
     pub receipts: bool,
     /// Only what the client acknowledges has arrived, from the first message on.
     pub acks: bool,
+    /// A token of a short life, and one that refreshes it.
+    pub refresh: bool,
 }
 
 /// What a log-in is answered with.
@@ -60,8 +62,23 @@ pub struct LoggedIn {
     pub user_id: i64,
     /// Empty if nobody has said it.
     pub username: String,
+    /// What they may do.
+    pub role: Role,
     /// The device that the session is.
     pub device: String,
     /// The session's token.
     pub token: Secret,
+    /// Until when that is good, in milliseconds since 1970; 0 if nobody has said it.
+    pub expires_at_ms: i64,
+    /// How the log-in goes on after that.
+    pub refreshes: Option<Refreshes>,
+}
+
+/// The token that a log-in goes on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refreshes {
+    /// Good once.
+    pub token: Secret,
+    /// Until when, in milliseconds since 1970.
+    pub expires_at_ms: i64,
 }

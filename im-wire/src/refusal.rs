@@ -1,6 +1,6 @@
 //! Why a command was refused: in the words that text lines show, and in the codes of the others.
 
-use super::failure;
+use super::{closing, failure};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ impl Why {
         Some(match words {
             failure::NOT_LOGIN => Self::NotLoggedIn,
             failure::AUTH_BAD_CRED | "bad cred" => Self::BadCredentials,
-            "invalid token"
+            failure::INVALID_TOKEN
             | "revoked"
             | "device revoked"
             | "auth logged out"
@@ -163,16 +163,16 @@ impl Why {
             | "account disabled"
             | "auth account disabled" => Self::NotAllowed,
             failure::TEXT_TOO_LONG => Self::TextTooLong,
-            failure::LINE_TOO_LONG | "too big" => Self::TooBig,
+            failure::LINE_TOO_LONG | failure::TOO_BIG => Self::TooBig,
             failure::BAD_RANGE | "beyond the head" | "already read" => Self::BadRange,
-            failure::UNKNOWN_COMMAND | "unsupported type" | "unsupported op" => {
+            failure::UNKNOWN_COMMAND | failure::UNKNOWN_TYPE | failure::UNKNOWN_OPERATION => {
                 Self::UnknownOperation
             }
-            "unsupported version" => Self::BadVersion,
+            failure::BAD_VERSION => Self::BadVersion,
             failure::NOT_SUPPORTED => Self::NotSupported,
-            "server full" => Self::ServerFull,
-            failure::UNAVAILABLE | "server shutting down" => Self::Unavailable,
-            "internal" => Self::Internal,
+            failure::SERVER_FULL => Self::ServerFull,
+            failure::UNAVAILABLE | closing::SHUTTING_DOWN => Self::Unavailable,
+            failure::INTERNAL => Self::Internal,
             _ => return None,
         })
     }

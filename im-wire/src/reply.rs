@@ -13,6 +13,8 @@ pub enum Reply {
     Uid(i64),
     /// `+OK uid=<n>` likewise, with what other protocols tell of the session.
     LoggedIn(Box<LoggedIn>),
+    /// `+OK uid=<n>` likewise, in a session that goes on with other tokens.
+    Granted(Box<LoggedIn>),
     /// `+OK logout success`. The session is logged out from here on.
     LoggedOut,
     /// `+OK msg_id=<id>`.

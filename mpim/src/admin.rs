@@ -9,13 +9,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{ArgMatches, Args, Command, FromArgMatches as _, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, Command, Subcommand, ValueEnum};
 use im_common::service_main::Tool;
 use mpim_proto::user_service::Client;
 use mpim_proto::{GetUsersReq, SetDisabledReq, SetRoleReq};
 use mprpc::Context;
-use tokio::runtime::Builder;
 
+use crate::acting;
 use crate::calling::Calling;
 
 /// For how long one call may take.
@@ -65,24 +65,8 @@ pub fn tool() -> Tool {
     Tool { command: command.about("Give a role, disable an account, enable it"), run }
 }
 
-#[expect(clippy::print_stderr, reason = "why a program for people has failed")]
 fn run(matches: &ArgMatches) -> ExitCode {
-    let arguments = match Arguments::from_arg_matches(matches) {
-        Ok(arguments) => arguments,
-        Err(error) => error.exit(),
-    };
-    let outcome = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(act(arguments)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mpim admin: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    acting::run("admin", matches, |arguments| acting::wait_for(act(arguments)))
 }
 
 async fn act(arguments: Arguments) -> anyhow::Result<()> {
@@ -138,6 +122,8 @@ fn cx() -> Context {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Arguments, String> {

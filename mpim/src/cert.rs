@@ -1,4 +1,4 @@
-//! `mpim cert`: a certificate for development, signed by an authority that signs nothing else.
+//! `mpim cert`: certificates for development, signed by an authority that signs nothing else.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use im_common::service_main::Tool;
+use rcgen::ExtendedKeyUsagePurpose::{self, ClientAuth, ServerAuth};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -22,11 +22,12 @@ const LEEWAY: Duration = Duration::days(1);
 
 #[derive(Args, Debug)]
 struct Arguments {
-    /// Where the files are put: ca.pem, for those who are to believe it; server.pem and server.key, for
-    /// `tls.cert_file` and `tls.key_file`
+    /// Where the files are put: ca.pem, for those who are to believe the others; server.pem and
+    /// server.key, for `tls.cert_file` and `tls.key_file` of the gateway; service.pem and service.key,
+    /// for those of `[service.tls]` of all services
     #[arg(long, default_value = "data/tls", value_name = "DIR")]
     out: PathBuf,
-    /// A name or an address under which the gateway is reached; may be given again
+    /// A name or an address under which gateway or services are reached; may be given again
     #[arg(long = "host", default_values = ["localhost", "127.0.0.1", "::1"], value_name = "NAME")]
     hosts: Vec<String>,
     /// Replace files that are there
@@ -37,7 +38,7 @@ struct Arguments {
 /// The subcommand.
 pub fn tool() -> Tool {
     let command = Arguments::augment_args(Command::new("cert"));
-    let about = "Make a certificate for development, and an authority to believe it by";
+    let about = "Make certificates for development, and an authority to believe them by";
     Tool { command: command.about(about), run }
 }
 
@@ -49,7 +50,8 @@ fn run(matches: &ArgMatches) -> ExitCode {
     };
     match make(&arguments) {
         Ok(()) => {
-            println!("ca.pem, server.pem and server.key are in {}", arguments.out.display());
+            let names = "ca.pem, server.pem, server.key, service.pem and service.key";
+            println!("{names} are in {}", arguments.out.display());
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -60,30 +62,24 @@ fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 fn make(arguments: &Arguments) -> anyhow::Result<()> {
-    let (now, mut params) = (OffsetDateTime::now_utc(), CertificateParams::default());
+    let mut params = lasting(CertificateParams::default());
     params.distinguished_name.push(DnType::CommonName, "MPIM development");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    (params.not_before, params.not_after) = (now - LEEWAY, now + LIFE);
     // Its key is not kept: nobody can have another certificate signed with it.
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-
-    let mut params = CertificateParams::new(arguments.hosts.clone())?;
-    let name = arguments.hosts.iter().find(|host| host.parse::<IpAddr>().is_err());
-    let name = name.map_or("mpim", String::as_str);
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.use_authority_key_identifier_extension = true;
-    (params.not_before, params.not_after) = (now - LEEWAY, now + LIFE);
-    let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, &authority)?;
+    let sign = |usages: &[ExtendedKeyUsagePurpose]| sign(&arguments.hosts, usages, &authority);
+    let (server, server_key) = sign(&[ServerAuth])?;
+    // Services are called and call. What proves a gateway to its clients proves no service.
+    let (service, service_key) = sign(&[ServerAuth, ClientAuth])?;
 
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&arguments.out)?;
     let files = [
         ("ca.pem", authority.pem(), 0o644),
-        ("server.key", key.serialize_pem(), 0o600),
-        ("server.pem", certificate.pem(), 0o644),
+        ("server.key", server_key, 0o600),
+        ("server.pem", server, 0o644),
+        ("service.key", service_key, 0o600),
+        ("service.pem", service, 0o644),
     ];
     for (name, text, mode) in files {
         let path = arguments.out.join(name);
@@ -91,6 +87,30 @@ fn make(arguments: &Arguments) -> anyhow::Result<()> {
             .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     }
     Ok(())
+}
+
+/// A certificate for these names, and its key, in PEM.
+fn sign(
+    hosts: &[String],
+    usages: &[ExtendedKeyUsagePurpose],
+    authority: &CertifiedIssuer<'_, KeyPair>,
+) -> anyhow::Result<(String, String)> {
+    let mut params = lasting(CertificateParams::new(hosts)?);
+    let name = hosts.iter().find(|host| host.parse::<IpAddr>().is_err());
+    let name = name.map_or("mpim", String::as_str);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = usages.to_vec();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate()?;
+    Ok((params.signed_by(&key, authority)?.pem(), key.serialize_pem()))
+}
+
+/// Valid from now on.
+fn lasting(mut params: CertificateParams) -> CertificateParams {
+    let now = OffsetDateTime::now_utc();
+    (params.not_before, params.not_after) = (now - LEEWAY, now + LIFE);
+    params
 }
 
 /// Renamed into its place: a gateway may be looking.
@@ -122,9 +142,12 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
         let made = read("server.pem");
         assert!(made.starts_with("-----BEGIN CERTIFICATE-----"));
-        assert!(read("server.key").starts_with("-----BEGIN PRIVATE KEY-----"));
-        let mode = std::fs::metadata(out.join("server.key")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        assert_ne!(read("service.pem"), made);
+        for name in ["server.key", "service.key"] {
+            assert!(read(name).starts_with("-----BEGIN PRIVATE KEY-----"));
+            let mode = std::fs::metadata(out.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         let error = make(&arguments).unwrap_err().to_string();
         assert!(error.ends_with("ca.pem: is there already; --force replaces it"), "{error}");
         arguments.force = true;

@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgGroup, ArgMatches, Args, Command, FromArgMatches as _, Subcommand};
+use clap::{ArgGroup, ArgMatches, Args, Command, Subcommand};
 use im_common::service_main::Tool;
 use mpim_proto::dead_letter_service::Client;
 use mpim_proto::{DeadLetter, DropDeadLettersReq, ListDeadLettersReq, ReplayDeadLettersReq};
 use mprpc::Context;
-use tokio::runtime::Builder;
 
+use crate::acting;
 use crate::calling::Calling;
 
 /// For how long one call may take; a replay calls im-presence.
@@ -60,27 +60,11 @@ pub fn tool() -> Tool {
     Tool { command: command.about("Look at dispatches that im-message has given up on"), run }
 }
 
-#[expect(clippy::print_stderr, reason = "why a program for people has failed")]
 fn run(matches: &ArgMatches) -> ExitCode {
-    let arguments = match Arguments::from_arg_matches(matches) {
-        Ok(arguments) => arguments,
-        Err(error) => error.exit(),
-    };
-    let outcome = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(act(&arguments)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mpim dead-letters: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    acting::run("dead-letters", matches, |arguments| acting::wait_for(act(arguments)))
 }
 
-async fn act(arguments: &Arguments) -> anyhow::Result<()> {
+async fn act(arguments: Arguments) -> anyhow::Result<()> {
     let client = Client::new(&arguments.calling.channel(arguments.message)?);
     let mut out = io::stdout().lock();
     match &arguments.action {
@@ -149,6 +133,8 @@ fn cx() -> Context {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Arguments, String> {

@@ -10,6 +10,7 @@
 //! | `config` | one file with a section for each service |
 //! | `start` | the five in the order in which they need each other |
 //! | `banner` | what a person who starts it reads first |
+//! | `acting` | what all tools do alike |
 //! | `calling` | how a tool calls a service: it shows the token of the fleet |
 //! | `cert` | a tool: `mpim cert` makes a certificate for development |
 //! | `load` | a tool: `mpim load` puts a running gateway under load |
@@ -18,6 +19,7 @@
 //! | `dead_letters` | a tool: `mpim dead-letters` shows dispatches that were given up on |
 #![forbid(unsafe_code)]
 
+mod acting;
 mod admin;
 mod banner;
 mod calling;

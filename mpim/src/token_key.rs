@@ -7,9 +7,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches as _, Subcommand};
+use clap::{ArgMatches, Args, Command, Subcommand};
 use im_common::Clock;
 use im_common::service_main::Tool;
+
+use crate::acting;
 
 #[derive(Args, Debug)]
 struct Arguments {
@@ -32,22 +34,9 @@ pub fn tool() -> Tool {
     Tool { command: command.about("Make the next key that signs tokens"), run }
 }
 
-#[expect(clippy::print_stderr, reason = "why a program for people has failed")]
 fn run(matches: &ArgMatches) -> ExitCode {
-    let arguments = match Arguments::from_arg_matches(matches) {
-        Ok(arguments) => arguments,
-        Err(error) => error.exit(),
-    };
-    let Action::New { directory } = arguments.action;
-    let made = im_user::make_token_key(&directory, &Clock::system());
-    let said = made
-        .map_err(anyhow::Error::from)
-        .and_then(|path| Ok(writeln!(io::stdout(), "{}", path.display())?));
-    match said {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mpim token-key: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    acting::run("token-key", matches, |Arguments { action: Action::New { directory } }| {
+        let path = im_user::make_token_key(&directory, &Clock::system())?;
+        Ok(writeln!(io::stdout(), "{}", path.display())?)
+    })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::token::Secrets;
 use crate::wire::Wire;
 use crate::{Address, Status, Token};
 
@@ -23,7 +24,8 @@ use crate::{Address, Status, Token};
 #[derive(Clone, Debug, Default)]
 pub struct Callers {
     token: Option<Token>,
-    /// Nothing: from everywhere, or from nowhere if a token is asked for.
+    certificates: bool,
+    /// Nothing: from everywhere, or from nowhere if anything is asked for.
     classic: Option<Arc<[IpNet]>>,
     /// What strangers are told besides.
     advice: &'static str,
@@ -41,6 +43,15 @@ impl Callers {
     #[must_use]
     pub fn token(mut self, token: &Token) -> Self {
         self.token = Some(token.clone());
+        self
+    }
+
+    /// On v2 those who show a certificate that the server's [`ServerTls`](crate::ServerTls::load)
+    /// takes, beside those who show the token, if there is one; on the classic wire as with a token.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn certificates(mut self) -> Self {
+        self.certificates = true;
         self
     }
 
@@ -72,30 +83,46 @@ impl Callers {
     /// Whether a classic connection from `peer` is taken.
     pub(crate) fn take_classic(&self, peer: &Address) -> bool {
         let Some(address) = peer.tcp() else { return true };
-        let Some(networks) = &self.classic else { return self.token.is_none() };
+        let Some(networks) = &self.classic else { return !self.asks() };
         // As a socket for both families has it.
         let ip = address.ip().to_canonical();
         networks.iter().any(|network| network.contains(&ip))
     }
 
-    /// The token that who comes from `peer` has to show on v2; nothing, if nothing.
-    pub(crate) fn asks(&self, peer: &Address) -> Option<&Token> {
-        peer.tcp().and(self.token.as_ref())
+    /// What who comes from `peer`, and has shown a certificate if `certified`, has still to show on
+    /// v2; nothing, if nothing. Where only certificates are taken, there is no token that would do.
+    pub(crate) async fn ask(&self, peer: &Address, certified: bool) -> Option<Arc<Secrets>> {
+        if peer.tcp().is_none() || !self.asks() || (self.certificates && certified) {
+            return None;
+        }
+        Some(match &self.token {
+            Some(token) => token.secrets().await,
+            None => Arc::new(Secrets::none()),
+        })
+    }
+
+    fn asks(&self) -> bool {
+        self.token.is_some() || self.certificates
     }
 
     /// Whether who comes from `peer` must say something soon: it is taken on v2 only, and has to
     /// show who it is there.
     pub(crate) fn expect_soon(&self, peer: &Address) -> bool {
-        self.asks(peer).is_some() && !self.take_classic(peer)
+        peer.tcp().is_some() && self.asks() && !self.take_classic(peer)
     }
 
     /// The answer to a call of somebody who has not shown who it is.
     pub(crate) fn refusal(&self) -> Status {
-        let text = "the caller has not shown the token that this server asks for";
-        let text = if self.advice.is_empty() {
-            text.to_owned()
-        } else {
-            format!("{text}: {}", self.advice)
+        let text = match (&self.token, self.certificates) {
+            (Some(_), true) => {
+                "the caller has shown neither a token nor a certificate that this server takes"
+            }
+            (None, true) => "the caller has not shown a certificate that this server takes",
+            (_, false) => "the caller has not shown the token that this server asks for",
+        };
+        let text = match self.advice {
+            "" => text.to_owned(),
+            advice => format!("{text}: {advice}"),
         };
         Status::unauthenticated(text).not_executed()
     }
@@ -112,6 +139,11 @@ impl Caller {
         Self { shown: Shown::Token }
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_certificate() -> Self {
+        Self { shown: Shown::Certificate }
+    }
+
     /// By what the caller was let in.
     #[must_use]
     pub fn shown(&self) -> Shown {
@@ -125,6 +157,8 @@ impl Caller {
 pub enum Shown {
     /// It has shown the [`Token`].
     Token,
+    /// It has shown a certificate.
+    Certificate,
     /// It may open the server's Unix socket.
     UnixSocket,
     /// It is in the same process.

@@ -3,8 +3,8 @@
 //!
 //! It is for teams that call their own services from their own services. It finds instances and
 //! balances calls over them, keeps connections, leaves a fleet without a failed call, and says of
-//! each error where it happened and whether the call may have been executed. It has no TLS, and
-//! retries nothing that may have been executed.
+//! each error where it happened and whether the call may have been executed. It retries nothing that
+//! may have been executed.
 //!
 //! # Five minutes
 //!
@@ -98,6 +98,7 @@
 //! | `transport` | the wires on sockets |
 //! | [`local`] | calls within a process, and networks for tests that break |
 //! | [`Callers`], [`Token`] | whose calls a server takes |
+//! | `tls` | TLS, with the feature `tls` |
 //! | [`Interceptor`] | what users put into the way of calls, at either end |
 //! | [`TraceContext`] | the trace that a call belongs to |
 //! | [`codegen`] | what generated code uses |
@@ -136,6 +137,8 @@ mod server;
 mod service;
 mod status;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod token;
 mod trace;
 mod transport;
@@ -155,6 +158,8 @@ pub use server::{
 pub use service::{Service, ServiceDescriptor};
 pub use status::{Code, Executed, Stage, Status};
 pub use stream::{Answer, Receiver, Sender};
+#[cfg(feature = "tls")]
+pub use tls::{ClientTls, ListenerTls, ServerTls, TlsError};
 pub use token::{Token, TokenError};
 pub use trace::TraceContext;
 

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::server::Complaints;
 
-/// How long what files said is taken for what they say.
+/// How long what files said is taken for what they say, unless it is said otherwise.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
 
 /// How long files may take to be read before what they said last is used.
 const READ_MAX: Duration = Duration::from_secs(1);
 
-/// A value, read again when it is asked for, at most once a second. Whoever asks does so for a
+/// A value, read again when it is asked for, at most once in a while. Whoever asks does so for a
 /// connection: nothing is done while none are made.
 pub(crate) struct Reread<T> {
     value: ArcSwap<T>,
@@ -26,6 +26,8 @@ struct Source<T> {
     /// What it is, for people and for a metric.
     what: &'static str,
     read: Box<dyn Fn() -> Result<T, String> + Send + Sync>,
+    /// How long what it said is taken for what it says.
+    fresh: Duration,
     /// When it was read last. Held while it is read.
     read_at: Arc<Mutex<Instant>>,
     complaints: Complaints,
@@ -41,11 +43,13 @@ impl<T: PartialEq + Send + Sync + 'static> Reread<T> {
     pub(crate) fn new(
         what: &'static str,
         value: T,
+        fresh: Duration,
         read: impl Fn() -> Result<T, String> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let source = Source {
             what,
             read: Box::new(read),
+            fresh,
             read_at: Arc::new(Mutex::new(Instant::now())),
             complaints: Complaints::new(),
         };
@@ -57,7 +61,7 @@ impl<T: PartialEq + Send + Sync + 'static> Reread<T> {
         if let Some(source) = &self.source
             // Somebody is at it: what is known will do.
             && let Ok(mut read_at) = Arc::clone(&source.read_at).try_lock_owned()
-            && read_at.elapsed() >= FRESH
+            && read_at.elapsed() >= source.fresh
         {
             let this = Arc::clone(self);
             // Goes on by itself when it takes too long, and holds the lock meanwhile, so that no

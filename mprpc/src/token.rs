@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use crate::reread::Reread;
+use crate::reread::{FRESH, Reread};
 
 /// The shortest and the longest secret, in bytes. The former is what 64 random bits take in
 /// hexadecimal; the latter fits into a frame.
@@ -88,7 +88,7 @@ impl Token {
         let path = path.into();
         let secrets = read(&path)?;
         let again = move || read(&path).map_err(|error| error.to_string());
-        Ok(Self(Reread::new("token", secrets, again)))
+        Ok(Self(Reread::new("token", secrets, FRESH, again)))
     }
 
     /// What it is now.
@@ -115,6 +115,11 @@ impl Secrets {
             return Err(TokenError::Text);
         }
         Ok(Self(lines.into_iter().map(Bytes::copy_from_slice).collect()))
+    }
+
+    /// None that anybody could show.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
     }
 
     /// What a client shows.
@@ -157,7 +162,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::reread::FRESH;
 
     const OLD: &str = "0123456789abcdef";
     const NEW: &str = "fedcba9876543210";

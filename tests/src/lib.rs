@@ -32,6 +32,7 @@
 //! | `walk` | [`hops`]: the hops of a message, out of the logs |
 //! | `load` | [`Load`]: talking users that outlive faults and keep a journal |
 //! | `journal`, `checker` | [`Run`]: what was sent, acknowledged, shown and stored, and whether L, D, O and S hold |
+//! | `abuse` | [`Abuse`]: people who harm others, for the program of that name and for tests |
 //! | `chaos` | faults in rounds, for the program of that name and for tests |
 #![forbid(unsafe_code)]
 #![expect(
@@ -40,6 +41,7 @@
     reason = "a harness fails the test that uses it, and says why"
 )]
 
+mod abuse;
 mod admin;
 mod balancer;
 mod binaries;
@@ -61,6 +63,7 @@ mod walk;
 mod ways;
 mod web_socket_client;
 
+pub use abuse::{Abuse, Crowd, Doors};
 pub use admin::{get, is_ready, is_waiting_for};
 pub use balancer::Balancer;
 pub use binaries::binary;

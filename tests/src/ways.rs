@@ -51,7 +51,7 @@ impl Way {
     /// # Panics
     /// When the name is taken.
     pub async fn register(self, stack: &Stack, name: &str) -> (Caller, i64) {
-        self.begin(stack, name, true).await
+        self.come_in(stack, name, PASSWORD, true).await.expect("a name that is free")
     }
 
     /// Logs somebody in; and their number.
@@ -59,40 +59,58 @@ impl Way {
     /// # Panics
     /// When that fails.
     pub async fn log_in(self, stack: &Stack, name: &str) -> (Caller, i64) {
-        self.begin(stack, name, false).await
+        self.try_log_in(stack, name, PASSWORD).await.expect("the password is right")
     }
 
-    async fn begin(self, stack: &Stack, name: &str, new: bool) -> (Caller, i64) {
+    /// Logs somebody in who has, or has not, that password.
+    ///
+    /// # Errors
+    /// The words of the refusal.
+    pub async fn try_log_in(
+        self,
+        stack: &Stack,
+        name: &str,
+        password: &str,
+    ) -> Result<(Caller, i64), String> {
+        self.come_in(stack, name, password, false).await
+    }
+
+    async fn come_in(
+        self,
+        stack: &Stack,
+        name: &str,
+        password: &str,
+        new: bool,
+    ) -> Result<(Caller, i64), String> {
         let mut caller = self.nobody(stack).await;
-        let (device, username) = (self.device().to_owned(), name.to_owned());
-        let word = if new { "REGISTER" } else { "LOGIN" };
+        let device = self.device();
         let (class, id) = device.split_once(':').expect("a class and an id");
-        let body = json!({"username": username, "password": PASSWORD, "device": device,
+        let body = json!({"username": name, "password": password, "device": device,
             "client_info": {"platform": class, "device_id": id}});
-        let kind = if new { 1005 } else { 1001 };
-        let (code, data) = match &mut caller {
+        let (word, kind, path) = match new {
+            true => ("REGISTER", 1005, "/api/register"),
+            false => ("LOGIN", 1001, "/api/login"),
+        };
+        let mut answer = match &mut caller {
             Caller::Text(client) => {
                 client.expect(&format!("DEVICE {device}"), &format!("+OK device {device}")).await;
-                let uid = client.number(&format!("{word} {name} {PASSWORD}"), "uid").await;
-                (json!(0), json!({"user_id": uid}))
+                let said = lines(client, &format!("{word} {name} {password}")).await?;
+                let uid = said[0].as_str().and_then(|line| line.strip_prefix("+OK uid="));
+                let uid: Option<i64> = uid.and_then(|uid| uid.parse().ok());
+                json!({"code": 0, "data": {"user_id": uid}})
             }
-            Caller::Frames(client) => {
-                let mut answer = client.ask(kind, body).await.1;
-                (answer["code"].take(), answer["data"].take())
-            }
-            Caller::WebSocket(client) => {
-                let mut answer = client.ask(kind, body).await.1;
-                (answer["code"].take(), answer["data"].take())
-            }
-            Caller::Http(client) => {
-                let path = if new { "/api/register" } else { "/api/login" };
-                let data = client.done("POST", path, Some(body)).await;
-                *client = HttpClient::with_token(stack.http_address(), &data["token"]);
-                (json!(0), data)
-            }
+            Caller::Frames(client) => client.ask(kind, body).await.1,
+            Caller::WebSocket(client) => client.ask(kind, body).await.1,
+            Caller::Http(client) => client.ask("POST", path, Some(body)).await.1,
         };
-        assert_eq!(code, 0, "{name} cannot come in by {self:?}");
-        (caller, data["user_id"].as_i64().expect("a number"))
+        if answer["code"] != 0 {
+            return Err(answer["message"].as_str().expect("words").to_owned());
+        }
+        let data = answer["data"].take();
+        if let Caller::Http(client) = &mut caller {
+            *client = HttpClient::with_token(stack.http_address(), &data["token"]);
+        }
+        Ok((caller, data["user_id"].as_i64().expect("a number")))
     }
 }
 
@@ -117,6 +135,26 @@ pub struct Received {
 }
 
 impl Caller {
+    /// Logs in with a token on a connection that nobody is logged in on.
+    ///
+    /// # Errors
+    /// The words of the refusal.
+    ///
+    /// # Panics
+    /// Where none can be shown, or it is shown with each request.
+    pub async fn show_token(&mut self, token: &str) -> Result<(), String> {
+        let log_in = json!({"auth_type": "token", "token": token});
+        let (_, answer) = match self {
+            Self::Frames(client) => client.ask(1001, log_in).await,
+            Self::WebSocket(client) => client.ask(1001, log_in).await,
+            Self::Text(_) | Self::Http(_) => panic!("no log-in by token in {self:?}"),
+        };
+        match answer["code"].as_i64() {
+            Some(0) => Ok(()),
+            _ => Err(answer["message"].as_str().expect("words").to_owned()),
+        }
+    }
+
     /// Asks for something: what is answered, or the words of the refusal. `None` if the protocol has no
     /// words for it.
     ///

@@ -90,16 +90,17 @@ impl WebSocketClient {
         }
     }
 
-    /// The code with which the server closes, whatever comes before that.
+    /// The code with which the server closes and its reason, whatever comes before that.
     ///
     /// # Panics
     /// When it does not in time.
-    pub async fn closed(&mut self) -> u16 {
+    pub async fn closed(&mut self) -> (u16, String) {
         let read = async {
             loop {
                 let (flags, payload) = self.frame().await;
-                if let (0x88, [high, low, ..]) = (flags, &*payload) {
-                    return u16::from_be_bytes([*high, *low]);
+                if let (0x88, [high, low, reason @ ..]) = (flags, &*payload) {
+                    let reason = String::from_utf8(reason.to_vec()).expect("UTF-8");
+                    return (u16::from_be_bytes([*high, *low]), reason);
                 }
             }
         };

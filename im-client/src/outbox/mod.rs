@@ -23,25 +23,39 @@ pub(crate) struct Entry {
 /// even if one of them has to be sent again.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    entries: VecDeque<(Entry, bool)>,
+    posts: VecDeque<Posted>,
     under_way: usize,
     max: usize,
+}
+
+#[derive(Debug)]
+struct Posted {
+    entry: Entry,
+    is_under_way: bool,
+    /// How often in a row the server has failed over it.
+    failures: u8,
+}
+
+impl From<Entry> for Posted {
+    fn from(entry: Entry) -> Self {
+        Self { entry, is_under_way: false, failures: 0 }
+    }
 }
 
 impl Outbox {
     /// Of at most `max` messages; those that are there already are taken whatever their number.
     pub(crate) fn new(entries: Vec<Entry>, max: usize) -> Self {
-        let entries = entries.into_iter().map(|entry| (entry, false)).collect();
-        Self { entries, under_way: 0, max }
+        let posts = entries.into_iter().map(Posted::from).collect();
+        Self { posts, under_way: 0, max }
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.entries.len() < self.max
+        self.posts.len() < self.max
     }
 
     /// Whether anything of this user is left.
     pub(crate) fn has_any_of(&self, uid: i64) -> bool {
-        self.entries.iter().any(|(entry, _)| entry.uid == uid)
+        self.posts.iter().any(|posted| posted.entry.uid == uid)
     }
 
     /// How many are under way.
@@ -51,13 +65,13 @@ impl Outbox {
 
     /// Takes a message, behind all others.
     pub(crate) fn push(&mut self, entry: Entry) {
-        self.entries.push_back((entry, false));
+        self.posts.push_back(entry.into());
     }
 
     /// The next one of this user's that may be sent now. It is under way from here on.
     pub(crate) fn next(&mut self, uid: i64) -> Option<Command> {
         let mut busy = Vec::new();
-        for (entry, is_under_way) in &mut self.entries {
+        for Posted { entry, is_under_way, .. } in &mut self.posts {
             if entry.uid != uid || busy.contains(&entry.to) {
                 continue;
             }
@@ -76,16 +90,29 @@ impl Outbox {
     /// It is stored, or never will be.
     pub(crate) fn settled(&mut self, client_msg_id: &str) -> Option<Entry> {
         let at = self.position(client_msg_id)?;
-        let (entry, is_under_way) = self.entries.remove(at)?;
+        let Posted { entry, is_under_way, .. } = self.posts.remove(at)?;
         self.under_way -= usize::from(is_under_way);
         Some(entry)
     }
 
+    /// The server has failed over it. Answers how often in a row.
+    pub(crate) fn failed(&mut self, client_msg_id: &str) -> u8 {
+        let Some(posted) = self.posted(client_msg_id) else { return 0 };
+        posted.failures = posted.failures.saturating_add(1);
+        posted.failures
+    }
+
+    /// The server had no time for it.
+    pub(crate) fn put_off(&mut self, client_msg_id: &str) {
+        if let Some(posted) = self.posted(client_msg_id) {
+            posted.failures = 0;
+        }
+    }
+
     /// It is to be sent again.
     pub(crate) fn put_back(&mut self, client_msg_id: &str) {
-        if let Some((_, is_under_way)) =
-            self.position(client_msg_id).and_then(|at| self.entries.get_mut(at))
-            && std::mem::take(is_under_way)
+        if let Some(posted) = self.posted(client_msg_id)
+            && std::mem::take(&mut posted.is_under_way)
         {
             self.under_way -= 1;
         }
@@ -93,12 +120,17 @@ impl Outbox {
 
     /// The connection is gone, and nobody knows what became of those under way.
     pub(crate) fn connection_lost(&mut self) {
-        self.entries.iter_mut().for_each(|(_, is_under_way)| *is_under_way = false);
+        self.posts.iter_mut().for_each(|posted| posted.is_under_way = false);
         self.under_way = 0;
     }
 
     fn position(&self, client_msg_id: &str) -> Option<usize> {
-        self.entries.iter().position(|(entry, _)| entry.client_msg_id == client_msg_id)
+        self.posts.iter().position(|posted| posted.entry.client_msg_id == client_msg_id)
+    }
+
+    fn posted(&mut self, client_msg_id: &str) -> Option<&mut Posted> {
+        let at = self.position(client_msg_id)?;
+        self.posts.get_mut(at)
     }
 }
 

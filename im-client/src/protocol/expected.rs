@@ -9,6 +9,8 @@ pub(crate) enum Expected {
     Done(Reply),
     /// Who is logged in from here on.
     Session,
+    /// How the log-in goes on.
+    Granted,
     /// Who asks.
     Me,
     /// The id of a message to a user.
@@ -65,7 +67,8 @@ impl Expected {
             Command::Groups => return Self::Ids(Reply::Groups),
             Command::CreateGroup { .. } => return Self::GroupId,
             Command::Devices => return Self::Devices,
-            Command::Logout => Reply::LoggedOut,
+            Command::Refresh { .. } | Command::ChangePassword { .. } => return Self::Granted,
+            Command::Logout | Command::LogoutEverywhere => Reply::LoggedOut,
             Command::Pull => Reply::PullDone,
             Command::Ack { .. } => Reply::Acked,
             Command::Read { .. } => Reply::Read,

@@ -5,11 +5,11 @@ use crate::{
     error::{BadRequest, ConnectionError},
     transport::Incoming,
 };
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use im_wire::{
-    Conv, Credential, Event, Hist, LogIn, Message, Peer, Receipt, Refusal, Reply, Status, Wants,
-    What,
-    text::{Command, Line, LineDecoder, Push, ServerLine},
+    Conv, Credential, Event, Hist, LogIn, Message, Peer, Receipt, Refusal, Reply, Secret, Status,
+    Wants, What,
+    text::{Command, EncodeError, Line, LineDecoder, Push, ServerLine},
 };
 use std::{collections::VecDeque, mem::take};
 
@@ -72,19 +72,26 @@ impl TextDialogue {
     fn log_in(&mut self, log_in: &LogIn, output: &mut BytesMut) -> Result<(), BadRequest> {
         let LogIn { credential, device, wants } = log_in;
         let Wants { events, receipts, acks, .. } = *wants;
-        let who = match credential.clone() {
-            Credential::Password { username, password } => Command::Login { username, password },
-            Credential::New { username, password } => Command::Register { username, password },
-            Credential::Token(_) => return Err(BadRequest::NoWord),
-        };
-        if device.as_deref().is_some_and(|device| !is_device(device)) {
+        // With a token the session is the token's device.
+        let is_token = matches!(credential, Credential::Token(_));
+        let device = device.as_ref().filter(|_| !is_token);
+        if device.is_some_and(|device| !is_device(device)) {
             return Err(BadRequest::Device);
         }
         let before = output.len();
         if let Some(name) = device {
             Command::Device { name: name.clone() }.encode(output)?;
         }
-        if let Err(error) = who.encode(output) {
+        let written = match credential.clone() {
+            Credential::Password { username, password } => {
+                Command::Login { username, password }.encode(output)
+            }
+            Credential::New { username, password } => {
+                Command::Register { username, password }.encode(output)
+            }
+            Credential::Token(token) => put_token(&token, output),
+        };
+        if let Err(error) = written {
             output.truncate(before);
             return Err(error.into());
         }
@@ -184,7 +191,9 @@ impl TextDialogue {
                 Reply::Conversations { listed: take(&mut self.conversations), next_page: None }
             }
             // Lines have no word for these, so nobody has asked.
-            Expected::PresenceOf | Expected::Users | Expected::Group => return None,
+            Expected::Granted | Expected::PresenceOf | Expected::Users | Expected::Group => {
+                return None;
+            }
             Expected::Receipts(_) => Reply::ReceiptsOf(take(&mut self.receipts)),
             Expected::Presence(uid) => {
                 let (_, word) = text.rsplit_once("status=")?;
@@ -240,6 +249,22 @@ fn parse(line: Line<'_>) -> Result<ServerLine, ConnectionError> {
     ServerLine::parse(line).map_err(|_| ConnectionError::Protocol("neither a reply nor a message"))
 }
 
+/// `TOKEN <token>`.
+fn put_token(token: &Secret, output: &mut BytesMut) -> Result<(), EncodeError> {
+    let (token, what) = (token.expose(), "the token");
+    match token.iter().find(|byte| b" \r\n".contains(byte)) {
+        Some(b' ') => Err(EncodeError::Space(what)),
+        Some(_) => Err(EncodeError::LineBreak(what)),
+        None if token.is_empty() => Err(EncodeError::Empty(what)),
+        None => {
+            output.put_slice(b"TOKEN ");
+            output.put_slice(token);
+            output.put_u8(b'\n');
+            Ok(())
+        }
+    }
+}
+
 /// `<class>` or `<class>:<id>`.
 fn is_device(name: &str) -> bool {
     let (class, id) = name.split_once(':').map_or((name, None), |(class, id)| (class, Some(id)));
@@ -279,4 +304,31 @@ fn devices(text: &str) -> Option<Vec<(String, bool)>> {
         Some((name.to_owned(), state == "online"))
     };
     devices.map(device).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log_in(token: &'static str) -> (Result<(), BadRequest>, BytesMut) {
+        let credential = Credential::Token(Secret::new(token));
+        let wants = Wants { events: true, ..Wants::default() };
+        let log_in = LogIn { credential, device: Some("bot:a".to_owned()), wants };
+        let mut output = BytesMut::new();
+        let said = TextDialogue::new().start(&Command::LogIn(Box::new(log_in)), &mut output);
+        (said, output)
+    }
+
+    #[test]
+    fn a_token_is_a_word_and_says_itself_which_device_it_is() {
+        assert_eq!(log_in("a-token"), (Ok(()), BytesMut::from("TOKEN a-token\nEVENTS on\n")));
+        let what = "the token";
+        for (token, error) in [
+            ("", EncodeError::Empty(what)),
+            ("a b", EncodeError::Space(what)),
+            ("a\nPING", EncodeError::LineBreak(what)),
+        ] {
+            assert_eq!(log_in(token), (Err(BadRequest::Line(error)), BytesMut::new()));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod outgoing;
 mod reconnect;
+mod refreshing;
 
 pub(crate) use self::outgoing::Post;
 pub(crate) use self::reconnect::connect_within;
@@ -19,6 +20,8 @@ use crate::{
     transport::{Connection, Incoming, Transport},
 };
 use im_wire::{Command, Reply, What};
+use reconnect::Absence;
+use refreshing::moment;
 use std::future::pending;
 use tokio::{
     sync::mpsc,
@@ -43,6 +46,7 @@ pub(crate) struct Worker<T> {
     teller: Teller,
     pending: Pending,
     session: Option<Session>,
+    refresh_backoff: Backoff,
     seen: Seen,
     backoff: Backoff,
     acks: Acks,
@@ -76,6 +80,7 @@ impl<T: Transport> Worker<T> {
             teller,
             pending: Pending::new(options.in_flight_max),
             session: None,
+            refresh_backoff: Backoff::new(options.backoff_min, options.backoff_max),
             seen: Seen::new(options.seen_max),
             backoff: Backoff::new(options.backoff_min, options.backoff_max),
             acks: Acks::default(),
@@ -101,7 +106,7 @@ impl<T: Transport> Worker<T> {
             if self.may_rest(&error) && !self.rest().await {
                 return;
             }
-            let Some(next) = self.reconnect(error.to_string()).await else {
+            let Some(next) = self.reconnect(Absence::from(&error)).await else {
                 return;
             };
             connection = next;
@@ -132,6 +137,7 @@ impl<T: Transport> Worker<T> {
                 .map(|since| since.max(heard_at))
                 .map(|since| since + self.options.request_timeout);
             let has_room = self.pending.room() > 0;
+            let refresh_due = self.session.as_ref().and_then(Session::refresh_due);
             tokio::select! {
                 incoming = connection.next() => {
                     match incoming {
@@ -155,6 +161,10 @@ impl<T: Transport> Worker<T> {
                 () = sleep_until_some(acks_at), if has_room => {
                     acks_at = None;
                     self.send_acks(connection).await;
+                    spoke_at = Instant::now();
+                }
+                () = sleep_until_some(refresh_due), if has_room => {
+                    self.refresh(connection).await;
                     spoke_at = Instant::now();
                 }
                 () = sleep_until_some(self.outbox_rests) => self.outbox_rests = None,
@@ -184,7 +194,8 @@ impl<T: Transport> Worker<T> {
         match incoming {
             Incoming::Shown(What::Message(message)) => {
                 let is_new = self.seen.is_new(message.msg_id);
-                let shown = self.options.wants.acks.then(|| message.clone());
+                let may_ack = self.options.wants.acks && message.msg_id > 0;
+                let shown = may_ack.then(|| message.clone());
                 if is_new {
                     self.teller.tell(Event::Message(message)).await;
                 }
@@ -202,6 +213,9 @@ impl<T: Transport> Worker<T> {
                 if let Ok(reply) = &outcome {
                     self.note_session(&request.command, reply);
                 }
+                if let Asker::Refresh = request.asker {
+                    return self.refreshed(&outcome);
+                }
                 self.answered(request, outcome.map_err(RequestError::Refused)).await;
             }
         }
@@ -215,16 +229,19 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    /// Remembers how to log in again, or that it is not wanted any more.
+    /// Remembers how the log-in goes on, or that it is not wanted any more.
     fn note_session(&mut self, command: &Command, reply: &Reply) {
-        if let Some(session) = Session::begun_by(command, reply) {
-            let uid = session.uid();
-            if self.session.as_ref().is_none_or(|session| session.uid() != uid) {
-                self.seen.forget();
+        match (reply, &mut self.session) {
+            (Reply::LoggedOut, session) => *session = None,
+            (Reply::Granted(_), Some(session)) => session.keep(reply, moment()),
+            (Reply::Uid(_) | Reply::LoggedIn(_), before) => {
+                let Some(session) = Session::begun_by(command, reply, moment()) else { return };
+                if before.as_ref().is_none_or(|before| before.uid() != session.uid()) {
+                    self.seen.forget();
+                }
+                *before = Some(session);
             }
-            self.session = Some(session);
-        } else if *reply == Reply::LoggedOut {
-            self.session = None;
+            _ => {}
         }
     }
 }

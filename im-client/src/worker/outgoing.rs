@@ -1,6 +1,9 @@
 //! What the worker says by itself: what is in the outbox, and what has arrived.
 
-use super::Worker;
+use super::{
+    Worker,
+    refreshing::{may_pass, pause_after},
+};
 use crate::{
     calls::stored,
     error::{BadRequest, RequestError},
@@ -10,11 +13,15 @@ use crate::{
     transport::Transport,
 };
 use im_wire::{Command, Peer, Refusal, Reply, Why};
-use std::{io, time::Duration};
+use std::io;
 use tokio::{sync::oneshot, task::spawn_blocking, time::Instant};
 
 /// The longest text that is taken. A server takes less, but this much fits into any request.
 const TEXT_BYTES_MAX: usize = 32 * 1024;
+
+/// After so many failures of the server over the same message in a row it is given up: what waits behind
+/// it in the conversation waits for it.
+const FAILURES_MAX: u8 = 8;
 
 /// A message for the outbox, and who wants to know that it is in there.
 #[derive(Debug)]
@@ -101,9 +108,8 @@ impl<T: Transport> Worker<T> {
         };
         let id = client_msg_id.unwrap_or_default();
         let outcome = match outcome {
-            Err(RequestError::Refused(refusal)) if may_pass(&refusal) => {
-                let told = Duration::from_millis(refusal.retry_after_ms().unwrap_or(0).into());
-                let pause = told.max(self.outbox_backoff.next_pause());
+            Err(RequestError::Refused(refusal)) if self.is_worth_another_try(&id, &refusal) => {
+                let pause = pause_after(&refusal, &mut self.outbox_backoff);
                 self.outbox_rests = Some(Instant::now() + pause);
                 return self.outbox.put_back(&id);
             }
@@ -127,6 +133,17 @@ impl<T: Transport> Worker<T> {
             .await;
     }
 
+    /// Whether the server may take it later.
+    fn is_worth_another_try(&mut self, id: &str, refusal: &Refusal) -> bool {
+        match refusal.why() {
+            Why::Internal => self.outbox.failed(id) < FAILURES_MAX,
+            _ => {
+                self.outbox.put_off(id);
+                may_pass(refusal)
+            }
+        }
+    }
+
     /// Says what has arrived, and was handled by whoever takes the events.
     pub(super) async fn send_acks(&mut self, connection: &mut T::Connection) {
         for msg_id in self.acks.due(self.teller.handled(), self.pending.room()) {
@@ -134,9 +151,4 @@ impl<T: Transport> Worker<T> {
             self.start(connection, request).await;
         }
     }
-}
-
-/// Whether the same message may be taken later.
-fn may_pass(refusal: &Refusal) -> bool {
-    matches!(refusal.code(), 5001..=5003) || refusal.why() == Why::NotLoggedIn
 }

@@ -15,7 +15,7 @@ on_all_protocols! {
 }
 
 fn wants() -> Wants {
-    Wants { events: true, receipts: true, acks: true }
+    Wants { events: true, receipts: true, acks: true, refresh: true }
 }
 
 async fn a_log_in_says_which_device_it_is_and_what_it_wants(protocol: Protocol) {
@@ -44,7 +44,7 @@ async fn a_log_in_says_which_device_it_is_and_what_it_wants(protocol: Protocol) 
     } else {
         let Command::LogIn(log_in) = again else { panic!("{again:?}") };
         assert_eq!(log_in.credential, Credential::Token(Secret::new("a-token")));
-        assert_eq!(log_in.wants, wants());
+        assert_eq!(log_in.wants, Wants { refresh: false, ..wants() }, "not with a token");
     }
 }
 
@@ -122,16 +122,12 @@ async fn a_connection_that_nobody_uses_is_made_again_when_somebody_does(protocol
 }
 
 #[tokio::test]
-async fn text_lines_have_no_word_for_a_token_and_know_how_devices_are_called() {
+async fn text_lines_know_how_devices_are_called() {
     let server = Server::start(Protocol::Text).await;
     let connect = |device: &str| {
         let options = Options { device: Some(device.to_owned()), ..options() };
         Client::connect(server.server(), options)
     };
-    let (_peer, client) = tokio::join!(server.accept(), connect("bot"));
-    let (client, _events) = client.expect("connects");
-    let refused = client.login_with_token("a-token").await;
-    assert_eq!(refused, Err(RequestError::Invalid(BadRequest::NoWord)));
     for device in ["toaster", "bot:", "bot:a b", "bot:a:b"] {
         let (_peer, client) = tokio::join!(server.accept(), connect(device));
         let (client, _events) = client.expect("connects");

@@ -29,8 +29,13 @@ mod breaks;
 mod failures;
 mod log_in;
 mod outbox;
+mod pauses;
+mod played;
 mod reconnect;
+mod refresh;
 mod requests;
 mod server;
 mod terminal;
+#[cfg(feature = "tls")]
+mod tls;
 mod words;

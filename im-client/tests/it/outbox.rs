@@ -10,6 +10,7 @@ use std::{fs::File, path::Path, time::Duration};
 on_all_protocols! {
     what_is_posted_is_sent_on_the_next_connection_with_the_same_id,
     what_is_put_off_is_sent_again_before_what_is_newer_and_what_is_refused_is_not,
+    what_the_server_fails_over_again_and_again_is_given_up_and_lets_the_next_pass,
     what_is_in_the_file_outlives_the_client,
     a_message_is_acknowledged_after_it_was_dealt_with,
 }
@@ -67,6 +68,29 @@ async fn what_is_put_off_is_sent_again_before_what_is_newer_and_what_is_refused_
     assert_eq!(id_of(command), first);
     peer.reply(slot, Reply::err("blocked")).await;
     let error = RequestError::Refused(Refusal::of("blocked"));
+    let unsent = Event::Unsent { client_msg_id: first, to: BOB, error };
+    assert_eq!(next(&mut events).await, unsent);
+    let (slot, command) = peer.command().await;
+    assert_eq!(id_of(command), second);
+    peer.reply(slot, Reply::MsgId(61)).await;
+    assert_eq!(stored(&mut events).await, (second, 61));
+}
+
+async fn what_the_server_fails_over_again_and_again_is_given_up_and_lets_the_next_pass(
+    protocol: Protocol,
+) {
+    let server = Server::start(protocol).await;
+    let (client, mut events, mut peer) = server.client(options()).await;
+    let first = client.post(BOB, "a").await.expect("room");
+    let second = client.post(BOB, "b").await.expect("room");
+    let unavailable = "unavailable, try again";
+    for words in ["internal"; 7].into_iter().chain([unavailable]).chain(["internal"; 8]) {
+        let (slot, command) = peer.command().await;
+        assert_eq!(id_of(command), first);
+        peer.reply(slot, Reply::err(words)).await;
+    }
+    let error = RequestError::Refused(Refusal::of("internal"));
+    assert!(error.may_have_run());
     let unsent = Event::Unsent { client_msg_id: first, to: BOB, error };
     assert_eq!(next(&mut events).await, unsent);
     let (slot, command) = peer.command().await;

@@ -262,8 +262,11 @@ fn ada() -> LoggedIn {
     LoggedIn {
         user_id: 7,
         username: "ada".to_owned(),
+        role: im_wire::Role::default(),
         device: "desktop".to_owned(),
         token: Secret::new("a-token"),
+        expires_at_ms: 0,
+        refreshes: None,
     }
 }
 

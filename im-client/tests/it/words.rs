@@ -3,8 +3,8 @@
 
 use crate::server::{Protocol, Server, message, next, options, within};
 use im_client::{
-    Command, Conv, Event, Group, Hist, Message, Outgoing, Peer, Priority, Receipt, Refusal, Reply,
-    RequestError, Signal, Status, User, Why,
+    Command, Conv, Event, Group, Hist, LoggedIn, Message, Outgoing, Peer, Priority, Receipt,
+    Refreshes, Refusal, Reply, RequestError, Role, Secret, Signal, Status, User, Why,
 };
 use im_wire::Shown;
 use std::borrow::Cow;
@@ -90,6 +90,20 @@ fn dialogue() -> Vec<(Command, Reply)> {
     ]
 }
 
+/// The next tokens of user 7, which live long.
+fn granted() -> Reply {
+    let (expires_at_ms, token) = (4_000_000_000_000, Secret::new("r-2"));
+    Reply::Granted(Box::new(LoggedIn {
+        user_id: 7,
+        username: "ada".to_owned(),
+        role: Role::Bot,
+        device: "desktop".to_owned(),
+        token: Secret::new("t-2"),
+        expires_at_ms,
+        refreshes: Some(Refreshes { token, expires_at_ms: 5_000_000_000_000 }),
+    }))
+}
+
 /// What text lines have no word for.
 fn more_dialogue() -> Vec<(Command, Reply)> {
     let user = User { user_id: 9, username: "bob".to_owned() };
@@ -118,6 +132,9 @@ fn more_dialogue() -> Vec<(Command, Reply)> {
                 next_page: Some("p3".to_owned()),
             },
         ),
+        (Command::Refresh { token: Secret::new("r-1") }, granted()),
+        (Command::ChangePassword { old: Secret::new("old"), new: Secret::new("new") }, granted()),
+        (Command::LogoutEverywhere, Reply::LoggedOut),
     ]
 }
 

@@ -55,6 +55,7 @@ impl Validate for ProcessConfig {
         let mut rules = Rules::new();
         rules.within("shutdown.drain_ms", self.shutdown.drain_ms, 0..=600_000);
         let sections = [
+            self.service.validate(),
             self.classic.validate(),
             self.zookeeper.validate(),
             self.log.validate(),

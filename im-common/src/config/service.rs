@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Rules, Validate};
+use super::{Rules, ServiceTlsConfig, Validate};
 
 /// `[service]`: how the services of a fleet know each other. It belongs to the process, like
 /// [`LogConfig`](super::LogConfig).
@@ -14,20 +14,29 @@ use super::{Rules, Validate};
 pub struct ServiceConfig {
     /// The file with the token that they share, made by whoever needs it first; empty: none.
     pub token_file: PathBuf,
-    /// Whether the calls of those who have not shown it are refused.
+    /// Whether the calls of those who have shown neither it nor a certificate are refused.
     pub ask: bool,
     /// Whether it is shown to other machines over ways that others could read.
     pub token_in_clear: bool,
+    /// Certificates, in the place of the token or beside it.
+    pub tls: ServiceTlsConfig,
 }
 
 impl Default for ServiceConfig {
     /// As for the services of one machine that are started in one directory.
     fn default() -> Self {
-        Self { token_file: "data/service.token".into(), ask: true, token_in_clear: false }
+        let (token_file, tls) = ("data/service.token".into(), ServiceTlsConfig::default());
+        Self { token_file, ask: true, token_in_clear: false, tls }
     }
 }
 
-impl Validate for ServiceConfig {}
+impl Validate for ServiceConfig {
+    fn validate(&self) -> Result<(), Vec<String>> {
+        let mut rules = Rules::new();
+        self.tls.validate(&mut rules);
+        rules.finish()
+    }
+}
 
 /// `[classic]`: who may call on the classic wire, on which nobody can show a token. It belongs to the
 /// process, like [`ServiceConfig`].

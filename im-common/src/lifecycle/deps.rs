@@ -82,7 +82,7 @@ impl Deps {
         server: ServerBuilder,
         rpc: &RpcConfig,
     ) -> Result<BoundServer, ServerError> {
-        let mut server = server.callers(self.trust.callers()).register(self.memory.clone());
+        let mut server = self.trust.guard(server).register(self.memory.clone());
         if let Some(zookeeper) = &self.zookeeper {
             server = server.register(zookeeper.clone());
         }
@@ -98,7 +98,7 @@ impl Deps {
             tracing::warn!(
                 %addr,
                 "listens beyond this machine, and whoever reaches it can call it: set \
-                 `service.token_file`, or keep it in a trusted network"
+                 `service.token_file` or `[service.tls]`, or keep it in a trusted network"
             );
         }
         Ok(server)

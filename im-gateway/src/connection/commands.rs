@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use im_wire::{Command, Credential, LogIn, LoggedIn, Outgoing, Peer, Reply, Secret, Slot, failure};
-use mpim_proto::DeviceName;
+use im_wire::{Command, Credential, LogIn, Outgoing, Peer, Reply, Secret, Slot, failure};
+use mpim_proto::{ChangePasswordReq, DeviceName, Granted};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Connection, Done};
 use crate::events;
+use crate::granting;
 use crate::log_in;
 use crate::mailbox::Mailbox;
 use crate::session::{Client, Ending, Session};
 use crate::sessions::Who;
 use crate::{
     commands,
-    log_in::{Begun, Proved, Revoked},
+    log_in::{Asked, Begun, Proved, Revoked},
 };
 
 impl Connection {
@@ -48,6 +49,11 @@ impl Connection {
                 self.log_in(slot, Credential::New { username, password }.into());
             }
             Command::LogIn(log_in) => self.log_in(slot, *log_in),
+            Command::Refresh { token } => {
+                let gateway = Arc::clone(&self.gateway);
+                let token = String::from_utf8_lossy(token.expose()).into_owned();
+                self.later(slot, async move { told(granting::refresh(&gateway, token).await) });
+            }
             Command::Help => self.wire.reply(slot, Reply::Help),
             Command::Ping => self.wire.reply(slot, Reply::Pong),
             Command::Device { .. } if self.session.is_some() => {
@@ -68,8 +74,9 @@ impl Connection {
             return self.wire.reply(slot, Reply::err(failure::BAD_DEVICE));
         }
         let gateway = Arc::clone(&self.gateway);
+        let asked = Asked { device, refreshes: wants.refresh, from: self.from };
         self.work.push(Box::pin(async move {
-            let outcome = log_in::prove(&gateway, credential, device, wants).await;
+            let outcome = log_in::prove(&gateway, credential, asked, wants).await;
             Done::Proved { slot, outcome }
         }));
     }
@@ -127,13 +134,35 @@ impl Connection {
         };
         let (gateway, user_id) = (Arc::clone(&self.gateway), session.user_id());
         match command {
-            Command::Logout => {
+            Command::LogoutEverywhere if session.registration().handle().held.is_none() => {
+                // Beside services of the original system.
+                self.wire.reply(slot, Reply::err(failure::NOT_SUPPORTED));
+            }
+            Command::Logout | Command::LogoutEverywhere => {
                 let handle = session.registration().handle();
                 handle.set_logging_out(true);
                 let revoked = Revoked::of_session(handle, session.token());
+                let revoked = match command {
+                    Command::LogoutEverywhere => revoked.everywhere(),
+                    _ => revoked,
+                };
                 self.work.push(Box::pin(async move {
                     Done::Revoked { slot, outcome: log_in::revoke(&gateway, revoked).await }
                 }));
+            }
+            Command::ChangePassword { old, new } => {
+                let handle = session.registration().handle();
+                let Some(held) = handle.held.map(|held| held.said(handle)) else {
+                    return self.wire.reply(slot, Reply::err(failure::NOT_SUPPORTED));
+                };
+                let [old_password, new_password] = [old, new].map(Secret::into_exposed);
+                let (held, address) = (Some(held), granting::address(self.from));
+                let token = String::new();
+                let request =
+                    ChangePasswordReq { held, old_password, new_password, token, address };
+                self.later(slot, async move {
+                    told(granting::change_password(&gateway, request).await)
+                });
             }
             command @ Command::Revoke { .. } => {
                 self.putting_out += 1;
@@ -213,13 +242,9 @@ impl Connection {
             let revoked = Revoked::of_session(session.registration().handle(), session.token());
             (revoked, self.hand_over(session.end(Some(self.peer_has))))
         });
-        let Proved { user_id, username, token, token_is_new, wants, unbegun, .. } = proved;
-        let who = Who {
-            user_id,
-            device: proved.device,
-            generation: proved.generation,
-            held: proved.held,
-        };
+        let Proved { logged_in, token, token_is_new, generation, held, wants, unbegun } = proved;
+        let (user_id, device) = (logged_in.user_id, logged_in.device.clone());
+        let who = Who { user_id, device, generation, held };
         let gateway = Arc::clone(&self.gateway);
         let wake = Arc::clone(&self.control.wake);
         let mailbox = Mailbox::new(gateway.config.session.mailbox_max, wake);
@@ -232,7 +257,7 @@ impl Connection {
             // Added before it is bound, so that no push can come and not find it.
             let registration = gateway.sessions.add(who, mailbox);
             let outcome = match log_in::begin(&gateway, &registration, &token).await {
-                Ok(()) => Ok(Begun { registration, username, token, wants }),
+                Ok(()) => Ok(Begun { registration, logged_in, token, wants }),
                 Err(reply) => {
                     // A token that nobody was told about must not stay behind. One that the client
                     // came with is the client's: its log-in goes on, and so do its other sessions.
@@ -250,14 +275,7 @@ impl Connection {
 
     /// The session begins.
     fn begun(&mut self, now: Instant, slot: Slot, begun: Begun) {
-        let Begun { registration, username, token, wants } = begun;
-        let handle = registration.handle();
-        let logged_in = LoggedIn {
-            user_id: handle.user_id,
-            username,
-            device: handle.device.clone(),
-            token: Secret::new(token.clone()),
-        };
+        let Begun { registration, logged_in, token, wants } = begun;
         let config = Arc::clone(&self.gateway.session_config);
         let retry_ms = self.gateway.config.calls.retry_ms;
         let remembered_max = self.gateway.config.original.remembered_max();
@@ -265,7 +283,7 @@ impl Connection {
         session.want(wants);
         self.sessions += 1;
         self.session = Some(Box::new(session));
-        self.wire.reply(slot, Reply::LoggedIn(Box::new(logged_in)));
+        self.wire.reply(slot, Reply::LoggedIn(logged_in));
     }
 
     /// `REVOKE`, once it is answered.
@@ -300,6 +318,11 @@ impl Connection {
         // It is only ever dropped.
         ended.map(drop)
     }
+}
+
+/// The tokens that a log-in goes on with, or why it has none.
+fn told(granted: Result<Granted, Reply>) -> Reply {
+    granted.map_or_else(|refused| refused, |granted| Reply::Granted(granting::told(granted)))
 }
 
 /// A message that says nothing of itself.

@@ -7,7 +7,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use im_common::InUse;
-use im_wire::{Refusal, Reply, Why, failure};
+use im_wire::failure;
 use mpim_proto::{Granted, VerifyTokenReq};
 use mprpc::{Code, Context};
 
@@ -16,6 +16,7 @@ use super::error::Refused;
 use crate::commands::{refusal_as, unavailable};
 use crate::config::ms;
 use crate::core::Principal;
+use crate::granting::not_good;
 use crate::metrics::METRICS;
 
 /// The longest token that im-user is asked about, in bytes.
@@ -59,11 +60,6 @@ impl FromRequestParts<Arc<Http>> for Principal {
         })?;
         Ok(Self { token: token.to_owned(), ..Self::from(granted) })
     }
-}
-
-/// Whatever im-user says of a token: it is not good.
-pub(super) fn not_good(result: mpim_proto::Result) -> Reply {
-    Reply::Err(Refusal::or(result.msg, Why::InvalidToken))
 }
 
 impl From<Granted> for Principal {

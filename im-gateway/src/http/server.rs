@@ -32,6 +32,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     content-type: application/json\r\ncontent-length: 79\r\nconnection: close\r\n\r\n\
     {\"code\":4001,\"message\":\"TLS is spoken here: https\",\"status\":\"INVALID_ARGUMENT\"}";
+
 /// Accepts connections of HTTP/1.1.
 pub(crate) struct HttpServer {
     gateway: Arc<Gateway>,

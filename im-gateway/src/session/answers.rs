@@ -82,7 +82,7 @@ impl Session {
             }
             Answer::Verified(Ok(true)) => {}
             Answer::Verified(Ok(false)) => {
-                self.registration.handle().mailbox.close(crate::log_in::LOGGED_OUT);
+                self.registration.handle().mailbox.close(im_wire::closing::LOGGED_OUT);
             }
             // Nothing else waits for im-user.
             Answer::Verified(Err(Failed)) => {

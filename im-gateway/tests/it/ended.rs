@@ -7,7 +7,7 @@ use mprpc::Status;
 use tokio::sync::Semaphore;
 
 use crate::client::Client;
-use crate::fakes::{Asked, Fault};
+use crate::fakes::{Asked, Fault, State};
 use crate::system::System;
 
 const ONE: &str = "0123456789abcdef0123456789abcdef";
@@ -59,6 +59,24 @@ async fn what_a_log_in_has_open_ends_with_it_and_nothing_else_does() {
     assert_eq!(other.ask("PING").await, "+OK pong");
     system.close_log_ins(all).await;
     assert_eq!(other.line().await, "-ERR closing logged out everywhere");
+}
+
+/// It was good when im-user was asked, and whoever ends it tells those gateways that have it.
+#[tokio::test]
+async fn a_session_that_is_only_beginning_ends_with_its_log_in() {
+    let system = system().await;
+    system.asked();
+    system.fakes.state().log_in_id = ONE.to_owned();
+    let gate = Arc::new(Semaphore::new(0));
+    system.fakes.fault("bind_route", Fault::Waits(Arc::clone(&gate)));
+    let mut ada = system.connect().await;
+    ada.send(b"LOGIN ada password\n").await;
+    let binds = |state: &State| state.asked.iter().any(|it| matches!(it, Asked::Bind { .. }));
+    system.until("its route is being bound", binds).await;
+    system.close_log_ins(one(1, ONE)).await;
+    gate.add_permits(1);
+    assert_eq!(ada.line().await, "+OK uid=1");
+    assert_eq!(ada.line().await, "-ERR closing logged out");
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub(crate) enum Asked {
     Revoke(String),
     /// By a session of a log-in that is known.
     RevokeLogIn(String),
+    /// By one, with all others of its user.
+    RevokeAll(String),
     Bind {
         user_id: i64,
         session_id: String,
@@ -89,6 +91,10 @@ pub(crate) struct State {
     pub(crate) worthless: BTreeSet<String>,
     /// What im-user says of everybody who logs in, instead of what is right.
     pub(crate) verdict: Option<mpim_proto::Result>,
+    /// After how long they may try again, it says then.
+    pub(crate) wait_ms: i64,
+    /// From where somebody has shown a password, each time.
+    pub(crate) came_from: Vec<String>,
     /// Longer texts are refused; 0: none is.
     pub(crate) text_bytes_max: usize,
     /// What is wrong with the time of the others, if anything.
@@ -224,6 +230,13 @@ impl Fakes {
 
     pub(crate) fn fault(&self, operation: &'static str, fault: Fault) {
         self.state().faults.insert(operation, fault);
+    }
+
+    /// Whoever shows a password has failed too often, and waits for so long.
+    pub(crate) fn make_wait(&self, wait_ms: i64) {
+        let mut state = self.state();
+        state.verdict = Some(mpim_proto::Result::invalid("too many attempts"));
+        state.wait_ms = wait_ms;
     }
 
     pub(crate) fn heal(&self) {

@@ -51,7 +51,7 @@ impl Frames {
     }
 
     /// The last frame's reason; nothing comes after it.
-    async fn closing(&mut self) -> (u64, String) {
+    pub(crate) async fn closing(&mut self) -> (u64, String) {
         let (kind, body) = self.next().await.expect("the last frame");
         assert_eq!(kind, 9001, "{body}");
         assert_eq!(self.next().await, None);
@@ -59,7 +59,7 @@ impl Frames {
     }
 }
 
-fn frame(kind: u16, body: &Value) -> Vec<u8> {
+pub(crate) fn frame(kind: u16, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = u32::try_from(8 + body.len()).unwrap();
     let [high, low] = kind.to_be_bytes();
@@ -107,7 +107,10 @@ async fn a_session_is_the_device_that_its_log_in_names_and_a_token_brings_its_ow
     let system = System::start().await;
     let mut bob = register(&system, "bob").await;
     let (_, me) = bob.ask(4001, &json!({"op": "whoami"})).await;
-    assert_eq!(me["data"], json!({"user_id": 1, "username": "bob", "device": "desktop"}));
+    assert_eq!(
+        me["data"],
+        json!({"user_id": 1, "username": "bob", "device": "desktop", "role": "user"})
+    );
     let (kind, refused) = bob.ask(1001, &credentials("bob")).await;
     assert_eq!((kind, &refused["code"]), (1002, &json!(1003)));
 

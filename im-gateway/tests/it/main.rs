@@ -13,6 +13,7 @@ mod fakes;
 mod fan_out;
 mod faults;
 mod frames;
+mod granting;
 mod http;
 mod lines;
 mod log_in;

@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(heard.gateways().len(), 2, "no more than the bound");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(heard.gateways(), [Arc::clone(&b)]);
-        let offer = Offer { endpoint: "b:6000".to_owned(), weight: 1, priority: 0 };
+        let offer = Offer { endpoint: "b:6000".to_owned(), weight: 1, ..Offer::default() };
         heard.note_offer(&b, &offer);
         heard.note(&b);
         heard.note(&c);

@@ -45,11 +45,11 @@ pub(crate) fn reachable(named: GatewayBoot) -> Result<Arc<Gateway>, Status> {
 /// # Errors
 /// Its endpoint is none.
 pub(super) fn check_offer(offer: GatewayOffer) -> Result<Offer, Status> {
-    let GatewayOffer { endpoint, weight, priority } = offer;
-    if !is_address(&endpoint) {
-        return Err(Status::invalid_argument("the endpoint of an offer must be host:port"));
+    let GatewayOffer { endpoint, weight, priority, frames_endpoint } = offer;
+    if !is_address(&endpoint) || !(frames_endpoint.is_empty() || is_address(&frames_endpoint)) {
+        return Err(Status::invalid_argument("the endpoints of an offer must be host:port"));
     }
-    Ok(Offer { endpoint, weight, priority })
+    Ok(Offer { endpoint, weight, priority, frames_endpoint })
 }
 
 /// The gateway that a message names; an empty one names none.

@@ -179,10 +179,12 @@ impl<R: Routes> routing_service::Server for Routing<R> {
         let outcome = if picked.is_some() { "picked" } else { "no_gateway" };
         counter!("mpim_presence_gateways_picked_total", "outcome" => outcome).increment(1);
         Ok(match picked {
-            Some((gateway, Offer { endpoint, .. })) => {
-                let (gateway_id, endpoint) = (gateway.id.clone(), endpoint.clone());
-                PickGatewayResp { result: ok(), gateway_id, endpoint }
-            }
+            Some((gateway, Offer { endpoint, frames_endpoint, .. })) => PickGatewayResp {
+                result: ok(),
+                gateway_id: gateway.id.clone(),
+                endpoint: endpoint.clone(),
+                frames_endpoint: frames_endpoint.clone(),
+            },
             None => {
                 let result = Some(mpim_proto::Result::not_found("no gateway"));
                 PickGatewayResp { result, ..PickGatewayResp::default() }

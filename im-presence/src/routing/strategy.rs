@@ -94,7 +94,10 @@ mod tests {
     fn offered(id: &str, weight: u32, priority: u32) -> Offered {
         let gateway =
             Gateway { id: id.to_owned(), boot_id: format!("1-{id}"), ..Gateway::default() };
-        (Arc::new(gateway), Offer { endpoint: format!("{id}:6000"), weight, priority })
+        (
+            Arc::new(gateway),
+            Offer { endpoint: format!("{id}:6000"), weight, priority, ..Offer::default() },
+        )
     }
 
     fn alike(ids: &[&str]) -> Vec<Offered> {

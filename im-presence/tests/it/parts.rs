@@ -312,7 +312,7 @@ async fn shares(rule: &str) -> [usize; 3] {
             boot_id: format!("boot-{id}"),
             gateway_addr: "127.0.0.1:1".to_owned(),
             routes: vec![],
-            offer: Some(GatewayOffer { endpoint, weight, priority }),
+            offer: Some(GatewayOffer { endpoint, weight, priority, ..GatewayOffer::default() }),
         };
         client.renew(&cx(), request).await.unwrap();
     }
@@ -347,6 +347,7 @@ async fn a_user_is_sent_to_a_gateway_that_offers_to_take_clients() {
     let pick = async || {
         let picked = client.pick_gateway(&cx(), PickGatewayReq { user_id: 7 }).await.unwrap();
         if picked.result.as_ref().unwrap().is_ok() {
+            assert_eq!(picked.frames_endpoint, format!("{}1", picked.endpoint));
             picked.endpoint
         } else {
             picked.result.unwrap().msg
@@ -354,7 +355,8 @@ async fn a_user_is_sent_to_a_gateway_that_offers_to_take_clients() {
     };
     assert_eq!(pick().await, "no gateway");
     let renew = async |id: &str, endpoint: &str, priority| {
-        let offer = GatewayOffer { endpoint: endpoint.to_owned(), weight: 1, priority };
+        let (frames_endpoint, endpoint) = (format!("{endpoint}1"), endpoint.to_owned());
+        let offer = GatewayOffer { endpoint, weight: 1, priority, frames_endpoint };
         let request = RenewRoutesReq {
             gateway_id: id.to_owned(),
             boot_id: format!("boot-{id}"),

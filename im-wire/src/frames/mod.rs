@@ -18,5 +18,5 @@ mod server;
 pub(crate) use self::header::kind_of;
 pub use self::{
     header::{Frame, Frames, HEADER_BYTES, VERSION, put_frame},
-    server::{FrameLimits, ServerConnection, closing_frame},
+    server::{DEVICE, FrameLimits, ServerConnection, closing_frame},
 };

@@ -1,10 +1,14 @@
 //! The server's side of one connection.
 
 use super::header::{Frame, Frames, put_frame};
+use crate::closing::BAD_LENGTH;
 use crate::json::{self, Dialogue, Due, Wrapped, kinds};
 use crate::output::Output;
-use crate::{Command, Refusal, Reply, Shown, Slot, Why};
+use crate::{Command, Refusal, Reply, Shown, Slot, failure};
 use bytes::{Bytes, BytesMut};
+
+/// The device of a connection that does not say which.
+pub const DEVICE: &str = "desktop";
 
 /// What one connection may make the server keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +49,7 @@ impl ServerConnection {
         Self {
             limits,
             frames: Frames::new(limits.frame_bytes_max),
-            dialogue: Dialogue::new(limits.in_flight_max, "desktop"),
+            dialogue: Dialogue::new(limits.in_flight_max, DEVICE),
             closed: false,
             output: Output::default(),
         }
@@ -81,11 +85,11 @@ impl ServerConnection {
                     }
                 }
                 Frame::OtherVersion { kind } => {
-                    let refusal = Refusal::or("unsupported version", Why::BadVersion);
+                    let refusal = Refusal::of(failure::BAD_VERSION);
                     self.dialogue.refuse_unread(kind, Wrapped::Frame, refusal);
                 }
-                Frame::BadLength => self.dialogue.end("bad length"),
-                Frame::TooBig => self.dialogue.end("too big"),
+                Frame::BadLength => self.dialogue.end(BAD_LENGTH),
+                Frame::TooBig => self.dialogue.end(failure::TOO_BIG),
             }
             self.write_answers();
         }

@@ -1,6 +1,6 @@
 //! The caller's loop around a server's side, with answers in an order that the input chooses.
 
-use crate::{Command, Hist, LoggedIn, Reply, Secret, Slot, frames, text, web_socket};
+use crate::{Command, Hist, LoggedIn, Reply, Role, Secret, Slot, frames, text, web_socket};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -120,11 +120,14 @@ fn answer(command: &Command) -> Reply {
             Reply::LoggedIn(Box::new(LoggedIn {
                 user_id: 7,
                 username: "a\"d\na".to_owned(),
+                role: Role::User,
                 device: "web".to_owned(),
                 token: Secret::new("t"),
+                expires_at_ms: 1_000,
+                refreshes: None,
             }))
         }
-        Command::Logout => Reply::LoggedOut,
+        Command::Logout | Command::LogoutEverywhere => Reply::LoggedOut,
         Command::Ping => Reply::Pong,
         Command::Send { .. } | Command::Message(_) => Reply::MsgIdSeq(61, 12),
         Command::History { .. } | Command::Recent { .. } => {

@@ -2,7 +2,7 @@
 
 use super::shown::{Entry, MsgIdText, status_number};
 use super::{About, Id, Me, Tag, kinds, session_id};
-use crate::{Conv, Hist, LoggedIn, Peer, Receipt, Refusal, Reply, Status, User};
+use crate::{Conv, Hist, LoggedIn, Peer, Receipt, Refreshes, Refusal, Reply, Status, User};
 use serde::{Serialize, Serializer};
 
 /// An answer's body. What is `None` is left out.
@@ -55,11 +55,17 @@ enum Data<'a> {
         session_key: &'a crate::Secret,
         online_status: u8,
         device: &'a str,
+        role: &'static str,
+        #[serde(skip_serializing_if = "is_unknown")]
+        expire_time: i64,
+        #[serde(flatten)]
+        refreshes: Option<Refreshing<'a>>,
     },
     WhoAmI {
         user_id: i64,
         username: &'a str,
         device: &'a str,
+        role: &'static str,
     },
     UserIds {
         user_ids: &'a [i64],
@@ -105,6 +111,19 @@ enum Data<'a> {
         priority: &'static str,
     },
     Empty {},
+}
+
+/// What a log-in goes on with.
+#[derive(Debug, Serialize)]
+struct Refreshing<'a> {
+    #[serde(serialize_with = "exposed")]
+    refresh_token: &'a crate::Secret,
+    refresh_expire_time: i64,
+}
+
+/// A time that nobody has said.
+fn is_unknown(seconds: &i64) -> bool {
+    *seconds == 0
 }
 
 #[derive(Debug, Serialize)]
@@ -176,7 +195,11 @@ pub(super) fn answer(tag: &Tag, me: Option<&Me>, reply: &Reply) -> (u16, Vec<u8>
 /// The body that tells why a connection ends.
 pub(crate) fn closing(reason: &str) -> Vec<u8> {
     let message = format!("closing {reason}");
-    to_json(&Answer { code: crate::closing_code(reason), message: &message, ..Answer::default() })
+    to_json(&Answer {
+        code: crate::closing::closing_code(reason),
+        message: &message,
+        ..Answer::default()
+    })
 }
 
 /// The body that tells why nothing begins.
@@ -269,20 +292,11 @@ fn words(reply: &Reply) -> &'static str {
 
 fn data<'a>(tag: &Tag, me: Option<&'a Me>, reply: &'a Reply) -> Option<Data<'a>> {
     Some(match reply {
-        Reply::LoggedIn(logged_in) => {
-            let LoggedIn { user_id, username, device, token } = &**logged_in;
-            Data::LoggedIn {
-                user_id: *user_id,
-                username,
-                nickname: username,
-                session_key: token,
-                online_status: 1,
-                device,
-            }
-        }
+        Reply::LoggedIn(logged_in) | Reply::Granted(logged_in) => of_log_in(logged_in),
         Reply::Uid(user_id) => {
-            let (username, device) = me.map_or(("", ""), |me| (&me.username, &me.device));
-            Data::WhoAmI { user_id: *user_id, username, device }
+            let me = me?;
+            let (username, device, role) = (&me.username, &me.device, me.role.as_str());
+            Data::WhoAmI { user_id: *user_id, username, device, role }
         }
         Reply::Friends(user_ids) | Reply::Blocked(user_ids) | Reply::Members(user_ids) => {
             Data::UserIds { user_ids }
@@ -331,6 +345,24 @@ fn data<'a>(tag: &Tag, me: Option<&'a Me>, reply: &'a Reply) -> Option<Data<'a>>
         _ if matches!(tag.about, About::Operation(_)) => Data::Empty {},
         _ => return None,
     })
+}
+
+fn of_log_in(logged_in: &LoggedIn) -> Data<'_> {
+    let LoggedIn { user_id, username, role, device, token, expires_at_ms, refreshes } = logged_in;
+    Data::LoggedIn {
+        user_id: *user_id,
+        username,
+        nickname: username,
+        session_key: token,
+        online_status: 1,
+        device,
+        role: role.as_str(),
+        expire_time: expires_at_ms / 1_000,
+        refreshes: refreshes.as_ref().map(|Refreshes { token, expires_at_ms }| Refreshing {
+            refresh_token: token,
+            refresh_expire_time: expires_at_ms / 1_000,
+        }),
+    }
 }
 
 fn listed<'a>(me: i64, conv: &'a Conv<'static>) -> Listed<'a> {

@@ -3,8 +3,9 @@
 use super::answers;
 use super::requests::{Class, request};
 use super::{About, Id, Me, Tag, kinds};
+use crate::closing::LOGGED_OUT;
 use crate::pipeline::Pipeline;
-use crate::{Command, LoggedIn, Refusal, Reply, Slot, Why};
+use crate::{Command, LoggedIn, Refusal, Reply, Slot, Why, failure};
 
 /// Refusals for want of a log-in that a connection may get in a row; after one more it ends.
 const NOT_LOGGED_IN_MAX: u8 = 32;
@@ -88,7 +89,7 @@ impl Dialogue {
         if refusal.why() == Why::NotLoggedIn {
             self.not_logged_in += 1;
             if self.not_logged_in > NOT_LOGGED_IN_MAX {
-                self.end("not login");
+                self.end(failure::NOT_LOGIN);
             }
         }
         self.pipeline.refuse(tag, Reply::Err(refusal));
@@ -118,14 +119,14 @@ impl Dialogue {
             let (tag, reply) = self.pipeline.next()?;
             match &reply {
                 Reply::LoggedIn(logged_in) => {
-                    let LoggedIn { user_id, username, device, .. } = &**logged_in;
-                    let (username, device) = (username.clone(), device.clone());
+                    let LoggedIn { user_id, role, .. } = **logged_in;
+                    let (username, device) = (logged_in.username.clone(), logged_in.device.clone());
                     self.framed = !tag.enveloped;
-                    self.me = Some(Box::new(Me { user_id: *user_id, username, device }));
+                    self.me = Some(Box::new(Me { user_id, username, role, device }));
                 }
                 Reply::LoggedOut => {
                     self.me = None;
-                    self.end("logged out");
+                    self.end(LOGGED_OUT);
                 }
                 Reply::Err(_) => {}
                 _ if tag.is_quiet() => continue,

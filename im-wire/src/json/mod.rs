@@ -25,13 +25,15 @@ pub(crate) use self::{
 };
 
 use self::fields::Id;
-use super::Peer;
+use super::{Peer, Role};
 
 /// The numbers of the types.
 pub(crate) mod kinds {
     pub(crate) const LOG_IN: u16 = 1001;
     pub(crate) const LOG_OUT: u16 = 1003;
     pub(crate) const REGISTER: u16 = 1005;
+    pub(crate) const REFRESH: u16 = 1007;
+    pub(crate) const PASSWORD: u16 = 1009;
     pub(crate) const TO_USER: u16 = 2001;
     pub(crate) const TO_GROUP: u16 = 2002;
     pub(crate) const CONFIRM: u16 = 2003;
@@ -46,7 +48,8 @@ pub(crate) mod kinds {
 
     /// Whether a request has a type of answer that is used for nothing else: the next number.
     pub(crate) fn has_own_answer(kind: u16) -> bool {
-        matches!(kind, LOG_IN | LOG_OUT | REGISTER | CONVERSATIONS | HISTORY | OPERATION)
+        matches!(kind, LOG_IN | LOG_OUT | REGISTER | REFRESH | PASSWORD)
+            || matches!(kind, CONVERSATIONS | HISTORY | OPERATION)
     }
 }
 
@@ -55,6 +58,7 @@ pub(crate) mod kinds {
 pub(crate) struct Me {
     user_id: i64,
     username: String,
+    role: Role,
     device: String,
 }
 

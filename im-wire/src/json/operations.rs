@@ -3,7 +3,7 @@
 use super::fields::{Id, UserIds, bad, fields, missing, read};
 use super::requests::{not_empty, peer, positive};
 use super::{About, Tag};
-use crate::{Command, Priority, Refusal, Why};
+use crate::{Command, Priority, Refusal, failure};
 
 fields!(Operation {
     id as "id": Id,
@@ -72,7 +72,7 @@ pub(super) fn operation(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, 
     tag.id.clone_from(&asked.id);
     let op = asked.op.as_deref().ok_or_else(|| missing("op"))?;
     let known = OPERATIONS.iter().find(|(name, _)| *name == op);
-    let (op, asks) = known.ok_or_else(|| Refusal::or("unsupported op", Why::UnknownOperation))?;
+    let (op, asks) = known.ok_or_else(|| Refusal::of(failure::UNKNOWN_OPERATION))?;
     tag.about = About::Operation(op);
     asks(asked, me)
 }

@@ -4,7 +4,7 @@ use super::fields::{Id, MsgId, bad, fields, missing, read};
 use super::{About, Me, Tag, kinds, operations, peer_of};
 use crate::{
     CLIENT_MSG_ID_BYTES_MAX, Command, Credential, LISTED, LogIn, Outgoing, Peer, Refusal, Secret,
-    Status, Wants, Why, failure,
+    Status, Wants, failure,
 };
 use bytes::Bytes;
 
@@ -37,11 +37,17 @@ fn asked(tag: &mut Tag, body: &[u8], class: Class, me: Option<&Me>) -> Result<Co
         }
         kinds::LOG_IN => log_in(tag, body, class, false),
         kinds::REGISTER => log_in(tag, body, class, true),
+        // Also of somebody whose access token has expired, and who cannot log in before.
+        kinds::REFRESH => {
+            let asked: Refresh = read(body)?;
+            tag.id = asked.id;
+            Ok(Command::Refresh { token: secret(asked.refresh_token, "refresh_token")? })
+        }
         kinds::HEARTBEAT => {
             let _: Named = read(body)?;
             Ok(Command::Ping)
         }
-        kind if !is_known(kind) => Err(Refusal::or("unsupported type", Why::UnknownOperation)),
+        kind if !is_known(kind) => Err(Refusal::of(failure::UNKNOWN_TYPE)),
         _ => match me {
             Some(me) => of_session(tag, body, me.user_id),
             None => Err(Refusal::of(failure::NOT_LOGIN)),
@@ -60,9 +66,15 @@ fn of_session(tag: &mut Tag, body: &[u8], me: i64) -> Result<Command, Refusal> {
             let asked: LogOut = read(body)?;
             tag.id = asked.id;
             match asked.everywhere {
-                Some(true) => Err(Refusal::of(failure::NOT_SUPPORTED)),
+                Some(true) => Ok(Command::LogoutEverywhere),
                 _ => Ok(Command::Logout),
             }
+        }
+        kinds::PASSWORD => {
+            let asked: Password = read(body)?;
+            tag.id = asked.id;
+            let (old, new) = (secret(asked.old, "old")?, secret(asked.new, "new")?);
+            Ok(Command::ChangePassword { old, new })
         }
         kinds::TO_USER | kinds::TO_GROUP => send(tag, body),
         kinds::CONFIRM => confirm(tag, body, me),
@@ -105,18 +117,17 @@ fields!(Begin {
     events as "events": bool,
     receipts as "receipts": bool,
     acks as "acks": bool,
+    refresh as "refresh": bool,
 });
 
 fn log_in(tag: &mut Tag, body: &[u8], class: Class, new: bool) -> Result<Command, Refusal> {
     let asked: Begin = read(body)?;
     tag.id = asked.id;
     let credential = match asked.auth_type.as_deref() {
-        Some("token") if !new => {
-            Credential::Token(Secret::new(not_empty(asked.token, "token")?.into_bytes()))
-        }
+        Some("token") if !new => Credential::Token(secret(asked.token, "token")?),
         None | Some("password") => {
             let username = Bytes::from(not_empty(asked.username, "username")?);
-            let password = Secret::new(not_empty(asked.password, "password")?.into_bytes());
+            let password = secret(asked.password, "password")?;
             match new {
                 true => Credential::New { username, password },
                 false => Credential::Password { username, password },
@@ -133,6 +144,7 @@ fn log_in(tag: &mut Tag, body: &[u8], class: Class, new: bool) -> Result<Command
         events: asked.events.unwrap_or(true),
         receipts: asked.receipts.unwrap_or(true),
         acks: asked.acks.unwrap_or(false),
+        refresh: asked.refresh.unwrap_or(false),
     };
     Ok(Command::LogIn(Box::new(LogIn { credential, device, wants })))
 }
@@ -151,6 +163,22 @@ fn device(info: ClientInfo, class: Class) -> Result<String, Refusal> {
         Some(id) => format!("{class}:{id}"),
         None => class.to_owned(),
     })
+}
+
+fields!(Refresh {
+    id as "id": Id,
+    refresh_token as "refresh_token": String,
+});
+
+fields!(Password {
+    id as "id": Id,
+    old as "old": String,
+    new as "new": String,
+});
+
+/// What nobody else is to see.
+fn secret(text: Option<String>, field: &str) -> Result<Secret, Refusal> {
+    not_empty(text, field).map(|text| Secret::new(text.into_bytes()))
 }
 
 fields!(LogOut {

@@ -118,6 +118,9 @@ impl LineWriter<'_> {
                 self.word("the device", name.as_bytes())
             }
             Command::LogIn(_)
+            | Command::LogoutEverywhere
+            | Command::Refresh { .. }
+            | Command::ChangePassword { .. }
             | Command::Message(_)
             | Command::Conversations { page: Some(_), .. }
             | Command::PresenceOf { .. }

@@ -9,6 +9,9 @@ use crate::{Event, Receipt, Status};
 use bytes::BytesMut;
 use std::fmt::{self, Write};
 
+/// A name and some fields; a whisper takes what it takes.
+const FIELDS_BYTES: usize = 64;
+
 impl Receipt {
     /// Writes the line with its LF.
     pub(crate) fn write(&self, out: &mut impl Write) -> fmt::Result {
@@ -26,7 +29,7 @@ impl Receipt {
 impl Event {
     /// The line, for every session that gets this event: encoded once, however many those are.
     pub fn encode(&self) -> PushLine {
-        let mut line = BytesMut::with_capacity(64);
+        let mut line = BytesMut::with_capacity(FIELDS_BYTES);
         // Writing to memory does not fail.
         let _ = self.write(&mut line);
         PushLine::of(line)

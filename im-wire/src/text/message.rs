@@ -9,6 +9,9 @@ use std::{
     fmt::{self, Write},
 };
 
+/// Five fields of a name and up to 20 digits; what else a line takes is for text that must be escaped.
+const FIELDS_BYTES: usize = 128;
+
 /// A message on its way to a client: `MSG id=… from=… ts=… text=…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push<'a> {
@@ -29,8 +32,7 @@ pub struct Push<'a> {
 impl Push<'_> {
     /// The line, for every session that gets this message: encoded once, however many those are.
     pub fn encode(&self) -> PushLine {
-        // Five fields of a name and up to 20 digits; more only for text that must be escaped.
-        let mut line = BytesMut::with_capacity(self.text.len() + 128);
+        let mut line = BytesMut::with_capacity(self.text.len() + FIELDS_BYTES);
         // Writing to memory does not fail.
         let _ = self.write(&mut line);
         PushLine::of(line)

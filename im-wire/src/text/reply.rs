@@ -13,7 +13,9 @@ impl Reply {
     pub fn write(&self, out: &mut impl Write) -> fmt::Result {
         match self {
             Self::Uid(uid) => write!(out, "+OK uid={uid}")?,
-            Self::LoggedIn(logged_in) => write!(out, "+OK uid={}", logged_in.user_id)?,
+            Self::LoggedIn(logged_in) | Self::Granted(logged_in) => {
+                write!(out, "+OK uid={}", logged_in.user_id)?;
+            }
             Self::LoggedOut => out.write_str("+OK logout success")?,
             Self::MsgId(msg_id) => write!(out, "+OK msg_id={msg_id}")?,
             Self::GroupMsgId(msg_id) => write!(out, "+OK group_msg_id={msg_id}")?,

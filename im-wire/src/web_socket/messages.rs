@@ -10,6 +10,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio_websockets::{Error, Limits, Message, ServerBuilder, WebSocketStream};
 
+/// The codec makes room for all of a frame that it has seen the header of. So it sees none of which more
+/// is to come than this, in bytes.
+const AHEAD_BYTES_MAX: u64 = 8 << 10;
 /// What a close frame may say, in bytes, next to its code.
 const REASON_BYTES_MAX: usize = 123;
 /// The client sent a text that is none.
@@ -31,13 +34,16 @@ pub enum Incoming {
 
 /// The server's side of a WebSocket after its handshake, without its socket and without a clock.
 ///
-/// Pings are answered by themselves. Between two messages nothing is kept.
+/// Pings are answered by themselves. Between two messages nothing is kept, and within one memory grows
+/// with what arrives and not with what a header announces.
 #[derive(Debug)]
 pub struct Messages {
     message_bytes_max: usize,
     /// None while the connection rests.
     codec: Option<Box<WebSocketStream<Feed>>>,
     rest: Rest,
+    /// What has come of a frame that the codec does not see yet.
+    begun: Vec<u8>,
     /// Something was received since there was last no whole message.
     unread: bool,
     /// One of both has closed it.
@@ -52,6 +58,7 @@ impl Messages {
             message_bytes_max,
             codec: None,
             rest: Rest::default(),
+            begun: Vec::new(),
             unread: false,
             over: false,
             output: Output::default(),
@@ -64,12 +71,39 @@ impl Messages {
             return;
         }
         self.rest.follow(bytes);
+        let known = self.begun.len() + bytes.len();
+        let begun = if self.is_held_back() { self.rest.begun().min(known) } else { 0 };
+        match bytes.len().checked_sub(begun) {
+            None => self.begun.extend_from_slice(bytes),
+            Some(whole) => {
+                let (whole, begun) = bytes.split_at(whole);
+                self.feed(whole);
+                self.begun = begun.to_vec();
+            }
+        }
+    }
+
+    /// Whether the frame that is not whole is not for the codec yet. One that is too long is: it is
+    /// refused by its header.
+    fn is_held_back(&self) -> bool {
+        let waits = |left| left > AHEAD_BYTES_MAX && left <= self.message_bytes_max as u64;
+        self.rest.left().is_none_or(waits)
+    }
+
+    /// Lets the codec see what was held back, and these bytes behind it.
+    fn feed(&mut self, bytes: &[u8]) {
+        let begun = std::mem::take(&mut self.begun);
+        if begun.is_empty() && bytes.is_empty() {
+            return;
+        }
         self.unread = true;
         let limits = Limits::default().max_payload_len(Some(self.message_bytes_max));
         let codec = self.codec.get_or_insert_with(|| {
             Box::new(ServerBuilder::new().limits(limits).serve(Feed::default()))
         });
-        codec.get_mut().input.extend_from_slice(bytes);
+        let input = &mut codec.get_mut().input;
+        input.extend_from_slice(&begun);
+        input.extend_from_slice(bytes);
     }
 
     /// Whether everything that was received was looked at.
@@ -83,8 +117,8 @@ impl Messages {
             match self.poll()? {
                 Poll::Pending => {
                     self.unread = false;
-                    if self.rest.is_between() {
-                        // It has decoded all that came, and what comes next depends on none of it.
+                    if !self.rest.is_fragmented() && self.rest.begun() == self.begun.len() {
+                        // It has decoded all that it saw, and what comes next depends on none of it.
                         self.codec = None;
                     }
                     return None;
@@ -106,15 +140,14 @@ impl Messages {
                 Poll::Ready(Some(Ok(_))) => continue,
                 Poll::Ready(Some(Err(Error::PayloadTooLong { .. }))) => {
                     // The codec says so itself of a frame, and not of a message of many.
-                    self.close(TOO_BIG, "too big");
+                    self.close(TOO_BIG, failure::TOO_BIG);
                     return Some(Incoming::Closed);
                 }
                 Poll::Ready(Some(Err(_)) | None) => {}
             }
             // It is over. What the codec answers to that is written with the next poll.
             let _ = self.poll();
-            (self.over, self.unread) = (true, false);
-            self.codec = None;
+            self.end();
             return Some(Incoming::Closed);
         }
     }
@@ -141,8 +174,13 @@ impl Messages {
             out.put_u16(code);
             out.put_slice(reason.as_bytes());
         });
+        self.end();
+    }
+
+    /// Nothing is said after this, and nothing kept.
+    fn end(&mut self) {
         (self.over, self.unread) = (true, false);
-        self.codec = None;
+        (self.codec, self.begun) = (None, Vec::new());
     }
 
     /// Whether one of both has closed it.
@@ -165,12 +203,13 @@ impl Messages {
         self.output.end()
     }
 
-    /// Bytes of memory held, about, for tests and metrics.
+    /// Bytes of memory held, for tests and metrics, but for what the codec has seen: at most a message
+    /// and as much as it may see ahead.
     pub fn buffer_bytes(&self) -> usize {
         let codec = self.codec.as_ref().map_or(0, |codec| {
             size_of::<WebSocketStream<Feed>>() + codec.get_ref().input.capacity()
         });
-        codec + self.output.capacity()
+        codec + self.begun.capacity() + self.output.capacity()
     }
 
     /// A frame of a server: whole, and not masked.

@@ -25,5 +25,5 @@ mod server;
 
 pub use self::{
     messages::{Incoming, Messages},
-    server::{ServerConnection, SocketLimits, closing_frame},
+    server::{DEVICE, ServerConnection, SocketLimits, closing_frame},
 };

@@ -1,4 +1,4 @@
-//! Whether the bytes so far end between two messages.
+//! How the bytes so far end: between two messages, or how far within one.
 
 /// The longest header of a frame: flags and length, 8 bytes of a longer length, 4 of a mask.
 const HEADER_BYTES_MAX: usize = 14;
@@ -12,6 +12,8 @@ pub(super) struct Rest {
     have: usize,
     /// Bytes of a payload that have not come.
     left: u64,
+    /// Bytes of a frame that have come, while others have not.
+    begun: usize,
     /// A message has begun, and its last frame has not come.
     fragmented: bool,
 }
@@ -23,21 +25,36 @@ impl Rest {
             if self.left > 0 {
                 let skipped = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
                 self.left -= skipped as u64;
+                self.begun += skipped;
                 bytes = &bytes[skipped..];
-                continue;
+            } else {
+                self.header[self.have] = *first;
+                self.have += 1;
+                self.begun += 1;
+                bytes = others;
+                if self.have >= 2 && self.have == self.header_bytes() {
+                    self.begin_payload();
+                }
             }
-            self.header[self.have] = *first;
-            self.have += 1;
-            bytes = others;
-            if self.have >= 2 && self.have == self.header_bytes() {
-                self.begin_payload();
+            if self.have == 0 && self.left == 0 {
+                self.end_frame();
             }
         }
     }
 
-    /// Whether a message that begins now would be the first that anybody has to know of.
-    pub(super) fn is_between(&self) -> bool {
-        self.have == 0 && self.left == 0 && !self.fragmented
+    /// Whether frames of a message have come, and its last one has not.
+    pub(super) fn is_fragmented(&self) -> bool {
+        self.fragmented
+    }
+
+    /// Bytes of a frame that have come, while others have not.
+    pub(super) fn begun(&self) -> usize {
+        self.begun
+    }
+
+    /// Bytes of its payload that have not come; `None` while its header has not.
+    pub(super) fn left(&self) -> Option<u64> {
+        (self.have == 0).then_some(self.left)
     }
 
     /// The bytes of the header of which the first two are there.
@@ -52,7 +69,7 @@ impl Rest {
     }
 
     fn begin_payload(&mut self) {
-        let [flags, length, rest @ ..] = self.header;
+        let [_, length, rest @ ..] = self.header;
         let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         self.left = match length & 0x7f {
             127 => number(&rest[..8]),
@@ -60,10 +77,14 @@ impl Rest {
             short => short.into(),
         };
         self.have = 0;
-        let last = flags & 0x80 != 0;
+    }
+
+    fn end_frame(&mut self) {
+        self.begun = 0;
+        let flags = self.header[0];
         // Those above 7 control the connection, and may stand between the frames of a message.
         if flags & 0x0f < 8 {
-            self.fragmented = !last;
+            self.fragmented = flags & 0x80 == 0;
         }
     }
 }
@@ -77,8 +98,9 @@ mod tests {
         rest.follow(bytes);
         let mut slowly = Rest::default();
         bytes.iter().for_each(|byte| slowly.follow(&[*byte]));
-        assert_eq!(rest.is_between(), slowly.is_between(), "{bytes:?}");
-        rest.is_between()
+        let said = |rest: &Rest| (rest.begun(), rest.left(), rest.is_fragmented());
+        assert_eq!(said(&rest), said(&slowly), "{bytes:?}");
+        rest.begun() == 0 && !rest.is_fragmented()
     }
 
     #[test]
@@ -94,6 +116,22 @@ mod tests {
             }
         }
         assert!(is_between(&[]));
+    }
+
+    #[test]
+    fn of_a_frame_that_is_not_whole_it_is_known_how_much_has_come() {
+        let mut rest = Rest::default();
+        rest.follow(&[0x81, 0x80, 1, 2, 3, 4]);
+        for (bytes, begun, left) in [
+            (&[0x01, 0xfe, 1][..], 3, None),
+            (&[0, 1, 2, 3, 4], 8, Some(256)),
+            (&[0; 255], 263, Some(1)),
+            (&[0], 0, Some(0)),
+        ] {
+            rest.follow(bytes);
+            assert_eq!((rest.begun(), rest.left()), (begun, left));
+            assert_eq!(rest.is_fragmented(), begun == 0, "from its end on");
+        }
     }
 
     #[test]

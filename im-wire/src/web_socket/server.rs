@@ -1,10 +1,14 @@
 //! The server's side of one connection.
 
 use super::messages::{Incoming, Messages};
+use crate::closing::{BAD_LENGTH, LOGGED_OUT, close_code};
 use crate::frames::{Frame, Frames, HEADER_BYTES, kind_of, put_frame};
 use crate::json::{Dialogue, Due, Wrapped, envelope, kinds};
-use crate::{Command, Refusal, Reply, Shown, Slot, Why, close_code};
+use crate::{Command, Refusal, Reply, Shown, Slot, failure};
 use bytes::Bytes;
+
+/// The device of a connection that does not say which.
+pub const DEVICE: &str = "web";
 
 /// What one connection may make the server keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +52,7 @@ impl ServerConnection {
             limits,
             messages: Messages::new(limits.message_bytes_max),
             next: None,
-            dialogue: Dialogue::new(limits.in_flight_max, "web"),
+            dialogue: Dialogue::new(limits.in_flight_max, DEVICE),
             closed: false,
         }
     }
@@ -135,12 +139,12 @@ impl ServerConnection {
                 self.dialogue.request(kind, body, Wrapped::Frame)
             }
             Some(Frame::OtherVersion { kind }) => {
-                let refusal = Refusal::or("unsupported version", Why::BadVersion);
+                let refusal = Refusal::of(failure::BAD_VERSION);
                 self.dialogue.refuse_unread(kind, Wrapped::Frame, refusal);
                 None
             }
             _ => {
-                self.dialogue.end("bad length");
+                self.dialogue.end(BAD_LENGTH);
                 None
             }
         }
@@ -185,7 +189,7 @@ impl ServerConnection {
     pub fn close(&mut self, reason: &str) {
         // Whoever has said goodbye is no client whose session was ended.
         let code = match self.dialogue.ended() {
-            Some("logged out") => NORMAL,
+            Some(LOGGED_OUT) => NORMAL,
             _ => close_code(reason),
         };
         self.messages.close(code, reason);

@@ -1,7 +1,9 @@
 //! What requests are answered with: types and bodies, as frames show them.
 
 use crate::frames::{ada, ask, connection, logged_in, take};
-use im_wire::{Conv, Group, Hist, Peer, Receipt, Reply, Status, User};
+use im_wire::{
+    Conv, Group, Hist, LoggedIn, Peer, Receipt, Refreshes, Reply, Role, Secret, Status, User,
+};
 use std::time::Duration;
 
 #[test]
@@ -16,6 +18,12 @@ fn every_answer_has_its_body() {
         from: 8,
         ts_ms: 5,
         text: "hel".into(),
+    };
+    let goes_on = LoggedIn {
+        role: Role::Bot,
+        expires_at_ms: 900_999,
+        refreshes: Some(Refreshes { token: Secret::new("s"), expires_at_ms: 1_000_000 }),
+        ..ada()
     };
     let crew = Group {
         group_id: 3,
@@ -102,7 +110,7 @@ fn every_answer_has_its_body() {
             r#"{"op":"whoami","id":"w"}"#,
             Reply::Uid(7),
             4002,
-            r#"{"op":"whoami","code":0,"message":"success","data":{"user_id":7,"username":"ada","device":"web:k3v9"},"id":"w"}"#,
+            r#"{"op":"whoami","code":0,"message":"success","data":{"user_id":7,"username":"ada","device":"web:k3v9","role":"user"},"id":"w"}"#,
         ),
         (
             4001,
@@ -174,6 +182,20 @@ fn every_answer_has_its_body() {
             4002,
             r#"{"op":"set_events","code":0,"message":"success","data":{"on":false}}"#,
         ),
+        (
+            1007,
+            r#"{"refresh_token":"r","id":1}"#,
+            Reply::Granted(Box::new(goes_on)),
+            1008,
+            r#"{"code":0,"message":"success","data":{"user_id":7,"username":"ada","nickname":"ada","session_key":"eyJ","online_status":1,"device":"web:k3v9","role":"bot","expire_time":900,"refresh_token":"s","refresh_expire_time":1000},"id":1}"#,
+        ),
+        (
+            1009,
+            r#"{"old":"a","new":"b"}"#,
+            Reply::err("auth bad cred"),
+            1010,
+            r#"{"code":1002,"message":"auth bad cred","status":"UNAUTHENTICATED"}"#,
+        ),
         (1003, "{}", Reply::LoggedOut, 1004, r#"{"code":0,"message":"success"}"#),
     ];
     for (kind, request, reply, answer_kind, answer) in golden {
@@ -185,7 +207,7 @@ fn every_answer_has_its_body() {
     let mut connection = connection();
     let (slot, _) = ask(&mut connection, 1001, r#"{"username":"a","password":"b"}"#).unwrap();
     connection.reply(slot, Reply::LoggedIn(Box::new(ada())));
-    let answer = r#"{"code":0,"message":"success","data":{"user_id":7,"username":"ada","nickname":"ada","session_key":"eyJ","online_status":1,"device":"web:k3v9"}}"#;
+    let answer = r#"{"code":0,"message":"success","data":{"user_id":7,"username":"ada","nickname":"ada","session_key":"eyJ","online_status":1,"device":"web:k3v9","role":"user"}}"#;
     assert_eq!(take(&mut connection), [(1002, answer.to_owned())]);
 }
 

@@ -77,6 +77,8 @@ fn each_kind_of_bad_body_has_one_error_and_the_connection_goes_on() {
         (4001, br#"{"op":"fly"}"#, 4002, 4002, "unsupported op"),
         (9002, long_id.as_bytes(), 9001, 4001, "bad id"),
         (1001, b"{}", 1002, 1003, "already logged in"),
+        (1007, b"{}", 1008, 4001, "refresh_token is missing"),
+        (1009, br#"{"old":"a","new":""}"#, 1010, 4001, "bad new"),
         (1002, b"{}", 9001, 4002, "unsupported type"),
         (9001, b"{}", 9001, 4002, "unsupported type"),
         (65535, b"", 9001, 4002, "unsupported type"),
@@ -96,8 +98,8 @@ fn each_kind_of_bad_body_has_one_error_and_the_connection_goes_on() {
     }
 }
 
-const REQUESTS: [u16; 13] =
-    [1001, 1003, 1005, 2001, 2002, 2003, 2004, 2005, 3001, 3002, 3004, 4001, 9002];
+const REQUESTS: [u16; 15] =
+    [1001, 1003, 1005, 1007, 1009, 2001, 2002, 2003, 2004, 2005, 3001, 3002, 3004, 4001, 9002];
 
 #[test]
 fn what_could_not_be_read_at_all_is_a_9001_whatever_its_type() {
@@ -201,6 +203,8 @@ fn another_version_is_skipped_and_a_length_that_none_has_ends_it() {
         (0_u32, "bad length", 4001),
         (7, "bad length", 4001),
         (1_025, "too big", 2003),
+        ((1 << 31) - 1, "too big", 2003),
+        (1 << 31, "too big", 2003),
         (u32::MAX, "too big", 2003),
     ] {
         let mut connection = logged_in();
@@ -214,6 +218,40 @@ fn another_version_is_skipped_and_a_length_that_none_has_ends_it() {
         let answers = take(&mut connection);
         assert_eq!((answers.len(), answers[0].0, code(&answers[0].1)), (1, 9001, expected));
         assert_eq!(connection.buffer_bytes(), 0, "nothing is kept of what cannot be read");
+    }
+}
+
+#[test]
+fn the_shortest_frame_and_the_longest_are_read() {
+    let limits = FrameLimits { frame_bytes_max: 1_024, ..FrameLimits::default() };
+    for length in [8, 9, 1_023, 1_024] {
+        let mut connection = ServerConnection::new(limits);
+        let body = match length - 8 {
+            0 => String::new(),
+            1 => "7".to_owned(),
+            longer => format!("{{{:1$}}}", "", longer - 2),
+        };
+        let bytes = frame(9002, body.as_bytes());
+        assert_eq!(bytes.len(), length);
+        let (last, others) = bytes.split_last().unwrap();
+        connection.receive(others);
+        assert!(connection.next_command().is_none() && take(&mut connection).is_empty());
+        connection.receive(&[*last]);
+        assert!(connection.next_command().is_none());
+        assert_eq!((take(&mut connection).len(), connection.ended()), (1, None), "{length}");
+    }
+}
+
+#[test]
+fn all_of_a_frame_may_be_brackets() {
+    let body = "[".repeat(64 * 1024 - 8);
+    for body in [body.clone(), format!(r#"{{"content":{}"#, &body[..body.len() - 11])] {
+        let mut connection = ServerConnection::new(FrameLimits::default());
+        connection.receive(&frame(1001, body.as_bytes()));
+        assert!(connection.next_command().is_none());
+        let answers = take(&mut connection);
+        assert!(answers[0].1.contains("bad JSON: nested too deeply"), "{answers:?}");
+        assert_eq!((answers.len(), connection.ended()), (1, None));
     }
 }
 

@@ -1,16 +1,15 @@
 //! Server-sent events: what stands in a stream, and what its ids tell.
 
+use crate::frames::ada;
 use im_wire::event_stream::{Position, ServerConnection, positions};
-use im_wire::{Command, Event, LoggedIn, Message, Peer, Refusal, Reply, Secret, Shown};
+use im_wire::{Command, Event, Message, Peer, Refusal, Reply, Secret, Shown};
 
 fn logged_in() -> ServerConnection {
     let mut stream = ServerConnection::new(Secret::new("t"));
     let (slot, command) = stream.next_command().expect("a log-in");
     assert!(matches!(command, Command::LogIn(log_in) if log_in.wants.acks));
     assert!(stream.next_command().is_none() && stream.in_flight() == 1);
-    let (username, device) = ("ada".to_owned(), "web".to_owned());
-    let logged_in = LoggedIn { user_id: 7, username, device, token: Secret::new("t") };
-    stream.reply(slot, Reply::LoggedIn(Box::new(logged_in)));
+    stream.reply(slot, Reply::LoggedIn(Box::new(ada())));
     assert_eq!(taken(&mut stream), ":\n\n");
     stream
 }

@@ -2,8 +2,8 @@
 
 use im_wire::frames::{FrameLimits, HEADER_BYTES, ServerConnection, closing_frame, put_frame};
 use im_wire::{
-    Command, Credential, LogIn, LoggedIn, Outgoing, Peer, Priority, Reply, Secret, Slot, Status,
-    Wants,
+    Command, Credential, LogIn, LoggedIn, Outgoing, Peer, Priority, Reply, Role, Secret, Slot,
+    Status, Wants,
 };
 
 fn frame(kind: u16, body: &str) -> Vec<u8> {
@@ -18,7 +18,11 @@ pub(crate) fn connection() -> ServerConnection {
 
 /// One that is logged in as user 7.
 pub(crate) fn logged_in() -> ServerConnection {
-    let mut connection = connection();
+    logged_in_within(FrameLimits { frame_bytes_max: 1_024, ..FrameLimits::default() })
+}
+
+pub(crate) fn logged_in_within(limits: FrameLimits) -> ServerConnection {
+    let mut connection = ServerConnection::new(limits);
     connection.receive(&frame(1001, r#"{"username":"ada","password":"secret"}"#));
     let (slot, _) = connection.next_command().expect("a log-in");
     connection.reply(slot, Reply::LoggedIn(Box::new(ada())));
@@ -30,8 +34,11 @@ pub(crate) fn ada() -> LoggedIn {
     LoggedIn {
         user_id: 7,
         username: "ada".to_owned(),
+        role: Role::User,
         device: "web:k3v9".to_owned(),
         token: Secret::new("eyJ"),
+        expires_at_ms: 0,
+        refreshes: None,
     }
 }
 
@@ -100,7 +107,7 @@ fn a_log_in_says_who_and_what_the_session_is_to_be() {
         LogIn {
             credential,
             device: Some(device.to_owned()),
-            wants: Wants { events, receipts, acks },
+            wants: Wants { events, receipts, acks, refresh: acks },
         }
     };
     let credentials = r#""username":"ada","password":"secret""#;
@@ -109,7 +116,7 @@ fn a_log_in_says_who_and_what_the_session_is_to_be() {
         (
             format!(
                 r#"{{"auth_type":"password",{credentials},"client_info":{{"platform":"ios",
-                "version":"1","device_id":"a-1"}},"acks":true,"receipts":false,"events":null}}"#
+                "version":"1","device_id":"a-1"}},"acks":true,"refresh":true,"receipts":false,"events":null}}"#
             ),
             password("mobile:a-1", true, false, true),
         ),
@@ -133,6 +140,13 @@ fn every_request_is_its_command() {
     let send = |client_msg_id: Option<&str>| message(client_msg_id, user, None, None);
     for (kind, body, expected) in [
         (1003, r#"{"everywhere":false}"#, Command::Logout),
+        (1003, r#"{"everywhere":true}"#, Command::LogoutEverywhere),
+        (1007, r#"{"refresh_token":"r"}"#, Command::Refresh { token: Secret::new("r") }),
+        (
+            1009,
+            r#"{"old":"a","new":"b"}"#,
+            Command::ChangePassword { old: Secret::new("a"), new: Secret::new("b") },
+        ),
         (2001, r#"{"to_user_id":8,"content":"hi"}"#, send(None)),
         (2001, r#"{"message_id":"0d","to_user_id":8,"type":0,"content":"hi"}"#, send(Some("0d"))),
         (

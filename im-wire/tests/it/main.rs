@@ -10,10 +10,12 @@ mod bad_frames;
 mod commands;
 mod event_stream;
 mod frames;
+mod lengths;
 mod lines;
 mod order;
 mod properties;
 mod pushes;
+mod round_trips;
 mod web_socket;
 
 use im_wire::text::{Reply, ServerConnection, Slot, TextLimits};

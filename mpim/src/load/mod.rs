@@ -33,12 +33,12 @@ mod tally;
 
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, Command};
 use im_common::service_main::Tool;
-use tokio::runtime::Builder;
 
 use self::arguments::{Arguments, Mode};
 use self::report::Show;
+use crate::acting;
 
 /// The subcommand.
 pub fn tool() -> Tool {
@@ -46,30 +46,13 @@ pub fn tool() -> Tool {
     Tool { command: command.about("Put a running gateway under load, and say what it did"), run }
 }
 
-#[expect(clippy::print_stderr, reason = "why a program for people has failed")]
 fn run(matches: &ArgMatches) -> ExitCode {
-    let arguments = match Arguments::from_arg_matches(matches) {
-        Ok(arguments) => arguments,
-        Err(error) => error.exit(),
-    };
     // Thousands of connections need as many file descriptors.
     im_common::raise_open_files_limit();
-    // One thread: the load must not take a core from the server that is measured.
-    let outcome = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(measure(&arguments)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mpim load: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    acting::run("load", matches, |arguments| acting::wait_for(measure(arguments)))
 }
 
-async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.mode() {
         Mode::Idle { count, pid } => {
             let report = idle::measure(arguments.addr, count, pid).await?;

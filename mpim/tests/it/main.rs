@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
 mod load;

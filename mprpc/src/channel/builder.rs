@@ -154,10 +154,18 @@ impl ChannelBuilder {
     }
 
     /// Shows `token` to the servers, once on each v2 connection (nothing is shown). It is shown only
-    /// where nobody on the way can read it: within this machine. Elsewhere that is warned of, and
-    /// nothing is shown.
+    /// where nobody on the way can read it: in TLS, or within this machine. Elsewhere that is warned
+    /// of, and nothing is shown.
     pub fn token(mut self, token: &Token) -> Self {
         self.credentials.token = Some(token.clone());
+        self
+    }
+
+    /// Calls v2 instances at IP addresses in TLS, and no others there: not those that speak only the
+    /// classic wire (no TLS).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: &crate::ClientTls) -> Self {
+        self.credentials.tls = Some(tls.clone());
         self
     }
 

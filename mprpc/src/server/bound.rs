@@ -84,6 +84,10 @@ impl BoundServer {
         let mut connections =
             Connections::new(services, builder.default_timeout, builder.detached_max);
         connections.callers = builder.callers.clone();
+        #[cfg(feature = "tls")]
+        {
+            connections.tls = builder.tls.clone();
+        }
         connections.offer = builder.offer.bounded();
         connections.at_work = Arc::new(AtWork::new(builder.calls_max));
         connections.request_bytes_max = builder.request_bytes_max;

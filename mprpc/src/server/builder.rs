@@ -30,6 +30,8 @@ impl Server {
             services: Services::default(),
             interceptors: Interceptors::default(),
             callers: Callers::anybody(),
+            #[cfg(feature = "tls")]
+            tls: None,
             registries: Vec::new(),
             addresses: Vec::new(),
             network: None,
@@ -67,6 +69,8 @@ pub struct ServerBuilder {
     pub(super) services: Services,
     pub(super) interceptors: Interceptors,
     pub(super) callers: Callers,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<crate::ServerTls>,
     pub(super) registries: Vec<Box<dyn Register>>,
     addresses: Vec<Address>,
     network: Option<Network>,
@@ -104,6 +108,13 @@ impl ServerBuilder {
     /// Whose calls it takes (anybody's).
     pub fn callers(mut self, callers: Callers) -> Self {
         self.callers = callers;
+        self
+    }
+
+    /// Takes TLS on its TCP ports too, which is told from the first bytes of a connection (none).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: &crate::ServerTls) -> Self {
+        self.tls = Some(tls.clone());
         self
     }
 

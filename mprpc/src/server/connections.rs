@@ -5,23 +5,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use futures_util::future::join_all;
-use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::at_work::AtWork;
 use super::complaints::Complaints;
+use super::greeting::{self, Greeted};
 use super::threads::Running;
 use super::{ServerHandle, ServerState, Services};
 use crate::context::Origin;
 use crate::detach::DetachedSet;
 use crate::transport::v2_server::Asked;
 use crate::transport::{self, CountedStream, Listener, Stream, classic_server, v2_server};
+use crate::wire::Wire;
 use crate::wire::v2::offer::Offer;
-use crate::wire::{self, Wire};
 use crate::{Address, Callers};
 
 /// How long to wait when accepting fails, rather than to try in a circle.
@@ -54,6 +53,8 @@ pub(crate) struct Connections {
     pub(super) callers: Callers,
     /// The places of those who have still to show that they may.
     strangers: Arc<Semaphore>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<crate::ServerTls>,
     pub(crate) default_timeout: Duration,
     pub(crate) offer: Offer,
     pub(crate) at_work: Arc<AtWork>,
@@ -77,6 +78,8 @@ impl Connections {
             services: Arc::new(services),
             callers: Callers::anybody(),
             strangers: Arc::new(Semaphore::new(STRANGERS_MIN)),
+            #[cfg(feature = "tls")]
+            tls: None,
             default_timeout,
             offer: Offer::default(),
             at_work: Arc::new(AtWork::new(AtWork::MAX)),
@@ -100,7 +103,7 @@ impl Connections {
     }
 
     /// A place for who has still to show who it is.
-    fn place_of_a_stranger(&self, peer: &Address) -> io::Result<OwnedSemaphorePermit> {
+    pub(super) fn place_of_a_stranger(&self, peer: &Address) -> io::Result<OwnedSemaphorePermit> {
         Arc::clone(&self.strangers).try_acquire_owned().map_err(|_| {
             metrics::counter!("mprpc_connections_refused_total").increment(1);
             if let Some(unlogged) = self.complaints.next() {
@@ -278,26 +281,13 @@ async fn serve(stream: Stream, peer: Address, connections: &Connections) {
     }
 }
 
-/// Finds out which wire the client speaks, and serves it.
+/// Finds out what the client speaks, and serves it.
 async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) -> io::Result<()> {
     transport::prepare(&stream)?;
-    let mut stream = CountedStream::of_server(stream);
-    let mut input = BytesMut::new();
-    let mut place = None;
-    let wire = if connections.callers.expect_soon(&peer) {
-        place = Some(connections.place_of_a_stranger(&peer)?);
-        let wire = first_bytes(&mut stream, &mut input, connections);
-        let late = |_| kept_out("it has said nothing");
-        tokio::time::timeout(v2_server::SHOW_MAX, wire).await.map_err(late)?
-    } else {
-        // A pool may connect long before it calls, so there is no time limit here.
-        first_bytes(&mut stream, &mut input, connections).await
-    };
-    let Some(wire) = wire? else { return Ok(()) };
+    let stream = CountedStream::of_server(stream);
+    let Some(greeted) = greeting::greet(stream, &peer, connections).await? else { return Ok(()) };
+    let Greeted { stream, wire, input, place, certified } = greeted;
     match wire {
-        Wire::Classic if !connections.callers.take_classic(&peer) => {
-            Err(kept_out("classic callers are not taken from there"))
-        }
         // Its callers can only be told by the end of the connection. Boxed, so that connections of the
         // other wire, of which there are many that are idle, need no room for it.
         Wire::Classic => {
@@ -308,39 +298,20 @@ async fn serve_wire(stream: Stream, peer: Address, connections: &Connections) ->
             }
         }
         Wire::V2 => {
-            let Some(token) = connections.callers.asks(&peer) else {
-                return v2_server::Connection::new(stream, peer, input, connections).await;
+            let asked = match connections.callers.ask(&peer, certified.is_some()).await {
+                Some(secrets) => {
+                    let place = place.map_or_else(|| connections.place_of_a_stranger(&peer), Ok)?;
+                    Some(Asked::new(secrets, connections.callers.refusal(), place))
+                }
+                None => {
+                    drop(place);
+                    None
+                }
             };
-            let place = place.map_or_else(|| connections.place_of_a_stranger(&peer), Ok)?;
-            let secrets = token.secrets().await;
-            let asked = Asked::new(secrets, connections.callers.refusal(), place);
-            v2_server::Connection::new(stream, peer, input, connections).asking(asked).await
+            let connection = v2_server::Connection::new(stream, peer, input, connections);
+            connection.known(certified).asking(asked).await
         }
     }
-}
-
-/// Which wire the client speaks; nothing if it goes before it has said that, or the server does.
-async fn first_bytes(
-    stream: &mut CountedStream,
-    input: &mut BytesMut,
-    connections: &Connections,
-) -> io::Result<Option<Wire>> {
-    loop {
-        if let Some(wire) = wire::detect(input) {
-            return Ok(Some(wire));
-        }
-        tokio::select! {
-            biased;
-            read = stream.read_buf(input) => if read? == 0 {
-                return if input.is_empty() { Ok(None) } else { Err(transport::cut()) };
-            },
-            () = connections.silence() => if stream.stream().is_quiet()? { return Ok(None) },
-        }
-    }
-}
-
-fn kept_out(reason: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, reason)
 }
 
 #[cfg(test)]

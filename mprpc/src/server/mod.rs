@@ -5,6 +5,7 @@ mod bound;
 mod builder;
 mod complaints;
 mod connections;
+mod greeting;
 mod handle;
 mod services;
 mod stack;

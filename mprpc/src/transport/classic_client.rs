@@ -72,7 +72,7 @@ impl managed::Manager for Connector {
     type Error = io::Error;
 
     async fn create(&self) -> io::Result<Connection> {
-        let stream = self.0.connect().await.inspect_err(|_| {
+        let stream = self.0.connect_classic().await.inspect_err(|_| {
             metrics::counter!("mprpc_connect_failures_total", "wire" => "classic").increment(1);
         })?;
         let stream = CountedStream::of_client(stream);

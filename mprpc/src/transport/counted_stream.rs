@@ -35,6 +35,12 @@ impl CountedStream {
         Self { stream, sent, received: counter!("mprpc_server_received_bytes_total"), stuck: None }
     }
 
+    /// The connection itself, uncounted.
+    #[cfg(feature = "tls")]
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     /// What is counted.
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream

@@ -1,7 +1,7 @@
 //! The wires on sockets: who reads, who writes, who wakes whom.
 //!
-//! * `stream`, `listener`, `unix`: TCP, Unix sockets and pipes in memory, which the rest does not tell
-//!   apart;
+//! * `stream`, `listener`, `unix`, `secured`: TCP, in TLS or not, Unix sockets and pipes in memory, which
+//!   the rest does not tell apart;
 //! * `peer`: whom a client's connections lead to, and what is said of it;
 //! * `v2_client`: a connection that many calls share; `v2_client_driver`: the one task that drives it;
 //! * `v2_server`: its other end; one task reads, runs handlers and writes; `v2_leaving`: how it ends;
@@ -16,6 +16,8 @@ mod counted;
 mod counted_stream;
 mod listener;
 mod peer;
+#[cfg(feature = "tls")]
+mod secured;
 mod stream;
 mod unix;
 mod v2_asking;
@@ -34,13 +36,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 pub(crate) use counted_stream::CountedStream;
 pub(crate) use listener::{Listener, shards};
 pub(crate) use peer::Peer;
+#[cfg(feature = "tls")]
+pub(crate) use secured::Secured;
 pub(crate) use stream::Stream;
 
+#[cfg(feature = "tls")]
+use crate::ClientTls;
 use crate::local::Network;
 use crate::{Address, Stage, Status, Token};
 
@@ -57,6 +64,22 @@ fn release(buffer: &mut BytesMut) {
 /// What a server makes of a client that goes away in the middle of a request.
 pub(crate) fn cut() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the client went away in the middle of a frame")
+}
+
+/// How long a peer that is to go has to read what it was told last.
+const GOODBYE_MAX: Duration = Duration::from_millis(500);
+
+/// Ends a connection so that what was said last arrives: closing a socket that holds unread bytes
+/// throws away what it was still to send.
+pub(crate) async fn say_goodbye(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let goodbye = async {
+        io.shutdown().await?;
+        let mut unread = [0; 512];
+        while io.read(&mut unread).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    // One that does not go has had its time, and one that is gone needs none.
+    let _ = tokio::time::timeout(GOODBYE_MAX, goodbye).await;
 }
 
 /// What a call ends with when its connection does.
@@ -84,6 +107,18 @@ pub(crate) struct Credentials {
     /// Whether it was said that somebody is not shown it: of each channel once, who is not shown it
     /// closes the connection, and the next attempt is some seconds away.
     pub(crate) withheld: Arc<AtomicBool>,
+    /// What there is over TCP, if so.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<ClientTls>,
+}
+
+impl Credentials {
+    fn has_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
 }
 
 impl Dialer {
@@ -94,7 +129,7 @@ impl Dialer {
             Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Address::Unix(_) | Address::Local(_) => true,
         };
-        if !stays_here && !self.credentials.in_clear {
+        if !stays_here && !self.credentials.has_tls() && !self.credentials.in_clear {
             if !self.credentials.withheld.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     address = %self.address,
@@ -119,6 +154,32 @@ impl Dialer {
         };
         let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
         tokio::time::timeout(self.timeout, connect).await.map_err(timed_out)?
+    }
+
+    /// Connects for the v2 wire, within the time for it: over TCP in TLS, if the channel has any.
+    pub(crate) async fn connect_v2(&self) -> io::Result<Stream> {
+        #[cfg(feature = "tls")]
+        let until = tokio::time::Instant::now() + self.timeout;
+        let stream = self.connect().await?;
+        #[cfg(feature = "tls")]
+        let stream = match (stream, &self.credentials.tls) {
+            (Stream::Tcp(socket), Some(tls)) => {
+                let late = |_| io::Error::new(io::ErrorKind::TimedOut, "TLS: no answer in time");
+                let secured = tokio::time::timeout_at(until, tls.connect(socket)).await;
+                Stream::Tls(Box::new(secured.map_err(late)??))
+            }
+            (stream, _) => stream,
+        };
+        Ok(stream)
+    }
+
+    /// Connects for the classic wire, which has no TLS: it is not spoken where that is asked for.
+    pub(crate) async fn connect_classic(&self) -> io::Result<Stream> {
+        if self.credentials.has_tls() && self.address.tcp().is_some() {
+            let text = "the channel is to use TLS, and the instance speaks only the classic wire";
+            return Err(io::Error::other(text));
+        }
+        self.connect().await
     }
 }
 

@@ -9,12 +9,16 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+#[cfg(feature = "tls")]
+use super::Secured;
 use crate::local::Pipe;
 
 /// One end of a connection. What kind it is makes no difference to the wires.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<Secured>),
     Unix(UnixStream),
     Local(Pipe),
 }
@@ -26,6 +30,9 @@ impl Stream {
     pub(crate) fn is_quiet(&self) -> io::Result<bool> {
         let peeked = match self {
             Self::Tcp(stream) => SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]),
+            // What has come may be nothing that v2 would see; it is not quiet nevertheless.
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => SockRef::from(stream.socket()).peek(&mut [MaybeUninit::uninit()]),
             Self::Unix(stream) => SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]),
             Self::Local(pipe) => return Ok(pipe.is_quiet()),
         };
@@ -42,6 +49,8 @@ impl Stream {
     pub(crate) fn unread_max(&self) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => SockRef::from(stream).recv_buffer_size(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => SockRef::from(stream.socket()).recv_buffer_size(),
             Self::Unix(stream) => SockRef::from(stream).recv_buffer_size(),
             Self::Local(_) => Ok(Pipe::UNREAD_BYTES_MAX),
         }
@@ -54,6 +63,11 @@ macro_rules! on {
         match $self.get_mut() {
             Stream::Tcp(tcp) => {
                 let $stream = Pin::new(tcp);
+                $do
+            }
+            #[cfg(feature = "tls")]
+            Stream::Tls(tls) => {
+                let $stream = Pin::new(tls);
                 $do
             }
             Stream::Unix(unix) => {
@@ -96,7 +110,7 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        !matches!(self, Self::Local(_))
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

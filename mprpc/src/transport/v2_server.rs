@@ -44,7 +44,7 @@ use crate::wire::v2::OUTPUT_BYTES_KEPT;
 use crate::wire::v2::frame::{Decoder, FRAME_BYTES_MAX};
 use crate::wire::v2::offer::Offer;
 use crate::wire::v2::server::Frames;
-use crate::{Address, Status};
+use crate::{Address, Caller, Status};
 
 /// How much may wait for the socket before no more requests are taken, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -115,11 +115,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         }
     }
 
-    /// The same, whose caller has to show this before anything else is looked at.
-    pub(crate) fn asking(mut self, asked: Asked) -> Self {
-        self.decoder.accept(v2_asking::FRAME_BYTES_MAX);
-        self.frames.shut();
-        self.asking = Some(Box::new(Asking::new(asked)));
+    /// The same, of whose caller this is known, if anything is.
+    pub(crate) fn known(mut self, caller: Option<Caller>) -> Self {
+        if let Some(caller) = caller {
+            self.know(caller);
+        }
+        self
+    }
+
+    fn know(&mut self, caller: Caller) {
+        self.origin = Arc::new(Origin { caller: Some(caller), ..Origin::clone(&self.origin) });
+    }
+
+    /// The same, whose caller has to show this, if anything, before anything else is looked at.
+    pub(crate) fn asking(mut self, asked: Option<Asked>) -> Self {
+        if let Some(asked) = asked {
+            self.decoder.accept(v2_asking::FRAME_BYTES_MAX);
+            self.frames.shut();
+            self.asking = Some(Box::new(Asking::new(asked)));
+        }
         self
     }
 
@@ -186,6 +200,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         // What came with the preface, and what was left when there was no room for more.
         let left = self.receive()?;
         if !self.has_room() {
+            // In TLS it is reading that sees to what the socket did not take at once.
+            let _ = Pin::new(&mut self.io).poll_flush(cx)?;
             return Ok(left);
         }
         self.input.reserve(READ_BYTES);

@@ -166,6 +166,24 @@ fn write(path: &Path, text: &str) {
     std::fs::rename(new, path).unwrap();
 }
 
+/// Whether whoever shows that token gets in; on a connection of their own.
+async fn gets_in(server: &Running, token: &Token) -> bool {
+    shown(&client(to(server).token(token))).await == by(Shown::Token)
+}
+
+/// Calls again and again, and fails with the first call that does, until what was written is read.
+async fn until(call: &impl AsyncFn(), mut is_read: impl AsyncFnMut() -> bool) {
+    let until = tokio::time::Instant::now() + SOON;
+    loop {
+        call().await;
+        if is_read().await {
+            return call().await;
+        }
+        assert!(tokio::time::Instant::now() < until, "it is not read again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Step by step, as an operator would: each side reads its file on its own.
 #[tokio::test]
 async fn a_token_is_changed_without_a_failed_call() {
@@ -175,40 +193,34 @@ async fn a_token_is_changed_without_a_failed_call() {
     write(&ours, OLD);
     write(&theirs, OLD);
     let server = serve(Callers::anybody().token(&Token::file(&ours).unwrap())).await;
+    // It tells what the caller shows.
+    let of_later = serve(Callers::anybody().token(&token(NEW))).await;
     let caller = Token::file(&theirs).unwrap();
-    let call = async || {
-        // A connection of its own each time.
-        let client = client(to(&server).token(&caller));
-        assert_eq!(shown(&client).await, by(Shown::Token));
-    };
-    // Of the server, then of the caller: with old and new in whatever order, they understand each
-    // other.
-    let both = format!("{OLD}\n{NEW}");
-    let turned = format!("{NEW}\n{OLD}");
+    let call = async || assert!(gets_in(&server, &caller).await, "a call has failed");
     let stays = client(to(&server).token(&token(OLD)));
     shown(&stays).await.unwrap();
-    for (path, text) in [
-        (&ours, both.as_str()),
-        (&theirs, &both),
-        (&ours, &turned),
-        (&theirs, &turned),
-        (&theirs, NEW),
-        (&ours, NEW),
-    ] {
-        write(path, text);
-        call().await;
-        tokio::time::sleep(Duration::from_millis(1_050)).await;
-        call().await;
-    }
+    // Of the server, then of the caller: with old and new in whatever order, they understand each
+    // other.
+    let (both, turned) = (format!("{OLD}\n{NEW}"), format!("{NEW}\n{OLD}"));
+    write(&ours, &both);
+    until(&call, async || gets_in(&server, &token(NEW)).await).await;
+    write(&theirs, &both);
+    call().await;
+    write(&ours, &turned);
+    call().await;
+    write(&theirs, &turned);
+    until(&call, async || gets_in(&of_later, &caller).await).await;
+    write(&theirs, NEW);
+    write(&ours, NEW);
+    until(&call, async || !gets_in(&server, &token(OLD)).await).await;
     // Those who are there stay; those who come with the old one do not get in any more.
     assert_eq!(shown(&stays).await, by(Shown::Token));
     let late = client(to(&server).token(&token(OLD)));
     assert_eq!(shown(&late).await, Err(Code::Unauthenticated));
     // What is no token changes nothing.
     write(&ours, "no token");
-    tokio::time::sleep(Duration::from_millis(1_050)).await;
-    call().await;
-    told.wait_for(&[("mprpc_reread_failures_total{what=token}", 1.0)]).await;
+    let failures = "mprpc_reread_failures_total{what=token}";
+    until(&call, async || told.look().get(failures).is_some_and(|count| *count >= 1.0)).await;
 }
 
 /// One that is found wrong need not be restarted either.
@@ -265,7 +277,7 @@ async fn the_token_goes_nowhere_where_others_could_read_it() {
 
 /// One of this machine's addresses that is not a loopback one. Nothing is sent for it.
 #[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
-fn own_address() -> Option<std::net::IpAddr> {
+pub(crate) fn own_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let address = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
     let ip = address.ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback());

@@ -32,6 +32,7 @@ mod strangers;
 mod streaming;
 mod support;
 mod threads;
+mod tls;
 mod told;
 mod trace;
 mod unix;

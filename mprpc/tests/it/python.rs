@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::support::{Running, SOON, channel, echo_req, soon};
+use crate::tls::certificates::{Authority, Files};
 
 /// `TEST_PYTHON`, or the one of the machine. The scripts need its standard library only.
 #[expect(clippy::print_stdout, reason = "a test that cannot run says so")]
@@ -51,9 +52,34 @@ async fn their_client_finds(case: &str) {
 async fn their_client_finds_at(builder: ServerBuilder, case: &str) {
     let Some(python) = python() else { return };
     let server = Running::start(builder).await;
-    let child = script(&python, "cases.py").arg(server.address.to_string()).arg(case).spawn();
-    ends_well(child.unwrap()).await;
+    let mut cases = script(&python, "cases.py");
+    ends_well(cases.arg(server.address.to_string()).arg(case).spawn().unwrap()).await;
     // Nothing that a client does keeps a server from ending.
+    server.stop().await;
+}
+
+/// With another implementation of TLS.
+#[tokio::test]
+async fn their_client_finds_in_tls_what_it_finds_without() {
+    let Some(python) = python() else { return };
+    let (files, authority) = (Files::new(), Authority::new("ours"));
+    let tls = files.server(&authority.sign(&["127.0.0.1"]), Some(&authority)).only();
+    let builder = Server::builder().add_service(echo_service::serve(Echo)).tls(&tls);
+    let server = Running::start(builder.callers(Callers::anybody().certificates())).await;
+    let roots = files.roots(&authority);
+    let (certificate, key) = files.certificate(&authority.sign(&["python"]));
+    for case in [
+        "unary",
+        "a_large_message",
+        "many_at_once_and_answers_in_any_order",
+        "a_stream_both_ways",
+        "a_message_longer_than_the_window",
+        "what_breaks_the_protocol_ends_the_connection",
+    ] {
+        let mut cases = script(&python, "cases.py");
+        cases.env("TLS_CA", &roots).env("TLS_CERT", &certificate).env("TLS_KEY", &key);
+        ends_well(cases.arg(server.address.to_string()).arg(case).spawn().unwrap()).await;
+    }
     server.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use crate::free_address;
-use crate::private::{Server, command, conversation, first_missing};
+use crate::private::{Server, command, conversation};
 
 /// An etcd that answers, or did.
 #[derive(Clone, Debug)]
@@ -22,13 +22,10 @@ impl Etcd {
 
 impl Server for Etcd {
     const NAME: &'static str = "etcd";
+    const PROGRAMS: &'static [&'static str] = &["etcd"];
 
     fn at(address: &str) -> Self {
         Self { address: address.to_owned() }
-    }
-
-    fn missing() -> Option<String> {
-        first_missing(&["etcd"])
     }
 
     fn prepare(directory: &Path, _port: u16) {

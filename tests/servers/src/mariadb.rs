@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use crate::names::fresh;
-use crate::private::{Server, command, first_missing};
+use crate::private::{Server, command};
 
 /// Who may do everything in databases whose names begin with `mpim_` or `test_`; the password is the
 /// same word.
@@ -118,13 +118,10 @@ impl Drop for Database {
 
 impl Server for MariaDb {
     const NAME: &'static str = "mariadb";
+    const PROGRAMS: &'static [&'static str] = &["mariadbd", "mariadb-install-db", "mariadb"];
 
     fn at(address: &str) -> Self {
         Self { address: address.to_owned() }
-    }
-
-    fn missing() -> Option<String> {
-        first_missing(&["mariadbd", "mariadb-install-db", "mariadb"])
     }
 
     fn prepare(directory: &Path, _port: u16) {

@@ -30,14 +30,19 @@ pub trait Server: Clone + Debug {
     /// As `scripts/deps` calls it.
     const NAME: &'static str;
 
+    /// The programs without which there is none.
+    const PROGRAMS: &'static [&'static str];
+
     /// The one at `host:port`.
     fn at(address: &str) -> Self;
 
     /// What is not installed and would have to be, if anything.
-    fn missing() -> Option<String>;
+    fn missing() -> Option<String> {
+        first_missing(Self::PROGRAMS)
+    }
 
     /// Makes what it needs in an empty directory, whose `data` it will work in.
-    fn prepare(directory: &Path, port: u16);
+    fn prepare(_directory: &Path, _port: u16) {}
 
     /// How it is started in such a directory.
     fn command(directory: &Path, port: u16) -> Command;

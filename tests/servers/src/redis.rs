@@ -7,7 +7,7 @@ use ::redis::{AsyncConnectionConfig, Client, RedisResult};
 use tokio::process::Command;
 
 use crate::names::fresh;
-use crate::private::{PATIENCE, Server, command, conversation, first_missing};
+use crate::private::{PATIENCE, Server, command, conversation};
 
 /// A Redis that answers, or did. It keeps nothing on disk: one that was killed or stopped comes back
 /// empty.
@@ -47,16 +47,11 @@ pub async fn redis_connection(client: &Client) -> RedisResult<MultiplexedConnect
 
 impl Server for Redis {
     const NAME: &'static str = "redis";
+    const PROGRAMS: &'static [&'static str] = &["redis-server"];
 
     fn at(address: &str) -> Self {
         Self { address: address.to_owned() }
     }
-
-    fn missing() -> Option<String> {
-        first_missing(&["redis-server"])
-    }
-
-    fn prepare(_directory: &Path, _port: u16) {}
 
     fn command(directory: &Path, port: u16) -> Command {
         let mut command = command("redis-server");

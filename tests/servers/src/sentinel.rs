@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::private::{LOOK, PATIENCE, PAUSE, Private, Server, command, first_missing};
+use crate::private::{LOOK, PATIENCE, PAUSE, Private, Server, command};
 use crate::{PrivateRedis, Redis};
 
 /// What the sentinels call the master.
@@ -21,17 +21,11 @@ pub struct Sentinel {
 
 impl Server for Sentinel {
     const NAME: &'static str = "redis";
+    const PROGRAMS: &'static [&'static str] = &["redis-server"];
 
     fn at(address: &str) -> Self {
         Self { address: address.to_owned() }
     }
-
-    fn missing() -> Option<String> {
-        first_missing(&["redis-server"])
-    }
-
-    /// What it has to know is the master, which may not be there yet.
-    fn prepare(_directory: &Path, _port: u16) {}
 
     fn command(directory: &Path, _port: u16) -> Command {
         let mut command = command("redis-server");

@@ -68,6 +68,7 @@ fn config(directory: &Path, port: u16) -> String {
 
 impl Server for ZooKeeper {
     const NAME: &'static str = "zookeeper";
+    const PROGRAMS: &'static [&'static str] = &["java"];
 
     fn at(address: &str) -> Self {
         Self { address: address.to_owned() }
@@ -75,7 +76,7 @@ impl Server for ZooKeeper {
 
     fn missing() -> Option<String> {
         let jar = JARS.iter().find(|jar| !Path::new(jar).is_file());
-        jar.map(|jar| (*jar).to_owned()).or_else(|| first_missing(&["java"]))
+        jar.map(|jar| (*jar).to_owned()).or_else(|| first_missing(Self::PROGRAMS))
     }
 
     fn prepare(directory: &Path, port: u16) {

@@ -42,6 +42,8 @@ async fn who_is_blocked_is_refused_until_they_are_let_in_again(stack: StackBuild
     let answer = ada.send(bob.uid, "I can still write").await;
     assert_eq!(bob.client.push().await.id, answer);
     ada.client.expect("UNBLOCK 2", "+OK user unblocked").await;
+    // A refusal is final for its id.
+    bob.client.expect("SENDID a 1 hello", "-ERR blocked").await;
     let after = bob.send(ada.uid, "after").await;
     // What was refused did not come, and does not come later.
     let shown: Vec<_> = ada.client.pushes(2).await.iter().map(|push| push.id).collect();

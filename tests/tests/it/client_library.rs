@@ -10,6 +10,7 @@ use tokio::time::timeout;
 on_all_stacks! {
     every_call_does_the_same_in_each_protocol,
     nothing_is_lost_or_doubled_over_a_killed_gateway,
+    who_was_away_for_longer_than_a_token_lives_is_back,
 }
 
 struct Person {
@@ -28,7 +29,7 @@ async fn one_of_each(stack: &Stack, name: &str) -> Vec<Person> {
     ] {
         let server: Server = format!("{scheme}://{address}").parse().unwrap();
         let (backoff_max, outbox_max) = (Duration::from_secs(1), 64);
-        let wants = Wants { events: true, acks: true, ..Wants::default() };
+        let wants = Wants { events: true, acks: true, refresh: true, ..Wants::default() };
         let options = Options { backoff_max, outbox_max, wants, ..Options::default() };
         let (client, events) = Client::connect(server, options).await.unwrap();
         let uid = client.register(format!("{name}-{scheme}"), PASSWORD).await.unwrap();
@@ -178,5 +179,32 @@ async fn nothing_is_lost_or_doubled_over_a_killed_gateway(stack: StackBuilder) {
             let texts: Vec<_> = history.iter().map(|message| message.text.to_string()).collect();
             assert_eq!(texts, (0..POSTS).map(|number| number.to_string()).collect::<Vec<_>>());
         }
+    }
+}
+
+/// Longer than a token lives that is refreshed, and not so long that its log-in is forgotten.
+const AWAY_S: i64 = 3_600;
+
+/// Over frames and WebSocket without a password, which is not kept there.
+async fn who_was_away_for_longer_than_a_token_lives_is_back(stack: StackBuilder) {
+    let mut stack = stack.with_clocks().start().await;
+    let mut people = one_of_each(&stack, "ada").await;
+    let gateway = stack.process_of(Service::Gateway);
+    stack.kill(&gateway).await;
+    stack.set_clock(stack.process_of(Service::User), AWAY_S);
+    stack.restart(&gateway).await;
+    for person in &mut people {
+        let uid = person.uid;
+        person
+            .told("that it is back", |event| match event {
+                Event::Reconnected { uid: back } => {
+                    assert_eq!(back, Some(uid));
+                    Some(())
+                }
+                Event::SessionClosed { .. } => panic!("{event:?}"),
+                _ => None,
+            })
+            .await;
+        assert_eq!(person.client.who_am_i().await, Ok(uid));
     }
 }

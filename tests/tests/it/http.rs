@@ -54,7 +54,7 @@ async fn a_log_in_over_http_says_where_to_connect(stack: StackBuilder) {
     let ada = json!({"username": "ada", "password": mpim_tests::PASSWORD});
     let data = nobody.done("POST", "/api/login", Some(ada)).await;
     let port = data["tcp_endpoint"]["port"].as_u64().expect("a port");
-    let offered = stack.text_addresses();
+    let offered = stack.frames_addresses();
     assert!(offered.iter().any(|at| u64::from(at.port()) == port), "{data} {offered:?}");
 }
 

@@ -67,5 +67,6 @@ mod sessions;
 mod strangers;
 mod terminal;
 mod tidy;
+mod tokens;
 mod walk;
 mod ways;

@@ -169,9 +169,12 @@ async fn a_join_and_a_leave_that_the_message_service_missed_are_told_to_it_later
     stack.kill("im-group").await;
     stack.restart("im-message").await;
     stack.restart("im-group").await;
-    let send = format!("SENDGROUPID one {group} I am in");
+    // A refusal is final for its id, so each is followed by a new one.
+    let mut refused = 0;
     let id = until("bob is a member", async || {
+        let send = format!("SENDGROUPID try{refused} {group} I am in");
         let reply = bob.client.ask(&send).await;
+        refused += u32::from(reply == "-ERR not a member");
         let id = reply.strip_prefix("+OK group_msg_id=").and_then(|id| id.parse::<i64>().ok());
         id.ok_or(reply)
     })

@@ -3,8 +3,8 @@
 use super::kinds;
 use crate::protocol::Expected;
 use im_wire::{
-    Conv, Event, Group, Hist, LoggedIn, Message, Peer, Receipt, Refusal, Reply, Secret, Status,
-    User, What, Why,
+    Conv, Event, Group, Hist, LoggedIn, Message, Peer, Receipt, Refreshes, Refusal, Reply, Role,
+    Secret, Status, User, What, Why,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
@@ -42,6 +42,10 @@ struct Data {
     username: String,
     device: String,
     session_key: String,
+    role: String,
+    expire_time: Option<i64>,
+    refresh_token: Option<String>,
+    refresh_expire_time: Option<i64>,
     user_ids: Option<Vec<i64>>,
     group_ids: Option<Vec<i64>>,
     group_id: Option<i64>,
@@ -195,11 +199,8 @@ pub(super) fn shown(kind: u16, body: Body, me: i64) -> Option<What> {
 pub(super) fn reply(expected: Expected, body: Body) -> Option<Reply> {
     Some(match expected {
         Expected::Done(reply) => reply,
-        Expected::Session => {
-            let Data { user_id, username, device, session_key, .. } = body.data;
-            let token = Secret::new(session_key);
-            Reply::LoggedIn(Box::new(LoggedIn { user_id: user_id?, username, device, token }))
-        }
+        Expected::Session => Reply::LoggedIn(Box::new(logged_in(body.data)?)),
+        Expected::Granted => Reply::Granted(Box::new(logged_in(body.data)?)),
         Expected::Me => Reply::Uid(body.data.user_id?),
         Expected::Sent => match (body.message_id?, body.seq) {
             (msg_id, Some(seq)) => Reply::MsgIdSeq(msg_id, seq),
@@ -250,6 +251,23 @@ pub(super) fn reply(expected: Expected, body: Body) -> Option<Reply> {
             let devices = body.data.devices?.into_iter();
             Reply::Devices(devices.map(|device| (device.name, device.online)).collect())
         }
+    })
+}
+
+fn logged_in(data: Data) -> Option<LoggedIn> {
+    let Data { username, device, role, session_key, expire_time, .. } = data;
+    let ms = |seconds: Option<i64>| seconds.unwrap_or(0).saturating_mul(1000);
+    let role = [Role::Admin, Role::Bot].into_iter().find(|known| known.as_str() == role);
+    let expires_at_ms = ms(data.refresh_expire_time);
+    let refreshes = data.refresh_token.map(Secret::new);
+    Some(LoggedIn {
+        user_id: data.user_id?,
+        username,
+        role: role.unwrap_or_default(),
+        device,
+        token: Secret::new(session_key),
+        expires_at_ms: ms(expire_time),
+        refreshes: refreshes.map(|token| Refreshes { token, expires_at_ms }),
     })
 }
 

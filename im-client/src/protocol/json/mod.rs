@@ -24,6 +24,8 @@ mod kinds {
     pub(super) const LOG_IN: u16 = 1001;
     pub(super) const LOG_OUT: u16 = 1003;
     pub(super) const REGISTER: u16 = 1005;
+    pub(super) const REFRESH: u16 = 1007;
+    pub(super) const PASSWORD: u16 = 1009;
     pub(super) const TO_USER: u16 = 2001;
     pub(super) const TO_GROUP: u16 = 2002;
     pub(super) const CONFIRM: u16 = 2003;

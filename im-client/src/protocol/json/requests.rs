@@ -15,6 +15,14 @@ pub(super) fn request(command: &Command) -> Result<(u16, Value), BadRequest> {
         }
         Command::LogIn(log_in) => self::log_in(log_in)?,
         Command::Logout => (kinds::LOG_OUT, json!({})),
+        Command::LogoutEverywhere => (kinds::LOG_OUT, json!({"everywhere": true})),
+        Command::Refresh { token } => {
+            (kinds::REFRESH, json!({"refresh_token": text("the token", token.expose())?}))
+        }
+        Command::ChangePassword { old, new } => {
+            let [old, new] = [old, new].map(|password| text("the password", password.expose()));
+            (kinds::PASSWORD, json!({"old": old?, "new": new?}))
+        }
         Command::Send { client_msg_id, to, text } => {
             let message = json!({"message_id": client_msg_id, "to_user_id": to, "content": text});
             (kinds::TO_USER, message)
@@ -114,8 +122,9 @@ fn log_in(log_in: &LogIn) -> Result<(u16, Value), BadRequest> {
 /// Says what the session is to be told: a server of JSON has more in mind than one of text lines, unless it
 /// is told.
 fn with_wants(mut body: Map<String, Value>, wants: Wants) -> Value {
-    let Wants { events, receipts, acks, .. } = wants;
-    for (key, wanted) in [("events", events), ("receipts", receipts), ("acks", acks)] {
+    let Wants { events, receipts, acks, refresh } = wants;
+    let wants = [("events", events), ("receipts", receipts), ("acks", acks), ("refresh", refresh)];
+    for (key, wanted) in wants {
         body.insert(key.to_owned(), wanted.into());
     }
     body.into()

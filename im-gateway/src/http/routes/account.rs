@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
-use im_wire::{Secret, failure};
+use im_wire::{Credential, Secret, failure};
 use mpim_proto::{DeviceName, Granted, PickGatewayReq, Role};
 use mprpc::Context;
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,13 @@ use utoipa::ToSchema;
 use super::problems::Problems;
 use crate::config::ms;
 use crate::core::{self, Principal};
+use crate::entry::CameFrom;
 use crate::http::Http;
 use crate::http::cookies::Cookie;
 use crate::http::error::Refused;
-use crate::http::granting::{Asking, change_password, grant, refresh as next};
+use crate::http::granting::{change_password, grant, refresh as next};
 use crate::http::json::{Answer, Body, BodyOrNone, Done, Nothing, is_json};
+use crate::log_in::Asked;
 
 /// The device of a log-in that names none.
 const DEVICE: &str = "web";
@@ -49,7 +52,7 @@ pub(in crate::http) struct LoggedIn {
     token: String,
     /// Until when it is good, in seconds since 1970.
     expire_time: i64,
-    /// Where to connect with the protocols of TCP.
+    /// Where to connect with binary frames; with text lines, where no gateway has frames.
     tcp_endpoint: Endpoint,
     device: String,
     /// `user`, `admin` or `bot`.
@@ -106,10 +109,12 @@ pub(in crate::http) struct LogOut {
 /// Makes an account and logs in.
 pub(in crate::http) async fn register(
     State(http): State<Arc<Http>>,
+    Extension(from): Extension<CameFrom>,
     kept: Cookie,
     Body(credentials): Body<Credentials>,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
-    begin(&http, &kept, credentials, true).await
+    let new = |username, password| Credential::New { username, password };
+    begin(&http, from, &kept, credentials, new).await
 }
 
 #[utoipa::path(post, path = "/api/login", tag = "account", security(()),
@@ -117,25 +122,29 @@ pub(in crate::http) async fn register(
 /// Logs in.
 pub(in crate::http) async fn login(
     State(http): State<Arc<Http>>,
+    Extension(from): Extension<CameFrom>,
     kept: Cookie,
     Body(credentials): Body<Credentials>,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
-    begin(&http, &kept, credentials, false).await
+    let known = |username, password| Credential::Password { username, password };
+    begin(&http, from, &kept, credentials, known).await
 }
 
 async fn begin(
     http: &Http,
+    from: CameFrom,
     kept: &Cookie,
     credentials: Credentials,
-    is_new: bool,
+    credential: impl FnOnce(Bytes, Secret) -> Credential,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
     let Credentials { username, password, device, cookie } = credentials;
     let device = device.unwrap_or_else(|| DEVICE.to_owned());
     if DeviceName::parse(&device).is_none() {
         return Err(Refused::of(failure::BAD_DEVICE));
     }
-    let asking = Asking { username, password: Secret::new(password), device, is_new };
-    let granted = grant(http, asking).await?;
+    let credential = credential(username.into(), Secret::new(password));
+    let asked = Asked { device, refreshes: true, from: Some(from.ip) };
+    let granted = grant(http, credential, asked).await?;
     Ok(logged_in(http, granted, kept.only_if(cookie)).await)
 }
 
@@ -170,11 +179,12 @@ fn without(cookie: Option<&Cookie>, refused: Refused) -> Response {
 pub(in crate::http) async fn password(
     State(http): State<Arc<Http>>,
     principal: Principal,
+    Extension(from): Extension<CameFrom>,
     kept: Cookie,
     Body(Change { old, new, cookie }): Body<Change>,
 ) -> Result<(HeaderMap, Done<LoggedIn>), Refused> {
-    let [old, new] = [old, new].map(Secret::new);
-    let granted = change_password(&http, principal, old, new).await?;
+    let passwords = [old, new].map(Secret::new);
+    let granted = change_password(&http, principal, from.ip, passwords).await?;
     Ok(logged_in(&http, granted, kept.only_if(cookie)).await)
 }
 
@@ -219,7 +229,7 @@ async fn endpoint(http: &Http, user_id: i64) -> Endpoint {
     let picked = gateway.services.routing.pick_gateway(&cx, PickGatewayReq { user_id }).await;
     let picked = match picked {
         Ok(picked) if picked.result.as_ref().is_some_and(mpim_proto::Result::is_ok) => {
-            parse_endpoint(&picked.endpoint)
+            of_frames(&picked.frames_endpoint, &picked.endpoint)
         }
         Ok(_) => None,
         Err(status) => {
@@ -227,8 +237,14 @@ async fn endpoint(http: &Http, user_id: i64) -> Endpoint {
             None
         }
     };
-    let here = || parse_endpoint(&gateway.identity.offer.endpoint);
+    let offer = &gateway.identity.offer;
+    let here = || of_frames(&offer.frames_endpoint, &offer.endpoint);
     picked.or_else(here).unwrap_or(Endpoint { host: String::new(), port: 0 })
+}
+
+/// Where frames are spoken; text lines, if they are nowhere.
+fn of_frames(frames: &str, text: &str) -> Option<Endpoint> {
+    parse_endpoint(if frames.is_empty() { text } else { frames })
 }
 
 fn parse_endpoint(endpoint: &str) -> Option<Endpoint> {

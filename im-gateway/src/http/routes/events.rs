@@ -59,7 +59,8 @@ pub(in crate::http) async fn stream(
     line.becomes_stream();
     let (pipe, body) = pipe();
     let wire = Wire::event_stream(Secret::new(principal.token));
-    http.sockets.open(Socket::Body(pipe), wire, place);
+    // It logs in by its token, wherever it comes from.
+    http.sockets.open(Socket::Body(pipe), None, wire, place);
     // A connection that was a stream is nothing else.
     let head = [(CONTENT_TYPE, "text/event-stream"), BUFFERING, (CONNECTION, "close")];
     Ok((head, Sent::from_stream(body)).into_response())

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{certificate::Authority, rest, says};
+use crate::frames::frame;
 use crate::system::System;
+use crate::web_socket::WebSocket;
 
 const GET: &str = "GET /api/openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
 
@@ -53,6 +56,41 @@ async fn a_proxy_that_is_trusted_says_from_where_requests_come() {
     assert!(!is_counted(system.http, "", "").await);
 }
 
+/// Whoever guesses at passwords waits at their own address, and not at that of the proxy.
+#[tokio::test]
+async fn im_user_is_told_from_where_a_password_comes() {
+    let system = System::with(|config| {
+        config.proxy.trusted = vec!["127.0.0.1".to_owned()];
+        (config.text.proxy, config.frames.proxy) = (true, true);
+    })
+    .await;
+    let told = async |from: &str| {
+        system.until(from, |state| state.came_from.iter().any(|it| it == from)).await;
+    };
+    let proxied = |from: &str| format!("PROXY TCP4 {from} 127.0.0.1 4711 6000\r\n");
+    let ada = json!({"username": "ada", "password": "password"});
+    let line = format!("{}REGISTER ada password\nLOGIN ada password\n", proxied("192.0.2.1"));
+    let _text = says(system.addr, line.as_bytes()).await;
+    told("192.0.2.1").await;
+    let bytes = [proxied("192.0.2.2").as_bytes(), &frame(1001, &ada)].concat();
+    let _frames = says(system.frames(), &bytes).await;
+    told("192.0.2.2").await;
+    let mut socket = WebSocket::connect_with(&system, "x-forwarded-for: 192.0.2.3\r\n").await;
+    system.fakes.state().log_in_id = "0123456789abcdef0123456789abcdef".to_owned();
+    socket.ask(1001, &ada).await;
+    socket.ask(1009, &json!({"old": "password", "new": "password"})).await;
+    let from: Vec<_> = system.fakes.state().came_from.drain(..).collect();
+    let [before @ .., log_in, change] = &from[..] else { panic!("{from:?}") };
+    assert_eq!([log_in, change], ["192.0.2.3"; 2]);
+    assert_eq!(before.iter().filter(|it| *it == "192.0.2.1").count(), 2, "{from:?}");
+    let body = ada.to_string();
+    for path in ["/api/register", "/api/login"] {
+        let request = post(path, "x-forwarded-for: 2001:db8::4\r\n", &body);
+        rest(says(system.http, request.as_bytes()).await).await;
+    }
+    assert_eq!(system.fakes.state().came_from, ["2001:db8::4"; 2]);
+}
+
 #[tokio::test]
 async fn what_others_say_of_where_they_come_from_is_not_believed() {
     let system = strict("10.0.0.0/8", false).await;
@@ -93,16 +131,20 @@ async fn cookies_go_over_tls_alone_where_it_is_said_that_all_do() {
     assert!(kept.contains("__Host-mpim_refresh=") && kept.contains("; Secure;"), "{kept}");
 }
 
+fn post(path: &str, lines: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// The cookie of a log-in.
 async fn cookie(system: &System, lines: &str) -> String {
     let body = r#"{"username":"ada","password":"password","cookie":true}"#;
     let mut told = String::new();
     for path in ["/api/register", "/api/login"] {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        let request = post(path, lines, body);
         told = rest(says(system.http, request.as_bytes()).await).await;
     }
     let line = told.lines().find(|line| line.to_lowercase().starts_with("set-cookie:"));

@@ -151,9 +151,17 @@ impl message_service::Server for Fakes {
     async fn get_receipts(
         &self,
         _: &Context,
-        _: GetReceiptsReq,
+        req: GetReceiptsReq,
     ) -> Result<GetReceiptsResp, Status> {
-        Err(Status::unimplemented("not asked by the gateway"))
+        let others = [1, 2].into_iter().filter(|user_id| *user_id != req.user_id);
+        let receipt = |user_id| mpim_proto::Receipt {
+            user_id,
+            delivered_seq: 2,
+            read_seq: 1,
+            ..mpim_proto::Receipt::default()
+        };
+        let receipts = others.map(receipt).collect();
+        Ok(GetReceiptsResp { result: ok(), receipts, more: false })
     }
 
     async fn fetch_for_many(

@@ -150,8 +150,8 @@ impl routing_service::Server for Fakes {
         self.before("pick_gateway").await?;
         let picked = self.state().picked.clone();
         let result = picked.as_ref().map_or_else(|| not_found("no gateway"), |_| ok());
-        let endpoint = picked.unwrap_or_default();
-        Ok(PickGatewayResp { result, endpoint, ..PickGatewayResp::default() })
+        let frames_endpoint = picked.unwrap_or_default();
+        Ok(PickGatewayResp { result, frames_endpoint, ..PickGatewayResp::default() })
     }
 
     async fn bind(&self, _: &Context, _: BindRouteReq) -> Result<BindResp, Status> {

@@ -11,7 +11,7 @@ use mprpc::{Context, Status};
 
 use super::{Asked, Fakes, invalid, ok};
 
-/// What a log-in is given: tokens that are good for 15 minutes and for 30 days.
+/// What a log-in is given that refreshes.
 fn granted(user_id: i64, name: &str, device: &str) -> Granted {
     Granted {
         user_id,
@@ -26,17 +26,27 @@ fn granted(user_id: i64, name: &str, device: &str) -> Granted {
     }
 }
 
+/// The same at its beginning, where it may not refresh.
+fn begun(granted: Granted, refreshes: bool) -> Granted {
+    match refreshes {
+        true => granted,
+        false => Granted { refresh_token: String::new(), refresh_expires_at_ms: 0, ..granted },
+    }
+}
+
 impl Fakes {
     async fn log_in(
         &self,
         name: String,
         password: String,
         device: String,
+        refreshes: bool,
     ) -> Result<LoginResp, Status> {
         self.before("login").await?;
         let mut state = self.state();
         if let Some(verdict) = state.verdict.clone() {
-            return Ok(LoginResp { result: Some(verdict), ..LoginResp::default() });
+            let (result, retry_after_ms) = (Some(verdict), state.wait_ms);
+            return Ok(LoginResp { result, retry_after_ms, ..LoginResp::default() });
         }
         let found = state.users.iter().position(|user| *user == (name.clone(), password.clone()));
         if let (Some(index), Some(original)) = (found, &mut state.original) {
@@ -51,7 +61,7 @@ impl Fakes {
                 granted: Some(Granted {
                     login_id: state.log_in_id.clone(),
                     epoch: 1,
-                    ..granted(index as i64 + 1, &name, &device)
+                    ..begun(granted(index as i64 + 1, &name, &device), refreshes)
                 }),
                 ..LoginResp::default()
             },
@@ -65,9 +75,11 @@ impl user_service::Server for Fakes {
         let name = String::from_utf8(req.username.to_vec()).unwrap();
         let password = String::from_utf8(req.password.to_vec()).unwrap();
         self.note(Asked::Login(name.clone()));
+        self.state().came_from.push(req.address);
         // The original's goes on although its caller has gone.
         let fakes = self.clone();
-        tokio::spawn(async move { fakes.log_in(name, password, req.device).await }).await.unwrap()
+        let log_in = async move { fakes.log_in(name, password, req.device, req.refreshes).await };
+        tokio::spawn(log_in).await.unwrap()
     }
 
     async fn register(&self, _: &Context, req: RegisterReq) -> Result<RegisterResp, Status> {
@@ -75,6 +87,7 @@ impl user_service::Server for Fakes {
         let name = String::from_utf8(req.username.to_vec()).unwrap();
         let password = String::from_utf8(req.password.to_vec()).unwrap();
         let mut state = self.state();
+        state.came_from.push(req.address);
         if state.users.iter().any(|(other, _)| *other == name) {
             return Ok(RegisterResp { result: invalid("exists"), ..RegisterResp::default() });
         }
@@ -82,6 +95,7 @@ impl user_service::Server for Fakes {
         let token = state.original.as_ref().map_or(format!("token-{name}"), |_| String::new());
         let user_id = state.users.len() as i64 + 1;
         let granted = state.original.is_none().then(|| granted(user_id, &name, &req.device));
+        let granted = granted.map(|granted| begun(granted, req.refreshes));
         state.users.push((name, password));
         Ok(RegisterResp { result: ok(), user_id, token, generation: 1, granted })
     }
@@ -110,8 +124,18 @@ impl user_service::Server for Fakes {
         let [old, new] = [req.old_password, req.new_password]
             .map(|password| String::from_utf8(password.to_vec()).unwrap());
         let mut state = self.state();
+        state.came_from.push(req.address);
+        if let Some(verdict) = state.verdict.clone() {
+            let (result, retry_after_ms) = (Some(verdict), state.wait_ms);
+            return Ok(ChangePasswordResp {
+                result,
+                retry_after_ms,
+                ..ChangePasswordResp::default()
+            });
+        }
         let owner = |(name, _): &(String, String)| format!("token-{name}") == req.token;
-        let Some(index) = state.users.iter().position(owner) else {
+        let of_session = req.held.map(|held| usize::try_from(held.user_id - 1).unwrap());
+        let Some(index) = of_session.or_else(|| state.users.iter().position(owner)) else {
             let result = invalid("invalid token");
             return Ok(ChangePasswordResp { result, ..ChangePasswordResp::default() });
         };
@@ -138,9 +162,13 @@ impl user_service::Server for Fakes {
 
     async fn logout(&self, _: &Context, req: LogoutReq) -> Result<LogoutResp, Status> {
         if let Some(held) = req.held {
-            self.note(Asked::RevokeLogIn(held.login_id));
+            let asked = if req.everywhere { Asked::RevokeAll } else { Asked::RevokeLogIn };
+            self.note(asked(held.login_id.clone()));
             self.before("logout").await?;
-            return Ok(LogoutResp { result: ok() });
+            let is_over = self.state().ended.contains(&held.login_id);
+            return Ok(LogoutResp {
+                result: if is_over { invalid("invalid token") } else { ok() },
+            });
         }
         self.before("logout").await?;
         if let Some(original) = &mut self.state().original {

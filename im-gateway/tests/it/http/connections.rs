@@ -117,6 +117,17 @@ async fn a_user_who_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn who_has_guessed_too_often_is_told_when_to_come_back() {
+    let system = System::start().await;
+    system.fakes.make_wait(1_001);
+    let ada = serde_json::json!({"username": "ada", "password": "guess"});
+    let refused = system.ask("", "POST", "/api/login", ada).await;
+    assert_eq!(refused.refusal(), (429, 5003, "auth too many attempts"));
+    assert_eq!(refused.header("retry-after"), "2");
+    assert_eq!(refused.body["retry_after_ms"], 1_001);
+}
+
+#[tokio::test]
 async fn what_a_session_may_send_and_signal_in_a_second_is_all_over_http_too() {
     let system = System::with(|config| {
         (config.session.messages_per_s, config.session.signals_per_s) = (1, 1);

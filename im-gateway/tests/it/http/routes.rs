@@ -13,7 +13,7 @@ async fn who_registers_or_logs_in_is_told_who_they_are_and_where_to_connect() {
     let system = System::start().await;
     let ada = json!({"username": "ada", "password": "password", "device": "web:k3v9"});
     let registered = system.ask("", "POST", "/api/register", ada.clone()).await;
-    let endpoint = json!({"host": "127.0.0.1", "port": system.addr.port()});
+    let endpoint = json!({"host": "127.0.0.1", "port": system.frames().port()});
     let expected = json!({"user_id": 1, "username": "ada", "nickname": "ada", "avatar_url": "",
         "token": "token-ada", "expire_time": 1_790_000_900, "tcp_endpoint": endpoint,
         "device": "web:k3v9", "role": "user", "refresh_token": "refresh-ada",
@@ -209,6 +209,12 @@ async fn a_message_is_sent_once_however_often_it_is_sent_with_the_same_id() {
     assert_eq!(system.asked(), [expected]);
     let again = system.ask("ada", "POST", "/api/messages", body).await;
     assert_eq!(again.data(), sent.data());
+    // What has the gateway's id will not come again.
+    system.asked();
+    let body = json!({"to_user_id": 2, "content": "once"});
+    system.ask("ada", "POST", "/api/messages", body).await.data();
+    let once = system.asked();
+    assert!(matches!(once[..], [Asked::Send { repeatable: false, .. }]), "{once:?}");
 
     let lines = [
         "authorization: Bearer token-ada",

@@ -330,8 +330,10 @@ async fn gateways_are_those_heard_of_within_a_lifetime(routes: &impl Routes, tim
 
 async fn a_gateway_offers_what_it_said_last_until_it_is_dropped(routes: &impl Routes) {
     let a = gateway("a");
-    let offer =
-        |endpoint: &str, weight| Some(Offer { endpoint: endpoint.to_owned(), weight, priority: 7 });
+    let offer = |endpoint: &str, weight| {
+        let (endpoint, frames_endpoint) = (endpoint.to_owned(), format!("{endpoint}1"));
+        Some(Offer { endpoint, weight, priority: 7, frames_endpoint })
+    };
     routes.bind(route(1, "text", "1", &a), Excludes::Device).await.unwrap();
     assert_eq!(routes.offers().await.unwrap(), [], "it has only bound a route");
     routes.renew(&a, offer("a:1", 1), vec![]).await.unwrap();

@@ -44,7 +44,7 @@ impl Gateway {
 }
 
 /// Where clients connect to a gateway, and how many of them it takes beside others.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Offer {
     /// `host:port` for clients.
     pub(crate) endpoint: String,
@@ -52,6 +52,9 @@ pub(crate) struct Offer {
     pub(crate) weight: u32,
     /// Lower comes first.
     pub(crate) priority: u32,
+    /// `host:port` for clients that speak binary frames; empty: there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) frames_endpoint: String,
 }
 
 /// Where one session of a user is connected.

@@ -319,7 +319,7 @@ impl Shared {
         let failed =
             |text: String| not_connected(Status::unavailable(format!("connecting failed: {text}")));
         let until = Instant::now() + self.dialer.timeout;
-        let stream = self.dialer.connect().await.map_err(|error| failed(error.to_string()))?;
+        let stream = self.dialer.connect_v2().await.map_err(|error| failed(error.to_string()))?;
         let terms = Terms {
             peer: self.peer.clone(),
             offer: self.offer,

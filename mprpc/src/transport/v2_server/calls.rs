@@ -16,7 +16,6 @@ use super::super::v2_leaving::forced;
 use super::super::v2_server_streams::ServerStreams;
 use super::handlers::Pending;
 use super::{Connection, HELD_BYTES_MAX, OUTPUT_BYTES_MAX};
-use crate::context::Origin;
 use crate::server::{Arrival, Method};
 use crate::service::{Call, Kind};
 use crate::wire::v2::compression::Body;
@@ -138,8 +137,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 self.asking = None;
                 self.decoder.accept(FRAME_BYTES_MAX);
                 self.frames.open();
-                let caller = Some(Caller::with_token());
-                self.origin = Arc::new(Origin { caller, ..Origin::clone(&self.origin) });
+                self.know(Caller::with_token());
                 return Ok(None);
             }
             Event::Auth(_) => {}

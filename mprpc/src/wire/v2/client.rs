@@ -335,11 +335,12 @@ impl Calls {
     /// Ready once the server's SETTINGS have come: before that nobody knows whether there is a
     /// server behind the socket, and what it accepts.
     pub(crate) fn poll_ready(&mut self, waker: &Waker) -> Poll<Result<(), Status>> {
-        if self.settled {
-            return Poll::Ready(Ok(()));
-        }
+        // First: one that greets only to say that it takes no calls is none to call.
         if let Some(refusal) = &self.refusal {
             return Poll::Ready(Err(refusal.clone()));
+        }
+        if self.settled {
+            return Poll::Ready(Ok(()));
         }
         wait(&mut self.waiting, waker);
         Poll::Pending

@@ -129,8 +129,18 @@ fn heads() -> Vec<Case> {
         ),
         case(
             "a message that is nested too deep",
-            v2(request("Echo", END, CALL, &nested(150))),
+            v2(request("Echo", END, CALL, &nested(101))),
             Refused(Code::InvalidArgument),
+        ),
+        case(
+            "a message that is nested half a million deep",
+            v2(request("Echo", END, CALL, &nested(500_000))),
+            Refused(Code::InvalidArgument),
+        ),
+        case(
+            "a message that is nested as deep as one may be",
+            v2(request("Echo", END, CALL, &nested(100))),
+            Served,
         ),
         case("the longest time", head_with(&[b"\x10", &varint(u64::MAX)[..]].concat()), Served),
         case(

@@ -74,8 +74,11 @@ impl Operation {
             Command::Register { .. }
             | Command::Login { .. }
             | Command::LogIn(_)
-            | Command::Device { .. } => return None,
-            Command::Logout => Self::LogOut,
+            | Command::Device { .. }
+            // Of a log-in, and tested there.
+            | Command::Refresh { .. }
+            | Command::ChangePassword { .. } => return None,
+            Command::Logout | Command::LogoutEverywhere => Self::LogOut,
             Command::Send { .. } | Command::SendGroup { .. } | Command::Message(_) => Self::Send,
             Command::Pull => Self::Pull,
             Command::Ack { .. } => Self::Ack,

@@ -1,4 +1,5 @@
-//! The rule: what each may do. All of it is here.
+//! The rule: what each may do. All of it is here. A bot and an administrator may do what a stranger may, and
+//! nothing else: a role opens nobody's conversations.
 
 use mpim_tests::Way;
 
@@ -9,9 +10,12 @@ use super::world::Actor;
 pub(super) fn of(actor: Actor, way: Way, row: Row) -> Result<(), &'static str> {
     use Operation as Op;
     let Row { operation, of } = row;
-    if actor == Actor::Nobody {
-        return match operation {
-            Op::Ping | Op::Help => Ok(()),
+    let refused = actor.refused();
+    if actor == Actor::Nobody || refused.is_some() {
+        return match (operation, refused) {
+            (Op::Ping | Op::Help, _) => Ok(()),
+            // Each request shows the token, where elsewhere it was refused before.
+            (_, Some(words)) if way == Way::Http => Err(words),
             _ => Err("not login"),
         };
     }

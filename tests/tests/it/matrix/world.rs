@@ -2,15 +2,28 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mpim_tests::{Caller, FramesClient, HttpClient, PASSWORD, Request, Stack, Way};
+use mpim_proto::{Role, SetRoleReq, user_service};
+use mpim_tests::{
+    Caller, DEADLINE, FramesClient, HttpClient, PASSWORD, Request, Service, Stack, Way,
+};
+use mprpc::Context;
 use serde_json::{Value, json};
+
+use crate::tokens::Forger;
 
 /// Who asks, seen from the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Actor {
     /// Whoever is not logged in.
     Nobody,
+    /// They show a token whose time is over.
+    Expired,
+    /// They show a token that they have logged out with.
+    LoggedOut,
     Stranger,
+    /// A stranger to whom an operator has given that role.
+    Bot,
+    Admin,
     Friend,
     /// The owner shuts them out.
     Blocked,
@@ -23,15 +36,33 @@ pub(super) enum Actor {
 }
 
 impl Actor {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Nobody,
+        Self::Expired,
+        Self::LoggedOut,
         Self::Stranger,
+        Self::Bot,
+        Self::Admin,
         Self::Friend,
         Self::Blocked,
         Self::Member,
         Self::FormerMember,
         Self::Owner,
     ];
+
+    /// Whether there is such a one at that way in: text lines know no tokens.
+    pub(super) fn comes_by(self, way: Way) -> bool {
+        way != Way::Text || self.refused().is_none()
+    }
+
+    /// What they are told who show their token.
+    pub(super) fn refused(self) -> Option<&'static str> {
+        match self {
+            Self::Expired => Some("token expired"),
+            Self::LoggedOut => Some("invalid token"),
+            _ => None,
+        }
+    }
 }
 
 /// An owner, with what they have: a group, a friend, a conversation with that friend, a device.
@@ -50,7 +81,8 @@ pub(super) struct World {
 /// Somebody who asks.
 pub(super) enum Person {
     /// Each time on a connection of its own: who is refused for want of a log-in too often is cut off.
-    Nobody(Way),
+    /// Whoever has a token shows it first, and is told this.
+    Nobody(Way, Option<(String, &'static str)>),
     Somebody(Caller),
 }
 
@@ -67,6 +99,34 @@ async fn register(stack: &Stack, name: &str, device: &str) -> (HttpClient, i64) 
     let data = nobody.done("POST", "/api/register", Some(body)).await;
     let uid = data["user_id"].as_i64().expect("a number");
     (HttpClient::with_token(stack.http_address(), &data["token"]), uid)
+}
+
+/// Somebody whose token is good for nothing.
+async fn dead(stack: &Stack, actor: Actor, way: Way) -> Person {
+    let (http, _) = register(stack, &new_name("somebody"), "mobile:x").await;
+    let words = actor.refused().expect("their token is refused");
+    let token = match actor {
+        Actor::Expired => Forger::of(stack, http.token()).expired(),
+        _ => {
+            http.done("POST", "/api/logout", Some(json!({}))).await;
+            http.token().to_owned()
+        }
+    };
+    match way {
+        // There each request shows it.
+        Way::Http => {
+            let http = HttpClient::with_token(stack.http_address(), &json!(token));
+            Person::Somebody(Caller::Http(http))
+        }
+        _ => Person::Nobody(way, Some((token, words))),
+    }
+}
+
+async fn set_role(stack: &Stack, user_id: i64, role: Role) {
+    let user = user_service::Client::new(&stack.channel_to(Service::User));
+    let request = SetRoleReq { user_id, role: role.into() };
+    let set = user.set_role(&Context::with_timeout(DEADLINE), request).await;
+    assert_eq!(set.expect("an answer").result.map_or(0, |result| result.code), 0);
 }
 
 impl World {
@@ -97,13 +157,16 @@ impl World {
     pub(super) async fn enter(&self, stack: &Stack, actor: Actor, way: Way) -> Person {
         let members = format!("/api/groups/{}/members/me", self.group);
         let name = match actor {
-            Actor::Nobody => return Person::Nobody(way),
+            Actor::Nobody => return Person::Nobody(way, None),
+            Actor::Expired | Actor::LoggedOut => return dead(stack, actor, way).await,
             Actor::Owner => self.name.clone(),
             Actor::Friend => self.friend.clone(),
-            Actor::Stranger | Actor::Blocked | Actor::Member | Actor::FormerMember => {
+            _ => {
                 let name = new_name("somebody");
                 let (http, uid) = register(stack, &name, "mobile:x").await;
                 match actor {
+                    Actor::Bot => set_role(stack, uid, Role::Bot).await,
+                    Actor::Admin => set_role(stack, uid, Role::Admin).await,
                     Actor::Blocked => {
                         self.owner.done("PUT", &format!("/api/blocked/{uid}"), None).await;
                     }
@@ -180,7 +243,14 @@ impl Person {
         request: &Request,
     ) -> Option<Result<Value, String>> {
         match self {
-            Self::Nobody(way) => way.nobody(stack).await.ask(request).await,
+            Self::Nobody(way, token) => {
+                let mut nobody = way.nobody(stack).await;
+                if let Some((token, words)) = token {
+                    let refused = nobody.show_token(token).await;
+                    assert_eq!(refused.err().as_deref(), Some(*words), "{way:?}");
+                }
+                nobody.ask(request).await
+            }
             Self::Somebody(caller) => caller.ask(request).await,
         }
     }

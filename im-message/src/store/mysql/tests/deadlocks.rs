@@ -47,6 +47,15 @@ const OUTBOX: &[&str] = &[
 ];
 const UNBLOCKED: &[&str] = &["DELETE FROM block", "UPDATE conversation SET blocks = 0"];
 
+const REFUSALS: &[&str] = &[
+    "DELETE FROM refusal",
+    "DELETE FROM entry WHERE seq < 0",
+    "INSERT INTO entry (conv, seq, msg_id, author, dedup_key, kind, ts_ms, text, device)
+     SELECT id, -1, 1, 2, 'a', 4, 1, '', '' FROM conversation WHERE conv_id = 'c2c_1_2'
+     UNION SELECT id, -2, 2, 2, 'b', 4, 1, '', '' FROM conversation WHERE conv_id = 'c2c_1_2'",
+    "INSERT INTO refusal (ts_ms, msg_id, conv) SELECT 1, msg_id, conv FROM entry WHERE seq < 0",
+];
+
 const MEETINGS: &[Meeting] = &[
     Meeting {
         name: "advance_for_many",
@@ -123,6 +132,18 @@ const MEETINGS: &[Meeting] = &[
                 let (before_ms, settled_before_ms) = (i64::MIN, i64::MAX);
                 let expired = Expired { before_ms, below_seq: 2, settled_before_ms };
                 store.trim(FIRST, expired, 9).await.map(drop)
+            })
+        },
+    },
+    Meeting {
+        name: "forget_refusals",
+        before: REFUSALS,
+        later: "SELECT seq FROM entry WHERE seq = -2 FOR UPDATE",
+        sooner: "SELECT msg_id FROM refusal WHERE msg_id = 1 FOR UPDATE",
+        ask: |store| {
+            Box::pin(async move {
+                assert_eq!(store.forget_refusals(2, 9).await?, 2, "both are old");
+                Ok(())
             })
         },
     },
