@@ -135,16 +135,13 @@ export function createSession({
     return `web:${id}`;
   }
 
-  /** Ends the session at the server: now, or as soon as it can be reached. */
-  async function settle(known) {
+  /** Ends the session at the server: now, or as soon as it can be reached. Without a good token the cookie says whose. */
+  async function settle(token) {
     const owed = storage.getItem(OWED);
     if (owed === null) return;
     const { everywhere } = JSON.parse(owed);
     try {
-      await lock(async () => {
-        const token = known ?? (await post('/api/refresh', {})).token;
-        await post('/api/logout', { everywhere }, token);
-      });
+      await lock(() => post('/api/logout', { everywhere }, token));
     } catch (error) {
       // Whom the server does not know is signed out.
       if (!(error instanceof Refusal) || error.passes) return;

@@ -39,12 +39,13 @@ const FILES: &[File] = files! {
     "core/i18n.js" "core/lock.js" "core/notices.js" "core/outbox.js" "core/peer.js"
     "core/preferences.js" "core/router.js" "core/session.js" "core/socket.js" "core/store.js"
     "core/sync.js" "core/time.js" "core/window.js" "i18n/en.js" "i18n/zh.js" "icon.svg" "index.html"
-    "manifest.webmanifest" "styles/base.css" "styles/chat.css" "styles/over.css" "styles/pages.css"
-    "styles/parts.css" "styles/phone.css" "styles/shell.css" "styles/tokens.css" "vendor/preact.js"
-    "views/banner.js" "views/chat.js" "views/choices.js" "views/composer.js"
-    "views/conversations.js" "views/devices.js" "views/dialog.js" "views/dialogs.js"
-    "views/friends.js" "views/groups.js" "views/history.js" "views/login.js" "views/message.js"
-    "views/parts.js" "views/reader.js" "views/settings.js" "views/shell.js" "views/toast.js"
+    "manifest.webmanifest" "styles/base.css" "styles/chat.css" "styles/composer.css"
+    "styles/over.css" "styles/pages.css" "styles/parts.css" "styles/phone.css" "styles/shell.css"
+    "styles/tokens.css" "vendor/preact.js" "views/banner.js" "views/chat.js" "views/choices.js"
+    "views/composer.js" "views/conversations.js" "views/devices.js" "views/dialog.js"
+    "views/dialogs.js" "views/friends.js" "views/groups.js" "views/history.js" "views/login.js"
+    "views/message.js" "views/parts.js" "views/reader.js" "views/settings.js" "views/shell.js"
+    "views/toast.js"
 };
 
 /// A route for each file, and `/` for the page.

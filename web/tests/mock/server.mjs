@@ -59,6 +59,7 @@ export function createMock() {
     },
   };
   const open = ['/api/register', '/api/login', '/api/refresh'];
+  const loginOf = (path, token, cookie) => (path === '/api/logout' && !world.tokens.has(token) ? world.kept(cookie) : world.login(token));
 
   async function answer(request, response) {
     const url = new URL(request.url, 'http://mock');
@@ -70,7 +71,8 @@ export function createMock() {
       const [, path, id] = /^(\/api\/[a-z]+)(?:\/(\d+)(?:\/members\/me)?)?$/.exec(url.pathname) ?? [];
       const route = routes[`${request.method} ${path}`];
       if (!route) throw no.unknown();
-      const login = open.includes(path) ? null : world.login((request.headers.authorization ?? '').replace('Bearer ', ''));
+      const token = (request.headers.authorization ?? '').replace('Bearer ', '');
+      const login = open.includes(path) ? null : loginOf(path, token, cookie);
       const data = await route({ body, cookie, login, id: Number(id), query: url.searchParams });
       if (data.refresh_token && (body.cookie || (path === '/api/refresh' && !body.refresh_token))) {
         headers['set-cookie'] = cookieOf(data.refresh_token, 30 * 86_400);
@@ -119,7 +121,7 @@ export function createMock() {
   };
 }
 
-const cookieOf = (value, age) => `${COOKIE}=${value}; HttpOnly; SameSite=Strict; Path=/api/refresh; Max-Age=${age}`;
+const cookieOf = (value, age) => `${COOKIE}=${value}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${age}`;
 
 async function read(request) {
   let text = '';

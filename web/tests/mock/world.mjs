@@ -111,11 +111,17 @@ export class World {
     return login;
   }
 
+  /** The log-in of a refresh token. */
+  kept(token) {
+    const login = this.logins.get(/^mpr_([0-9a-f]+)_/.exec(token ?? '')?.[1]);
+    if (!login) throw no.invalidToken();
+    return login;
+  }
+
   /** A refresh token is good once, and again for a while; who shows it later ends its log-in. */
   refresh(token) {
-    const id = /^mpr_([0-9a-f]+)_/.exec(token ?? '')?.[1];
-    const login = this.logins.get(id);
-    if (!login) throw no.invalidToken();
+    const login = this.kept(token);
+    const { id } = login;
     if (login.refresh === token) {
       const granted = this.grant(id);
       login.before = { token, granted: { ...granted }, until: Date.now() + AGAIN_MS };

@@ -138,11 +138,11 @@ test('signing out that the server did not hear is made up for', async () => {
   assert.equal(session.wasSignedIn(), false);
   assert.equal(server.cookie, 'ada');
   await window().session.settle();
-  assert.deepEqual(posted(server), ['/api/login', '/api/logout', '/api/refresh', '/api/logout']);
-  assert.deepEqual([server.asked[1][1], server.asked[3][1]], [{ everywhere: true }, { everywhere: true }]);
+  assert.deepEqual(posted(server), ['/api/login', '/api/logout', '/api/logout']);
+  assert.deepEqual([server.asked[1][1], server.asked[2][1]], [{ everywhere: true }, { everywhere: true }]);
   assert.equal(server.cookie, null);
   await window().session.settle();
-  assert.equal(server.asked.length, 4);
+  assert.equal(server.asked.length, 3);
 });
 
 test('a password is changed under the lock, and its answer is the session', async () => {

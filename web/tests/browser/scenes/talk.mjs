@@ -35,7 +35,7 @@ export async function two_browsers_chat(world) {
   // Who is there.
   await ada.page.waitForSelector('.chat-head .dot.status-1');
   await bob.page.context().close();
-  await ada.page.waitForSelector('.chat-head .dot.status-0', { timeout: 30_000 });
+  await ada.page.waitForSelector('.chat-head .dot.status-0');
 
   // After a reload everything stands where it stood.
   const before = await texts(ada);
