@@ -86,6 +86,10 @@ pub enum Request {
     Ping,
     Help,
     LogOut,
+    ChangePassword {
+        old: String,
+        new: String,
+    },
     /// The name of a user.
     User {
         user: i64,
@@ -139,7 +143,7 @@ impl Request {
             Self::Ping => "PING".to_owned(),
             Self::Help => "HELP".to_owned(),
             Self::LogOut => "LOGOUT".to_owned(),
-            Self::User { .. } | Self::Group { .. } => return None,
+            Self::User { .. } | Self::Group { .. } | Self::ChangePassword { .. } => return None,
         })
     }
 
@@ -195,6 +199,7 @@ impl Request {
             Self::WhoAmI => op("whoami"),
             Self::Ping => (9002, json!({})),
             Self::LogOut => (1003, json!({})),
+            Self::ChangePassword { old, new } => (1009, json!({"old": old, "new": new})),
             Self::User { user } => of("users", "user_ids", json!([user])),
             Self::Group { group } => of("group", "group_id", json!(group)),
             Self::Help => return None,
@@ -243,6 +248,9 @@ impl Request {
             Self::Revoke { device } => delete(format!("/api/devices/{device}")),
             Self::WhoAmI => get("/api/me".to_owned()),
             Self::LogOut => post("/api/logout".to_owned(), json!({})),
+            Self::ChangePassword { old, new } => {
+                post("/api/password".to_owned(), json!({"old": old, "new": new}))
+            }
             Self::User { user } => get(format!("/api/users?ids={user}")),
             Self::Group { group } => get(format!("/api/groups/{group}")),
             Self::Pull

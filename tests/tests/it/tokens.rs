@@ -5,7 +5,7 @@ mod door;
 mod forging;
 
 use mpim_proto::{SetDisabledReq, user_service};
-use mpim_tests::{HttpClient, PASSWORD, Person, Service, Stack, StackBuilder, Way};
+use mpim_tests::{HttpClient, PASSWORD, Person, Request, Service, Stack, StackBuilder, Way};
 use mprpc::Context;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ on_all_stacks! {
     a_forged_token_opens_nothing_by_any_way,
     a_token_whose_time_is_over_opens_nothing_and_closes_nothing,
     whatever_ends_a_log_in_closes_what_it_has_open_by_each_way,
-    another_password_is_asked_for_by_each_way,
+    a_password_is_changed_by_each_way_and_asked_for_by_each,
 }
 
 /// A log-in of a user.
@@ -216,16 +216,24 @@ async fn whatever_ends_a_log_in_closes_what_it_has_open_by_each_way(stack: Stack
     }
 }
 
-async fn another_password_is_asked_for_by_each_way(stack: StackBuilder) {
+async fn a_password_is_changed_by_each_way_and_asked_for_by_each(stack: StackBuilder) {
+    const NEW: &str = "another of hers";
     let stack = stack.start().await;
-    for way in Way::ALL {
-        let name = format!("somebody-{way:?}");
-        way.register(&stack, &name).await;
-        let log_in = LogIn::new(&stack, &name, "mobile:a").await;
-        let new = "another of hers";
-        log_in.changes_password(&stack, new).await;
-        let old = way.try_log_in(&stack, &name, PASSWORD).await;
-        assert_eq!(old.err().as_deref(), Some("auth bad cred"), "{way:?}");
-        way.try_log_in(&stack, &name, new).await.expect("the password of now");
+    let change = |old: &str| Request::ChangePassword { old: old.to_owned(), new: NEW.to_owned() };
+    for by in [Way::Frames, Way::WebSocket, Way::Http] {
+        let name = format!("somebody-{by:?}");
+        let (mut somebody, _) = by.register(&stack, &name).await;
+        let other = LogIn::new(&stack, &name, "mobile:a").await;
+        let mut nobody = by.nobody(&stack).await;
+        assert_eq!(nobody.ask(&change(PASSWORD)).await, Some(Err("not login".to_owned())));
+        assert!(matches!(somebody.ask(&change("a guess")).await, Some(Err(_))), "{by:?}");
+        assert_eq!(codes(&stack, other.token()).await, GOOD, "{by:?} has changed nothing");
+        somebody.done(&change(PASSWORD)).await;
+        assert_eq!(codes(&stack, other.token()).await, INVALID, "{by:?}");
+        for way in Way::ALL {
+            let old = way.try_log_in(&stack, &name, PASSWORD).await;
+            assert_eq!(old.err().as_deref(), Some("auth bad cred"), "{by:?} {way:?}");
+            way.try_log_in(&stack, &name, NEW).await.expect("the password of now");
+        }
     }
 }
