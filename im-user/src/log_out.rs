@@ -49,7 +49,7 @@ impl<S: UserStore> Users<S> {
         {
             return self.log_out_by_key(user_id, &key, everywhere).await;
         }
-        let (now_ms, is_key) = (self.clock.now_ms(), whose.is_key());
+        let now_ms = self.clock.now_ms();
         let (held, expires_at_ms, shown) = match whose {
             Whose::Token(token) if is_original(&token, user_id) && !everywhere => return Ok(()),
             Whose::Token(token) => {
@@ -73,10 +73,6 @@ impl<S: UserStore> Users<S> {
         }
         if everywhere {
             return self.end_all_log_ins(held, shown, now_ms).await;
-        }
-        if is_key {
-            // What is open is its gateway's to end, and the key only who made it takes away.
-            return Ok(());
         }
         let forget_before_ms = now_ms - KEPT_AFTER_EXPIRY_MS;
         if expires_at_ms < forget_before_ms && shown == Shown::Token {

@@ -170,7 +170,8 @@ pub(crate) trait LogInStore {
         rotation: Rotation,
     ) -> impl Future<Output = Result<Rotated, StoreError>> + Send;
 
-    /// Ends a log-in of the user; whether this ended it. Of one that does not refresh, some of what
+    /// Ends a log-in of the user; whether this ended it: one by API key goes on for as long as that is there.
+    /// Of one that does not refresh, some of what
     /// expired is forgotten: more than one a call, so that it does not pile up.
     fn end_log_in(&self, ending: Ending) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
