@@ -29,7 +29,10 @@ export function useReader({ box, conv, act, online, written }) {
     const first = conv.messages[0]?.seq;
     // Who has scrolled since is where they are now, and not where the last event has seen them.
     if (current.scrollTop !== place.current.top) settle(isAtEnd(current, Math.min(place.current.height, current.scrollHeight)));
-    if (written !== place.current.written) settle(true);
+    if (written !== place.current.written) {
+      place.current.isSet = true;
+      settle(true);
+    }
     const grewAbove = place.current.first !== undefined && first < place.current.first;
     if (!place.current.isSet && goToLine()) settle(isAtEnd(current, current.scrollHeight));
     else if (place.current.atEnd) current.scrollTop = current.scrollHeight;
