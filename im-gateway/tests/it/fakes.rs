@@ -114,6 +114,8 @@ pub(crate) struct State {
     /// That are bound, by user and device.
     pub(crate) routes: HashMap<(i64, String), BindRouteReq>,
     pub(crate) presence_boot_id: String,
+    /// As it says whenever it binds a route.
+    pub(crate) gateway_boot_id: String,
     pub(crate) last_push: u64,
     pub(crate) renewals: usize,
     last_since_ms: i64,

@@ -16,6 +16,7 @@ use super::{Asked, Fakes, invalid, ok, original};
 impl presence_service::Server for Fakes {
     async fn bind_route(&self, _: &Context, req: BindRouteReq) -> Result<BindRouteResp, Status> {
         self.note(Asked::Bind { user_id: req.user_id, session_id: req.session_id.clone() });
+        self.state().gateway_boot_id.clone_from(&req.boot_id);
         self.before("bind_route").await?;
         if let Some(redis) = original::redis(self) {
             original::bind(&redis, req.user_id, &req.gateway_id).await;
