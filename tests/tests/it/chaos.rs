@@ -69,7 +69,13 @@ async fn five_processes_survive_kills_and_a_full_disk() {
 
 #[tokio::test]
 async fn five_processes_survive_cuts_between_them() {
-    let faults = [Fault::CutService, Fault::Freeze, Fault::RollingRestart, Fault::ResetClients];
+    let faults = [
+        Fault::CutService,
+        Fault::Freeze,
+        Fault::RollingRestart,
+        Fault::ResetClients,
+        Fault::StormThousands,
+    ];
     holds(Layout::Five, &faults).await;
 }
 

@@ -18,8 +18,8 @@ async fn a_cluster_survives_what_its_database_does_to_it() {
 }
 
 #[tokio::test]
-async fn a_cluster_follows_redis_to_its_replica() {
-    holds_on_a_cluster(&[Fault::RedisFailover]).await;
+async fn a_cluster_follows_redis_to_its_replica_and_starts_without_zookeeper() {
+    holds_on_a_cluster(&[Fault::RedisFailover, Fault::ZooKeeperAway]).await;
 }
 
 #[tokio::test]
