@@ -106,8 +106,9 @@ async fn a_token_whose_time_is_over_opens_nothing_and_closes_nothing(stack: Stac
     let (_, uid) = Way::Http.register(&stack, "ada").await;
     let mut bob = Person::register(&stack, "bob").await;
     let mut open = Vec::new();
+    // Of a class that lets them be side by side.
     for door in Door::ALL {
-        let log_in = LogIn::new(&stack, "ada", &format!("mobile:{door:?}")).await;
+        let log_in = LogIn::new(&stack, "ada", &format!("web:{door:?}")).await;
         open.push((door.enter(&stack, "ada", log_in.token()).await, log_in));
     }
     let user = stack.process_of(Service::User);
