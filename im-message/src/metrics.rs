@@ -139,11 +139,16 @@ impl UsersMetrics {
 pub(crate) struct RetentionMetrics {
     /// Entries that had expired and were removed.
     pub(crate) removed: Counter,
+    /// Refusals that no longer hold for their ids.
+    pub(crate) forgotten: Counter,
 }
 
 impl RetentionMetrics {
     pub(crate) fn new() -> Self {
-        Self { removed: counter!("mpim_message_expired_total") }
+        Self {
+            removed: counter!("mpim_message_expired_total"),
+            forgotten: counter!("mpim_message_refusals_forgotten_total"),
+        }
     }
 }
 

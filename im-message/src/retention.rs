@@ -76,7 +76,13 @@ impl<T: Retention> Keeper<T> {
     pub(crate) async fn pass(&self) -> Result<(), StoreError> {
         let now_ms = self.clock.now_ms();
         let batch = self.config.batch_entries_max;
-        while self.store.forget_refusals(now_ms - REFUSAL_MS, batch).await? == batch {}
+        loop {
+            let forgotten = self.store.forget_refusals(now_ms - REFUSAL_MS, batch).await?;
+            self.metrics.forgotten.increment(forgotten as u64);
+            if forgotten < batch {
+                break;
+            }
+        }
         if !self.config.expires_anything() {
             return Ok(());
         }

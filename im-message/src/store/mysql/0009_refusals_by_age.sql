@@ -6,4 +6,3 @@ CREATE TABLE refusal (
     conv   BIGINT NOT NULL,
     PRIMARY KEY (ts_ms, msg_id)
 ) ENGINE = InnoDB;
-INSERT INTO refusal (ts_ms, msg_id, conv) SELECT ts_ms, msg_id, conv FROM entry WHERE seq < 0;

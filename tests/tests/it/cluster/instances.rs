@@ -119,3 +119,44 @@ async fn what_one_instance_took_before_it_was_killed_reaches_who_was_away() {
     let shown: Vec<_> = bob.client.pull().await.into_iter().map(|push| push.id).collect();
     assert_eq!(shown, sent);
 }
+
+/// It has taken a try of a message, and tries that when it goes on: of about half of the conversations.
+#[tokio::test]
+async fn what_is_refused_is_not_stored_by_an_instance_that_stood_still_meanwhile() {
+    const PAIRS: usize = 6;
+    let Some(builder) = Stack::cluster().await else { return };
+    let stack = builder.instances(2).start().await;
+    let frozen = process(Service::Message, 1);
+    let mut pairs = Vec::new();
+    for number in 0..PAIRS {
+        let mut ada = Person::register(&stack, &format!("ada-{number}")).await;
+        let mut bob = Person::register(&stack, &format!("bob-{number}")).await;
+        let first = ada.send(bob.uid, "first").await;
+        bob.client.push().await;
+        bob.client.expect(&format!("BLOCK {}", ada.uid), "+OK user blocked").await;
+        pairs.push((ada, bob, vec![first]));
+    }
+    stack.process(&frozen).signal(Signal::STOP);
+    for (ada, bob, _) in &mut pairs {
+        // With an id of the gateway's, and one of their own.
+        ada.client.send(&format!("SEND {} too late", bob.uid)).await;
+        ada.client.send(&format!("SENDID own {} too late", bob.uid)).await;
+    }
+    for (ada, bob, _) in &mut pairs {
+        for _ in 0..2 {
+            assert_eq!(ada.client.reply().await, "-ERR blocked");
+        }
+        // Some are asked of the one that stands still.
+        let unblock = format!("UNBLOCK {}", ada.uid);
+        while bob.client.ask(&unblock).await != "+OK user unblocked" {}
+    }
+    stack.process(&frozen).signal(Signal::CONT);
+    for (ada, bob, said) in &mut pairs {
+        for number in 0..10 {
+            said.push(ada.send(bob.uid, &format!("{number} afterwards")).await);
+        }
+        let history = ada.client.history(&bob.uid.to_string(), 0, 50).await;
+        let stored: Vec<_> = history.iter().map(|line| line.id).collect();
+        assert_eq!(stored, *said);
+    }
+}
