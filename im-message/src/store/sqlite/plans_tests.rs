@@ -113,3 +113,38 @@ async fn a_few_members_take_as_many_steps_however_many_there_are() {
     join(11..500).await;
     assert_eq!(store.db.read("measure", cost).await.unwrap(), few);
 }
+
+/// Rows, of all tables together.
+#[tokio::test]
+async fn a_message_to_a_group_writes_as_many_rows_however_large_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteTimeline::open(DataDir::open(directory.path()).unwrap()).unwrap();
+    let put = async |authors: std::ops::Range<i64>, key: &str, content: Content| {
+        let entry = |author| NewEntry {
+            conv: ConvId::Group(7),
+            author,
+            key: DedupKey::client(key),
+            content: content.clone(),
+            device: String::new(),
+            receipts: false,
+            priority: Priority::Normal,
+            repeatable: false,
+        };
+        let answers = store.append(authors.map(entry).collect(), 1).await;
+        answers.into_iter().for_each(|answer| assert!(answer.is_ok()));
+    };
+    let written = async || {
+        let count = |db: &Connection| {
+            db.query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))
+        };
+        store.db.write("count", count).await.unwrap()
+    };
+    let mut rows = Vec::new();
+    for (joining, key) in [(1..3, "few"), (3..500, "many")] {
+        put(joining, "j", Content::Joined).await;
+        let before = written().await;
+        put(1..2, key, Content::Text("hello".to_owned())).await;
+        rows.push(written().await - before);
+    }
+    assert_eq!(rows[0], rows[1]);
+}

@@ -125,7 +125,7 @@ async fn what_one_instance_took_before_it_was_killed_reaches_who_was_away() {
 async fn what_is_refused_is_not_stored_by_an_instance_that_stood_still_meanwhile() {
     const PAIRS: usize = 6;
     let Some(builder) = Stack::cluster().await else { return };
-    let stack = builder.instances(2).start().await;
+    let mut stack = builder.instances(2).start().await;
     let frozen = process(Service::Message, 1);
     let mut pairs = Vec::new();
     for number in 0..PAIRS {
